@@ -1,0 +1,74 @@
+"""What every benchmark prints. In: measured rows. Out: a table for people or one JSON object, and whether all
+goals hold.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+_LIMITS: dict[str, Callable[[float, float], bool]] = {
+    "<=": lambda value, limit: value <= limit,
+    ">=": lambda value, limit: value >= limit,
+    "=": lambda value, limit: value == limit,
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure: `value` is the median of `runs` where there are several; `goal` reads `<= 0.7`; `peer` is
+    what it is held against.
+    """
+
+    key: str
+    value: float
+    unit: str
+    goal: str
+    runs: tuple[float, ...]
+    peer: str = ""
+
+    @property
+    def holds(self) -> bool:
+        word, _, limit = self.goal.partition(" ")
+        return _LIMITS[word](self.value, float(limit))
+
+
+def machine() -> dict[str, Any]:
+    """Where it was measured."""
+    memory = Path("/proc/meminfo").read_text(encoding="ascii").split()[1]
+    return {
+        "system": platform.platform(),
+        "processors": os.cpu_count(),
+        "memory_gib": round(int(memory) / 2**20, 1),
+        "python": platform.python_version(),
+        "load": round(os.getloadavg()[0], 2),
+    }
+
+
+def as_json(name: str, rows: Sequence[Row]) -> str:
+    found = [{**asdict(row), "holds": row.holds} for row in rows]
+    return json.dumps({"bench": name, "machine": machine(), "rows": found}, indent=2)
+
+
+def as_table(name: str, rows: Sequence[Row]) -> str:
+    heads = ("", "key", "value", "unit", "goal", "runs", "against")
+    cells = [
+        ("ok" if row.holds else "NO", row.key, f"{row.value:g}", row.unit, row.goal, _runs(row), row.peer)
+        for row in rows
+    ]
+    widths = [max(len(line[n]) for line in (heads, *cells)) for n in range(len(heads))]
+    lines = [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in (heads, *cells)
+    ]
+    return "\n".join((f"{name} on {machine()['processors']} processors", *lines))
+
+
+def _runs(row: Row) -> str:
+    shown = " ".join(f"{value:g}" for value in row.runs)
+    return shown if len(shown) <= 44 else f"{len(row.runs)}: {min(row.runs):g} to {max(row.runs):g}"

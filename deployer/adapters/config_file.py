@@ -1,0 +1,58 @@
+"""The server's settings file and the secret files it names. In: paths. Out: `Config`, secret bytes. Never
+prints a secret.
+"""
+
+from __future__ import annotations
+
+import stat
+import tomllib
+from pathlib import Path
+
+from deployer.core.config import Config, load_config
+from deployer.core.errors import ConfigError
+
+_LEAST_SECRET = 16  # bytes; shorter webhook secrets can be guessed
+
+
+def read_config(path: Path) -> Config:
+    """Raises ConfigError with the file, line or setting that is wrong."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            str(path), "there is no such file", hint="docs/reference/config.toml is a start"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), f"cannot be read ({type(error).__name__})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(path), f"is not valid TOML: {error}") from None
+    return load_config(table)
+
+
+def read_secret(path: str, setting: str, *, least: int = 1) -> str:
+    """The file's text without surrounding white space; others on the machine must not be able to read it."""
+    try:
+        mode = Path(path).stat().st_mode
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(setting, f"{path} cannot be read ({type(error).__name__})") from None
+    if mode & stat.S_IRWXO:
+        raise ConfigError(setting, f"{path} is open to everybody on this machine", hint=f"chmod 600 {path}")
+    if len(text.encode()) < least:
+        raise ConfigError(
+            setting,
+            f"{path} should hold at least {least} bytes",
+            hint="openssl rand -hex 32 makes a good one",
+        )
+    return text
+
+
+def read_webhook_secrets(config: Config) -> dict[str, tuple[bytes, ...]]:
+    """App → its webhook secrets; an app without one takes no webhooks."""
+    return {
+        app.name: tuple(
+            read_secret(path, f"apps.{app.name}.webhook-secret-files", least=_LEAST_SECRET).encode()
+            for path in app.webhook_secret_files
+        )
+        for app in config.apps.values()
+    }

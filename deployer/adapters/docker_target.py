@@ -1,0 +1,150 @@
+"""One Docker engine as a target: engine, Compose and edge together behind the one port that the corridor
+knows.
+
+Which network an address is taken from and which replicas serve is read here; what to do about it is chosen in
+`core/`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from deployer.adapters.compose import Compose
+from deployer.adapters.edge import Edge
+from deployer.adapters.engine import Engine
+from deployer.adapters.probe import ask_http, ask_tcp
+from deployer.core.application import EDGE, Application, EdgeSettings, Service
+from deployer.core.errors import EdgeUnavailable
+from deployer.core.health import ANSWERED, Reading
+from deployer.core.images import Image
+from deployer.core.model import Bundle, Credentials, ObservedState, Replica
+
+HAPROXY_USER = 99  # the official image's own
+_AT_ONCE = 4
+
+
+class DockerTarget:
+    """Implements `ports.Target`."""
+
+    def __init__(self, engine: Engine, compose: Compose, state: Path, edge_image: str) -> None:
+        self._engine = engine
+        self._compose = compose
+        self._edges = state / "edge"
+        self._edge_image = edge_image
+        # As root the edge gets the image's own user; otherwise ours, which alone can read what we write.
+        self._owner = (os.geteuid() or HAPROXY_USER, os.getegid() or HAPROXY_USER)
+
+    def exclusive(self, project: str) -> AbstractContextManager[None]:
+        return self._compose.exclusive(project)
+
+    def edge_settings(self, project: str) -> EdgeSettings:
+        return EdgeSettings(
+            self._edge_image, str(self._edges / project), f"{self._owner[0]}:{self._owner[1]}"
+        )
+
+    def render(self, project: str, bundle: Bundle, variables: Mapping[str, str]) -> Mapping[str, Any]:
+        return self._compose.render(project, bundle, variables)
+
+    def image_id(self, image: Image) -> str:
+        return self._engine.image_id(image)
+
+    def pull(self, image: Image, credentials: Credentials | None, say: Callable[[str], None]) -> None:
+        self._engine.pull(image, credentials, say)
+
+    def observe(self, project: str) -> ObservedState:
+        replicas = self._engine.observe(project)
+        routes = self._edge(project).slots()
+        behind = {name.rpartition("_")[0] for name in routes}
+        open_addresses = {slot.address for slots in routes.values() for slot in slots if slot.open}
+        return ObservedState(tuple(_with_serving(replica, behind, open_addresses) for replica in replicas))
+
+    def create(self, application: Application, counts: Mapping[str, int]) -> None:
+        if application.routes:
+            self._edge(application.project).prepare(application.routes)
+        before = {replica.id for replica in self._engine.observe(application.project)}
+        self._compose.create(application, counts)
+        for replica in self._engine.observe(application.project):
+            service = application.service(replica.service)
+            if replica.id not in before and service and service.aliases:
+                self._engine.give_up_aliases(replica, service.aliases)
+
+    def start(self, replicas: Sequence[Replica]) -> None:
+        self._each(self._engine.start, replicas)
+
+    def read(self, project: str, service: Service, replica: Replica) -> Reading:
+        now = self._engine.look(replica)
+        if now is None:
+            return Reading("removed", "none")
+        return Reading(now.state, now.health, now.exit_code, now.restarts, self._ask(project, service, now))
+
+    def route(self, project: str, serving: Mapping[Service, Sequence[Replica]]) -> None:
+        wanted = {
+            route.name: [_address(self._engine.look(replica) or replica) for replica in replicas]
+            for service, replicas in serving.items()
+            for route in service.routes
+        }
+        self._edge(project).switch(wanted)
+
+    def sessions(self, project: str, replica: Replica) -> int:
+        edge = self._edge(project)
+        return sum(edge.sessions(address) for address in replica.addresses.values())
+
+    def stop(self, project: str, replica: Replica, grace: float) -> None:
+        if replica.service != EDGE and replica.addresses and self._edge(project).alive():
+            self._edge(project).rest(list(replica.addresses.values()))
+        self._engine.stop(replica, grace)
+
+    def remove(self, replicas: Sequence[Replica]) -> None:
+        self._each(self._engine.remove, replicas)
+
+    def settle(self, application: Application) -> None:
+        """After a rollout: the model on disk is the one that runs, and the edge knows no other routes."""
+        self._compose.save(application)
+        if application.routes:
+            self._edge(application.project).settle(application.routes)
+
+    def log_tail(self, replica: Replica) -> str:
+        return self._engine.log_tail(replica)
+
+    def _edge(self, project: str) -> Edge:
+        return Edge(self._edges / project, self._owner)
+
+    def _ask(self, project: str, service: Service, replica: Replica) -> str:
+        if service.name == EDGE:
+            return ANSWERED if self._edge(project).alive() else "no answer on its socket"
+        if not replica.running or not replica.addresses:
+            return ""
+        if service.probe:
+            return ask_http(_address(replica), service.probe)
+        # With a health check of another kind that check alone decides; an open port would say less than it.
+        return (
+            ask_tcp(_address(replica), service.routes[0].port)
+            if service.routes and not service.checked
+            else ""
+        )
+
+    def _each(self, act: Callable[[Replica], None], replicas: Sequence[Replica]) -> None:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for _ in pool.map(act, replicas):
+                pass
+
+
+def _with_serving(replica: Replica, behind: set[str], open_addresses: set[str]) -> Replica:
+    """A replica behind the edge serves when the edge says so; any other one serves while it runs."""
+    in_rotation = bool(open_addresses & set(replica.addresses.values()))
+    serving = replica.running and (in_rotation if replica.service in behind else True)
+    return dataclasses.replace(replica, serving=serving)
+
+
+def _address(replica: Replica) -> str:
+    addresses: Iterator[str] = iter(replica.addresses.values())
+    address = next(addresses, "")
+    if not address:
+        raise EdgeUnavailable(f"{replica.name} has no address on a network of the project")
+    return address

@@ -1,0 +1,172 @@
+"""HAProxy over its runtime socket. In: routes, addresses. Out: traffic switched, sessions counted. Decides
+nothing.
+
+`set server` is synchronous: when a switch returns, new requests go to the new replicas (measured 5 ms). The
+sockets and the configuration lie in the edge's folder, which the container mounts. Commands: HAProxy 3.0
+management guide, section 9.3.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from deployer.adapters.files import write_whole
+from deployer.core.application import Route
+from deployer.core.edge_config import fit, merge, place, render_edge, routes_in, slots_in
+from deployer.core.errors import EdgeUnavailable
+
+_TIMEOUT = 5.0
+_RELOAD_TIMEOUT = 20.0
+_GRANTED = re.compile(r"changed from|no need to change|nothing changed", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One server line of a route: its address, state and requests in flight."""
+
+    number: int
+    address: str
+    state: str  # UP, MAINT, DRAIN, no check, …
+    sessions: int
+
+    @property
+    def open(self) -> bool:
+        return not self.state.startswith(("MAINT", "DRAIN"))
+
+
+class Edge:
+    """The edge of one project."""
+
+    def __init__(self, folder: Path, owner: tuple[int, int]) -> None:
+        self._folder = folder
+        self._owner = owner
+
+    def prepare(self, routes: Sequence[Route]) -> None:
+        """Makes sure the configuration holds `routes` beside those it has; reloads a running edge only if it
+        must.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.chown(self._folder, *self._owner)
+        self._configure(merge(self._routes(), routes))
+
+    def settle(self, routes: Sequence[Route]) -> None:
+        """Forgets every other route."""
+        self._configure(routes)
+
+    def alive(self) -> bool:
+        """Whether the edge answers."""
+        try:
+            return "Uptime" in self._tell("admin.sock", "show info", _TIMEOUT)
+        except EdgeUnavailable:
+            return False
+
+    def slots(self) -> dict[str, list[Slot]]:
+        """Route name → its slots, as HAProxy has them now; empty while it does not run."""
+        try:
+            text = self._tell("admin.sock", "show stat -1 4 -1", _TIMEOUT)
+        except EdgeUnavailable:
+            return {}
+        found: dict[str, list[Slot]] = {}
+        for row in csv.DictReader(io.StringIO(text.lstrip("# "))):
+            address = row["addr"].rpartition(":")[0]
+            slot = Slot(int(row["svname"].removeprefix("s")), address, row["status"], int(row["scur"] or 0))
+            found.setdefault(row["pxname"], []).append(slot)
+        return found
+
+    def switch(self, wanted: Mapping[str, Sequence[str]]) -> None:
+        """Route name → the addresses that serve from now on. Raises EdgeUnavailable."""
+        routes = {route.name: route for route in self._routes()}
+        slots = self.slots()
+        after: dict[str, dict[int, str]] = {name: _open(slots.get(name, ())) for name in routes}
+        commands: list[str] = []
+        for name, addresses in wanted.items():
+            busy = [slot.number for slot in slots.get(name, ()) if slot.sessions or slot.open]
+            after[name] = place(after[name], busy, addresses, routes[name].slots)
+            commands += _commands(routes[name], slots.get(name, ()), after[name])
+        self._save(render_edge(tuple(routes.values()), after))
+        self._tell_all(commands)
+
+    def rest(self, addresses: Sequence[str]) -> None:
+        """Takes these addresses out for good, closing pooled connections to them."""
+        closing = [
+            f"set server {name}/s{slot.number} state maint"
+            for name, slots in self.slots().items()
+            for slot in slots
+            if slot.address in addresses
+        ]
+        self._tell_all(closing)
+
+    def sessions(self, address: str) -> int:
+        """Requests in flight to this address over all routes."""
+        return sum(
+            slot.sessions for slots in self.slots().values() for slot in slots if slot.address == address
+        )
+
+    def _routes(self) -> tuple[Route, ...]:
+        return routes_in(self._text())
+
+    def _text(self) -> str:
+        try:
+            return (self._folder / "haproxy.cfg").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
+
+    def _configure(self, routes: Sequence[Route]) -> None:
+        if set(routes) == set(self._routes()):
+            return
+        live = {name: _open(slots) for name, slots in self.slots().items()} or slots_in(self._text())
+        self._save(render_edge(routes, fit(routes, live)))
+        if self.alive():
+            answer = self._tell("master.sock", "reload", _RELOAD_TIMEOUT)
+            if "Success=1" not in answer:
+                raise EdgeUnavailable(f"the edge refused its new configuration: {answer.strip()[-500:]}")
+
+    def _save(self, text: str) -> None:
+        path = self._folder / "haproxy.cfg"
+        write_whole(path, text)
+        os.chown(path, *self._owner)
+
+    def _tell_all(self, commands: Sequence[str]) -> None:
+        if not commands:
+            return
+        answer = self._tell("admin.sock", ";".join(commands), _TIMEOUT)
+        unexpected = [line for line in answer.splitlines() if line.strip() and not _GRANTED.search(line)]
+        if unexpected:
+            raise EdgeUnavailable(f"the edge refused a command: {unexpected[0][:300]}")
+
+    def _tell(self, name: str, command: str, timeout: float) -> str:
+        path = self._folder / name
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(timeout)
+            try:
+                connection.connect(str(path))
+                connection.sendall(f"{command}\n".encode())
+                return b"".join(iter(lambda: connection.recv(65536), b"")).decode(errors="replace")
+            except OSError as error:
+                raise EdgeUnavailable(f"the edge does not answer on {path.name}: {error}") from None
+
+
+def _open(slots: Sequence[Slot]) -> dict[int, str]:
+    return {slot.number: slot.address for slot in slots if slot.open}
+
+
+def _commands(route: Route, slots: Sequence[Slot], after: Mapping[int, str]) -> list[str]:
+    """New addresses open before old ones drain, so that no moment is without a server."""
+    before = _open(slots)
+    opening: list[str] = []
+    for number, address in after.items():
+        if before.get(number) != address:
+            server = f"{route.name}/s{number}"
+            opening += [
+                f"set server {server} addr {address} port {route.port}",
+                f"set server {server} state ready",
+            ]
+    closing = [f"set server {route.name}/s{number} state drain" for number in before if number not in after]
+    return opening + closing

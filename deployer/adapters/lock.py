@@ -1,0 +1,48 @@
+"""One roll-out at a time per project and machine, by `flock`. Out: the descriptor, to be handed on to
+children.
+
+A child of a killed deployer may still be creating containers: it holds the descriptor, so the next deployer
+waits for it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deployer.core.errors import EngineUnavailable
+
+_WAIT = 120.0
+_TICK = 0.05
+
+
+@contextmanager
+def hold(path: Path, *, wait: float = _WAIT) -> Iterator[int]:
+    """Holds the lock file at `path`; raises EngineUnavailable when another process keeps it longer than
+    `wait` seconds.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _take(descriptor, path, time.monotonic() + wait)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, path: Path, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise EngineUnavailable(
+                    f"another process holds {path.name}",
+                    hint="a second deployer, or a child of a killed one, is at work",
+                ) from None
+            time.sleep(_TICK)

@@ -1,0 +1,45 @@
+"""The server's log on standard error: one JSON object a line for machines, short lines on a terminal.
+
+Text from outside is escaped by JSON, so that no name or message can start a line of its own or colour a
+terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+
+class _Lines(logging.Formatter):
+    """One JSON object a record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+class _Words(logging.Formatter):
+    """For people: control characters shown, not obeyed."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
+        text = record.getMessage().encode("unicode_escape").decode("ascii")
+        trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
+        return f"{moment} {record.levelname.lower():<7} {text}{trace}"
+
+
+def start_log() -> None:
+    """Sends everything of the package to standard error, and warnings of the libraries."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Words() if sys.stderr.isatty() else _Lines())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("deployer").setLevel(logging.INFO)

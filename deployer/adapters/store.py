@@ -1,0 +1,273 @@
+"""The queue and the record of deployments in SQLite. In: wishes, events, releases. Out: nouns. Implements
+`core.inbox.Inbox`.
+
+What a method wrote is synced to disk when it returns. Which run wins is `core.order`'s decision. What may
+hold a secret (bundle, variables, credentials) is stored sealed only, and a wish is wiped when its deployment
+ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from deployer.adapters.database import Database
+from deployer.adapters.store_access import AccessRows, note_arrival, spend
+from deployer.adapters.store_rows import (
+    deployment_of,
+    images_sha256,
+    pack_release,
+    run_of,
+    sealed_wish,
+    unpack_release,
+    wish_of,
+)
+from deployer.adapters.store_schema import SCHEMA, VERSION
+from deployer.adapters.vault import SealBroken, Vault
+from deployer.core.errors import ConfigError, Forbidden, NotFound
+from deployer.core.inbox import Arrival, Proof
+from deployer.core.model import Deployment, Event, Release, Status, Wish
+from deployer.core.order import Outcome, judge_interrupted, judge_run, superseded_by
+
+_CLAIMABLE = """
+SELECT * FROM deployment AS waiting WHERE status = 'queued' AND NOT EXISTS (
+    SELECT 1 FROM deployment AS running
+    WHERE running.app = waiting.app AND running.environment = waiting.environment
+    AND running.status = 'in_progress'
+) ORDER BY seq LIMIT 1"""
+_MAX_TEXT = 20_000  # characters of one event
+
+
+class SqliteStore(AccessRows):
+    """The database file at `path`, whose secrets `vault` seals. Raises ConfigError when the two do not belong
+    together.
+    """
+
+    def __init__(self, path: Path, vault: Vault) -> None:
+        super().__init__(Database(path, SCHEMA, VERSION))
+        self._vault = vault
+        self._salt = self._unseal_salt()
+
+    def close(self) -> None:
+        self._database.close()
+
+    def enqueue(self, wish: Wish, now: float, arrival: Arrival | None = None) -> tuple[Deployment, str]:
+        with self._database.write() as sql:
+            if isinstance(arrival, Proof):
+                spend(sql, arrival, now)
+            newest = _newest_run(sql, wish)
+            outcome = _judge(wish, newest) if newest else Outcome.QUEUED
+            if outcome is Outcome.QUEUED or newest is None:
+                id = _new_id(now)
+                self._queue(sql, id, wish, now)
+            else:
+                id = newest["id"]
+            note_arrival(sql, arrival, outcome, "", id, now)
+            return deployment_of(_row(sql, id)), outcome
+
+    def claim(self, now: float) -> tuple[Deployment, Wish] | None:
+        if not self._database.read(
+            _CLAIMABLE
+        ):  # idle workers ask often and should not take the writer's lock for it
+            return None
+        with self._database.write() as sql:
+            while row := sql.execute(_CLAIMABLE).fetchone():
+                try:
+                    wish = wish_of(self._vault, row)
+                except SealBroken as error:  # one damaged row must not block the queue
+                    _end(sql, row["id"], Status.ERROR, f"{error} [{error.code}]", now)
+                    continue
+                sql.execute(
+                    "UPDATE deployment SET status = 'in_progress', attempts = attempts + 1,"
+                    " started_at = coalesce(started_at, ?) WHERE id = ?",
+                    (now, row["id"]),
+                )
+                _append(sql, row["id"], "claim", f"attempt {row['attempts'] + 1}", now)
+                return deployment_of(_row(sql, row["id"])), wish
+        return None
+
+    def requeue_interrupted(self, now: float) -> Sequence[Deployment]:
+        with self._database.write() as sql:
+            rows = sql.execute(
+                "SELECT * FROM deployment WHERE status = 'in_progress' ORDER BY seq"
+            ).fetchall()
+            for row in rows:
+                newer = _queued(sql, row["app"], row["environment"])
+                status, reason = judge_interrupted(row["attempts"], newer)
+                if status.final:
+                    _end(sql, row["id"], status, reason, now)
+                else:
+                    sql.execute("UPDATE deployment SET status = ? WHERE id = ?", (status, row["id"]))
+                    _append(sql, row["id"], "requeue", "the deployer stopped in the middle of it", now)
+            return [deployment_of(_row(sql, row["id"])) for row in rows]
+
+    def finish(self, id: str, status: Status, reason: str, now: float) -> Deployment:
+        """A deployment ends once: finishing it again changes nothing."""
+        with self._database.write() as sql:
+            if not Status(_row(sql, id)["status"]).final:
+                _end(sql, id, status, reason, now)
+            return deployment_of(_row(sql, id))
+
+    def append(self, id: str, kind: str, text: str, now: float) -> None:
+        with self._database.write() as sql:
+            _append(sql, id, kind, text, now)
+
+    def events(self, id: str, after: int = 0) -> Sequence[Event]:
+        rows = self._database.read(
+            "SELECT n, at, kind, text FROM event WHERE deployment_id = ? AND n > ? ORDER BY n", (id, after)
+        )
+        return [Event(*row) for row in rows]
+
+    def deployment(self, id: str) -> Deployment:
+        rows = self._database.read("SELECT * FROM deployment WHERE id = ?", (id,))
+        if not rows:
+            raise NotFound(f"no deployment {id}")
+        return deployment_of(rows[0])
+
+    def deployments(self, app: str, environment: str, limit: int = 20) -> Sequence[Deployment]:
+        return self._find("1", (app, environment), limit)
+
+    def save_release(self, deployment_id: str, draft: Release) -> Release:
+        content = pack_release(draft)
+        id = hmac.new(self._salt, f"{draft.app}\n{content}".encode(), hashlib.sha256).hexdigest()[:16]
+        with self._database.write() as sql:
+            sql.execute(
+                "INSERT OR IGNORE INTO release VALUES (?, ?, ?, ?)",
+                (id, draft.app, draft.revision, self._vault.seal(f"release {id}", content)),
+            )
+            sql.execute("UPDATE deployment SET release = ? WHERE id = ?", (id, deployment_id))
+        return unpack_release(id, draft.app, content)
+
+    def release(self, id: str) -> Release:
+        rows = self._database.read("SELECT * FROM release WHERE id = ?", (id,))
+        if not rows:
+            raise NotFound(f"no release {id}")
+        return unpack_release(id, rows[0]["app"], self._vault.open(f"release {id}", rows[0]["sealed"]))
+
+    def serving(self, app: str, environment: str) -> Deployment | None:
+        return next(iter(self._find("status = 'success'", (app, environment), 1)), None)
+
+    def before(self, app: str, environment: str, release: str) -> Deployment | None:
+        found = self._find("status = 'success' AND release <> ?", (app, environment, release), 1)
+        return next(iter(found), None)
+
+    def _find(self, condition: str, values: tuple[str, ...], limit: int) -> list[Deployment]:
+        """Newest first. `condition` is this module's own text; values are bound."""
+        of = "SELECT * FROM deployment WHERE app = ? AND environment = ?"
+        sql = f"{of} AND {condition} ORDER BY seq DESC LIMIT ?"
+        return [deployment_of(row) for row in self._database.read(sql, (*values, limit))]
+
+    def _queue(self, sql: sqlite3.Connection, id: str, wish: Wish, now: float) -> None:
+        if waiting := _queued(sql, wish.app, wish.environment):
+            _end(sql, waiting, Status.INACTIVE, superseded_by(id), now)
+        wanted, credentials = sealed_wish(self._vault, id, wish)
+        columns: dict[str, Any] = {
+            "id": id,
+            "app": wish.app,
+            "environment": wish.environment,
+            "kind": wish.kind,
+            "trigger": wish.trigger,
+            "actor": wish.actor,
+            "revision": wish.revision,
+            "workflow": wish.workflow,
+            "run_number": wish.run.number if wish.run else None,
+            "run_attempt": wish.run.attempt if wish.run else None,
+            "images_sha256": images_sha256(wish.images),
+            "status": Status.QUEUED,
+            "reason": "",
+            "created_at": now,
+            "attempts": 0,
+            "release": wish.release,
+            "sealed_wish": wanted,
+            "sealed_credentials": credentials,
+        }
+        marks = ", ".join("?" * len(columns))
+        sql.execute(
+            f"INSERT INTO deployment ({', '.join(columns)}) VALUES ({marks})", tuple(columns.values())
+        )
+        _append(
+            sql, id, "enqueue", f"{wish.kind} of {wish.revision[:7] or wish.release} by {wish.actor}", now
+        )
+
+    def _unseal_salt(self) -> bytes:
+        with self._database.write() as sql:
+            row = sql.execute("SELECT salt FROM seal").fetchone()
+            if row is None:
+                salt = secrets.token_hex(32)
+                sql.execute("INSERT INTO seal VALUES (1, ?)", (self._vault.seal("salt", salt),))
+                return bytes.fromhex(salt)
+        try:
+            return bytes.fromhex(self._vault.open("salt", row["salt"]))
+        except SealBroken:
+            raise ConfigError(
+                "state",
+                "the key file does not fit the database",
+                hint="restore the key file that belongs to deployer.db",
+            ) from None
+
+
+def _judge(wish: Wish, newest: sqlite3.Row) -> Outcome:
+    run = run_of(newest)
+    outcome = judge_run(wish.run, run, Status(newest["status"])) if run else Outcome.QUEUED
+    asked, known = images_sha256(wish.images), newest["images_sha256"]
+    if outcome is Outcome.DUPLICATE and asked and known and asked != known:
+        raise Forbidden(
+            "images: this attempt of the run already asked for other images",
+            hint="re-run the workflow: a new attempt is new",
+        )
+    return outcome
+
+
+def _newest_run(sql: sqlite3.Connection, wish: Wish) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = sql.execute(
+        "SELECT * FROM deployment WHERE app = ? AND environment = ? AND workflow = ?"
+        " AND run_number IS NOT NULL ORDER BY run_number DESC, run_attempt DESC, seq DESC LIMIT 1",
+        (wish.app, wish.environment, wish.workflow),
+    ).fetchone()
+    return row
+
+
+def _queued(sql: sqlite3.Connection, app: str, environment: str) -> str:
+    row = sql.execute(
+        "SELECT id FROM deployment WHERE app = ? AND environment = ? AND status = 'queued'",
+        (app, environment),
+    ).fetchone()
+    return row["id"] if row else ""
+
+
+def _row(sql: sqlite3.Connection, id: str) -> sqlite3.Row:
+    row: sqlite3.Row | None = sql.execute("SELECT * FROM deployment WHERE id = ?", (id,)).fetchone()
+    if row is None:
+        raise NotFound(f"no deployment {id}")
+    return row
+
+
+def _end(sql: sqlite3.Connection, id: str, status: Status, reason: str, now: float) -> None:
+    sql.execute(
+        "UPDATE deployment SET status = ?, reason = ?, ended_at = ?,"
+        " sealed_wish = NULL, sealed_credentials = NULL WHERE id = ?",
+        (status, _plain(reason), now, id),
+    )
+    _append(sql, id, "end", f"{status}: {reason}" if reason else status, now)
+
+
+def _append(sql: sqlite3.Connection, id: str, kind: str, text: str, now: float) -> None:
+    sql.execute(
+        "INSERT INTO event SELECT ?, coalesce(max(n), 0) + 1, ?, ?, ? FROM event WHERE deployment_id = ?",
+        (id, now, kind, _plain(text), id),
+    )
+
+
+def _plain(text: str) -> str:
+    """A child's output may hold half surrogates, which SQLite cannot carry."""
+    return text[:_MAX_TEXT].encode("utf-8", "replace").decode()
+
+
+def _new_id(now: float) -> str:
+    """Sorts by time, and cannot be guessed from another one."""
+    return f"{int(now * 1000):012x}{secrets.token_hex(6)}"

@@ -1,0 +1,110 @@
+"""Between rows and nouns. In: model values. Out: columns, sealed where they may hold a secret; and back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from deployer.adapters.vault import Vault
+from deployer.core.images import Image
+from deployer.core.model import Bundle, Credentials, Deployment, Kind, Release, Run, Status, Wish
+
+
+def deployment_of(row: sqlite3.Row) -> Deployment:
+    """One row of `deployment`."""
+    return Deployment(
+        id=row["id"],
+        app=row["app"],
+        environment=row["environment"],
+        kind=Kind(row["kind"]),
+        trigger=row["trigger"],
+        actor=row["actor"],
+        revision=row["revision"],
+        status=Status(row["status"]),
+        reason=row["reason"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        attempts=row["attempts"],
+        release=row["release"],
+        run=run_of(row) or Run(),
+    )
+
+
+def run_of(row: sqlite3.Row) -> Run | None:
+    return None if row["run_number"] is None else Run(row["run_number"], row["run_attempt"])
+
+
+def sealed_wish(vault: Vault, id: str, wish: Wish) -> tuple[bytes, bytes | None]:
+    """The columns `sealed_wish` and `sealed_credentials`."""
+    content = {"images": _pack_images(wish.images), "bundle": _pack_bundle(wish.bundle)}
+    login = wish.credentials
+    credentials = json.dumps([login.host, login.username, login.password]) if login else None
+    return (
+        vault.seal(f"wish of {id}", json.dumps(content)),
+        vault.seal(f"credentials of {id}", credentials) if credentials else None,
+    )
+
+
+def wish_of(vault: Vault, row: sqlite3.Row) -> Wish:
+    """The wish of a row that has not ended. Raises SealBroken."""
+    content = json.loads(vault.open(f"wish of {row['id']}", row["sealed_wish"]))
+    login = row["sealed_credentials"]
+    return Wish(
+        app=row["app"],
+        environment=row["environment"],
+        kind=Kind(row["kind"]),
+        trigger=row["trigger"],
+        actor=row["actor"],
+        revision=row["revision"],
+        run=run_of(row),
+        images=_unpack_images(content["images"]),
+        bundle=Bundle(**content["bundle"]) if content["bundle"] else None,
+        release=row["release"],
+        credentials=Credentials(*json.loads(vault.open(f"credentials of {row['id']}", login)))
+        if login
+        else None,
+        workflow=row["workflow"],
+    )
+
+
+def images_sha256(images: Mapping[str, Image] | None) -> str:
+    """Tells two requests of one run apart; empty where the server looks the images up itself."""
+    if images is None:
+        return ""
+    return hashlib.sha256(json.dumps(_pack_images(images), sort_keys=True).encode()).hexdigest()
+
+
+def pack_release(release: Release) -> str:
+    """The release's whole content as text: the same content, the same text."""
+    content = {
+        "revision": release.revision,
+        "images": _pack_images(release.images),
+        "bundle": _pack_bundle(release.bundle),
+        "variables": dict(release.variables),
+    }
+    return json.dumps(content, sort_keys=True)
+
+
+def unpack_release(id: str, app: str, text: str) -> Release:
+    content = json.loads(text)
+    images = _unpack_images(content["images"])
+    bundle = Bundle(**content["bundle"])
+    return Release(id, app, content["revision"], images or {}, bundle, content["variables"])
+
+
+def _pack_images(images: Mapping[str, Image] | None) -> dict[str, list[str]] | None:
+    return (
+        None if images is None else {name: [image.repository, image.digest] for name, image in images.items()}
+    )
+
+
+def _unpack_images(packed: Mapping[str, list[str]] | None) -> dict[str, Image] | None:
+    return None if packed is None else {name: Image(*pair) for name, pair in packed.items()}
+
+
+def _pack_bundle(bundle: Bundle | None) -> dict[str, Any] | None:
+    return None if bundle is None else {"entry": bundle.entry, "files": dict(bundle.files)}

@@ -1,0 +1,89 @@
+"""The tables of the deployer's database. Sealed columns hold what `vault` sealed; hashes of secrets are
+SHA-256 in hex.
+
+The partial unique indexes are the locks: one deployment running and one queued per app and environment,
+whoever writes.
+"""
+
+from __future__ import annotations
+
+VERSION = 1
+
+SCHEMA = """
+CREATE TABLE deployment (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- order of acceptance; ids sort by the clock, which may step
+    id TEXT NOT NULL UNIQUE,
+    app TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    trigger TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    revision TEXT NOT NULL,
+    workflow TEXT NOT NULL,
+    run_number INTEGER,
+    run_attempt INTEGER,
+    images_sha256 TEXT NOT NULL,
+    status TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    started_at REAL,
+    ended_at REAL,
+    attempts INTEGER NOT NULL,
+    release TEXT NOT NULL,
+    sealed_wish BLOB,
+    sealed_credentials BLOB
+) STRICT;
+CREATE UNIQUE INDEX one_running ON deployment (app, environment) WHERE status = 'in_progress';
+CREATE UNIQUE INDEX one_queued ON deployment (app, environment) WHERE status = 'queued';
+CREATE INDEX newest_run ON deployment (app, environment, workflow, run_number, run_attempt);
+CREATE TABLE event (
+    deployment_id TEXT NOT NULL REFERENCES deployment (id),
+    n INTEGER NOT NULL,
+    at REAL NOT NULL,
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (deployment_id, n)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE release (
+    id TEXT PRIMARY KEY,
+    app TEXT NOT NULL,
+    revision TEXT NOT NULL,
+    sealed BLOB NOT NULL
+) STRICT;
+CREATE TABLE delivery (
+    seq INTEGER PRIMARY KEY,
+    guid TEXT NOT NULL,  -- not unique: a redelivery carries the same one
+    event TEXT NOT NULL,
+    body_sha256 TEXT NOT NULL,
+    received_at REAL NOT NULL,
+    outcome TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    deployment_id TEXT REFERENCES deployment (id)
+) STRICT;
+CREATE INDEX delivery_guid ON delivery (guid);
+CREATE TABLE proof (
+    jti TEXT PRIMARY KEY,
+    expires_at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE forge (
+    deployment_id TEXT PRIMARY KEY REFERENCES deployment (id),
+    number INTEGER NOT NULL
+) STRICT;
+CREATE TABLE token (
+    name TEXT PRIMARY KEY,
+    app TEXT NOT NULL,
+    can TEXT NOT NULL,
+    sha256 TEXT NOT NULL UNIQUE,
+    created_at REAL NOT NULL,
+    expires_at REAL
+) STRICT;
+CREATE TABLE read_token (
+    sha256 TEXT PRIMARY KEY,
+    deployment_id TEXT NOT NULL REFERENCES deployment (id),
+    created_at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE seal (
+    only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
+    salt BLOB NOT NULL  -- sealed; shows that the key fits, and keys the release ids
+) STRICT;
+"""

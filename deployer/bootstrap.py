@@ -1,0 +1,128 @@
+"""The only room that names concrete adapters. In: the settings file's path. Out: everything wired together,
+nothing started.
+
+Two processes may be built on one state folder: the server and a command beside it share the database, and a
+lock per project keeps their rollouts apart.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from deployer.adapters.clock import SystemClock
+from deployer.adapters.compose import Compose
+from deployer.adapters.config_file import read_config, read_secret, read_webhook_secrets
+from deployer.adapters.docker_target import DockerTarget
+from deployer.adapters.engine import Engine
+from deployer.adapters.github import GithubForge, NoForge
+from deployer.adapters.lock import hold
+from deployer.adapters.log import start_log
+from deployer.adapters.oidc import OidcVerifier
+from deployer.adapters.registry import OciRegistry
+from deployer.adapters.store import SqliteStore
+from deployer.adapters.variables import read_variables
+from deployer.adapters.vault import open_vault
+from deployer.core.config import Config
+from deployer.core.errors import ConfigError
+from deployer.core.model import Credentials, Deployment
+from deployer.deploy import World
+from deployer.intake import Intake
+from deployer.worker import Worker
+
+CONFIG_VARIABLE = "DEPLOYER_CONFIG"
+CONFIG_PATH = "/etc/deployer/config.toml"
+_LONGEST_SOCKET = 107  # bytes a Unix socket's path may have
+_LONGEST_PROJECT = 63
+_TAKEOVER = 15.0  # seconds the server before may take to end
+
+__all__ = ["CONFIG_VARIABLE", "Parts", "build", "config_path", "load", "start_log"]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One server, ready to be started."""
+
+    config: Config
+    store: SqliteStore
+    intake: Intake
+    world: World
+    worker: Worker
+    forge: GithubForge | NoForge
+
+    def only_one(self) -> AbstractContextManager[int]:
+        """Held while serving; raises EngineUnavailable when another server works on the same state folder."""
+        return hold(Path(self.config.state) / "serve.lock", wait=_TAKEOVER)
+
+    def close(self) -> None:
+        """Sends what still waits for GitHub, then closes the database."""
+        self.forge.close(5.0)
+        self.store.close()
+
+
+def config_path(given: str = "") -> Path:
+    """The settings file: as given, else as the environment says, else the usual place."""
+    return Path(given or os.environ.get(CONFIG_VARIABLE) or CONFIG_PATH)
+
+
+def load(path: Path) -> Config:
+    """Settings, secret files and variables files, all read and checked. Raises ConfigError."""
+    config = read_config(path)
+    read_webhook_secrets(config)
+    for app in config.apps.values():
+        for environment in app.environments.values():
+            read_variables(environment.variables_file)
+    if len(f"{config.state}/edge/{'x' * _LONGEST_PROJECT}/master.sock") > _LONGEST_SOCKET:
+        raise ConfigError(
+            "server.state", f"{config.state} is too long a path for a socket", hint="/var/lib/deployer fits"
+        )
+    return config
+
+
+def build(path: Path) -> Parts:
+    """Raises ConfigError, EngineUnavailable or StoreUnavailable."""
+    config = load(path)
+    state = Path(config.state)
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = SqliteStore(state / "deployer.db", open_vault(state / "key"))
+    clock = SystemClock()
+    login = _login(config)
+    forge = _forge(config, store)
+    intake = Intake(
+        config=config,
+        store=store,
+        verify_token=OidcVerifier(config.issuer, state / "jwks.json").verify_token,
+        secrets=read_webhook_secrets(config),
+        clock=clock,
+    )
+    world = World(
+        config=config,
+        store=store,
+        target=DockerTarget(Engine(), Compose(state), state, config.edge_image),
+        registry=OciRegistry(login),
+        forge=forge,
+        clock=clock,
+        variables=read_variables,
+        login=login,
+    )
+    return Parts(config, store, intake, world, Worker(world), forge)
+
+
+def _login(config: Config) -> Credentials | None:
+    if not config.registry_username:
+        return None
+    password = read_secret(config.registry_password_file, "registry.password-file")
+    return Credentials(config.registry_host, config.registry_username, password)
+
+
+def _forge(config: Config, store: SqliteStore) -> GithubForge | NoForge:
+    if not config.github_token_file:
+        return NoForge()
+    token = read_secret(config.github_token_file, "github.token-file")
+
+    def address(deployment: Deployment) -> str:
+        return config.app(deployment.app).environment(deployment.environment).url
+
+    return GithubForge(api=config.github_api, token=token, ledger=store, environment_url=address)

@@ -1,0 +1,78 @@
+"""`decide`: what this run may do. In: environment, event file. Out: outputs mode, reason, environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from deployer.ci import state, workflow
+from deployer.ci.context import (
+    InputsRejected,
+    branch,
+    compose_file,
+    environment,
+    input_text,
+    problems,
+    read_context,
+    read_payload,
+    registry,
+    server,
+    timeout,
+)
+from deployer.core.mode import Mode, ModeDecision, decide_mode
+
+_CHECKS: tuple[Callable[[], object], ...] = (
+    read_context,
+    read_payload,
+    lambda: branch("production-branch"),
+    lambda: branch("develop-branch"),
+    environment,
+    registry,
+    timeout,
+)
+
+
+def run() -> None:
+    """Raises InputsRejected with every problem there is."""
+    state.clear()
+    wrong = problems(*_CHECKS)
+    decision = None if wrong else _decide()
+    wrong += problems(*_needs(decision))
+    if len(wrong) == 1:
+        raise InputsRejected(wrong[0])
+    if wrong or decision is None:
+        raise InputsRejected("\n".join((f"{len(wrong)} problems", *wrong)))
+    _publish(decision)
+
+
+def _decide() -> ModeDecision:
+    context = read_context()
+    return decide_mode(
+        context.event,
+        context.ref,
+        read_payload(),
+        production_branch=branch("production-branch"),
+        develop_branch=branch("develop-branch"),
+        environment=environment(),
+    )
+
+
+def _needs(decision: ModeDecision | None) -> list[Callable[[], object]]:
+    """What only some modes need; without a decision, what can be checked anyway."""
+    checks: list[Callable[[], object]] = []
+    if decision is None or decision.mode is not Mode.SKIP:
+        checks.append(lambda: compose_file(Path(os.environ.get("GITHUB_WORKSPACE", "."))))
+    if decision.mode is Mode.DEPLOY if decision else input_text("server"):
+        checks.append(server)
+    return checks
+
+
+def _publish(decision: ModeDecision) -> None:
+    outputs = {"mode": str(decision.mode), "reason": decision.reason, "environment": decision.environment}
+    state.save("decision", outputs)
+    for name, value in outputs.items():
+        workflow.set_output(name, value)
+    if decision.mode is Mode.SKIP:
+        workflow.notice(decision.reason, title="deployer: nothing to do")
+    workflow.say(f"{decision.mode}: {decision.reason}")

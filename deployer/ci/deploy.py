@@ -1,0 +1,166 @@
+"""`deploy`: asks the server to run the tested digests. In: images, Compose files. Out: how it ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from deployer.ci import sources, state, workflow
+from deployer.ci.built import BuiltImage, require
+from deployer.ci.client import Answer, ServerUnavailable, call
+from deployer.ci.context import Context, compose_file, environment, is_loopback, read_context, server, timeout
+from deployer.ci.follow import Followed, follow
+from deployer.ci.login import given_login
+from deployer.ci.oidc import request_token
+from deployer.ci.push import allow
+from deployer.core.bundle import collect_bundle
+from deployer.core.errors import DeployerError
+from deployer.core.images import Image
+from deployer.core.mode import Mode
+from deployer.core.model import Credentials, Status
+from deployer.core.order import Outcome
+from deployer.core.request import DeployRequest, audience_of, encode_request
+
+# A server that restarts is back within these pauses, in seconds.
+_PAUSES = (1, 2, 4, 8, 15)
+_PATH = "/api/v1/deployments"
+
+
+class DeployRefused(DeployerError):
+    """The server does not take the request."""
+
+    code = "deploy-refused"
+
+
+class DeploymentFailed(DeployerError):
+    """The deployment ended without the new release serving."""
+
+    code = "deployment-failed"
+
+
+def run() -> None:
+    """Raises DeployRefused, DeploymentFailed, ServerUnavailable."""
+    allow(Mode.DEPLOY)
+    until = time.monotonic() + timeout()
+    context, images, origin = read_context(), require("push"), server()
+    accepted = _send(origin, encode_request(_request(context, images)))
+    _refuse_stale(accepted)
+    _keep(accepted, str(accepted.get("status", "")), "")
+    workflow.say(
+        f"deployment {accepted['id']}: {accepted.get('outcome', '')} {accepted.get('reason', '')}".rstrip()
+    )
+    with workflow.commands_stopped():
+        end = follow(_followed(origin, accepted), until)
+    _keep(accepted, end.status, end.reason)
+    if end.status != Status.SUCCESS:
+        raise DeploymentFailed(f"{end.status}: {end.reason}", hint=str(accepted.get("url", "")))
+    workflow.say(f"{end.status}: {end.reason}".rstrip(": "))
+
+
+def _request(context: Context, images: list[BuiltImage]) -> DeployRequest:
+    workspace = context.workspace
+    return DeployRequest(
+        repository=context.repository,
+        app="",
+        environment=environment(),
+        revision=context.revision,
+        run=context.run,
+        actor=context.actor,
+        images={image.service: Image(image.repository, image.digest) for image in images},
+        bundle=collect_bundle(
+            compose_file(workspace),
+            sources.listed_files(workspace),
+            lambda path: sources.read_text(workspace, path),
+        ),
+        credentials=_credentials(context, images),
+    )
+
+
+def _credentials(context: Context, images: list[BuiltImage]) -> Credentials | None:
+    """The server pulls with this run's login and forgets it; a loopback registry is the runner's alone."""
+    login = given_login(context, images)
+    if login is None or is_loopback(login.host):
+        return None
+    return Credentials(login.host, login.username, login.password)
+
+
+def _send(origin: str, body: bytes) -> Mapping[str, Any]:
+    """Repeated only without an answer or on 503; the server knows a request that it has already."""
+    for pause in _PAUSES:
+        try:
+            answer = _post(origin, body)
+        except ServerUnavailable as error:
+            workflow.say(f"{error}; trying again in {pause} s")
+        else:
+            if answer.status != 503:
+                return _accepted(origin, answer)
+            workflow.say(f"{origin} is not ready (503); trying again in {pause} s")
+        time.sleep(pause)
+    return _accepted(origin, _post(origin, body))
+
+
+def _post(origin: str, body: bytes) -> Answer:
+    # A token is good for one delivery, so every try has its own.
+    token = request_token(audience_of(origin, body))
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "Content-Type": "application/json",
+        "Accept": "application/json",
+    }
+    return call("POST", f"{origin}{_PATH}", headers=headers, body=body, timeout=60)
+
+
+def _accepted(origin: str, answer: Answer) -> Mapping[str, Any]:
+    table = answer.table()
+    if answer.status not in (200, 202):
+        raise DeployRefused(
+            f"{origin} answers {answer.status}: {_reason(table, answer)}", hint=_text(table, "hint")
+        )
+    if not all(_text(table, key) for key in ("id", "events", "read_token")):
+        raise DeployRefused(
+            f"{origin} answers {answer.status} without a deployment; is it the deployer's receiver?"
+        )
+    workflow.mask(table["read_token"])
+    return table
+
+
+def _reason(table: Mapping[str, Any], answer: Answer) -> str:
+    """The server's own words, by whatever key they come."""
+    inner = table.get("error")
+    found = [
+        _text(source, key)
+        for source in (table, inner or {})
+        for key in ("message", "reason", "error", "code")
+    ]
+    return next(filter(None, found), answer.body[:200].decode("utf-8", "replace"))
+
+
+def _text(table: object, key: str) -> str:
+    value = table.get(key) if isinstance(table, Mapping) else None
+    return value if isinstance(value, str) else ""
+
+
+def _refuse_stale(accepted: Mapping[str, Any]) -> None:
+    """What the server names then is another run's deployment, whose success is not this run's."""
+    if accepted.get("outcome") == Outcome.STALE:
+        reason = _text(accepted, "reason")
+        _keep({"id": "", "url": ""}, Status.INACTIVE, reason)
+        raise DeploymentFailed(f"{Status.INACTIVE}: {reason}")
+
+
+def _followed(origin: str, accepted: Mapping[str, Any]) -> Followed:
+    events = urljoin(f"{origin}/", accepted["events"])
+    if urlsplit(events)[:2] != urlsplit(origin)[:2]:
+        raise DeployRefused(
+            f"{origin} names {urlsplit(events).netloc} as the place of the events; it must be itself"
+        )
+    return Followed(
+        f"{origin}{_PATH}/{accepted['id']}", events, accepted["read_token"], _text(accepted, "url")
+    )
+
+
+def _keep(accepted: Mapping[str, Any], status: str, reason: str) -> None:
+    fields = {"id": accepted["id"], "url": _text(accepted, "url"), "status": status, "reason": reason}
+    state.save("deployment", fields)

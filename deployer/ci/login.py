@@ -1,0 +1,81 @@
+"""The registry login. In: inputs. Out: `Login` or None, docker's private configuration, a header.
+
+GitHub's own token goes to GitHub's registries only, whatever `registry` says; the user's docker configuration
+is read and never written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from deployer.ci import docker, state, workflow
+from deployer.ci.built import BuiltImage
+from deployer.ci.context import Context, input_text, registry
+from deployer.ci.registry import basic
+from deployer.core.images import DEFAULT_HOST, split_host
+
+_HUB_KEY = "https://index.docker.io/v1/"
+_OURS = "ghcr.io"
+
+
+@dataclass(frozen=True)
+class Login:
+    """Who pushes to, or pulls from, one registry host."""
+
+    host: str
+    username: str
+    password: str = field(repr=False)
+
+
+def given_login(context: Context, images: Iterable[BuiltImage]) -> Login | None:
+    """The inputs' login, where there is one and an image of this run lies on its host."""
+    login = Login(registry(), input_text("registry-username"), input_text("registry-password"))
+    hosts = {split_host(image.repository)[0] for image in images}
+    if not login.username or not login.password or login.host not in hosts:
+        return None
+    workflow.mask(login.password)
+    if login.password == input_text("github-token") and not _is_githubs(login.host, context.site):
+        return None
+    return login
+
+
+def _is_githubs(host: str, site: str) -> bool:
+    return host == _OURS or host.endswith(f".{urlsplit(site).netloc}")
+
+
+def log_in(login: Login | None) -> Mapping[str, str]:
+    """Environment for docker with this login, in a configuration of its own that `report` removes."""
+    if login is None:
+        return {}
+    endpoint = docker.endpoint()
+    folder = state.folder() / "docker"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    kept = {key: value for key, value in _user_configuration().items() if key in ("auths", "credHelpers")}
+    state.save_text("docker/config.json", json.dumps(kept))
+    config = {"DOCKER_CONFIG": str(folder), "DOCKER_HOST": endpoint}
+    docker.login(login.host, login.username, login.password, config)
+    return config
+
+
+def authorization(host: str, login: Login | None) -> str:
+    """The header for `host`: this login's, else what the user's docker configuration holds, else empty."""
+    if login and login.host == host:
+        return basic(login.username, login.password)
+    key = _HUB_KEY if host == DEFAULT_HOST else host
+    auth = _user_configuration().get("auths", {}).get(key, {}).get("auth", "")
+    return f"Basic {auth}" if auth else ""
+
+
+def _user_configuration() -> dict[str, Any]:
+    folder = os.environ.get("DOCKER_CONFIG") or str(Path("~/.docker").expanduser())
+    try:
+        value = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,69 @@
+"""What one verb leaves for the next: JSON files in `$RUNNER_TEMP/deployer-<run id>/`, for this user only.
+
+Holds the rendered Compose model, which may carry the workflow's secrets: `report` removes the folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a verb ended; `seconds` it took."""
+
+    done: bool
+    reason: str
+    seconds: float
+
+
+def folder() -> Path:
+    """The run's folder, made if need be."""
+    run = "".join(letter for letter in os.environ.get("GITHUB_RUN_ID", "") if letter.isalnum()) or "local"
+    path = Path(os.environ.get("RUNNER_TEMP") or "/tmp") / f"deployer-{run}"
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def clear() -> None:
+    """Forgets everything, as a run does before its first verb and after its last."""
+    shutil.rmtree(folder(), ignore_errors=True)
+
+
+def save(name: str, value: object) -> Path:
+    """Keeps a JSON value; gives its file."""
+    return save_text(f"{name}.json", json.dumps(value))
+
+
+def save_text(name: str, text: str) -> Path:
+    """Keeps a file; gives its path."""
+    path = folder() / name
+    with open(path, "w", encoding="utf-8", opener=_private) as file:
+        file.write(text)
+    return path
+
+
+def load(name: str, default: Any = None) -> Any:
+    """What was saved, or `default`."""
+    path = folder() / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else default
+
+
+def record(verb: str, verdict: Verdict) -> None:
+    """Keeps how a verb ended; `report` is the last and leaves nothing."""
+    if verb != "report":
+        save("verdicts", {**load("verdicts", {}), verb: asdict(verdict)})
+
+
+def verdicts() -> dict[str, Verdict]:
+    """Verb → how it ended, in the order they ran."""
+    return {verb: Verdict(**fields) for verb, fields in load("verdicts", {}).items()}
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,57 @@
+"""The door of the runner's side. In: argv. Out: exit code: 0 done, 1 an expected failure, 2 no such verb.
+
+An expected failure is one `::error` with its code and the next step; the verdict is kept for `report`.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from types import FrameType
+
+from deployer.ci import build, decide, deploy, push, report, state, test, workflow
+from deployer.core.errors import DeployerError
+
+VERBS: Mapping[str, Callable[[], None]] = {
+    "decide": decide.run,
+    "build": build.run,
+    "test": test.run,
+    "push": push.run,
+    "deploy": deploy.run,
+    "report": report.run,
+}
+
+
+def main(argv: list[str]) -> int:
+    """Runs one verb."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    if len(argv) != 1 or argv[0] not in VERBS:
+        print(f"usage: python3 -I deployer/ci {{{','.join(VERBS)}}}", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    return _judged(argv[0])
+
+
+def _judged(verb: str) -> int:
+    started = time.monotonic()
+    reason, done = "it was interrupted", False
+    try:
+        VERBS[verb]()
+        reason, done = "", True
+    except DeployerError as error:
+        reason = str(error)
+        workflow.error(error.diagnostics(), title=f"deployer {verb}")
+    finally:
+        state.record(verb, state.Verdict(done, reason, time.monotonic() - started))
+    return 0 if done else 1
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    # One signal is enough; a second must not cut the cleaning short.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(128 + number)

@@ -1,0 +1,117 @@
+"""GitHub's workflow commands and files. In: text of any origin. Out: log lines, outputs, the summary.
+
+Text from outside leaves only through here, and never as a command; nothing writes GITHUB_ENV or GITHUB_PATH.
+https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#|~!&@]|:(?=//)|(?<=www)\.)")
+_REASON_LENGTH = 4000
+
+
+def escape(text: str) -> str:
+    """A command's message."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def escape_property(text: str) -> str:
+    """A command's property value."""
+    return escape(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def plain(text: str) -> str:
+    """Text that the runner reads as text: no command (`::x::`, `##[x]`), no control characters."""
+    return "\n".join(_plain_line(line) for line in text.splitlines())
+
+
+def _plain_line(line: str) -> str:
+    clean = _CONTROL.sub(" ", line).replace("##[", "## [")
+    return f"> {clean}" if clean.strip().startswith("::") else clean
+
+
+def cell(text: str) -> str:
+    """Text as one cell of a Markdown table, every mark of Markdown and HTML escaped."""
+    return _MARKUP.sub(r"\\\1", " ".join(_CONTROL.sub(" ", text).split()))
+
+
+def say(text: str) -> None:
+    """Prints text of any origin."""
+    emit(plain(text))
+
+
+def emit(line: str) -> None:
+    """Prints a line as it stands, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def error(text: str, *, title: str) -> None:
+    _annotate("error", text, title)
+
+
+def warning(text: str, *, title: str) -> None:
+    _annotate("warning", text, title)
+
+
+def notice(text: str, *, title: str) -> None:
+    _annotate("notice", text, title)
+
+
+def _annotate(kind: str, text: str, title: str) -> None:
+    emit(f"::{kind} title={escape_property(title)}::{escape(text[:_REASON_LENGTH])}")
+
+
+def mask(secret: str) -> None:
+    """Hides a secret in every later line; the runner masks line by line."""
+    for line in secret.splitlines():
+        if line.strip():
+            emit(f"::add-mask::{escape(line)}")
+
+
+@contextmanager
+def group(title: str) -> Iterator[None]:
+    """A folded part of the log."""
+    emit(f"::group::{escape(title)}")
+    try:
+        yield
+    finally:
+        emit("::endgroup::")
+
+
+@contextmanager
+def commands_stopped() -> Iterator[None]:
+    """What is printed inside, a child's output above all, is text to the runner, whatever it looks like."""
+    token = secrets.token_hex(16)
+    emit(f"::stop-commands::{token}")
+    try:
+        yield
+    finally:
+        emit(f"::{token}::")
+
+
+def set_output(name: str, value: str) -> None:
+    """One output of this step; the delimiter cannot be guessed by whoever chose the value."""
+    delimiter = f"ghadelimiter_{secrets.token_hex(16)}"
+    _append("GITHUB_OUTPUT", f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
+
+
+def add_summary(markdown: str) -> None:
+    """Adds to the summary of this step."""
+    _append("GITHUB_STEP_SUMMARY", f"{markdown}\n")
+
+
+def _append(variable: str, text: str) -> None:
+    path = os.environ.get(variable)
+    if path:
+        with Path(path).open("a", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            file.write(text)

@@ -1,0 +1,266 @@
+"""From a release to what will run. In: the rendered Compose model and digests. Out: `Application`: services
+and the model to apply.
+
+The model to apply is the user's with three changes: images by digest, a content label on every service, and
+the published ports of start-first services held by one more service, the edge. The user's own file stays as
+it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from deployer.core.compose_model import (
+    START_FIRST,
+    STOP_FIRST,
+    HttpProbe,
+    Order,
+    completes,
+    gate_seconds_of,
+    is_checked,
+    levels_of,
+    listens_on,
+    networks_of,
+    order_of,
+    probe_of,
+    replicas_of,
+    seconds,
+    settings_of,
+    speaks_http,
+)
+from deployer.core.errors import ComposeRejected, ReleaseIncomplete
+from deployer.core.images import Image
+
+EDGE = "deployer-edge"
+SPEC_LABEL = "deployer.spec"
+EDGE_MOUNT = "/run/edge"
+DRAIN_SECONDS = 30.0
+_TOP = ("networks", "volumes", "configs", "secrets")
+
+
+@dataclass(frozen=True)
+class EdgeSettings:
+    """How the edge container is made: its image, its folder on the engine's host, the user it runs as."""
+
+    image: str
+    folder: str
+    user: str
+
+
+@dataclass(frozen=True)
+class Route:
+    """One port of one service behind the edge; `slots` servers hold its old and new replicas side by side."""
+
+    service: str
+    port: int
+    http: bool
+    slots: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.service}_{self.port}"
+
+
+@dataclass(frozen=True)
+class Service:
+    """One Compose service as the planner and the gate see it. Durations in seconds."""
+
+    name: str
+    image: Image | None  # None for the edge, whose image the settings name
+    replicas: int
+    order: Order
+    level: int
+    completes: bool
+    routes: tuple[Route, ...]
+    aliases: Mapping[str, tuple[str, ...]] = field(
+        hash=False
+    )  # network → names that the edge answers to in the service's place
+    probe: HttpProbe | None
+    checked: bool
+    gate_seconds: float
+    grace_seconds: float
+    drain_seconds: float
+    spec: str
+
+    @property
+    def start_first(self) -> bool:
+        return self.order.name == START_FIRST
+
+
+@dataclass(frozen=True)
+class Application:
+    """What one environment should run: services by level, and the Compose model that makes them."""
+
+    project: str
+    services: tuple[Service, ...]
+    document: Mapping[str, Any]
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        return tuple(route for service in self.services for route in service.routes)
+
+    def service(self, name: str) -> Service | None:
+        return next((service for service in self.services if service.name == name), None)
+
+
+def nothing(project: str) -> Application:
+    """The application of a project that runs nothing: what a failed first deploy goes back to."""
+    return Application(project, (), {"name": project, "services": {}})
+
+
+def assemble(
+    rendered: Mapping[str, Any], images: Mapping[str, Image], project: str, edge: EdgeSettings
+) -> Application:
+    """Raises ComposeRejected or ReleaseIncomplete before anything is touched."""
+    tables: Mapping[str, Mapping[str, Any]] = rendered.get("services") or {}
+    if not tables:
+        raise ComposeRejected(
+            "the Compose file has no service to run", hint="services behind a profile are not deployed"
+        )
+    if EDGE in tables:
+        raise ComposeRejected(f"the service name {EDGE} is the deployer's own", hint="rename the service")
+    orders, routes = _place(tables)
+    shift = 1 if routes else 0
+    levels = {name: level + shift for name, level in levels_of(tables).items()}
+    models = {name: _model(table, name, images, behind=name in routes) for name, table in tables.items()}
+    if routes:
+        models[EDGE] = _edge_model({name: tables[name] for name in routes}, edge)
+    tops = {key: rendered[key] for key in _TOP if rendered.get(key)}
+    specs = {name: _spec(model, tops) for name, model in models.items()}
+    for name, model in models.items():
+        model["labels"] = {**(model.get("labels") or {}), SPEC_LABEL: specs[name]}
+    services = [
+        _service(
+            name, tables, images.get(name), orders[name], levels[name], routes.get(name, ()), specs[name]
+        )
+        for name in tables
+    ]
+    if routes:
+        services.append(_edge_service(specs[EDGE]))
+    ordered = tuple(sorted(services, key=lambda service: (service.level, service.name)))
+    return Application(project, ordered, {"name": project, "services": models, **tops})
+
+
+def _place(tables: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Order], dict[str, tuple[Route, ...]]]:
+    """Each service's order, and the routes of those that stand behind the edge."""
+    orders: dict[str, Order] = {}
+    routes: dict[str, tuple[Route, ...]] = {}
+    taken: dict[int, str] = {}
+    for name, table in sorted(tables.items(), key=lambda item: (not item[1].get("ports"), item[0])):
+        orders[name] = order_of(table)
+        ports = listens_on(table)
+        if orders[name].name == STOP_FIRST or not ports or completes(name, tables):
+            continue
+        clash = next((port for port in ports if port in taken), None)
+        if clash is not None:
+            orders[name] = Order(STOP_FIRST, f"{taken[clash]} has port {clash} on the edge")
+            continue
+        taken.update(dict.fromkeys(ports, name))
+        slots = 2 * max(1, replicas_of(table))
+        routes[name] = tuple(Route(name, port, speaks_http(table, port), slots) for port in ports)
+    return orders, routes
+
+
+def _model(
+    table: Mapping[str, Any], name: str, images: Mapping[str, Image], *, behind: bool
+) -> dict[str, Any]:
+    if name not in images:
+        raise ReleaseIncomplete(
+            f"service {name} has no image in this release", hint="send the digest of every service"
+        )
+    dropped = {"build", "x-deployer", *(("ports",) if behind else ())}
+    model = {key: value for key, value in table.items() if key not in dropped and value is not None}
+    return {**model, "image": str(images[name])}
+
+
+def _edge_model(tables: Mapping[str, Mapping[str, Any]], edge: EdgeSettings) -> dict[str, Any]:
+    names: dict[str, list[str]] = {}
+    for service, table in sorted(tables.items()):
+        for network, aliases in _aliases(service, table).items():
+            names.setdefault(network, []).extend(aliases)
+    return {
+        "image": edge.image,
+        "entrypoint": [
+            "haproxy",
+            "-W",
+            "-db",
+            "-S",
+            f"{EDGE_MOUNT}/master.sock,mode,600",
+            "-f",
+            f"{EDGE_MOUNT}/haproxy.cfg",
+        ],
+        "user": edge.user,
+        "restart": "unless-stopped",
+        "ports": [port for _, table in sorted(tables.items()) for port in table.get("ports") or ()],
+        "networks": {network: {"aliases": aliases} for network, aliases in names.items()},
+        "volumes": [{"type": "bind", "source": edge.folder, "target": EDGE_MOUNT}],
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "read_only": True,
+        "stop_grace_period": "5s",
+        "stop_signal": "SIGUSR1",
+    }
+
+
+def _aliases(service: str, table: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {
+        network: (service, *(alias for alias in settings.get("aliases") or () if alias != service))
+        for network, settings in networks_of(table).items()
+    }
+
+
+def _spec(model: Mapping[str, Any], tops: Mapping[str, Any]) -> str:
+    """What a replica was made from, as 16 hex digits: its model and the definitions that it names."""
+    text = json.dumps([model, tops.get("networks")], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _service(
+    name: str,
+    tables: Mapping[str, Mapping[str, Any]],
+    image: Image | None,
+    order: Order,
+    level: int,
+    routes: tuple[Route, ...],
+    spec: str,
+) -> Service:
+    table = tables[name]
+    return Service(
+        name=name,
+        image=image,
+        replicas=replicas_of(table),
+        order=order,
+        level=level,
+        completes=completes(name, tables),
+        routes=routes,
+        aliases=_aliases(name, table) if routes else {},
+        probe=probe_of(table),
+        checked=is_checked(table),
+        gate_seconds=gate_seconds_of(table),
+        grace_seconds=seconds(table.get("stop_grace_period"), 10.0),
+        drain_seconds=seconds(settings_of(table).get("drain-timeout"), DRAIN_SECONDS),
+        spec=spec,
+    )
+
+
+def _edge_service(spec: str) -> Service:
+    return Service(
+        name=EDGE,
+        image=None,
+        replicas=1,
+        order=Order(STOP_FIRST, "it holds the host's ports"),
+        level=0,
+        completes=False,
+        routes=(),
+        aliases={},
+        probe=None,
+        checked=False,
+        gate_seconds=20.0,
+        grace_seconds=5.0,
+        drain_seconds=0.0,
+        spec=spec,
+    )

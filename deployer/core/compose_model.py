@@ -1,0 +1,237 @@
+"""Reading a rendered Compose model. In: `docker compose config` as plain values. Out: what a roll-out needs
+to know of a service.
+
+Nothing here changes the model (`application.py` does) and nothing interpolates: variables are filled in
+already.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deployer.core.errors import ComposeRejected
+from deployer.core.images import split_tag
+
+Table = Mapping[str, Any]
+
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|h)")
+_UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_URL = re.compile(r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::([0-9]{1,5}))?(/[^\s\"'|;)]*)?")
+_HTTP_PORTS = frozenset({80, 3000, 3001, 4000, 5000, 5173, 8000, 8080, 8081, 8888, 9000})
+# Two writers on one data directory destroy it, and these images keep one even where the file declares no
+# volume.
+_DATABASES = frozenset(
+    [
+        "postgres",
+        "postgis",
+        "timescaledb",
+        "mysql",
+        "mariadb",
+        "mongo",
+        "redis",
+        "valkey",
+        "rabbitmq",
+        "elasticsearch",
+        "opensearch",
+        "cassandra",
+        "clickhouse-server",
+        "influxdb",
+        "neo4j",
+        "couchdb",
+        "etcd",
+        "zookeeper",
+        "kafka",
+        "minio",
+        "meilisearch",
+        "memcached",
+        "nats",
+    ]
+)
+START_FIRST, STOP_FIRST = "start-first", "stop-first"
+
+
+@dataclass(frozen=True)
+class HttpProbe:
+    """The request by which the service's own health check decides."""
+
+    port: int
+    path: str
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which goes first when a replica is replaced, the new one's start or the old one's stop, and why."""
+
+    name: str
+    cause: str
+
+
+def seconds(text: object, default: float) -> float:
+    """A Compose duration (`1m30s`, `250ms`) in seconds."""
+    if not isinstance(text, str) or not text:
+        return default
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ComposeRejected(
+            f"{text!r} is not a duration", hint="Compose writes durations as 1m30s or 250ms"
+        )
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def networks_of(service: Table) -> dict[str, Table]:
+    """Network → its settings for this service."""
+    return {name: settings or {} for name, settings in (service.get("networks") or {}).items()}
+
+
+def dependencies_of(service: Table) -> dict[str, str]:
+    """Service → condition."""
+    return {
+        name: entry.get("condition", "service_started")
+        for name, entry in (service.get("depends_on") or {}).items()
+    }
+
+
+def replicas_of(service: Table) -> int:
+    """How many containers the file asks for: `deploy.replicas`, else `scale`, else one."""
+    declared = (service.get("deploy") or {}).get("replicas")
+    count = declared if declared is not None else service.get("scale")
+    return 1 if count is None else int(count)
+
+
+def probe_of(service: Table) -> HttpProbe | None:
+    """The HTTP request inside the health check's command, where it has one to the container itself."""
+    found = _URL.search(_check_command(service))
+    if found is None:
+        return None
+    return HttpProbe(int(found.group(1) or 80), found.group(2) or "/")
+
+
+def is_checked(service: Table) -> bool:
+    """Whether the Compose file gives the service a health check."""
+    return bool(_check_command(service))
+
+
+def _check_command(service: Table) -> str:
+    check = service.get("healthcheck") or {}
+    test = check.get("test")
+    if check.get("disable") or not test:
+        return ""
+    words = [test] if isinstance(test, str) else [str(word) for word in test]
+    return "" if words[0] == "NONE" else " ".join(words)
+
+
+def gate_seconds_of(service: Table) -> float:
+    """How long a new replica may take: what its health check itself allows, plus one round of grace."""
+    declared = settings_of(service).get("gate-timeout")
+    if declared is not None:
+        return seconds(declared, 0)
+    check = service.get("healthcheck") or {}
+    period = seconds(check.get("interval"), 30) + seconds(check.get("timeout"), 30)
+    allowed = seconds(check.get("start_period"), 0) + (int(check.get("retries") or 3) + 1) * period
+    return min(600.0, allowed) if is_checked(service) else 60.0
+
+
+def settings_of(service: Table) -> Table:
+    """The service's `x-deployer` table."""
+    table = service.get("x-deployer") or {}
+    if not isinstance(table, Mapping):
+        raise ComposeRejected("x-deployer should be a mapping of settings")
+    return table
+
+
+def order_of(service: Table) -> Order:
+    """Start-first wherever two of the service may run at once."""
+    declared = settings_of(service).get("order")
+    if declared in (START_FIRST, STOP_FIRST):
+        return Order(declared, "x-deployer says so")
+    if declared is not None:
+        raise ComposeRejected(
+            f"x-deployer.order is {declared!r}", hint=f"it is {START_FIRST} or {STOP_FIRST}"
+        )
+    causes = (
+        (bool(service.get("container_name")), "container_name is fixed"),
+        (bool(service.get("network_mode")), f"network_mode is {service.get('network_mode')}"),
+        (
+            any(port.get("protocol") != "tcp" for port in service.get("ports") or ()),
+            "a published port is not TCP",
+        ),
+        (any(_is_writable(volume) for volume in service.get("volumes") or ()), "a volume has one writer"),
+        (_image_name(service) in _DATABASES, f"{_image_name(service)} keeps data"),
+    )
+    for holds, cause in causes:
+        if holds:
+            return Order(STOP_FIRST, cause)
+    return Order(START_FIRST, "two may run at once")
+
+
+def _is_writable(volume: Table) -> bool:
+    named = volume.get("type") == "bind" or (volume.get("type") == "volume" and bool(volume.get("source")))
+    return named and not volume.get("read_only")
+
+
+def _image_name(service: Table) -> str:
+    repository, _ = split_tag(str(service.get("image") or "").partition("@")[0])
+    return repository.rpartition("/")[2]
+
+
+def listens_on(service: Table) -> tuple[int, ...]:
+    """Container ports that others reach the service on: published, exposed, and the one its health check
+    asks.
+    """
+    published = [int(port["target"]) for port in service.get("ports") or ()]
+    exposed = [
+        int(str(port).partition("/")[0]) for port in service.get("expose") or () if _is_single_tcp(str(port))
+    ]
+    probe = probe_of(service)
+    return tuple(sorted({*published, *exposed, *([probe.port] if probe else [])}))
+
+
+def _is_single_tcp(port: str) -> bool:
+    number, _, protocol = port.partition("/")
+    return number.isdigit() and protocol in ("", "tcp")
+
+
+def speaks_http(service: Table, port: int) -> bool:
+    """Whether the edge may read the service's traffic as HTTP on `port`; otherwise it passes bytes."""
+    declared = settings_of(service).get("protocol")
+    if declared is not None:
+        return str(declared) == "http"
+    probe = probe_of(service)
+    named = {
+        int(p["target"]): p.get("app_protocol") for p in service.get("ports") or () if p.get("app_protocol")
+    }
+    if port in named:
+        return str(named[port]) == "http"
+    return port in _HTTP_PORTS or (probe is not None and probe.port == port)
+
+
+def completes(name: str, services: Mapping[str, Table]) -> bool:
+    """Whether others wait for the service to end well: a one-shot task, not a server."""
+    return "service_completed_successfully" in {
+        dependencies_of(service).get(name) for service in services.values()
+    }
+
+
+def levels_of(services: Mapping[str, Table]) -> dict[str, int]:
+    """Service → its place in dependency order, from 0; Compose has refused cycles already."""
+    levels: dict[str, int] = {}
+
+    def level(name: str, path: tuple[str, ...]) -> int:
+        if name in path:
+            raise ComposeRejected(f"services depend on each other in a circle: {' → '.join((*path, name))}")
+        if name not in levels:
+            levels[name] = 1 + max(
+                (level(other, (*path, name)) for other in _known(services, name)), default=-1
+            )
+        return levels[name]
+
+    for name in services:
+        level(name, ())
+    return levels
+
+
+def _known(services: Mapping[str, Table], name: str) -> Iterable[str]:
+    return (other for other in dependencies_of(services[name]) if other in services)

@@ -1,0 +1,198 @@
+"""The server's settings. In: the dict of one TOML file. Out: `Config`, complete and cross-checked, or
+ConfigError.
+
+Secrets stand in files that the settings name; their contents never pass through here.
+`docs/reference/config.toml` holds every setting with its default and is a test fixture.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from deployer.core.errors import ConfigError, NotFound
+from deployer.core.settings import Section
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
+GITHUB_ISSUER = "https://token.actions.githubusercontent.com"
+GITHUB_API = "https://api.github.com"
+EDGE_IMAGE = "haproxy:3.0-alpine"
+DEPLOY_DEADLINE = 900  # seconds until a deployment that hangs is given up
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where and under which conditions an app runs."""
+
+    name: str
+    project: str
+    branch: str
+    workflow: str  # path of the only workflow file that may deploy here; empty: any
+    protected: bool  # the OIDC token must carry this environment's name
+    compose: str  # path of the Compose file in the repository, for deploys that bring none
+    variables_file: str
+    url: str
+
+
+@dataclass(frozen=True)
+class App:
+    """One repository's application."""
+
+    name: str
+    repository: str
+    repository_id: int
+    owner_id: int
+    images: tuple[str, ...]  # patterns of repositories its built images may come from; `*` spans no `/`
+    webhook_secret_files: tuple[str, ...]
+    environments: Mapping[str, Environment]
+
+    def environment(self, name: str) -> Environment:
+        """Raises NotFound, naming what there is."""
+        if name not in self.environments:
+            known = ", ".join(self.environments)
+            raise NotFound(f"app {self.name} has no environment {name!r}", hint=f"configured: {known}")
+        return self.environments[name]
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of one server."""
+
+    url: str
+    listen: str
+    state: str
+    workers: int
+    deadline: int
+    issuer: str
+    registry_host: str
+    registry_username: str
+    registry_password_file: str
+    github_api: str
+    github_token_file: str
+    edge_image: str
+    apps: Mapping[str, App]
+
+    def app(self, name: str) -> App:
+        """Raises NotFound; the answer does not list other apps."""
+        if name not in self.apps:
+            raise NotFound(f"no app {name!r} on this server", hint="`deployer config check` lists the apps")
+        return self.apps[name]
+
+
+def load_config(table: object) -> Config:
+    """`tomllib`'s dict → Config. Raises ConfigError for the first setting that is wrong."""
+    top = Section(table, "")
+    server, oidc, registry = top.section("server"), top.section("oidc"), top.section("registry")
+    github, edge = top.section("github"), top.section("edge")
+    host = registry.text("host", "ghcr.io")
+    config = Config(
+        url=_origin(server, "url"),
+        listen=_address(server, "listen"),
+        state=_absolute(server, "state", "/var/lib/deployer"),
+        workers=server.integer("workers", 2, least=1, most=64),
+        deadline=server.integer("deadline", DEPLOY_DEADLINE, least=30, most=86_400),
+        issuer=_url(oidc, "issuer", GITHUB_ISSUER),
+        registry_host=host,
+        registry_username=registry.text("username", ""),
+        registry_password_file=registry.text("password-file", ""),
+        github_api=_url(github, "api", GITHUB_API),
+        github_token_file=github.text("token-file", ""),
+        edge_image=edge.text("image", EDGE_IMAGE),
+        apps={name: _app(name, section, host) for name, section in top.sections("apps")},
+    )
+    for section in (server, oidc, registry, github, edge, top):
+        section.end()
+    _check_unique(config)
+    return config
+
+
+def _app(name: str, section: Section, registry: str) -> App:
+    _check_name(section.path, name)
+    repository = section.text("repository")
+    if not _REPOSITORY.fullmatch(repository):
+        raise ConfigError(section.at("repository"), "should be OWNER/REPOSITORY")
+    app = App(
+        name=name,
+        repository=repository,
+        repository_id=section.integer("repository-id", least=1),
+        owner_id=section.integer("owner-id", least=1),
+        images=section.texts(
+            "images", (f"{registry}/{repository.lower()}-*", f"{registry}/{repository.lower()}")
+        ),
+        webhook_secret_files=section.texts("webhook-secret-files"),
+        environments={key: _environment(name, key, sub) for key, sub in section.sections("environments")},
+    )
+    section.end()
+    return app
+
+
+def _environment(app: str, name: str, section: Section) -> Environment:
+    _check_name(section.path, name)
+    environment = Environment(
+        name=name,
+        project=section.text("project", app if name == "production" else f"{app}-{name}"),
+        branch=section.text("branch", "main"),
+        workflow=section.text("workflow", ""),
+        protected=section.flag("require-environment-claim"),
+        compose=section.text("compose", "compose.yaml"),
+        variables_file=section.text("variables-file", ""),
+        url=section.text("url", ""),
+    )
+    _check_name(section.at("project"), environment.project)
+    section.end()
+    return environment
+
+
+def _check_name(path: str, name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise ConfigError(path, f"{name!r} should be lower-case letters, digits and hyphens, at most 63")
+
+
+def _check_unique(config: Config) -> None:
+    seen: dict[str, str] = {}
+    for app in config.apps.values():
+        for environment in app.environments.values():
+            path = f"apps.{app.name}.environments.{environment.name}.project"
+            if environment.project in seen:
+                raise ConfigError(path, f"{environment.project!r} is taken by {seen[environment.project]}")
+            seen[environment.project] = path
+
+
+def _url(section: Section, key: str, default: str | None = None) -> str:
+    value = section.text(key, default).rstrip("/")
+    if not _is_url(value):
+        raise ConfigError(section.at(key), "should be a URL, https://HOST")
+    return value
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a broken IPv6 address, a port that is no number
+        return False
+
+
+def _origin(section: Section, key: str) -> str:
+    value = _url(section, key)
+    parts = urlsplit(value)
+    if value != f"{parts.scheme}://{parts.netloc}" or "@" in value:
+        raise ConfigError(section.at(key), "should be an origin without a path, https://HOST")
+    return value
+
+
+def _address(section: Section, key: str) -> str:
+    value = section.text(key, "127.0.0.1:9000")
+    if not re.fullmatch(r"(?:[^:\s]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}", value) or not _is_url(f"http://{value}"):
+        raise ConfigError(section.at(key), "should be ADDRESS:PORT")
+    return value
+
+
+def _absolute(section: Section, key: str, default: str) -> str:
+    value = section.text(key, default)
+    if not value.startswith("/"):
+        raise ConfigError(section.at(key), "should be an absolute path")
+    return value

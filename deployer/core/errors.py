@@ -1,0 +1,130 @@
+"""Every failure a user can meet, as one family. In: what happened, to what. Out: text, stable code, next
+step.
+
+Anything that is not a `DeployerError` is a bug. Nothing here formats for HTTP, a terminal or a log.
+"""
+
+from __future__ import annotations
+
+
+class DeployerError(Exception):
+    """An expected failure: `str()` says what happened to what, `code` never changes, `hint` says what to do
+    next.
+    """
+
+    code = "deployer-error"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    def diagnostics(self) -> str:
+        """One paragraph for a person: message, code and, where there is one, the next step."""
+        text = f"{self} [{self.code}]"
+        return f"{text}\nhint: {self.hint}" if self.hint else text
+
+
+class ConfigError(DeployerError):
+    """A setting is missing or wrong: `path` names it, the message says what was expected."""
+
+    code = "config-invalid"
+
+    def __init__(self, path: str, expectation: str, *, hint: str = "") -> None:
+        super().__init__(f"{path}: {expectation}", hint=hint)
+        self.path = path
+
+
+class SignatureMismatch(DeployerError):
+    """The delivery is not signed with a configured webhook secret."""
+
+    code = "signature-mismatch"
+
+
+class PayloadRejected(DeployerError):
+    """The body cannot be read as what it claims to be."""
+
+    code = "payload-rejected"
+
+
+class TokenRejected(DeployerError):
+    """The bearer token is missing, unknown, expired, used before, or bound to something else."""
+
+    code = "token-rejected"
+
+
+class Forbidden(DeployerError):
+    """The caller is known and may not do this."""
+
+    code = "forbidden"
+
+
+class NotFound(DeployerError):
+    """No such app, environment, deployment or release."""
+
+    code = "not-found"
+
+
+class ReleaseIncomplete(DeployerError):
+    """A release lacks an image or a file that it names; nothing was touched."""
+
+    code = "release-incomplete"
+
+
+class ComposeRejected(DeployerError):
+    """`docker compose` refused the model, or a deploy cannot honour it."""
+
+    code = "compose-rejected"
+
+
+class ImageNotFound(DeployerError):
+    """The registry does not have the image, or does not show it to this account."""
+
+    code = "image-not-found"
+
+
+class RegistryUnavailable(DeployerError):
+    """The registry did not answer in a usable way."""
+
+    code = "registry-unavailable"
+
+
+class EngineUnavailable(DeployerError):
+    """The Docker engine did not answer."""
+
+    code = "engine-unavailable"
+
+
+class EdgeUnavailable(DeployerError):
+    """The edge proxy did not answer or refused a command."""
+
+    code = "edge-unavailable"
+
+
+class GateFailed(DeployerError):
+    """A new replica did not become ready; the release does not serve."""
+
+    code = "gate-failed"
+
+
+class CommandFailed(DeployerError):
+    """A child process ended with an error or ran out of time."""
+
+    code = "command-failed"
+
+
+class ForgeUnavailable(DeployerError):
+    """GitHub's API did not answer or refused."""
+
+    code = "github-unavailable"
+
+
+class StoreUnavailable(DeployerError):
+    """The database cannot take a write (full disk, read-only, locked); nothing was accepted."""
+
+    code = "store-unavailable"
+
+
+class Interrupted(DeployerError):
+    """The deployer died too often in the middle of this deployment."""
+
+    code = "interrupted"

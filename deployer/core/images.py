@@ -1,0 +1,91 @@
+"""Image references and the names a release's images get. In: text. Out: `Image` values and tags. Never asks a
+registry.
+
+The runner and the server both derive names here, so that a tag pushed by one is the tag the other looks for.
+Reference grammar: https://github.com/distribution/reference (repository lower-case, digest `sha256:` + 64
+hex).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from deployer.core.errors import PayloadRejected
+
+REVISION = re.compile(r"[0-9a-f]{40}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?"
+_REPOSITORY = re.compile(rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+MAX_REFERENCE = 512
+DEFAULT_HOST = "docker.io"
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image by content: `repository` with its host, `digest` as `sha256:…`."""
+
+    repository: str
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.repository}@{self.digest}"
+
+    @property
+    def short(self) -> str:
+        """Digest as people read it: the first 12 hex digits."""
+        return self.digest.removeprefix("sha256:")[:12]
+
+
+def parse_image(text: object) -> Image:
+    """`repository@sha256:…` → Image; a tag before the digest is dropped. Raises PayloadRejected."""
+    if not isinstance(text, str) or len(text) > MAX_REFERENCE:
+        raise PayloadRejected("an image must be text of the form repository@sha256:<64 hex>")
+    name, _, digest = text.partition("@")
+    repository, _ = split_tag(name)
+    if not _REPOSITORY.fullmatch(repository) or not _DIGEST.fullmatch(digest):
+        raise PayloadRejected(
+            f"not an image by digest: {text!r}",
+            hint="send repository@sha256:<64 hex>; tags can move after the test",
+        )
+    return Image(repository, digest)
+
+
+def split_tag(name: str) -> tuple[str, str]:
+    """`host:5000/a/b:tag` → (`host:5000/a/b`, `tag`); the tag is empty where there is none."""
+    head, slash, last = name.rpartition("/")
+    last, _, tag = last.partition(":")
+    return f"{head}{slash}{last}", tag
+
+
+def split_host(repository: str) -> tuple[str, str]:
+    """`ghcr.io/acme/web` → (`ghcr.io`, `acme/web`); a first part without dot, port or `localhost` is Docker
+    Hub's.
+    """
+    first, slash, rest = repository.partition("/")
+    if slash and (first == "localhost" or "." in first or ":" in first):
+        return first, rest
+    return DEFAULT_HOST, repository if slash else f"library/{repository}"
+
+
+def revision_tag(revision: str) -> str:
+    """The immutable tag of a revision's images: `sha-` + all 40 digits (seven can collide)."""
+    return f"sha-{revision}"
+
+
+def is_tag(text: str) -> bool:
+    """Whether a registry would accept `text` as a tag."""
+    return _TAG.fullmatch(text) is not None
+
+
+def repository_of(service: str, image: str, *, registry: str, source: str) -> str:
+    """Where a built service's image lives: the Compose `image:` without its tag, else
+    `registry/owner/repo-service`.
+    """
+    named = split_tag(image.partition("@")[0])[0] if image else f"{registry}/{source}-{service}"
+    repository = named.lower()
+    if not _REPOSITORY.fullmatch(repository):
+        raise PayloadRejected(f"service {service}: {named!r} is not an image repository")
+    return repository

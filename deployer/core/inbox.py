@@ -1,0 +1,64 @@
+"""What the receiver's door needs from the store beside the queue: how a wish arrived, who may send, who may
+read.
+
+In and out: frozen values. The store keeps hashes of secrets, never the secrets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from deployer.core.access import Right, Token
+from deployer.core.delivery import Delivery
+from deployer.core.model import Deployment, Wish
+from deployer.core.ports import Store
+
+
+@dataclass(frozen=True)
+class Proof:
+    """An OIDC token that was spent on one request: it must not be seen again before it expired."""
+
+    jti: str
+    expires_at: float
+
+
+Arrival = Delivery | Proof
+
+
+class Inbox(Store, Protocol):
+    """The store as the receiver uses it. Every method is one transaction; writes raise StoreUnavailable."""
+
+    def enqueue(self, wish: Wish, now: float, arrival: Arrival | None = None) -> tuple[Deployment, str]:
+        """As `Store.enqueue`; notes the arrival in the same transaction. Raises TokenRejected for a spent
+        proof, Forbidden where a run that was accepted before asks for other images now.
+        """
+
+    def record_ignored(self, delivery: Delivery, reason: str, now: float) -> None:
+        """Keeps that a delivery started nothing."""
+
+    def issue_read_token(self, deployment_id: str, now: float) -> str:
+        """A new secret that opens this one deployment for reading; only its hash is kept."""
+
+    def may_read(self, deployment_id: str, secret: str) -> bool:
+        """Whether the secret is one of this deployment's read tokens."""
+
+    def token_of(self, secret: str) -> Token | None:
+        """The person's token behind a secret, also an expired one."""
+
+    def create_token(
+        self, *, name: str, app: str, can: frozenset[Right], expires_at: float | None, now: float
+    ) -> str:
+        """A new person's token; the secret is returned this once. Raises ConfigError for a name that is
+        taken.
+        """
+
+    def revoke_token(self, name: str) -> None:
+        """Raises NotFound."""
+
+    def tokens(self) -> Sequence[Token]:
+        """All of people's tokens, by name."""
+
+    def ready(self) -> bool:
+        """Whether the database answers; never raises StoreUnavailable."""

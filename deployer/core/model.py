@@ -1,0 +1,160 @@
+"""The nouns that cross walls: release, deployment, replica, observed state. Frozen values, no behaviour
+beyond names.
+
+Units: times are Unix seconds (float), durations seconds, sizes bytes. Never holds a secret in clear text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from deployer.core.images import Image
+
+
+class Status(StrEnum):
+    """A deployment's state, in GitHub's words (REST `deployments/statuses`)."""
+
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    SUCCESS = "success"
+    FAILURE = "failure"  # the release was refused by the gate, the registry or the model
+    ERROR = "error"  # the deployer or the machine broke
+    INACTIVE = "inactive"  # superseded by a newer one before it ran
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will happen to the deployment."""
+        return self not in (Status.QUEUED, Status.IN_PROGRESS)
+
+
+class Kind(StrEnum):
+    """What was asked for."""
+
+    DEPLOY = "deploy"
+    REDEPLOY = "redeploy"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, order=True)
+class Run:
+    """A workflow run's place in time: newest wins by number, then attempt, never by date."""
+
+    number: int = 0
+    attempt: int = 0
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The Compose model as files: `entry` is the Compose file, `files` maps paths to text."""
+
+    entry: str
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A registry login that travels with one deploy request and is forgotten after its pull."""
+
+    host: str
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One decision on its way to the queue. `images` and `bundle` are None where the server must look them
+    up.
+    """
+
+    app: str
+    environment: str
+    kind: Kind
+    trigger: str  # action, webhook, api or cli
+    actor: str
+    revision: str = ""
+    run: Run | None = None
+    images: Mapping[str, Image] | None = None
+    bundle: Bundle | None = None
+    release: str = ""  # an existing release's id, for redeploy and rollback
+    credentials: Credentials | None = None
+    workflow: str = (
+        ""  # whose numbers `run` counts in: only runs of one workflow are older or newer than each other
+    )
+
+
+@dataclass(frozen=True)
+class Release:
+    """Everything that runs, immutable: revision, images by digest, Compose model, variables."""
+
+    id: str
+    app: str
+    revision: str
+    images: Mapping[str, Image]
+    bundle: Bundle
+    variables: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The record of one release going to one environment."""
+
+    id: str
+    app: str
+    environment: str
+    kind: Kind
+    trigger: str
+    actor: str
+    revision: str
+    status: Status
+    reason: str
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    attempts: int
+    release: str
+    run: Run
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of a deployment's story, numbered from 1 within it."""
+
+    n: int
+    at: float
+    kind: str  # station or step verb; `end` closes the story
+    text: str
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One container of a service as observed. `spec` is the content hash it was created from."""
+
+    id: str
+    name: str
+    service: str
+    spec: str
+    state: str  # created, running, restarting, exited, dead, paused, removing
+    health: str  # none, starting, healthy, unhealthy
+    image: str  # local image id = the image's config digest on the classic store
+    digest: str  # the digest it was created by, `sha256:…`, empty where it was created by tag
+    exit_code: int = 0
+    restarts: int = 0
+    addresses: Mapping[str, str] = field(default_factory=dict)  # network → IPv4
+    serving: bool = False  # the edge sends it new requests
+
+    @property
+    def running(self) -> bool:
+        return self.state == "running"
+
+
+@dataclass(frozen=True)
+class ObservedState:
+    """Snapshot of one project on one target."""
+
+    replicas: tuple[Replica, ...]
+
+    def of(self, service: str) -> tuple[Replica, ...]:
+        """The service's replicas, oldest name first."""
+        return tuple(replica for replica in self.replicas if replica.service == service)

@@ -1,0 +1,68 @@
+"""One environment as it stands. In: what serves by the record, what was observed, and the plan between the
+two. Out: text or plain values.
+
+Drift is a plan that is not empty: what runs is not what was deployed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from deployer.core.application import EDGE
+from deployer.core.model import Deployment, ObservedState
+from deployer.core.plan import Plan
+from deployer.core.reporting import ago, one_line
+
+
+@dataclass(frozen=True)
+class Overview:
+    """`plan` is what a redeploy would do now; None where nothing was deployed yet."""
+
+    app: str
+    environment: str
+    url: str
+    serving: Deployment | None
+    observed: ObservedState
+    plan: Plan | None
+
+    @property
+    def drifted(self) -> bool:
+        return self.plan is not None and not self.plan.empty
+
+    def facts(self) -> dict[str, object]:
+        """For machines."""
+        return {
+            "app": self.app,
+            "environment": self.environment,
+            "url": self.url,
+            "serving": asdict(self.serving) if self.serving else None,
+            "drift": str(self.plan) if self.drifted else "none",
+            "replicas": [asdict(replica) for replica in self.observed.replicas],
+        }
+
+
+def overview_text(overview: Overview, now: float) -> str:
+    """For people."""
+    lines = [
+        f"{overview.app}/{overview.environment}  {overview.url}".rstrip(),
+        f"  serves  {_serves(overview, now)}",
+    ]
+    for replica in overview.observed.replicas:
+        if replica.service == EDGE:
+            continue
+        state = replica.state if replica.health == "none" else f"{replica.state}, {replica.health}"
+        lines.append(f"  {replica.service:<14}{replica.name:<30}{state:<20}{replica.digest[7:19]}".rstrip())
+    if overview.drifted:
+        plan = "\n".join(f"    {line}" for line in str(overview.plan).splitlines())
+        lines.append(f"  drift   what runs is not what was deployed; a redeploy would mend it:\n{plan}")
+    elif overview.plan:
+        lines.append("  drift   none")
+    return "\n".join(lines)
+
+
+def _serves(overview: Overview, now: float) -> str:
+    serving = overview.serving
+    if serving is None:
+        return "nothing was deployed yet"
+    since = ago(serving.ended_at or serving.created_at, now)
+    return f"{one_line(serving.revision[:7])} (release {serving.release}), deployed {since}"

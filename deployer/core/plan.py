@@ -1,0 +1,72 @@
+"""The plan: ordered steps from what runs to what should. A step is one action on one service, with its cause.
+
+`str(plan)` is stable text: tests assert it, `deployer plan` prints it, the record keeps it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from deployer.core.model import Replica
+
+# In the order they are carried out; the new comes before the old except where a service is stop-first.
+CREATE, RETIRE, START, GATE, SWITCH, DRAIN, STOP, REMOVE = (
+    "create",
+    "retire",
+    "start",
+    "gate",
+    "switch",
+    "drain",
+    "stop",
+    "remove",
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One action. `replicas` are those it is done to; new ones do not exist yet and are counted."""
+
+    verb: str
+    service: str
+    level: int
+    cause: str
+    replicas: tuple[Replica, ...] = ()
+    count: int = 0
+
+    @property
+    def subject(self) -> str:
+        if self.replicas:
+            return " ".join(replica.name for replica in self.replicas)
+        return f"{self.count} new" if self.count else ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All steps of one rollout, in order."""
+
+    project: str
+    steps: tuple[Step, ...]
+
+    @property
+    def empty(self) -> bool:
+        return not self.steps
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        return tuple(sorted({step.level for step in self.steps}))
+
+    def of(self, verb: str, level: int | None = None) -> Iterator[Step]:
+        """The steps with this verb, of one level or all."""
+        return (step for step in self.steps if step.verb == verb and level in (None, step.level))
+
+    def __str__(self) -> str:
+        if self.empty:
+            return f"{self.project}: nothing to do, this release is what runs"
+        rows = [(step.verb, step.service, step.subject, step.cause) for step in self.steps]
+        wide = [max(len(row[column]) for row in rows) for column in range(3)]
+        lines = (
+            f"{n:>3} {row[0]:<{wide[0]}}  {row[1]:<{wide[1]}}  {row[2]:<{wide[2]}}  {row[3]}".rstrip()
+            for n, row in enumerate(rows, 1)
+        )
+        return "\n".join((f"{self.project}: {len(rows)} steps", *lines))

@@ -1,0 +1,141 @@
+"""What the corridor needs from outside, as protocols. Adapters implement them; the corridor and the tests
+know only these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from deployer.core.application import Application, EdgeSettings, Service
+from deployer.core.health import Reading
+from deployer.core.images import Image
+from deployer.core.model import (
+    Bundle,
+    Credentials,
+    Deployment,
+    Event,
+    ObservedState,
+    Release,
+    Replica,
+    Status,
+    Wish,
+)
+
+
+class Target(Protocol):
+    """What runs environments. One adapter a kind of target: an engine here, later several engines or a
+    cluster.
+    """
+
+    def exclusive(self, project: str) -> AbstractContextManager[None]:
+        """Nobody else changes the project meanwhile, not even a child of a killed deployer."""
+
+    def edge_settings(self, project: str) -> EdgeSettings: ...
+
+    def render(self, project: str, bundle: Bundle, variables: Mapping[str, str]) -> Mapping[str, Any]:
+        """The Compose model with variables filled in. Raises ComposeRejected."""
+
+    def image_id(self, image: Image) -> str:
+        """The target's own id of the image, empty where it is not there yet."""
+
+    def pull(self, image: Image, credentials: Credentials | None, say: Callable[[str], None]) -> None:
+        """Raises ImageNotFound or RegistryUnavailable; `say` hears of progress."""
+
+    def observe(self, project: str) -> ObservedState: ...
+
+    def create(self, application: Application, counts: Mapping[str, int]) -> None:
+        """Creates replicas until each named service has `counts` of them; starts and stops nothing."""
+
+    def start(self, replicas: Sequence[Replica]) -> None: ...
+
+    def read(self, project: str, service: Service, replica: Replica) -> Reading:
+        """One look at a replica that should become ready."""
+
+    def route(self, project: str, serving: Mapping[Service, Sequence[Replica]]) -> None:
+        """From its return on, new requests of each named service go to exactly these replicas."""
+
+    def sessions(self, project: str, replica: Replica) -> int:
+        """Requests in flight on a replica."""
+
+    def stop(self, project: str, replica: Replica, grace: float) -> None:
+        """Out of rotation for good, then its own stop signal, killed after `grace` seconds."""
+
+    def remove(self, replicas: Sequence[Replica]) -> None: ...
+
+    def settle(self, application: Application) -> None:
+        """After a rollout: forgets what only the old release needed."""
+
+    def log_tail(self, replica: Replica) -> str:
+        """The last lines it printed."""
+
+
+class Registry(Protocol):
+    """Where images lie."""
+
+    def resolve(self, repository: str, tag: str, credentials: Credentials | None) -> Image:
+        """The tag's digest now. Raises ImageNotFound or RegistryUnavailable."""
+
+
+class Forge(Protocol):
+    """GitHub as the deployer uses it: source of the Compose model, and told what happened."""
+
+    def read_bundle(self, repository: str, revision: str, entry: str) -> Bundle:
+        """The Compose file and the files it names, at `revision`. Raises ForgeUnavailable or
+        ReleaseIncomplete.
+        """
+
+    def report(self, repository: str, deployment: Deployment, url: str, text: str) -> None:
+        """Posts a deployment status; a failure is logged and never changes the deployment."""
+
+
+class Store(Protocol):
+    """The queue and the record. Every method is one transaction; writes raise StoreUnavailable."""
+
+    def enqueue(self, wish: Wish, now: float) -> tuple[Deployment, str]:
+        """Stores a decision: the deployment, and `queued`, `duplicate` or `stale`."""
+
+    def claim(self, now: float) -> tuple[Deployment, Wish] | None:
+        """The oldest queued deployment whose app and environment have none in progress, now in progress."""
+
+    def requeue_interrupted(self, now: float) -> Sequence[Deployment]:
+        """Puts what was in progress back in the queue; to be called before the first claim of a process."""
+
+    def finish(self, id: str, status: Status, reason: str, now: float) -> Deployment: ...
+
+    def append(self, id: str, kind: str, text: str, now: float) -> None: ...
+
+    def events(self, id: str, after: int = 0) -> Sequence[Event]: ...
+
+    def deployment(self, id: str) -> Deployment:
+        """Raises NotFound."""
+
+    def deployments(self, app: str, environment: str, limit: int = 20) -> Sequence[Deployment]: ...
+
+    def save_release(self, deployment_id: str, draft: Release) -> Release:
+        """Keeps the release, now the deployment's, under an id that the same content always gets."""
+
+    def release(self, id: str) -> Release:
+        """Raises NotFound."""
+
+    def serving(self, app: str, environment: str) -> Deployment | None:
+        """The newest successful deployment."""
+
+    def before(self, app: str, environment: str, release: str) -> Deployment | None:
+        """The newest successful deployment of another release than `release`, older than the serving one."""
+
+
+class Clock(Protocol):
+    """Time as an argument."""
+
+    def now(self) -> float:
+        """Unix seconds, for records."""
+
+    def monotonic(self) -> float:
+        """Seconds that no clock step touches, for deadlines."""
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+Say = Callable[[str, str], None]  # kind, text: one line of a deployment's story

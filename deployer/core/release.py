@@ -1,0 +1,84 @@
+"""Completing a release. In: a rendered Compose model and what the request brought. Out: which image each
+service still lacks.
+
+Nothing here asks a registry; it says what to ask for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deployer.core.errors import ReleaseIncomplete
+from deployer.core.images import Image, parse_image, repository_of, revision_tag, split_host, split_tag
+from deployer.core.model import Credentials
+
+_NAMED_ERROR = re.compile(
+    r"\s*(?:uncaught )?[\w.]*(?:error|exception|fatal|panic)\b[^:]{0,20}:", re.IGNORECASE
+)
+_SHORTEST_SECRET = 6  # shorter values stand in too many innocent words
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One service's image: known by digest, or a tag to be looked up. `built`: from the app's own source."""
+
+    service: str
+    built: bool
+    image: Image | None
+    repository: str = ""
+    tag: str = ""
+
+
+def wanted_images(
+    rendered: Mapping[str, Any], given: Mapping[str, Image], *, revision: str, registry: str, source: str
+) -> list[Wanted]:
+    """What every service of the model should run. A given digest wins; a built service is looked up by its
+    revision.
+    """
+    return [
+        _wanted(name, table, given.get(name), revision, registry, source)
+        for name, table in sorted((rendered.get("services") or {}).items())
+    ]
+
+
+def _wanted(
+    name: str, table: Mapping[str, Any], given: Image | None, revision: str, registry: str, source: str
+) -> Wanted:
+    built, reference = "build" in table, str(table.get("image") or "")
+    if given is not None:
+        return Wanted(name, built, given)
+    if built:
+        repository = repository_of(name, reference, registry=registry, source=source)
+        return Wanted(name, built, None, repository, revision_tag(revision))
+    if "@" in reference:
+        return Wanted(name, built, parse_image(reference))
+    if not reference:
+        raise ReleaseIncomplete(f"service {name} names neither an image nor a build")
+    repository, tag = split_tag(reference)
+    return Wanted(name, built, None, repository, tag or "latest")
+
+
+def redact(text: str, variables: Mapping[str, str]) -> str:
+    """`text` without any variable's value, as far as a value is long enough to be one."""
+    for value in sorted(variables.values(), key=len, reverse=True):
+        if len(value) >= _SHORTEST_SECRET:
+            text = text.replace(value, "[redacted]")
+    return text
+
+
+def login_for(image: Image, *logins: Credentials | None) -> Credentials | None:
+    """The first login that is for the image's own registry: a password is shown to no other host."""
+    host, _ = split_host(image.repository)
+    return next((login for login in logins if login and login.host == host), None)
+
+
+def telling_line(lines: Sequence[str]) -> str:
+    """The line of a log that says best why its program ended: `SomeError: …` before any line with an error,
+    else the last.
+    """
+    named = [line for line in lines if _NAMED_ERROR.match(line)]
+    loose = [line for line in lines if "error" in line.lower()]
+    return (named or loose or list(lines[-1:]) or [""])[0]

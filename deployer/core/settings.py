@@ -1,0 +1,82 @@
+"""A reader for one table of settings. In: a dict as `tomllib` gives it. Out: typed values, or ConfigError
+with the path.
+
+Every key is taken once; what is left over at the end is an unknown key, so a typing error never passes
+silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from deployer.core.errors import ConfigError
+
+_MISSING = object()
+
+
+class Section:
+    """One table of the configuration, at `path`."""
+
+    def __init__(self, table: object, path: str) -> None:
+        if not isinstance(table, dict):
+            raise ConfigError(path, "should be a table")
+        self._left: dict[str, Any] = dict(table)
+        self.path = path
+
+    def at(self, key: str) -> str:
+        """The full path of `key`, as errors show it."""
+        return f"{self.path}.{key}" if self.path else key
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """A string; without a default it must be there and not be empty."""
+        value = self._left.pop(key, default)
+        if value is None or (default is None and value == ""):
+            raise ConfigError(self.at(key), "is missing and has no default")
+        if not isinstance(value, str):
+            raise ConfigError(self.at(key), "should be a string")
+        return value
+
+    def integer(self, key: str, default: int | None = None, *, least: int = 0, most: int = 2**53) -> int:
+        """A whole number between `least` and `most`."""
+        value = self._left.pop(key, default)
+        if value is None:
+            raise ConfigError(self.at(key), "is missing and has no default")
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ConfigError(self.at(key), f"should be a whole number from {least} to {most}")
+        return value
+
+    def flag(self, key: str) -> bool:
+        """true or false; false where it is absent."""
+        value = self._left.pop(key, False)
+        if not isinstance(value, bool):
+            raise ConfigError(self.at(key), "should be true or false")
+        return value
+
+    def texts(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """A list of strings."""
+        value = self._left.pop(key, list(default))
+        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+            raise ConfigError(self.at(key), "should be a list of strings")
+        return tuple(value)
+
+    def section(self, key: str) -> Section:
+        """A sub-table; an absent one reads as empty."""
+        return Section(self._left.pop(key, {}), self.at(key))
+
+    def sections(self, key: str) -> Iterator[tuple[str, Section]]:
+        """Every named table below `key`, in the order they stand."""
+        tables = self._left.pop(key, _MISSING)
+        if tables is _MISSING or not isinstance(tables, dict) or not tables:
+            raise ConfigError(self.at(key), f"should hold at least one table, [{self.at(key)}.NAME]")
+        for name, table in tables.items():
+            yield name, Section(table, f"{self.at(key)}.{name}")
+
+    def end(self) -> None:
+        """Raises ConfigError for a key that nobody took."""
+        if self._left:
+            raise ConfigError(
+                self.at(min(self._left)),
+                "is not a known setting",
+                hint="docs/reference/config.toml lists all",
+            )

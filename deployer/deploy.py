@@ -1,0 +1,236 @@
+"""The way of a deploy, top to bottom. In: a claimed deployment. Out: its record with a final status; never an
+exception.
+
+A release is complete before anything is touched. When the gate refuses it, the release that served before is
+rolled out again from what is already on the machine: for start-first services that one never stopped serving.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from deployer.core.application import Application, assemble, nothing
+from deployer.core.config import App, Config, Environment
+from deployer.core.errors import (
+    ComposeRejected,
+    DeployerError,
+    GateFailed,
+    ImageNotFound,
+    PayloadRejected,
+    ReleaseIncomplete,
+    StoreUnavailable,
+)
+from deployer.core.images import Image
+from deployer.core.model import Credentials, Deployment, Kind, Release, Status, Wish
+from deployer.core.plan import Plan
+from deployer.core.planner import plan_rollout, refuse_foreign
+from deployer.core.policy import check_images
+from deployer.core.ports import Clock, Forge, Registry, Store, Target
+from deployer.core.release import login_for, wanted_images
+from deployer.core.reporting import describe
+from deployer.rollout import Rollout
+
+_log = logging.getLogger("deployer.deploy")
+_RECORD_SECONDS = 600.0  # a full disk may be cleared meanwhile; afterwards the next start settles it
+_RECORD_PAUSE = 2.0
+_REFUSED = (GateFailed, ImageNotFound, ReleaseIncomplete, ComposeRejected, PayloadRejected)
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything outside that a deploy works with."""
+
+    config: Config
+    store: Store
+    target: Target
+    registry: Registry
+    forge: Forge
+    clock: Clock
+    variables: Callable[[str], Mapping[str, str]]  # reads an environment's variables file
+    login: Credentials | None = None  # the server's own, for requests that bring none
+
+
+def deploy(deployment: Deployment, wish: Wish, world: World) -> Deployment:
+    """Claimed → recorded and reported."""
+    return _Way(deployment, wish, world).go()
+
+
+def plan_of_release(environment: Environment, release: Release, world: World) -> Plan:
+    """What a deploy of the release would do now; touches nothing."""
+    application = _assemble(environment, release, world)
+    return plan_rollout(application, world.target.observe(environment.project))
+
+
+def plan_of_wish(wish: Wish, world: World) -> Plan:
+    """What the wish would do now; looks its images and files up, touches and stores nothing."""
+    app = world.config.app(wish.app)
+    environment = app.environment(wish.environment)
+    return plan_of_release(environment, complete(wish, app, environment, world), world)
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """How a deployment ended that did not succeed."""
+
+    status: Status
+    reason: str
+
+
+class _Way:
+    """One deployment on its way."""
+
+    def __init__(self, deployment: Deployment, wish: Wish, world: World) -> None:
+        self.deployment = deployment
+        self.wish = wish
+        self.world = world
+        self.app = world.config.app(deployment.app)
+        self.environment = self.app.environment(deployment.environment)
+        self.touched = False
+
+    def go(self) -> Deployment:
+        self.report(self.deployment)
+        return self._record(self._caught(self._in_turn))
+
+    def _in_turn(self) -> _Failure | None:
+        with self.world.target.exclusive(self.environment.project):
+            failure = self._caught(self._forward)
+            if failure is None or not self.touched:
+                return failure
+            self._say("failed", failure.reason)
+            return replace(failure, reason=f"{failure.reason}; {self.back()}")
+
+    def _forward(self) -> None:
+        """Resolve and pull while nothing is touched; then observe, plan, execute."""
+        release = self._resolve()
+        application = _assemble(self.environment, release, self.world)
+        self._pull(application)
+        self._roll_out("plan", application, release.variables)
+
+    def _roll_out(self, kind: str, application: Application, variables: Mapping[str, str]) -> None:
+        """Observe, plan, execute."""
+        observed = self.world.target.observe(self.environment.project)
+        refuse_foreign(self.environment.project, observed)
+        plan = plan_rollout(application, observed)
+        self._say(kind, str(plan))
+        self.touched = True
+        deadline = self.world.clock.monotonic() + self.world.config.deadline
+        world = self.world
+        Rollout(
+            application, plan, observed, world.target, world.clock, self._say, variables, deadline
+        ).execute()
+
+    def back(self) -> str:
+        """Rolls the release that served before out again; says how that went."""
+        before = self.world.store.serving(self.app.name, self.environment.name)
+        try:
+            if before is None:
+                self._roll_out("rollback", nothing(self.environment.project), {})
+                return "there was no release before, nothing runs"
+            release = self.world.store.release(before.release)
+            self._roll_out("rollback", _assemble(self.environment, release, self.world), release.variables)
+        except DeployerError as error:
+            return f"and the release before did not come back: {error} [{error.code}]"
+        return f"{before.revision[:7]} serves as before"
+
+    def _resolve(self) -> Release:
+        if self.wish.release:
+            return self.world.store.release(self.wish.release)
+        draft = complete(self.wish, self.app, self.environment, self.world)
+        release = self.world.store.save_release(self.deployment.id, draft)
+        named = ", ".join(f"{service} {image.short}" for service, image in release.images.items())
+        self._say("resolve", f"release {release.id}: {named}")
+        return release
+
+    def _pull(self, application: Application) -> None:
+        """What is on the machine already is not asked for again: a rollback needs no registry."""
+        for service in application.services:
+            if service.image and not self.world.target.image_id(service.image):
+                self._fetch(service.name, service.image)
+
+    def _fetch(self, service: str, image: Image) -> None:
+        def progress(text: str) -> None:
+            self._say("pull", f"{service}: {text}")
+
+        begun = self.world.clock.monotonic()
+        login = login_for(image, self.wish.credentials, self.world.login)
+        self.world.target.pull(image, login, progress)
+        self._say("pull", f"{service} {image.short} in {self.world.clock.monotonic() - begun:.1f} s")
+
+    def _record(self, failure: _Failure | None) -> Deployment:
+        status, reason = (failure.status, failure.reason) if failure else (Status.SUCCESS, "")
+        deadline = self.world.clock.monotonic() + _RECORD_SECONDS
+        while True:
+            try:
+                ended = self.world.store.finish(self.deployment.id, status, reason, self.world.clock.now())
+                break
+            except StoreUnavailable as error:
+                if self.world.clock.monotonic() > deadline:
+                    raise
+                _log.error("deployment %s is over and waits to be recorded: %s", self.deployment.id, error)
+                self.world.clock.sleep(_RECORD_PAUSE)
+        self.report(ended)
+        return ended
+
+    def report(self, deployment: Deployment) -> None:
+        url = f"{self.world.config.url}/api/v1/deployments/{deployment.id}"
+        self.world.forge.report(self.app.repository, deployment, url, describe(deployment))
+
+    def _say(self, kind: str, text: str) -> None:
+        """A full disk costs a line of the story, not the rollout."""
+        try:
+            self.world.store.append(self.deployment.id, kind, text, self.world.clock.now())
+        except StoreUnavailable as error:
+            _log.error("deployment %s, %s: %s (%s)", self.deployment.id, kind, text, error)
+
+    def _caught(self, act: Callable[[], _Failure | None]) -> _Failure | None:
+        """A bug must not leave a deployment in progress either."""
+        try:
+            return act()
+        except DeployerError as error:
+            status = Status.FAILURE if isinstance(error, _REFUSED) else Status.ERROR
+            return _Failure(status, f"{error} [{error.code}]")
+        except Exception as error:
+            _log.exception("deployment %s broke", self.deployment.id)
+            name = type(error).__name__
+            return _Failure(Status.ERROR, f"the deployer broke ({name}); its log has the details")
+
+
+def complete(wish: Wish, app: App, environment: Environment, world: World) -> Release:
+    """A whole release from what the request brought, the repository and the registry; it has no id yet."""
+    bundle = wish.bundle or world.forge.read_bundle(app.repository, wish.revision, environment.compose)
+    variables = world.variables(environment.variables_file)
+    rendered = world.target.render(environment.project, bundle, variables)
+    wanted = wanted_images(
+        rendered,
+        wish.images or {},
+        revision=wish.revision,
+        registry=world.config.registry_host,
+        source=app.repository,
+    )
+    images = {
+        want.service: want.image or world.registry.resolve(want.repository, want.tag, wish.credentials)
+        for want in wanted
+    }
+    check_images(app, {want.service: images[want.service] for want in wanted if want.built})
+    return Release("", app.name, wish.revision, images, bundle, variables)
+
+
+def _assemble(environment: Environment, release: Release, world: World) -> Application:
+    rendered = world.target.render(environment.project, release.bundle, release.variables)
+    return assemble(
+        rendered, release.images, environment.project, world.target.edge_settings(environment.project)
+    )
+
+
+def restore(deployment: Deployment, world: World) -> None:
+    """Brings back what served before a deployment that was given up; never raises."""
+    wish = Wish(deployment.app, deployment.environment, Kind.ROLLBACK, "recovery", "deployer")
+    way = _Way(deployment, wish, world)
+    try:
+        with world.target.exclusive(way.environment.project):
+            _log.warning("deployment %s: %s", deployment.id, way.back())
+    except DeployerError as error:
+        _log.error("%s", error.diagnostics())
+    way.report(deployment)

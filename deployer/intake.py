@@ -1,0 +1,197 @@
+"""What arrives, on its way to the queue: verify, parse, decide, enqueue. In: raw bytes and who sent them.
+Out: a receipt.
+
+Nothing is believed before it is verified, and the store has committed before a receipt is returned. Knows no
+HTTP and no Docker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from deployer.core.access import PERSON_PREFIX, Right, Token
+from deployer.core.config import Config
+from deployer.core.delivery import Delivery, parse_delivery, verify
+from deployer.core.errors import Forbidden, NotFound, TokenRejected
+from deployer.core.inbox import Arrival, Inbox, Proof
+from deployer.core.model import Deployment, Event, Kind, Wish
+from deployer.core.order import Outcome
+from deployer.core.policy import (
+    Ignore,
+    authorise_claims,
+    authorise_person,
+    decide,
+    judge_release,
+    previous_serves,
+    require_right,
+)
+from deployer.core.ports import Clock
+from deployer.core.request import audience_of, parse_request
+
+_PROOF_MARGIN = (
+    60.0  # seconds past a token's end until its id may be forgotten; more than the verifier's leeway
+)
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Everything outside that the receiver's door works with. `secrets`: app → its webhook secrets, newest
+    first.
+    """
+
+    config: Config
+    store: Inbox
+    verify_token: Callable[[str, str], Mapping[str, object]]  # token, audience → claims; raises TokenRejected
+    secrets: Mapping[str, Sequence[bytes]] = field(repr=False)
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of something that arrived. `read_token` opens the deployment for reading; empty for
+    deliveries.
+    """
+
+    outcome: Outcome
+    deployment: Deployment | None
+    reason: str
+    read_token: str = field(default="", repr=False)
+
+
+def accept_delivery(
+    intake: Intake, *, headers: Mapping[str, str], raw: bytes, signature: str | None
+) -> Receipt:
+    """A webhook call. Raises SignatureMismatch before anything of the body is read."""
+    signers = _signers(intake, raw, signature)
+    delivery = parse_delivery(headers, raw)
+    visible = {name: app for name, app in intake.config.apps.items() if name in signers}
+    decision = decide(delivery, replace(intake.config, apps=visible))
+    if isinstance(decision, Ignore):
+        return _ignore(intake, delivery, decision.reason)
+    return _enqueue(intake, decision.wish, delivery)
+
+
+def accept_request(intake: Intake, *, raw: bytes, bearer: str | None) -> Receipt:
+    """A deploy request: from the action with an OIDC token that fits these bytes only, or from a person with
+    a token.
+    """
+    if bearer is not None and bearer.startswith(PERSON_PREFIX):
+        token = person(intake, bearer)
+        return _follow(intake, _enqueue(intake, authorise_person(token, parse_request(raw), intake.config)))
+    if not bearer:
+        raise TokenRejected(
+            "there is no bearer token", hint="the workflow's job needs `permissions: id-token: write`"
+        )
+    claims = intake.verify_token(bearer, audience_of(intake.config.url, raw))
+    wish = authorise_claims(claims, parse_request(raw), intake.config)
+    proof = Proof(str(claims["jti"]), float(str(claims["exp"])) + _PROOF_MARGIN)
+    return _follow(intake, _enqueue(intake, wish, proof))
+
+
+def accept_manual(
+    intake: Intake,
+    *,
+    principal: Token,
+    app: str,
+    environment: str,
+    kind: Kind,
+    release: str = "",
+    trigger: str = "api",
+) -> Receipt:
+    """A redeploy or rollback by a person, of `release` or of the one that the kind means."""
+    require_right(principal, kind, app)
+    intake.config.app(app).environment(environment)
+    wanted = intake.store.release(release or _meant(intake, app, environment, kind))
+    judge_release(wanted, app)
+    wish = Wish(app, environment, kind, trigger, principal.name, revision=wanted.revision, release=wanted.id)
+    return _follow(intake, _enqueue(intake, wish))
+
+
+def person(intake: Intake, bearer: str | None) -> Token:
+    """The token that a person sent. Raises TokenRejected."""
+    token = intake.store.token_of(bearer) if bearer else None
+    if token is None:
+        raise TokenRejected("the token is missing or not known", hint="`deployer token create` makes one")
+    if token.expired(intake.clock.now()):
+        raise TokenRejected(
+            f"the token {token.name} has expired", hint="`deployer token create` makes a new one"
+        )
+    return token
+
+
+def read_deployment(intake: Intake, *, id: str, bearer: str | None) -> Deployment:
+    """The record, for its read token or a person who may read its app; who may not learns nothing of its
+    existence.
+    """
+    if bearer and intake.store.may_read(id, bearer):
+        return intake.store.deployment(id)
+    token = person(intake, bearer)
+    try:
+        deployment = intake.store.deployment(id)
+    except NotFound:
+        deployment = None
+    if deployment is None or deployment.app != token.app:
+        raise NotFound(
+            "no such deployment that this token may read", hint="check the id, and whose token it is"
+        )
+    if not token.may(Right.READ, deployment.app):
+        raise Forbidden(
+            f"the token {token.name} may not read",
+            hint="`deployer token create --can read` gives one that may",
+        )
+    return deployment
+
+
+def read_events(intake: Intake, deployment: Deployment, after: int) -> Sequence[Event]:
+    """The story of a deployment that the caller may read."""
+    return intake.store.events(deployment.id, after)
+
+
+def _signers(intake: Intake, raw: bytes, signature: str | None) -> set[str]:
+    """The apps whose secret signed the body: it speaks for no other app."""
+    keys = [(app, secret) for app, secrets in intake.secrets.items() for secret in secrets]
+    return {keys[index][0] for index in verify(raw, signature, [secret for _, secret in keys])}
+
+
+def _ignore(intake: Intake, delivery: Delivery, reason: str) -> Receipt:
+    intake.store.record_ignored(delivery, reason, intake.clock.now())
+    return Receipt(Outcome.IGNORED, None, reason)
+
+
+def _enqueue(intake: Intake, wish: Wish, arrival: Arrival | None = None) -> Receipt:
+    deployment, outcome = intake.store.enqueue(wish, intake.clock.now(), arrival)
+    return Receipt(Outcome(outcome), deployment, _reason(Outcome(outcome), wish, deployment))
+
+
+def _follow(intake: Intake, receipt: Receipt) -> Receipt:
+    """With a key to read on; also for a duplicate, whose first sender may never have got the answer."""
+    assert receipt.deployment, "only what is ignored has no deployment"
+    return replace(
+        receipt, read_token=intake.store.issue_read_token(receipt.deployment.id, intake.clock.now())
+    )
+
+
+def _reason(outcome: Outcome, wish: Wish, deployment: Deployment) -> str:
+    if outcome is Outcome.DUPLICATE:
+        return f"this run is deployment {deployment.id} already, which is {deployment.status}"
+    if outcome is Outcome.STALE and wish.run:
+        newer = deployment.run
+        return (
+            f"run {wish.run.number}.{wish.run.attempt} is older than {newer.number}.{newer.attempt},"
+            f" which was accepted as deployment {deployment.id}"
+        )
+    return ""
+
+
+def _meant(intake: Intake, app: str, environment: str, kind: Kind) -> str:
+    """The release that a redeploy or rollback without an id is about. Raises NotFound."""
+    serving = intake.store.serving(app, environment)
+    if serving is None:
+        raise NotFound(f"nothing was deployed to {app}/{environment} yet")
+    if kind is Kind.REDEPLOY or previous_serves(serving, intake.store.deployments(app, environment)):
+        return serving.release
+    before = intake.store.before(app, environment, serving.release)
+    if before is None:
+        raise NotFound(f"{app}/{environment} has no earlier release to go back to")
+    return before.release

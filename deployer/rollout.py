@@ -1,0 +1,181 @@
+"""Executing one plan on one target. In: plan, application, what was observed. Out: nothing, or GateFailed
+with the reason.
+
+The order of the lines in `execute` is the safety property: everything new exists, runs and has proven itself
+before the edge switches, and nothing old ends before it is drained. Chooses nothing: the plan has chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from deployer.core.application import Application, Service
+from deployer.core.errors import GateFailed
+from deployer.core.health import Judgement, Reading, Verdict, judge_gate
+from deployer.core.model import ObservedState, Replica
+from deployer.core.plan import CREATE, DRAIN, GATE, REMOVE, RETIRE, START, STOP, SWITCH, Plan, Step
+from deployer.core.ports import Clock, Say, Target
+from deployer.core.release import redact, telling_line
+
+_TICK = 0.02  # seconds between two looks at a gate or a drain
+_STOPS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One plan with what it needs to be carried out. `variables` are what no log line may show."""
+
+    application: Application
+    plan: Plan
+    observed: ObservedState
+    target: Target
+    clock: Clock
+    say: Say
+    variables: Mapping[str, str]
+    deadline: float  # on the monotonic clock; what is not ready by then is not waited for
+
+    def execute(self) -> None:
+        """New before old. Raises GateFailed before anything of the old release was touched, stop-first
+        services excepted.
+        """
+        self._remove(self.plan.of(REMOVE, -1))
+        self._create([step for step in self.plan.of(CREATE) if self._service(step).start_first])
+        for level in self.plan.levels:
+            self._retire(list(self.plan.of(RETIRE, level)))
+            self._create(
+                [step for step in self.plan.of(CREATE, level) if not self._service(step).start_first]
+            )
+            self._start(list(self.plan.of(START, level)))
+            self._gate(list(self.plan.of(GATE, level)))
+            self._switch([step for step in self.plan.of(SWITCH, level) if not self._is_served(step)])
+        self._switch([step for step in self.plan.of(SWITCH) if self._is_served(step)])
+        self._drain(list(self.plan.of(DRAIN)))
+        self._stop(list(self.plan.of(STOP)))
+        self._remove(step for step in self.plan.of(REMOVE) if step.level >= 0)
+        self.target.settle(self.application)
+
+    def _create(self, steps: Sequence[Step]) -> None:
+        if not steps:
+            return
+        present = self.target.observe(self.plan.project)
+        counts = {step.service: len(present.of(step.service)) + step.count for step in steps}
+        self.say(CREATE, ", ".join(f"{step.service} ({step.cause})" for step in steps))
+        self.target.create(self.application, counts)
+
+    def _retire(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            self.say(RETIRE, f"{step.subject} ({step.cause})")
+            self._stop_all(step)
+            self.target.remove(step.replicas)
+
+    def _start(self, steps: Sequence[Step]) -> None:
+        arrivals = self._arrivals(steps)
+        replicas = [replica for group in arrivals.values() for replica in group if replica.state == "created"]
+        if replicas:
+            self.say(START, " ".join(replica.name for replica in replicas))
+            self.target.start(replicas)
+
+    def _gate(self, steps: Sequence[Step]) -> None:
+        waiting = [
+            (service, replica)
+            for service, replicas in self._arrivals(steps).items()
+            for replica in replicas
+            if not replica.serving or service.completes or not service.routes
+        ]
+        begun = self.clock.monotonic()
+        seen: dict[str, Reading] = {}
+        while waiting:
+            if self.clock.monotonic() > self.deadline:
+                names = " ".join(replica.name for _, replica in waiting)
+                raise GateFailed(
+                    f"{names} not ready at the deployment's deadline", hint="server.deadline sets it"
+                )
+            waiting = [pair for pair in waiting if not self._is_through(*pair, begun, seen)]
+            if waiting:
+                self.clock.sleep(_TICK)
+
+    def _is_through(self, service: Service, replica: Replica, begun: float, seen: dict[str, Reading]) -> bool:
+        reading = self.target.read(self.plan.project, service, replica)
+        before = seen.get(replica.id, Reading("created", "none"))
+        seen[replica.id] = reading
+        judgement = judge_gate(service, (before, reading), self.clock.monotonic() - begun)
+        if judgement.verdict is Verdict.FAILED:
+            raise self._refusal(service, replica, judgement)
+        if judgement.verdict is Verdict.READY:
+            self.say(GATE, f"{replica.name} {judgement.reason}")
+        return judgement.verdict is Verdict.READY
+
+    def _refusal(self, service: Service, replica: Replica, judgement: Judgement) -> GateFailed:
+        tail = redact(self.target.log_tail(replica), self.variables)
+        lines = [line.strip() for line in tail.splitlines() if line.strip()]
+        for line in lines:
+            self.say("log", f"{replica.name} | {line}")
+        told = telling_line(lines)
+        said = f"; it said: {told[:200]}" if told else ""
+        return GateFailed(
+            f"service {service.name} {judgement.reason}{said}",
+            hint="the new replica's last log lines are in the deployment's events",
+        )
+
+    def _switch(self, steps: Sequence[Step]) -> None:
+        if not steps:
+            return
+        now = self.target.observe(self.plan.project)
+        serving = {service: _newest(service, now) for service in map(self._service, steps)}
+        self.target.route(self.plan.project, serving)
+        names = " ".join(replica.name for replicas in serving.values() for replica in replicas)
+        self.say(SWITCH, f"the edge sends new requests to {names}")
+
+    def _drain(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            service = self._service(step)
+            deadline = min(self.deadline, self.clock.monotonic() + service.drain_seconds)
+            while left := sum(self.target.sessions(self.plan.project, replica) for replica in step.replicas):
+                if self.clock.monotonic() > deadline:
+                    self.say(
+                        DRAIN,
+                        f"{step.subject}: {left} requests still run after {service.drain_seconds:.0f} s",
+                    )
+                    break
+                self.clock.sleep(_TICK)
+            else:
+                self.say(DRAIN, f"{step.subject} has no request left")
+
+    def _stop(self, steps: Sequence[Step]) -> None:
+        if not steps:
+            return
+        self.say(STOP, " ".join(step.subject for step in steps))
+        with ThreadPoolExecutor(_STOPS_AT_ONCE) as pool:
+            for _ in pool.map(self._stop_all, steps):
+                pass
+
+    def _stop_all(self, step: Step) -> None:
+        service = self.application.service(step.service)
+        for replica in step.replicas:
+            self.target.stop(self.plan.project, replica, service.grace_seconds if service else 10.0)
+
+    def _remove(self, steps: object) -> None:
+        for step in steps:  # type: ignore[attr-defined]
+            self.target.remove(step.replicas)
+            self.say(REMOVE, f"{step.subject} ({step.cause})")
+
+    def _arrivals(self, steps: Sequence[Step]) -> dict[Service, list[Replica]]:
+        now = self.target.observe(self.plan.project)
+        return {service: _newest(service, now) for service in map(self._service, steps)}
+
+    def _service(self, step: Step) -> Service:
+        service = self.application.service(step.service)
+        if service is None:
+            raise LookupError(f"step {step.verb} names {step.service}, which the application lacks")
+        return service
+
+    def _is_served(self, step: Step) -> bool:
+        return any(replica.serving for replica in self.observed.of(step.service))
+
+
+def _newest(service: Service, observed: ObservedState) -> list[Replica]:
+    return [replica for replica in observed.of(service.name) if replica.spec == service.spec][
+        -service.replicas :
+    ]

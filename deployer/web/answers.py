@@ -1,0 +1,45 @@
+"""Nouns as JSON. In: receipts, deployments, events. Out: dicts, whose keys are the public interface."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Response, jsonify
+
+from deployer.core.model import Deployment, Event
+from deployer.core.order import Outcome
+from deployer.intake import Receipt
+
+
+def receipt_answer(receipt: Receipt, server: str) -> Response:
+    """202 for what was queued; 200 for what was understood and starts nothing new, so that no hook page turns
+    red.
+    """
+    body: dict[str, Any] = {"outcome": receipt.outcome, "reason": receipt.reason}
+    if receipt.deployment:
+        url = _url(server, receipt.deployment.id)
+        body |= {
+            "id": receipt.deployment.id,
+            "status": receipt.deployment.status,
+            "url": url,
+            "events": f"{url}/events",
+        }
+    if receipt.read_token:
+        body["read_token"] = receipt.read_token
+    answer = jsonify(body)
+    answer.status_code = 202 if receipt.outcome is Outcome.QUEUED else 200
+    return answer
+
+
+def deployment_table(deployment: Deployment, server: str) -> dict[str, Any]:
+    """The whole record; nothing in it is secret."""
+    return asdict(deployment) | {"url": _url(server, deployment.id)}
+
+
+def event_table(event: Event) -> dict[str, Any]:
+    return {"n": event.n, "at": event.at, "kind": event.kind, "text": event.text}
+
+
+def _url(server: str, id: str) -> str:
+    return f"{server}/api/v1/deployments/{id}"

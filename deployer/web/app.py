@@ -1,0 +1,43 @@
+"""Putting the Flask app together. In: an `Intake`. Out: a WSGI app that a server can serve."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request
+
+from deployer.core.delivery import ContentTypeRejected
+from deployer.intake import Intake
+from deployer.web.context import bind
+from deployer.web.deployments import deployments
+from deployer.web.errors import register_errors
+from deployer.web.hooks import hooks
+from deployer.web.status import status
+from deployer.web.streams import StreamLimits, Streams
+
+MAX_BODY = 5 * 1024 * 1024  # GitHub's real deliveries have 3 to 31 kB
+
+
+def create_app(intake: Intake, *, streams: StreamLimits | None = None) -> Flask:
+    """The receiver. Every answer but a stream is JSON."""
+    app = Flask("deployer", static_folder=None, template_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.url_map.strict_slashes = False
+    bind(app, intake)
+    app.extensions[Streams.KEY] = Streams(intake, streams or StreamLimits())
+    for blueprint in (hooks, deployments, status):
+        app.register_blueprint(blueprint)
+    app.before_request(_refuse_encoded)
+    app.after_request(_harden)
+    register_errors(app)
+    return app
+
+
+def _refuse_encoded() -> None:
+    """A compressed body is not what was signed, and small ones can unfold to any size."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise ContentTypeRejected("Content-Encoding: the body must be sent as it is")
+
+
+def _harden(answer: Response) -> Response:
+    answer.headers["Cache-Control"] = "no-store"
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    return answer

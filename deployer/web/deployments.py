@@ -1,0 +1,81 @@
+"""The deploy interface, /api/v1. In: requests with a bearer token. Out: receipts, records, streams."""
+
+from __future__ import annotations
+
+import re
+
+from flask import Blueprint, Response, current_app, jsonify, request
+
+from deployer.core.errors import PayloadRejected
+from deployer.core.model import Kind
+from deployer.core.strict_json import parse_object
+from deployer.intake import accept_manual, accept_request, person, read_deployment, read_events
+from deployer.web.answers import deployment_table, event_table, receipt_answer
+from deployer.web.context import bearer, raw_body, the_intake
+from deployer.web.streams import Streams
+
+deployments = Blueprint("deployments", __name__, url_prefix="/api/v1")
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_RELEASE = re.compile(r"[0-9a-f]{1,64}")
+
+
+@deployments.post("/deployments")
+def create() -> Response:
+    intake = the_intake()
+    return receipt_answer(accept_request(intake, raw=raw_body(), bearer=bearer()), intake.config.url)
+
+
+@deployments.get("/deployments/<id>")
+def show(id: str) -> Response:
+    """The record; with `?after=N` also the events after number N, for those who poll."""
+    intake = the_intake()
+    deployment = read_deployment(intake, id=id, bearer=bearer())
+    body = deployment_table(deployment, intake.config.url)
+    if "after" in request.args:
+        after = request.args["after"]
+        if not _NUMBER.fullmatch(after):
+            raise PayloadRejected("after: should be the number of the last event that is known")
+        body["events"] = [event_table(event) for event in read_events(intake, deployment, int(after))]
+    return jsonify(body)
+
+
+@deployments.get("/deployments/<id>/events")
+def follow(id: str) -> Response:
+    """The story as server-sent events, from after `Last-Event-ID` on."""
+    deployment = read_deployment(the_intake(), id=id, bearer=bearer())
+    last = request.headers.get("Last-Event-ID", "")
+    streams = current_app.extensions[Streams.KEY]
+    assert isinstance(streams, Streams)
+    return streams.open(deployment, int(last) if _NUMBER.fullmatch(last) else 0)
+
+
+@deployments.post("/apps/<app>/<environment>/redeploy")
+def redeploy(app: str, environment: str) -> Response:
+    return _manual(app, environment, Kind.REDEPLOY)
+
+
+@deployments.post("/apps/<app>/<environment>/rollback")
+def roll_back(app: str, environment: str) -> Response:
+    return _manual(app, environment, Kind.ROLLBACK)
+
+
+def _manual(app: str, environment: str, kind: Kind) -> Response:
+    intake = the_intake()
+    receipt = accept_manual(
+        intake,
+        principal=person(intake, bearer()),
+        app=app,
+        environment=environment,
+        kind=kind,
+        release=_release(raw_body()),
+    )
+    return receipt_answer(receipt, intake.config.url)
+
+
+def _release(raw: bytes) -> str:
+    """The release's id in an optional body `{"release": id}`."""
+    body = parse_object(raw) if raw else {}
+    release = body.pop("release", "")
+    if body or not isinstance(release, str) or (release and not _RELEASE.fullmatch(release)):
+        raise PayloadRejected('the body should be empty or {"release": ID}')
+    return release

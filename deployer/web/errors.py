@@ -1,0 +1,73 @@
+"""Failures as answers. In: an exception. Out: JSON `{error, message, hint}` with its status; the one place
+that maps them.
+
+A bug answers 500 with a short id that the log repeats beside the traceback; nothing of it reaches the caller.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from deployer.core.errors import DeployerError
+
+_STATUS = {
+    "payload-rejected": 400,
+    "signature-mismatch": 401,
+    "token-rejected": 401,
+    "forbidden": 403,
+    "not-found": 404,
+    "content-type-rejected": 415,
+    "release-incomplete": 422,
+    "store-unavailable": 503,
+    "issuer-unavailable": 503,
+    "github-unavailable": 503,
+    "too-many-streams": 503,
+}
+_RETRY_AFTER = "10"  # seconds
+_log = logging.getLogger("deployer.web")
+
+
+def register_errors(app: Flask) -> None:
+    app.register_error_handler(DeployerError, _expected)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _bug)
+
+
+def _expected(error: DeployerError) -> Response:
+    status = _STATUS.get(error.code, 500)
+    level = logging.ERROR if status >= 500 else logging.INFO
+    _log.log(level, "%s %r: %d %r", request.method, request.path, status, f"{error} [{error.code}]")
+    answer = _answer(status, error.code, str(error), error.hint)
+    if status == 503:
+        answer.headers["Retry-After"] = _RETRY_AFTER
+    if error.code == "token-rejected":
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def _http(error: HTTPException) -> Response:
+    status = error.code or 500
+    hint = ""
+    if isinstance(error, RequestEntityTooLarge):
+        hint = "the server takes bodies of up to 5 MiB"
+    answer = _answer(status, error.name.lower().replace(" ", "-"), error.name, hint)
+    for name, value in error.get_headers():
+        if name in ("Allow", "Retry-After"):
+            answer.headers[name] = value
+    return answer
+
+
+def _bug(error: Exception) -> Response:
+    id = secrets.token_hex(4)
+    _log.error("%s %r: 500, error %s", request.method, request.path, id, exc_info=error)
+    return _answer(500, "internal", f"the deployer broke; its log has the details under {id}", "")
+
+
+def _answer(status: int, code: str, message: str, hint: str) -> Response:
+    answer = jsonify({"error": code, "message": message, "hint": hint})
+    answer.status_code = status
+    return answer

@@ -1,0 +1,94 @@
+"""A deployment's story as server-sent events. In: a deployment that the caller may read. Out: a stream that
+ends with it.
+
+A stream holds a thread, so streams are counted and capped, and end after some minutes; `Last-Event-ID`
+resumes one without a gap. https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flask import Response
+
+from deployer.core.errors import DeployerError, StoreUnavailable
+from deployer.core.model import Deployment, Event
+from deployer.intake import Intake, read_events
+from deployer.web.answers import event_table
+
+_HELLO = "retry: 2000\n\n"
+_BEAT = ": waiting\n\n"
+
+
+class TooManyStreams(DeployerError):
+    """All streams are taken; the story can be polled instead."""
+
+    code = "too-many-streams"
+
+
+@dataclass(frozen=True)
+class StreamLimits:
+    """Seconds, but for `count`."""
+
+    count: int = 96
+    length: float = 300.0
+    beat: float = 10.0  # a comment line this often, or the server takes the connection for idle
+    look: float = 0.25
+
+
+class Streams:
+    """All streams of one process."""
+
+    KEY = "deployer.streams"
+
+    def __init__(self, intake: Intake, limits: StreamLimits) -> None:
+        self._intake = intake
+        self._limits = limits
+        self._free = threading.BoundedSemaphore(limits.count)
+
+    def open(self, deployment: Deployment, after: int) -> Response:
+        """Raises TooManyStreams."""
+        if not self._free.acquire(blocking=False):
+            raise TooManyStreams(
+                "too many streams are open", hint="poll the deployment with ?after=N, or try again later"
+            )
+        answer = Response(self._tell(deployment.id, after), mimetype="text/event-stream")
+        answer.headers["X-Accel-Buffering"] = "no"
+        answer.call_on_close(self._free.release)
+        return answer
+
+    def _tell(self, id: str, after: int) -> Iterator[str]:
+        clock, limits = self._intake.clock, self._limits
+        begun = spoke = clock.monotonic()
+        yield _HELLO
+        while clock.monotonic() - begun < limits.length:
+            try:
+                # In this order: what ends a deployment is written with its last event.
+                deployment = self._intake.store.deployment(id)
+                events = read_events(self._intake, deployment, after)
+            except StoreUnavailable:
+                return
+            for event in events:
+                if event.kind != "end":
+                    yield _frame(event_table(event))
+                after, spoke = event.n, clock.monotonic()
+            if deployment.status.final:
+                yield _frame(_end(deployment, after))
+                return
+            if clock.monotonic() - spoke >= limits.beat:
+                yield _BEAT
+                spoke = clock.monotonic()
+            clock.sleep(limits.look)
+
+
+def _end(deployment: Deployment, n: int) -> dict[str, object]:
+    text = f"{deployment.status}: {deployment.reason}" if deployment.reason else deployment.status
+    last = Event(n, deployment.ended_at or 0.0, "end", text)
+    return event_table(last) | {"status": deployment.status, "reason": deployment.reason}
+
+
+def _frame(table: dict[str, object]) -> str:
+    return f"id: {table['n']}\nevent: {table['kind']}\ndata: {json.dumps(table)}\n\n"

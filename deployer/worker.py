@@ -1,0 +1,79 @@
+"""Claiming jobs and deploying them, one at a time per app and environment. In: the queue. Out: finished
+deployments.
+
+A deployment that a dead process left in progress goes back to the queue before the first claim: its next run
+observes what is there and plans only what is missing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from deployer.core.errors import DeployerError
+from deployer.deploy import World, deploy, restore
+
+_log = logging.getLogger("deployer.worker")
+_IDLE = 0.2  # seconds between two looks at an empty queue
+
+
+class Worker:
+    """The threads that deploy."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Recovers first, then works with as many threads as the settings say."""
+        self.recover()
+        for number in range(self._world.config.workers):
+            thread = threading.Thread(target=self._work, name=f"worker-{number + 1}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self, wait: float) -> bool:
+        """No new claims; True when the running deployments ended within `wait` seconds, else the next start
+        resumes them.
+        """
+        self._stopping.set()
+        deadline = self._world.clock.monotonic() + wait
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - self._world.clock.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def recover(self) -> None:
+        """Settles what a process that died left behind."""
+        for deployment in self._world.store.requeue_interrupted(self._world.clock.now()):
+            _log.warning("deployment %s was interrupted and is now %s", deployment.id, deployment.status)
+            if deployment.status.final:
+                restore(deployment, self._world)
+
+    def run_once(self) -> bool:
+        """Deploys the next job; False when there is none."""
+        claimed = self._world.store.claim(self._world.clock.now())
+        if claimed is None:
+            return False
+        deployment = deploy(*claimed, self._world)
+        _log.info(
+            "deployment %s of %s/%s: %s",
+            deployment.id,
+            deployment.app,
+            deployment.environment,
+            deployment.status,
+        )
+        return True
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                worked = self.run_once()
+            except DeployerError as error:  # the store is out of reach: what is queued stays queued
+                _log.error("%s", error.diagnostics())
+                worked = False
+            except Exception:  # the thread must outlive any bug
+                _log.exception("the worker broke")
+                worked = False
+            if not worked:
+                self._stopping.wait(_IDLE)

@@ -1,0 +1,92 @@
+"""Secrets at rest: what opens, what does not, and what the key file must look like."""
+
+from __future__ import annotations
+
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from deployer.adapters.vault import SealBroken, Vault, open_vault
+from deployer.core.errors import ConfigError
+
+VALUE = "canary-value-of-a-secret"
+
+
+def test_what_was_sealed_opens_again_and_does_not_stand_in_the_sealed_bytes() -> None:
+    vault = Vault([Fernet.generate_key().decode()])
+    sealed = vault.seal("wish of 1", VALUE)
+    assert vault.open("wish of 1", sealed) == VALUE
+    assert VALUE.encode() not in sealed
+
+
+def test_a_sealed_value_that_was_moved_to_another_row_does_not_open() -> None:
+    vault = Vault([Fernet.generate_key().decode()])
+    with pytest.raises(SealBroken, match="another purpose"):
+        vault.open("wish of 2", vault.seal("wish of 1", VALUE))
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda sealed: sealed[:-1], lambda sealed: b"", lambda sealed: b"A" + sealed[1:]]
+)
+def test_a_damaged_value_does_not_open_and_the_message_holds_nothing_of_it(damage: object) -> None:
+    assert callable(damage)
+    vault = Vault([Fernet.generate_key().decode()])
+    with pytest.raises(SealBroken) as refused:
+        vault.open("x", damage(vault.seal("x", VALUE)))
+    assert VALUE not in refused.value.diagnostics()
+
+
+def test_after_a_new_key_was_put_first_the_old_one_still_opens_and_the_new_one_seals() -> None:
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    sealed = Vault([old]).seal("x", VALUE)
+    both = Vault([new, old])
+    assert both.open("x", sealed) == VALUE
+    assert Vault([new]).open("x", both.seal("x", VALUE)) == VALUE
+    with pytest.raises(SealBroken):
+        Vault([new]).open("x", sealed)
+
+
+def test_the_key_file_is_made_on_first_use_for_its_owner_only_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "key"
+    sealed = open_vault(path).seal("x", VALUE)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert open_vault(path).open("x", sealed) == VALUE
+    assert [entry.name for entry in path.parent.iterdir()] == ["key"]
+
+
+def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
+    begin = threading.Barrier(8)
+    sealed: list[bytes] = []
+
+    def start() -> None:
+        begin.wait()
+        sealed.append(open_vault(tmp_path / "key").seal("x", VALUE))
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [open_vault(tmp_path / "key").open("x", item) for item in sealed] == [VALUE] * 8
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
+def test_a_key_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "key"
+    open_vault(path)
+    path.chmod(mode)
+    with pytest.raises(ConfigError, match="owner only"):
+        open_vault(path)
+
+
+@pytest.mark.parametrize("text", ["", "not a key", "é"])
+def test_a_file_that_holds_no_key_is_refused_without_showing_it(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "key"
+    path.write_text(text, "utf-8")
+    path.chmod(0o600)
+    with pytest.raises(ConfigError) as refused:
+        open_vault(path)
+    assert not text or text not in str(refused.value)

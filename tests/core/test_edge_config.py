@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+
+from deployer.core.application import Route
+from deployer.core.edge_config import fit, merge, place, render_edge, routes_in, slots_in
+from deployer.core.errors import EdgeUnavailable
+
+WEB, DB = Route("web", 80, True, 2), Route("queue", 5000, False, 4)
+
+
+def test_a_route_has_a_frontend_and_a_slot_for_each_replica_of_two_releases() -> None:
+    text = render_edge([WEB], {"web_80": {2: "172.20.0.5"}})
+    assert (
+        "# route web 80 http 2\nfrontend fe_web_80\n    mode http\n    option forwardfor\n"
+        "    bind :80\n    default_backend web_80\n"
+    ) in text
+    assert "    server s1 0.0.0.0:80 disabled\n    server s2 172.20.0.5:80\n" in text
+
+
+def test_bytes_are_passed_as_bytes() -> None:
+    text = render_edge([DB], {})
+    assert "mode tcp" in text and "forwardfor" not in text
+
+
+def test_what_was_written_can_be_read_back() -> None:
+    slots = {"web_80": {1: "172.20.0.2", 2: "172.20.0.3"}, "queue_5000": {4: "172.20.0.9"}}
+    text = render_edge([WEB, DB], slots)
+    assert set(routes_in(text)) == {WEB, DB}
+    assert slots_in(text) == slots
+    assert routes_in("") == () and slots_in("") == {}
+
+
+def test_the_order_of_routes_does_not_matter() -> None:
+    assert render_edge([WEB, DB], {}) == render_edge([DB, WEB], {})
+
+
+@pytest.mark.parametrize(
+    ("slots", "busy", "addresses", "after"),
+    [
+        ({}, [], ["a"], {1: "a"}),
+        ({1: "a"}, [], ["b"], {2: "b"} | {}),
+        ({1: "a"}, [1], ["b"], {2: "b"}),
+        ({1: "a", 2: "b"}, [], ["b"], {2: "b"}),
+        ({2: "a"}, [], ["a", "b"], {1: "b", 2: "a"}),
+    ],
+)
+def test_an_address_keeps_its_slot_and_a_new_one_takes_a_free_one(
+    slots: dict[int, str], busy: list[int], addresses: list[str], after: dict[int, str]
+) -> None:
+    assert place(slots, [*busy, *slots], addresses, 2) == after
+
+
+def test_a_third_release_finds_no_slot() -> None:
+    with pytest.raises(EdgeUnavailable, match="1 new replicas, 0 free slots"):
+        place({}, [1, 2], ["c"], 2)
+
+
+def test_routes_of_two_releases_stand_side_by_side_with_the_larger_number_of_slots() -> None:
+    grown, other = Route("web", 80, False, 6), Route("web", 443, False, 2)
+    assert merge([WEB, DB], [grown, other]) == (grown, DB, other)
+    assert merge([grown], [WEB]) == (Route("web", 80, True, 6),)
+
+
+def test_addresses_move_into_the_slots_that_are_left() -> None:
+    assert fit([WEB], {"web_80": {5: "a", 2: "b"}, "gone_1": {1: "c"}}) == {"web_80": {1: "a", 2: "b"}}

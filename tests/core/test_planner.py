@@ -1,0 +1,198 @@
+"""Plans are asserted as the text that people read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from deployer.core.application import assemble, nothing
+from deployer.core.errors import ComposeRejected
+from deployer.core.model import ObservedState
+from deployer.core.plan import CREATE, Plan
+from deployer.core.planner import plan_rollout, refuse_foreign
+from tests.core.models import EDGE_SETTINGS, application, image, replica, running, shop
+
+EMPTY = ObservedState(())
+
+
+def steps(plan: Plan) -> list[str]:
+    return [f"{step.verb} {step.service}" for step in plan.steps]
+
+
+def test_first_deploy_starts_the_edge_then_each_level() -> None:
+    assert str(plan_rollout(application(), EMPTY)) == (
+        "shop: 11 steps\n"
+        "  1 create  deployer-edge  1 new  no replica yet\n"
+        "  2 start   deployer-edge  1 new  no replica yet\n"
+        "  3 gate    deployer-edge  1 new  must be ready within 20 s\n"
+        "  4 create  backend        1 new  no replica yet\n"
+        "  5 start   backend        1 new  no replica yet\n"
+        "  6 gate    backend        1 new  must be ready within 32 s\n"
+        "  7 create  frontend       1 new  no replica yet\n"
+        "  8 start   frontend       1 new  no replica yet\n"
+        "  9 gate    frontend       1 new  must be ready within 60 s\n"
+        " 10 switch  backend               edge → 1 replica\n"
+        " 11 switch  frontend              edge → 1 replica"
+    )
+
+
+def test_the_same_release_again_touches_nothing() -> None:
+    plan = plan_rollout(application(), running(application()))
+    assert plan.empty
+    assert str(plan) == "shop: nothing to do, this release is what runs"
+
+
+def test_only_the_changed_service_is_replaced_new_before_old() -> None:
+    assert str(plan_rollout(application("cb"), running(application("ab")))) == (
+        "shop: 7 steps\n"
+        "  1 create  backend  1 new           image aaaaaaaaaaaa → cccccccccccc\n"
+        "  2 start   backend  1 new           image aaaaaaaaaaaa → cccccccccccc\n"
+        "  3 gate    backend  1 new           must be ready within 32 s\n"
+        "  4 switch  backend                  edge → 1 replica\n"
+        "  5 drain   backend  shop-backend-1  requests may end, at most 30 s\n"
+        "  6 stop    backend  shop-backend-1  superseded\n"
+        "  7 remove  backend  shop-backend-1  superseded"
+    )
+
+
+def test_all_levels_are_gated_before_anything_drains() -> None:
+    verbs = [step.verb for step in plan_rollout(application("cd"), running(application("ab"))).steps]
+    assert (
+        max(i for i, verb in enumerate(verbs) if verb == "gate")
+        < verbs.index("switch")
+        < verbs.index("drain")
+    )
+
+
+def test_a_changed_variable_is_a_changed_configuration() -> None:
+    model = shop()
+    model["services"]["backend"]["environment"] = {"LEVEL": "debug"}
+    plan = plan_rollout(application(model=model), running(application()))
+    assert [step.cause for step in plan.of(CREATE)] == ["configuration changed"]
+
+
+def test_a_stop_first_service_retires_before_it_starts() -> None:
+    model = shop()
+    model["services"]["backend"]["x-deployer"] = {"order": "stop-first"}
+    old, new = application("ab", model), application("cb", model)
+    observed = ObservedState(
+        (replica(old, "deployer-edge"), replica(old, "backend"), replica(old, "frontend"))
+    )
+    plan = plan_rollout(new, observed)
+    assert steps(plan) == ["retire backend", "create backend", "start backend", "gate backend"]
+    assert plan.steps[0].cause == "stop-first: x-deployer says so"
+
+
+def test_a_replica_that_never_served_must_pass_the_gate_and_is_not_created_again() -> None:
+    app = application("cb")
+    old = application("ab")
+    left = replica(app, "backend", 2, serving=False, health="starting")
+    observed = ObservedState(
+        (replica(old, "deployer-edge"), replica(old, "backend"), left, replica(old, "frontend"))
+    )
+    assert steps(plan_rollout(app, observed)) == [
+        "gate backend",
+        "switch backend",
+        "drain backend",
+        "stop backend",
+        "remove backend",
+    ]
+
+
+def test_going_back_removes_what_never_served_and_leaves_what_serves() -> None:
+    old, new = application("ab"), application("cb")
+    broken = replica(new, "backend", 2, serving=False, state="exited", exit_code=1)
+    observed = ObservedState((*running(old).replicas, broken))
+    plan = plan_rollout(old, observed)
+    assert steps(plan) == ["remove backend"]
+    assert plan.steps[0].subject == "shop-backend-2"
+
+
+def test_going_back_takes_an_unproven_running_replica_away_without_draining_it() -> None:
+    old, new = application("ab"), application("cb")
+    slow = replica(new, "backend", 2, serving=False, health="starting")
+    plan = plan_rollout(old, ObservedState((*running(old).replicas, slow)))
+    assert steps(plan) == ["switch backend", "remove backend"]
+    assert plan.steps[-1].cause == "never served"
+
+
+def test_going_back_to_nothing_removes_everything() -> None:
+    plan = plan_rollout(nothing("shop"), running(application()))
+    assert steps(plan) == [
+        "stop backend",
+        "remove backend",
+        "stop deployer-edge",
+        "remove deployer-edge",
+        "stop frontend",
+        "remove frontend",
+    ]
+
+
+def test_a_service_that_left_the_file_goes_last_and_a_dead_one_is_only_removed() -> None:
+    model = shop()
+    model["services"]["cron"] = {"image": "ghcr.io/acme/shop-cron", "networks": {"default": None}}
+    model["services"]["cron"]["build"] = {"context": "/src/cron"}
+    images = {name: image(name, "a") for name in ("backend", "frontend", "cron")}
+    with_cron = assemble(model, images, "shop", EDGE_SETTINGS)
+    live = running(application()).replicas
+    assert steps(plan_rollout(application(), ObservedState((*live, replica(with_cron, "cron"))))) == [
+        "stop cron",
+        "remove cron",
+    ]
+    dead = replica(with_cron, "cron", state="exited", serving=False)
+    assert steps(plan_rollout(application(), ObservedState((*live, dead)))) == ["remove cron"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"state": "exited", "serving": False}, "replica is exited"),
+        ({"health": "unhealthy"}, "replica is unhealthy"),
+        ({"restarts": 3}, "replica is unhealthy"),
+        ({"state": "restarting", "serving": False}, "replica is restarting"),
+        ({"digest": "", "spec": "other"}, "image by tag → aaaaaaaaaaaa"),
+    ],
+)
+def test_what_is_broken_is_replaced(changes: dict[str, Any], cause: str) -> None:
+    app = application("ab")
+    others = [r for r in running(app).replicas if r.service != "backend"]
+    plan = plan_rollout(app, ObservedState((*others, replica(app, "backend", **changes))))
+    assert [step.cause for step in plan.of(CREATE)] == [cause]
+
+
+def test_missing_replicas_are_added_and_surplus_ones_drained() -> None:
+    model = shop()
+    model["services"]["backend"]["deploy"] = {"replicas": 3}
+    three, one = application(model=model), application()
+    plan = plan_rollout(three, running(three))
+    assert [(step.cause, step.count) for step in plan.of(CREATE)] == [("too few replicas", 2)]
+    assert "edge → 3 replicas" in str(plan)
+    crowd = ObservedState((*running(one).replicas, *(replica(one, "backend", n) for n in (2, 3))))
+    assert [step.subject for step in plan_rollout(one, crowd).of("drain")] == [
+        "shop-backend-2 shop-backend-3"
+    ]
+
+
+def test_a_finished_task_is_not_run_again_for_the_same_release() -> None:
+    model = shop()
+    model["services"]["frontend"]["depends_on"] = {"backend": {"condition": "service_completed_successfully"}}
+    app = application(model=model)
+    done = replica(app, "backend", state="exited", serving=False)
+    others = [r for r in running(app).replicas if r.service != "backend"]
+    assert plan_rollout(app, ObservedState((*others, done))).empty
+    failed = replica(app, "backend", state="exited", exit_code=1, serving=False)
+    assert "create backend" in steps(plan_rollout(app, ObservedState((*others, failed))))
+
+
+def test_the_same_inputs_give_the_same_text() -> None:
+    first, second = (str(plan_rollout(application("cd"), running(application("ab")))) for _ in range(2))
+    assert first == second
+
+
+def test_containers_started_by_hand_are_refused_and_named() -> None:
+    foreign = replica(application(), "backend", spec="")
+    with pytest.raises(ComposeRejected, match="shop-backend-1, which this deployer did not start") as error:
+        refuse_foreign("shop", ObservedState((foreign,)))
+    assert "docker compose -p shop down" in error.value.hint
+    refuse_foreign("shop", running(application()))

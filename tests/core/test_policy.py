@@ -1,0 +1,135 @@
+"""What a delivery may start: every condition on its own, from a case in which all hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from deployer.core.config import Config
+from deployer.core.delivery import parse_delivery
+from deployer.core.errors import PayloadRejected
+from deployer.core.model import Kind, Run, Wish
+from deployer.core.policy import (
+    Deploy,
+    Ignore,
+    decide,
+)
+from tests.stand.receiver import (
+    REVISION,
+    body_of,
+    config_of,
+    fixture,
+    headers_of,
+    run_payload,
+    two_apps,
+)
+
+WORKFLOW = ".github/workflows/deploy.yml"
+
+
+def decision(
+    payload: dict[str, Any], config: Config | None = None, event: str = "workflow_run"
+) -> Deploy | Ignore:
+    return decide(parse_delivery(headers_of(event), body_of(payload)), config or config_of())
+
+
+def reason(payload: dict[str, Any], config: Config | None = None, event: str = "workflow_run") -> str:
+    answer = decision(payload, config, event)
+    assert isinstance(answer, Ignore)
+    return answer.reason
+
+
+def test_a_successful_run_on_the_branch_is_a_wish_for_its_revision() -> None:
+    assert decision(run_payload()) == Deploy(
+        Wish(
+            app="shop",
+            environment="production",
+            kind=Kind.DEPLOY,
+            trigger="webhook",
+            actor="Codertocat",
+            revision=REVISION,
+            run=Run(12, 1),
+            workflow=WORKFLOW,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"action": "requested"}, "requested"),
+        ({"conclusion": "failure"}, "failure"),
+        ({"conclusion": "skipped"}, "skipped"),
+        ({"conclusion": None}, "no conclusion"),
+        ({"event": "pull_request"}, "pull_request"),
+        ({"event": "pull_request_target"}, "pull_request_target"),
+        ({"event": "workflow_run"}, "workflow_run"),
+        ({"event": "schedule"}, "schedule"),
+        ({"head_repository": {"id": 666}}, "fork"),
+        ({"head_repository": None}, "fork"),
+        ({"repository_id": 4712, "head_repository": {"id": 4712}}, "repository id"),
+        ({"head_branch": "develop"}, "develop"),
+        ({"head_branch": "Main"}, "Main"),
+        ({"head_branch": "main\n"}, "main"),
+        ({"head_branch": "main/x"}, "main/x"),
+        ({"head_branch": "refs/heads/main"}, "refs/heads/main"),
+        ({"head_branch": "m\u0430in"}, "no environment"),
+        ({"head_branch": "\uff4d\uff41\uff49\uff4e"}, "no environment"),
+        ({"head_branch": None}, "no environment"),
+    ],
+)
+def test_a_run_that_fails_one_condition_starts_nothing_and_the_reason_names_it(
+    changes: dict[str, Any], why: str
+) -> None:
+    assert why in reason(run_payload(**changes))
+
+
+def test_the_example_of_github_starts_nothing() -> None:
+    assert "repository_dispatch" in reason(fixture("workflow_run/completed.payload"))
+
+
+def test_only_the_configured_workflow_file_may_deploy() -> None:
+    config = config_of(workflow=WORKFLOW)
+    assert isinstance(decision(run_payload(), config), Deploy)
+    assert "other.yml" in reason(run_payload(path=".github/workflows/other.yml"), config)
+
+
+def test_no_webhook_deploys_an_environment_that_wants_its_claim() -> None:
+    assert "claim" in reason(run_payload(), config_of(require_environment_claim=True))
+
+
+def test_a_run_that_fits_two_environments_deploys_neither() -> None:
+    answer = reason(run_payload(), two_apps())
+    assert "shop/production" in answer and "admin/production" in answer
+
+
+@pytest.mark.parametrize("name", ["push", "package", "registry_package", "deployment"])
+def test_other_events_start_nothing(name: str) -> None:
+    examples = {"push": "push/payload", "deployment": "deployment/payload"}
+    payload = fixture(examples.get(name, f"{name}/published.docker.payload"))
+    assert name in reason(payload, event=name)
+
+
+def test_a_body_of_another_event_than_the_header_says_is_refused() -> None:
+    with pytest.raises(PayloadRejected):
+        decision(fixture("push/payload"))
+
+
+@pytest.mark.parametrize(
+    ("hook", "answer"),
+    [
+        ({}, "pong"),
+        ({"events": ["push", "workflow_run"]}, "pong"),
+        ({"events": ["push"]}, "workflow_run"),
+        ({"config": {"content_type": "form", "insecure_ssl": "0"}}, "content type"),
+        ({"config": {"content_type": "json", "insecure_ssl": "1"}}, "SSL"),
+    ],
+)
+@pytest.mark.parametrize("name", ["ping/payload", "ping/with-app_id.payload"])
+def test_a_ping_is_answered_with_what_is_wrong_in_the_webhooks_settings(
+    name: str, hook: dict[str, Any], answer: str
+) -> None:
+    payload = fixture(name)
+    payload["hook"].update(hook)
+    assert answer in reason(payload, event="ping")

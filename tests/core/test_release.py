@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import pytest
+
+from deployer.core.errors import ReleaseIncomplete
+from deployer.core.model import Credentials
+from deployer.core.release import login_for, redact, telling_line, wanted_images
+from tests.core.models import digest, image
+
+SHA = "a" * 40
+
+
+def test_every_service_gets_a_digest_or_a_tag_to_look_up() -> None:
+    rendered = {
+        "services": {
+            "api": {"build": {}},
+            "cache": {"image": "redis"},
+            "db": {"image": f"postgres:16@{digest('d')}"},
+            "queue": {"image": "localhost:5000/rabbit:3"},
+            "web": {"build": {}, "image": "ghcr.io/Acme/Web:latest"},
+        }
+    }
+    wanted = wanted_images(
+        rendered, {"api": image("api", "a")}, revision=SHA, registry="ghcr.io", source="Acme/Shop"
+    )
+    assert [(w.service, w.built, str(w.image or ""), w.repository, w.tag) for w in wanted] == [
+        ("api", True, str(image("api", "a")), "", ""),
+        ("cache", False, "", "redis", "latest"),
+        ("db", False, f"postgres@{digest('d')}", "", ""),
+        ("queue", False, "", "localhost:5000/rabbit", "3"),
+        ("web", True, "", "ghcr.io/acme/web", f"sha-{SHA}"),
+    ]
+
+
+def test_a_built_service_without_a_name_is_named_after_the_repository() -> None:
+    wanted = wanted_images(
+        {"services": {"api": {"build": {}}}}, {}, revision=SHA, registry="ghcr.io", source="Acme/Shop"
+    )
+    assert wanted[0].repository == "ghcr.io/acme/shop-api"
+
+
+def test_a_service_with_neither_is_refused() -> None:
+    with pytest.raises(ReleaseIncomplete, match="service x names neither"):
+        wanted_images({"services": {"x": {}}}, {}, revision=SHA, registry="ghcr.io", source="a/b")
+
+
+def test_values_of_variables_do_not_show() -> None:
+    text = "connect postgres://u:hunter22@db failed, LEVEL=on"
+    assert redact(text, {"PASSWORD": "hunter22", "LEVEL": "on", "URL": "u:hunter22@db"}) == (
+        "connect postgres://[redacted] failed, LEVEL=on"
+    )
+
+
+def test_a_login_is_shown_to_its_own_registry_only() -> None:
+    hub, ghcr = Credentials("docker.io", "u", "p"), Credentials("ghcr.io", "u", "p")
+    assert login_for(image("backend", "a"), None, hub, ghcr) == ghcr
+    assert login_for(image("backend", "a"), None, hub) is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ([], ""),
+        (["starting", "bye"], "bye"),
+        (["starting", "an error happened", "bye"], "an error happened"),
+        (["throw new Error('no url')", "Error: no url", "    at main.js"], "Error: no url"),
+        (["Traceback", "psycopg.OperationalError: refused"], "psycopg.OperationalError: refused"),
+        (["panic: nil map", "error 1"], "panic: nil map"),
+    ],
+)
+def test_the_line_that_says_why(lines: list[str], told: str) -> None:
+    assert telling_line(lines) == told

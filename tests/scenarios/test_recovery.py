@@ -1,0 +1,68 @@
+"""kill -9 of the receiver at random moments of a deploy. After a restart the deploy ends by itself and leaves
+nothing over.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.scenarios.test_deploys import published_images, running_images
+from tests.stand.stage import Stage, wait_for
+
+pytestmark = pytest.mark.engine
+POINTS = 10
+LONGEST = 2.4  # seconds; a deploy of the example takes about two
+
+
+def test_a_killed_receiver_finishes_the_deploy_after_its_restart(stage: Stage) -> None:
+    """Ten moments spread over the whole deploy, each drawn within its tenth."""
+    releases = [stage.publish("1.0.0"), stage.publish("2.0.0")]
+    assert stage.deploy(releases[0])["status"] == "success"
+    draw, interrupted = random.Random(20261123), 0
+    for point in range(POINTS):
+        release = releases[(point + 1) % 2]
+        status, answer = stage.request(release)
+        assert status == 202, answer
+        time.sleep(LONGEST * (point + draw.random()) / POINTS)
+        stage.kill()
+        stage.serve()
+        ended = stage.finished(answer["id"], answer["read_token"], deadline=60)
+        assert ended["status"] == "success", (point, ended)
+        interrupted += ended["attempts"] > 1
+        assert running_images(stage) == published_images(stage, release), point
+        assert sorted(c["State"]["Status"] for c in stage.containers()) == ["running"] * 3, point
+        expected = "2.0.0" if point % 2 == 0 else "1.0.0"
+        wait_for("the right version", partial(_serves, stage, expected), 10)
+    assert interrupted >= POINTS // 2, "too few kills hit a running deploy to prove anything"
+
+
+def test_a_deployment_that_takes_the_deployer_down_each_time_is_given_up(stage: Stage) -> None:
+    good = stage.publish("1.0.0")
+    assert stage.deploy(good)["status"] == "success"
+    stage.source.write("backend/server.js", "setTimeout(() => {}, 1e9); // never listens\n")
+    status, answer = stage.request(stage.publish("2.0.0"))
+    assert status == 202
+    for attempt in range(1, 4):
+        wait_for("the next attempt", partial(_came_to, stage, answer, attempt))
+        stage.kill()
+        stage.serve()
+    ended = stage.finished(answer["id"], answer["read_token"], deadline=60)
+    assert ended["status"] == "error" and "interrupted" in ended["reason"]
+    wait_for("nothing left over", lambda: len(stage.containers()) == 3, 30)
+    assert stage.serves() == "1.0.0"
+    assert running_images(stage) == published_images(stage, good)
+
+
+def _serves(stage: Stage, version: str) -> bool:
+    return stage.serves() == version
+
+
+def _came_to(stage: Stage, answer: dict[str, Any], attempt: int) -> bool:
+    """Whether the deployment came as far as its plan for the `attempt`th time."""
+    _, body = stage.get(f"/api/v1/deployments/{answer['id']}?after=0", answer["read_token"])
+    return [event["kind"] for event in body.get("events", ())].count("plan") == attempt

@@ -1,0 +1,79 @@
+"""What the stand-in for GitHub serves. In: a dict or a real git repository. Out: files at a revision."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+_REVISION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._/-]*")
+
+
+@dataclass(frozen=True)
+class File:
+    """One entry of a tree."""
+
+    mode: str
+    sha: str
+    size: int
+
+
+class Content(Protocol):
+    """One repository's files."""
+
+    def files(self, revision: str) -> dict[str, File] | None:
+        """None for a revision that there is not."""
+
+    def read(self, revision: str, path: str) -> bytes: ...
+
+
+class FromDict:
+    """`{revision: {path: text or bytes}}`."""
+
+    def __init__(self, revisions: Mapping[str, Mapping[str, str | bytes]]) -> None:
+        self._revisions = revisions
+
+    def files(self, revision: str) -> dict[str, File] | None:
+        if revision not in self._revisions:
+            return None
+        return {path: _file(self.read(revision, path)) for path in self._revisions[revision]}
+
+    def read(self, revision: str, path: str) -> bytes:
+        content = self._revisions[revision][path]
+        return content if isinstance(content, bytes) else content.encode()
+
+
+class FromGit:
+    """A git repository on disk, bare or with a work tree."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def files(self, revision: str) -> dict[str, File] | None:
+        if not _REVISION.fullmatch(revision):
+            return None
+        listing = self._git("ls-tree", "-r", "-l", "-z", "--full-tree", revision)
+        if listing is None:
+            return None
+        found: dict[str, File] = {}
+        for line in listing.decode().split("\0")[:-1]:
+            entry, _, path = line.partition("\t")
+            mode, _, sha, size = entry.split()
+            found[path] = File(mode, sha, int(size) if size.isdigit() else 0)
+        return found
+
+    def read(self, revision: str, path: str) -> bytes:
+        return self._git("show", f"{revision}:{path}") or b""
+
+    def _git(self, *arguments: str) -> bytes | None:
+        command = ["git", "-c", "safe.directory=*", "-C", str(self._folder), *arguments]
+        done = subprocess.run(command, capture_output=True, check=False, timeout=20)
+        return done.stdout if done.returncode == 0 else None
+
+
+def _file(raw: bytes) -> File:
+    return File("100644", hashlib.sha1(b"blob %d\0%s" % (len(raw), raw)).hexdigest(), len(raw))

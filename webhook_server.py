@@ -1,0 +1,9 @@
+"""The door: starts the receiver with the settings that DEPLOYER_CONFIG names.
+
+In: HTTP. Out: exit code. Everything behind the door is in `deployer/`; this file only opens it.
+"""
+
+from deployer.web.server import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())
