@@ -23,7 +23,7 @@ from deployer.core.errors import (
     StoreUnavailable,
 )
 from deployer.core.images import Image
-from deployer.core.model import Credentials, Deployment, Kind, Release, Status, Wish
+from deployer.core.model import Credentials, Deployment, Kind, Release, Replica, Status, Wish
 from deployer.core.plan import Plan
 from deployer.core.planner import plan_rollout, refuse_foreign
 from deployer.core.policy import check_images
@@ -222,6 +222,41 @@ def _assemble(environment: Environment, release: Release, world: World) -> Appli
     return assemble(
         rendered, release.images, environment.project, world.target.edge_settings(environment.project)
     )
+
+
+def reroute(environment: Environment, app: App, world: World) -> str:
+    """Points the edge at replicas that run and are not served: a reboot or a restart by hand gave them new
+    addresses.
+
+    Does nothing else: a replica that somebody stopped stays stopped. The switched plan, empty where all is
+    well.
+    """
+    project = environment.project
+    if not any(_is_lost(replica) for replica in world.target.observe(project).replicas):
+        return ""
+    serving = world.store.serving(app.name, environment.name)
+    if serving is None:
+        return ""
+    with world.target.exclusive(project):
+        release = world.store.release(serving.release)
+        application = _assemble(environment, release, world)
+        observed = world.target.observe(project)
+        plan = plan_rollout(application, observed)
+        if not plan.routes_only:
+            return ""
+        deadline = world.clock.monotonic() + world.config.deadline
+        Rollout(
+            application, plan, observed, world.target, world.clock, _unheard, release.variables, deadline
+        ).execute()
+    return str(plan)
+
+
+def _is_lost(replica: Replica) -> bool:
+    return replica.running and bool(replica.spec) and not replica.serving
+
+
+def _unheard(kind: str, text: str) -> None:
+    _log.info("reroute, %s: %s", kind, text)
 
 
 def restore(deployment: Deployment, world: World) -> None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from deployer.core.errors import DeployerError
-from deployer.deploy import World, deploy, restore
+from deployer.deploy import World, deploy, reroute, restore
 
 _log = logging.getLogger("deployer.worker")
 _IDLE = 0.2  # seconds between two looks at an empty queue
+_WATCH = 2.0  # seconds between two looks at whether the edge knows every running replica's address
 
 
 class Worker:
@@ -29,9 +31,8 @@ class Worker:
         """Recovers first, then works with as many threads as the settings say."""
         self.recover()
         for number in range(self._world.config.workers):
-            thread = threading.Thread(target=self._work, name=f"worker-{number + 1}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+            self._run(self._work, f"worker-{number + 1}")
+        self._run(self._watch, "routes")
 
     def stop(self, wait: float) -> bool:
         """No new claims; True when the running deployments ended within `wait` seconds, else the next start
@@ -64,6 +65,28 @@ class Worker:
             deployment.status,
         )
         return True
+
+    def reroute_all(self) -> None:
+        """Looks at every environment in which nothing is being deployed."""
+        for app in self._world.config.apps.values():
+            for environment in app.environments.values():
+                newest = self._world.store.deployments(app.name, environment.name, 1)
+                if newest and newest[0].status.final and (done := reroute(environment, app, self._world)):
+                    _log.warning("the edge of %s knew old addresses:\n%s", environment.project, done)
+
+    def _run(self, target: Callable[[], None], name: str) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(_WATCH):
+            try:
+                self.reroute_all()
+            except DeployerError as error:
+                _log.error("%s", error.diagnostics())
+            except Exception:
+                _log.exception("the watch over routes broke")
 
     def _work(self) -> None:
         while not self._stopping.is_set():

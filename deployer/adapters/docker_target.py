@@ -60,9 +60,8 @@ class DockerTarget:
     def observe(self, project: str) -> ObservedState:
         replicas = self._engine.observe(project)
         routes = self._edge(project).slots()
-        behind = {name.rpartition("_")[0] for name in routes}
-        open_addresses = {slot.address for slots in routes.values() for slot in slots if slot.open}
-        return ObservedState(tuple(_with_serving(replica, behind, open_addresses) for replica in replicas))
+        served = {name: {slot.address for slot in slots if slot.open} for name, slots in routes.items()}
+        return ObservedState(tuple(_with_serving(replica, served) for replica in replicas))
 
     def create(self, application: Application, counts: Mapping[str, int]) -> None:
         if application.routes:
@@ -135,11 +134,11 @@ class DockerTarget:
                 pass
 
 
-def _with_serving(replica: Replica, behind: set[str], open_addresses: set[str]) -> Replica:
-    """A replica behind the edge serves when the edge says so; any other one serves while it runs."""
-    in_rotation = bool(open_addresses & set(replica.addresses.values()))
-    serving = replica.running and (in_rotation if replica.service in behind else True)
-    return dataclasses.replace(replica, serving=serving)
+def _with_serving(replica: Replica, served: Mapping[str, set[str]]) -> Replica:
+    """Behind the edge a replica serves when every route of its service has it; any other one while it runs."""
+    mine = [addresses for name, addresses in served.items() if name.rpartition("_")[0] == replica.service]
+    in_rotation = all(addresses & set(replica.addresses.values()) for addresses in mine)
+    return dataclasses.replace(replica, serving=replica.running and in_rotation)
 
 
 def _address(replica: Replica) -> str:

@@ -111,7 +111,7 @@ def _pass_on(child: subprocess.Popen[bytes]) -> bytes:
         selector.register(child.stdout, selectors.EVENT_READ)
         while time.monotonic() < until:
             if child.poll() is not None:
-                pass
+                until = min(until, time.monotonic() + _DRAIN)
             if selector.select(timeout=0.1):
                 chunk = os.read(child.stdout.fileno(), 65_536)
                 if not chunk:

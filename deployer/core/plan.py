@@ -53,6 +53,11 @@ class Plan:
         return not self.steps
 
     @property
+    def routes_only(self) -> bool:
+        """Whether all there is to do is to send requests to what runs already."""
+        return bool(self.steps) and all(step.verb in (GATE, SWITCH) for step in self.steps)
+
+    @property
     def levels(self) -> tuple[int, ...]:
         return tuple(sorted({step.level for step in self.steps}))
 

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.engine
 DOCKERFILE = """FROM nginx:alpine
 ARG TITLE=none
 RUN echo '::error::forged' && echo "$TITLE" >/title
-CMD ["sh", "-c", "echo '::set-output name=mode::deploy'; exec nginx -g 'daemon off;'"]
+CMD ["sh", "-c", "date >>/files/starts; echo '::set-output name=mode::deploy'; exec nginx -g 'daemon off;'"]
 """
 COMPOSE = """services:
   web.front:
@@ -270,11 +270,12 @@ def test_a_stack_that_runs_on_the_same_engine_is_not_touched(app: App) -> None:
     subprocess.run([*compose, "up", "-d", "--build", "web.front"], check=True, env=env, capture_output=True)
     try:
         live = docker("inspect", "-f", "{{.Id}} {{.State.StartedAt}}", f"{app.name}-front")
-        docker("exec", f"{app.name}-front", "sh", "-c", "echo kept >/files/kept")
+        starts = docker("exec", f"{app.name}-front", "cat", "/files/starts")
         result = app.run("push", "refs/heads/topic", env={"COMPOSE_PROJECT_NAME": app.name})
         assert result.outcome == "success", result.log
+        assert result.annotations == ()
         assert docker("inspect", "-f", "{{.Id}} {{.State.StartedAt}}", f"{app.name}-front") == live
-        assert docker("exec", f"{app.name}-front", "cat", "/files/kept") == "kept"
+        assert docker("exec", f"{app.name}-front", "cat", "/files/starts") == starts
     finally:
         subprocess.run([*compose, "down", "-v", "-t", "0"], check=True, env=env, capture_output=True)
 

@@ -196,3 +196,19 @@ def test_containers_started_by_hand_are_refused_and_named() -> None:
         refuse_foreign("shop", ObservedState((foreign,)))
     assert "docker compose -p shop down" in error.value.hint
     refuse_foreign("shop", running(application()))
+
+
+def test_levels_are_those_that_have_something_to_do() -> None:
+    assert plan_rollout(application("ac"), running(application("ab"))).levels == (2,)
+    assert plan_rollout(application(), EMPTY).levels == (0, 1, 2)
+
+
+def test_a_plan_that_only_routes_is_told_apart() -> None:
+    app = application()
+    moved = [
+        replica(app, "backend", serving=False),
+        *(r for r in running(app).replicas if r.service != "backend"),
+    ]
+    assert plan_rollout(app, ObservedState(tuple(moved))).routes_only
+    assert not plan_rollout(app, EMPTY).routes_only
+    assert not plan_rollout(app, running(app)).routes_only

@@ -22,7 +22,7 @@ def running_images(stage: Stage) -> dict[str, str]:
     return {service: found[service] for service in SERVICES}
 
 
-def published_images(stage: Stage, release: Published) -> dict[str, str]:
+def published_images(release: Published) -> dict[str, str]:
     return {
         service: docker("inspect", "--format", "{{.Id}}", str(image)).strip()
         for service, image in release.images.items()
@@ -41,7 +41,7 @@ def test_nobody_notices_a_deploy_of_both_services_behind_a_static_nginx(stage: S
         report = load.report
         assert (report.lost(NEW), report.lost(KEPT)) == (0, 0)
         assert report.first("1.0.0") is not None and report.first("2.0.0") is not None
-    assert running_images(stage) == published_images(stage, second)
+    assert running_images(stage) == published_images(second)
 
 
 def test_the_same_release_again_touches_no_container(stage: Stage) -> None:
@@ -113,7 +113,7 @@ def test_a_workflow_run_webhook_deploys_what_the_registry_has_for_its_commit(sta
     assert status == 202, answer
     ended = stage.finished(answer["id"], stage.token("read"))
     assert ended["status"] == "success", ended
-    assert running_images(stage) == published_images(stage, release)
+    assert running_images(stage) == published_images(release)
 
 
 def test_a_webhook_for_a_commit_without_images_fails_before_anything_is_touched(stage: Stage) -> None:
@@ -147,7 +147,7 @@ def test_of_many_requests_during_a_deploy_only_the_newest_runs(stage: Stage) -> 
     rows = json.loads(stage.cli("history", "shop", "--json").stdout)
     assert {row["status"] for row in rows} <= {"success", "inactive"}
     assert sum(row["status"] == "inactive" for row in rows) >= 3
-    assert running_images(stage) == published_images(stage, releases[-1])
+    assert running_images(stage) == published_images(releases[-1])
 
 
 def test_requests_in_flight_end_well_when_their_replica_is_replaced(stage: Stage) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.scenarios.test_deploys import published_images, running_images
-from tests.stand.stage import Stage, wait_for
+from tests.stand.stage import Stage, docker, wait_for
 
 pytestmark = pytest.mark.engine
 POINTS = 10
@@ -34,7 +34,7 @@ def test_a_killed_receiver_finishes_the_deploy_after_its_restart(stage: Stage) -
         ended = stage.finished(answer["id"], answer["read_token"], deadline=60)
         assert ended["status"] == "success", (point, ended)
         interrupted += ended["attempts"] > 1
-        assert running_images(stage) == published_images(stage, release), point
+        assert running_images(stage) == published_images(release), point
         assert sorted(c["State"]["Status"] for c in stage.containers()) == ["running"] * 3, point
         expected = "2.0.0" if point % 2 == 0 else "1.0.0"
         wait_for("the right version", partial(_serves, stage, expected), 10)
@@ -55,7 +55,7 @@ def test_a_deployment_that_takes_the_deployer_down_each_time_is_given_up(stage: 
     assert ended["status"] == "error" and "interrupted" in ended["reason"]
     wait_for("nothing left over", lambda: len(stage.containers()) == 3, 30)
     assert stage.serves() == "1.0.0"
-    assert running_images(stage) == published_images(stage, good)
+    assert running_images(stage) == published_images(good)
 
 
 def _serves(stage: Stage, version: str) -> bool:
@@ -66,3 +66,32 @@ def _came_to(stage: Stage, answer: dict[str, Any], attempt: int) -> bool:
     """Whether the deployment came as far as its plan for the `attempt`th time."""
     _, body = stage.get(f"/api/v1/deployments/{answer['id']}?after=0", answer["read_token"])
     return [event["kind"] for event in body.get("events", ())].count("plan") == attempt
+
+
+def test_the_edge_follows_replicas_that_come_back_under_each_others_address(stage: Stage) -> None:
+    """What a reboot does: the containers start in another order and swap addresses."""
+    assert stage.deploy(stage.publish("1.0.0"))["status"] == "success"
+    before = _addresses(stage)
+    names = [f"{stage.project}-{service}-1" for service in ("backend", "frontend")]
+    docker("stop", *names)
+    docker("start", names[1], names[0])
+    if _addresses(stage) == before:  # the engine gave them back as they were: take the addresses by force
+        pytest.fail("the engine did not swap the addresses")
+    wait_for("the shop behind the edge", lambda: stage.serves() == "1.0.0", 30)
+
+
+def test_what_somebody_stopped_stays_stopped(stage: Stage) -> None:
+    assert stage.deploy(stage.publish("1.0.0"))["status"] == "success"
+    docker("stop", f"{stage.project}-backend-1")
+    wait_for("the drift", lambda: "replica is exited" in stage.cli("status").stdout, 20)
+    drifted = stage.cli("status")
+    assert drifted.returncode == 1 and "a redeploy would mend it" in drifted.stdout
+    assert stage.cli("redeploy", "shop").returncode == 0
+    assert stage.serves() == "1.0.0"
+
+
+def _addresses(stage: Stage) -> dict[str, str]:
+    return {
+        container["Name"]: next(iter(container["NetworkSettings"]["Networks"].values()))["IPAddress"]
+        for container in stage.containers()
+    }

@@ -27,7 +27,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from deployer.core.images import Image, parse_image, split_tag
 from deployer.core.model import Bundle, Run
@@ -155,7 +155,7 @@ class Stage:
 
     # Life
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> Self:
         self.issuer.start()
         self.forge.start()
         threading.Thread(target=self._watch_processes, daemon=True).start()

@@ -1,0 +1,34 @@
+"""The demo, as a newcomer runs it: it must end well and say what happened."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from tests.stand.stage import ROOT, docker
+
+pytestmark = pytest.mark.engine
+
+
+def test_the_demo_tells_the_whole_story_and_leaves_nothing() -> None:
+    before = set(docker("ps", "-aq").split())
+    done = subprocess.run(
+        [ROOT / "script" / "demo"],
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    story = done.stdout
+    assert [line[0] for line in re.findall(r"^[1-9]\. .*", story, re.MULTILINE)] == list("12345678")
+    assert re.findall(r"(\d+) lost", story) == ["0", "0", "0"]
+    assert "what runs is what was tested" in story
+    assert "PAYMENT_URL is not set" in story and "[gate-failed]" in story
+    assert re.search(r"planted secrets, 0 hits in \d{3,} ", story)
+    assert "All of it held" in story
+    assert set(docker("ps", "-aq").split()) == before
