@@ -135,7 +135,7 @@ class DockerTarget:
 
 
 def _with_serving(replica: Replica, served: Mapping[str, set[str]]) -> Replica:
-    """Behind the edge a replica serves when every route of its service has it; any other one while it runs."""
+    """Behind the edge a replica serves when every route of its service has it; any other while it runs."""
     mine = [addresses for name, addresses in served.items() if name.rpartition("_")[0] == replica.service]
     in_rotation = all(addresses & set(replica.addresses.values()) for addresses in mine)
     return dataclasses.replace(replica, serving=replica.running and in_rotation)

@@ -1,4 +1,4 @@
-"""The receiver as its image, run as the README says. In: an image. Out: a stage whose server is a container."""
+"""The receiver as its image, run as the README says. In: an image. Out: a stage whose server is in it."""
 
 from __future__ import annotations
 
