@@ -122,6 +122,7 @@ class Stage:
         self.port, self.web_port, self.api_port = free_port(), free_port(), free_port()
         self.source = Source(self.folder / "shop")
         self.runs = 0
+        self.engine = ""  # another engine's address for the receiver
         self.server: subprocess.Popen[bytes] | None = None
         self.answers: list[bytes] = []  # every HTTP answer, for the search for secrets
         self.logs: list[str] = []  # every log and summary of the action
@@ -196,7 +197,16 @@ class Stage:
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_HOST") if name in os.environ}
+        kept |= {"DOCKER_HOST": self.engine} if self.engine else {}
         return kept | {"DEPLOYER_CONFIG": str(self.config), "PYTHONPATH": str(ROOT)}
+
+    def reconfigure(self, old: str, new: str) -> None:
+        """Changes the settings and restarts the receiver."""
+        text = self.config.read_text(encoding="utf-8")
+        assert old in text
+        self.config.write_text(text.replace(old, new), encoding="utf-8")
+        self.kill(signal.SIGTERM)
+        self.serve()
 
     def _watch_processes(self) -> None:
         while not self._over.wait(0.02):

@@ -64,7 +64,7 @@ def receiver(tmp_path: Path) -> Iterator[Receiver]:
 def served(receiver: Receiver) -> Iterator[str]:
     """The receiver's address on a real socket; streams there are few, short and lively."""
     app = create_app(receiver.intake, streams=StreamLimits(count=2, length=1.5, beat=0.2, look=0.02))
-    server = create_server(app, host="127.0.0.1", port=0, threads=8)
+    server = create_server(app, host="127.0.0.1", port=0, threads=8, asyncore_use_poll=True)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.effective_port}"
