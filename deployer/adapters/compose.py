@@ -19,7 +19,7 @@ import yaml
 from deployer.adapters.files import write_whole
 from deployer.adapters.lock import hold
 from deployer.adapters.shell import run
-from deployer.core.application import Application
+from deployer.core.application import FILES, FOLDER, Application
 from deployer.core.errors import CommandFailed, ComposeRejected
 from deployer.core.model import Bundle
 
@@ -69,7 +69,8 @@ class Compose:
         model = yaml.load(text, Loader=yaml.CSafeLoader)
         if not isinstance(model, dict):
             raise ComposeRejected("docker compose config printed no model")
-        return model
+        files = {str(folder / name): _sha256(text) for name, text in bundle.files.items()}
+        return model | {FILES: files, FOLDER: str(folder)}
 
     def create(self, application: Application, counts: Mapping[str, int]) -> None:
         """Creates containers until each service has `counts` of them; what exists is left as it is."""
@@ -103,8 +104,7 @@ class Compose:
 
     def _unpack(self, bundle: Bundle) -> Path:
         """The bundle's files in a folder named by their content: the same files keep the same paths."""
-        text = json.dumps(dict(bundle.files), sort_keys=True)
-        folder = self._bundles / hashlib.sha256(text.encode()).hexdigest()[:16]
+        folder = self._bundles / _sha256(json.dumps(dict(bundle.files), sort_keys=True))[:16]
         for name, content in bundle.files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
@@ -112,6 +112,10 @@ class Compose:
                 write_whole(path, content, mode=0o644)
         self._bundles.chmod(0o711)
         return folder
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _dotenv(variables: Mapping[str, str]) -> str:

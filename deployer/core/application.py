@@ -8,8 +8,6 @@ it is.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,11 +32,16 @@ from deployer.core.compose_model import (
 )
 from deployer.core.errors import ComposeRejected, ReleaseIncomplete
 from deployer.core.images import Image
+from deployer.core.spec import Files, spec_of
 
 EDGE = "deployer-edge"
 SPEC_LABEL = "deployer.spec"
 EDGE_MOUNT = "/run/edge"
 DRAIN_SECONDS = 30.0
+FILES, FOLDER = (
+    "x-deployer-files",
+    "x-deployer-folder",
+)  # what a rendered model's files hold, and where they lie
 _TOP = ("networks", "volumes", "configs", "secrets")
 
 
@@ -130,7 +133,8 @@ def assemble(
     if routes:
         models[EDGE] = _edge_model({name: tables[name] for name in routes}, edge)
     tops = {key: rendered[key] for key in _TOP if rendered.get(key)}
-    specs = {name: _spec(model, tops) for name, model in models.items()}
+    files = Files(rendered.get(FOLDER, ""), rendered.get(FILES) or {})
+    specs = {name: spec_of(model, tops, files) for name, model in models.items()}
     for name, model in models.items():
         model["labels"] = {**(model.get("labels") or {}), SPEC_LABEL: specs[name]}
     services = [
@@ -211,12 +215,6 @@ def _aliases(service: str, table: Mapping[str, Any]) -> dict[str, tuple[str, ...
         network: (service, *(alias for alias in settings.get("aliases") or () if alias != service))
         for network, settings in networks_of(table).items()
     }
-
-
-def _spec(model: Mapping[str, Any], tops: Mapping[str, Any]) -> str:
-    """What a replica was made from, as 16 hex digits: its model and the definitions that it names."""
-    text = json.dumps([model, tops.get("networks")], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _service(
