@@ -11,31 +11,34 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from deployer.core.application import Application, assemble, nothing
+from deployer.core.application import Application, Service, assemble, nothing
 from deployer.core.config import App, Config, Environment
 from deployer.core.errors import (
     ComposeRejected,
+    ContainerRefused,
     DeployerError,
     GateFailed,
     ImageNotFound,
     PayloadRejected,
+    RegistryUnavailable,
     ReleaseIncomplete,
     StoreUnavailable,
 )
+from deployer.core.health import ANSWERED
 from deployer.core.images import Image
 from deployer.core.model import Credentials, Deployment, Kind, Release, Replica, Status, Wish
 from deployer.core.plan import Plan
-from deployer.core.planner import plan_rollout, refuse_foreign
+from deployer.core.planner import plan_rollout, plan_routes, refuse_foreign
 from deployer.core.policy import check_images
 from deployer.core.ports import Clock, Forge, Registry, Store, Target
-from deployer.core.release import login_for, wanted_images
+from deployer.core.release import login_for, redact, redact_secrets, wanted_images
 from deployer.core.reporting import describe
 from deployer.rollout import Rollout
 
 _log = logging.getLogger("deployer.deploy")
 _RECORD_SECONDS = 600.0  # a full disk may be cleared meanwhile; afterwards the next start settles it
 _RECORD_PAUSE = 2.0
-_REFUSED = (GateFailed, ImageNotFound, ReleaseIncomplete, ComposeRejected, PayloadRejected)
+_REFUSED = (GateFailed, ContainerRefused, ImageNotFound, ReleaseIncomplete, ComposeRejected, PayloadRejected)
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,17 @@ class _Way:
         self.deployment = deployment
         self.wish = wish
         self.world = world
-        self.app = world.config.app(deployment.app)
-        self.environment = self.app.environment(deployment.environment)
         self.touched = False
+        self.variables: Mapping[str, str] = {}  # what no line of the story may show
+        self.deadline = world.clock.monotonic() + world.config.deadline
+
+    @property
+    def app(self) -> App:
+        return self.world.config.app(self.deployment.app)
+
+    @property
+    def environment(self) -> Environment:
+        return self.app.environment(self.deployment.environment)
 
     def go(self) -> Deployment:
         self.report(self.deployment)
@@ -99,40 +110,56 @@ class _Way:
             if failure is None or not self.touched:
                 return failure
             self._say("failed", failure.reason)
-            return replace(failure, reason=f"{failure.reason}; {self.back()}")
+            return replace(failure, reason=f"{failure.reason}; {self._back()}")
 
     def _forward(self) -> None:
         """Resolve and pull while nothing is touched; then observe, plan, execute."""
         release = self._resolve()
+        self.variables = release.variables
         application = _assemble(self.environment, release, self.world)
         self._pull(application)
-        self._roll_out("plan", application, release.variables)
+        self._roll_out("plan", application)
 
-    def _roll_out(self, kind: str, application: Application, variables: Mapping[str, str]) -> None:
-        """Observe, plan, execute."""
-        observed = self.world.target.observe(self.environment.project)
-        refuse_foreign(self.environment.project, observed)
-        plan = plan_rollout(application, observed)
+    def _roll_out(self, kind: str, application: Application) -> None:
+        """Observe, plan, execute. After the switch the release serves, and nothing takes that back."""
+        world, project = self.world, self.environment.project
+        observed = world.target.observe(project)
+        refuse_foreign(project, observed)
+        plan = plan_rollout(application, observed, tasks=kind == "plan")
         self._say(kind, str(plan))
         self.touched = True
-        deadline = self.world.clock.monotonic() + self.world.config.deadline
-        world = self.world
-        Rollout(
-            application, plan, observed, world.target, world.clock, self._say, variables, deadline
-        ).execute()
+        rollout = Rollout(
+            application, plan, observed, world.target, world.clock, self._say, self._hide, self.deadline
+        )
+        rollout.bring_in()
+        if untidy := self._caught(rollout.take_out):
+            self._say("untidy", f"the release serves, clearing up failed: {untidy.reason}")
 
-    def back(self) -> str:
-        """Rolls the release that served before out again; says how that went."""
+    def restore(self) -> str:
+        """Brings back what served before a deployment that was given up."""
+        with self.world.target.exclusive(self.environment.project):
+            return self._back()
+
+    def _back(self) -> str:
+        """Rolls the release that served before out again, with a deadline of its own; says how that went."""
+        self.deadline = self.world.clock.monotonic() + self.world.config.deadline
         before = self.world.store.serving(self.app.name, self.environment.name)
-        try:
-            if before is None:
-                self._roll_out("rollback", nothing(self.environment.project), {})
-                return "there was no release before, nothing runs"
-            release = self.world.store.release(before.release)
-            self._roll_out("rollback", _assemble(self.environment, release, self.world), release.variables)
-        except DeployerError as error:
-            return f"and the release before did not come back: {error} [{error.code}]"
-        return f"{before.revision[:7]} serves as before"
+        failure = self._caught(lambda: self._roll_back(before))
+        if failure:
+            return f"and the release before did not come back: {failure.reason}"
+        return (
+            f"{before.revision[:7]} serves as before"
+            if before
+            else "there was no release before, nothing runs"
+        )
+
+    def _roll_back(self, before: Deployment | None) -> None:
+        if before is None:
+            self._roll_out("rollback", nothing(self.environment.project))
+            return
+        release = self.world.store.release(before.release)
+        self.variables = {**release.variables, **self.variables}
+        self._roll_out("rollback", _assemble(self.environment, release, self.world))
 
     def _resolve(self) -> Release:
         if self.wish.release:
@@ -146,6 +173,8 @@ class _Way:
     def _pull(self, application: Application) -> None:
         """What is on the machine already is not asked for again: a rollback needs no registry."""
         for service in application.services:
+            if self.world.clock.monotonic() > self.deadline:
+                raise RegistryUnavailable("the images were not pulled by the deployment's deadline")
             if service.image and not self.world.target.image_id(service.image):
                 self._fetch(service.name, service.image)
 
@@ -174,15 +203,21 @@ class _Way:
         return ended
 
     def report(self, deployment: Deployment) -> None:
-        url = f"{self.world.config.url}/api/v1/deployments/{deployment.id}"
-        self.world.forge.report(self.app.repository, deployment, url, describe(deployment))
+        """GitHub's word for it; an app that left the settings has nobody to tell."""
+        if deployment.app in self.world.config.apps:
+            url = f"{self.world.config.url}/api/v1/deployments/{deployment.id}"
+            self.world.forge.report(self.app.repository, deployment, url, describe(deployment))
 
     def _say(self, kind: str, text: str) -> None:
         """A full disk costs a line of the story, not the rollout."""
+        shown = redact_secrets(text, self.variables)
         try:
-            self.world.store.append(self.deployment.id, kind, text, self.world.clock.now())
+            self.world.store.append(self.deployment.id, kind, shown, self.world.clock.now())
         except StoreUnavailable as error:
-            _log.error("deployment %s, %s: %s (%s)", self.deployment.id, kind, text, error)
+            _log.error("deployment %s, %s: %s (%s)", self.deployment.id, kind, shown, error)
+
+    def _hide(self, text: str) -> str:
+        return redact(text, self.variables)
 
     def _caught(self, act: Callable[[], _Failure | None]) -> _Failure | None:
         """A bug must not leave a deployment in progress either."""
@@ -190,7 +225,7 @@ class _Way:
             return act()
         except DeployerError as error:
             status = Status.FAILURE if isinstance(error, _REFUSED) else Status.ERROR
-            return _Failure(status, f"{error} [{error.code}]")
+            return _Failure(status, redact_secrets(f"{error} [{error.code}]", self.variables))
         except Exception as error:
             _log.exception("deployment %s broke", self.deployment.id)
             name = type(error).__name__
@@ -224,39 +259,36 @@ def _assemble(environment: Environment, release: Release, world: World) -> Appli
     )
 
 
-def reroute(environment: Environment, app: App, world: World) -> str:
-    """Points the edge at replicas that run and are not served: a reboot or a restart by hand gave them new
-    addresses.
-
-    Does nothing else: a replica that somebody stopped stays stopped. The switched plan, empty where all is
-    well.
+def reroute(environment: Environment, app: App, world: World) -> list[str]:
+    """Points the edge at replicas that run, answer and are not served: a reboot or a restart by hand gave
+    them new addresses. Changes nothing else and waits for nobody; the names of the services it routed.
     """
     project = environment.project
     if not any(_is_lost(replica) for replica in world.target.observe(project).replicas):
-        return ""
+        return []
     serving = world.store.serving(app.name, environment.name)
     if serving is None:
-        return ""
-    with world.target.exclusive(project):
-        release = world.store.release(serving.release)
-        application = _assemble(environment, release, world)
-        observed = world.target.observe(project)
-        plan = plan_rollout(application, observed)
-        if not plan.routes_only:
-            return ""
-        deadline = world.clock.monotonic() + world.config.deadline
-        Rollout(
-            application, plan, observed, world.target, world.clock, _unheard, release.variables, deadline
-        ).execute()
-    return str(plan)
+        return []
+    application = _assemble(environment, world.store.release(serving.release), world)
+    with world.target.exclusive(project, wait=0.0):
+        wanted = plan_routes(application, world.target.observe(project))
+        answering = {
+            service: found
+            for service, replicas in wanted.items()
+            if (found := [replica for replica in replicas if _answers(service, replica, project, world)])
+        }
+        if answering:
+            world.target.route(project, answering)
+    return sorted(service.name for service in answering)
+
+
+def _answers(service: Service, replica: Replica, project: str, world: World) -> bool:
+    reading = world.target.read(project, service, replica)
+    return replica.serving or reading.answer == ANSWERED or reading.health == "healthy"
 
 
 def _is_lost(replica: Replica) -> bool:
     return replica.running and bool(replica.spec) and not replica.serving
-
-
-def _unheard(kind: str, text: str) -> None:
-    _log.info("reroute, %s: %s", kind, text)
 
 
 def restore(deployment: Deployment, world: World) -> None:
@@ -264,8 +296,9 @@ def restore(deployment: Deployment, world: World) -> None:
     wish = Wish(deployment.app, deployment.environment, Kind.ROLLBACK, "recovery", "deployer")
     way = _Way(deployment, wish, world)
     try:
-        with world.target.exclusive(way.environment.project):
-            _log.warning("deployment %s: %s", deployment.id, way.back())
+        _log.warning("deployment %s: %s", deployment.id, way.restore())
     except DeployerError as error:
-        _log.error("%s", error.diagnostics())
+        _log.error("deployment %s: %s", deployment.id, error.diagnostics())
+    except Exception:
+        _log.exception("deployment %s could not be undone", deployment.id)
     way.report(deployment)

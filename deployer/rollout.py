@@ -1,13 +1,14 @@
 """Executing one plan on one target. In: plan, application, what was observed. Out: nothing, or GateFailed
 with the reason.
 
-The order of the lines in `execute` is the safety property: everything new exists, runs and has proven itself
-before the edge switches, and nothing old ends before it is drained. Chooses nothing: the plan has chosen.
+The order of the lines in `bring_in` and `take_out` is the safety property: everything new exists, runs and
+has proven itself before the edge switches, and nothing old ends before it is drained. Chooses nothing: the
+plan has chosen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from deployer.core.health import Judgement, Reading, Verdict, judge_gate
 from deployer.core.model import ObservedState, Replica
 from deployer.core.plan import CREATE, DRAIN, GATE, REMOVE, RETIRE, START, STOP, SWITCH, Plan, Step
 from deployer.core.ports import Clock, Say, Target
-from deployer.core.release import redact, telling_line
+from deployer.core.release import telling_line
 
 _TICK = 0.02  # seconds between two looks at a gate or a drain
 _STOPS_AT_ONCE = 8
@@ -25,7 +26,7 @@ _STOPS_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Rollout:
-    """One plan with what it needs to be carried out. `variables` are what no log line may show."""
+    """One plan with what it needs to be carried out; `say` must let no secret through."""
 
     application: Application
     plan: Plan
@@ -33,28 +34,35 @@ class Rollout:
     target: Target
     clock: Clock
     say: Say
-    variables: Mapping[str, str]
+    hide: Callable[[str], str]  # takes variables' values out of what a replica printed
     deadline: float  # on the monotonic clock; what is not ready by then is not waited for
 
-    def execute(self) -> None:
-        """New before old. Raises GateFailed before anything of the old release was touched, stop-first
-        services excepted.
+    def bring_in(self) -> None:
+        """Everything up to the switch. Raises GateFailed before anything of the old release was touched,
+        except where the plan retires a replica first.
         """
         self._remove(self.plan.of(REMOVE, -1))
-        self._create([step for step in self.plan.of(CREATE) if self._service(step).start_first])
+        self._create([step for step in self.plan.of(CREATE) if self._is_early(step)])
         for level in self.plan.levels:
             self._retire(list(self.plan.of(RETIRE, level)))
-            self._create(
-                [step for step in self.plan.of(CREATE, level) if not self._service(step).start_first]
-            )
+            self._create([step for step in self.plan.of(CREATE, level) if not self._is_early(step)])
             self._start(list(self.plan.of(START, level)))
             self._gate(list(self.plan.of(GATE, level)))
             self._switch([step for step in self.plan.of(SWITCH, level) if not self._is_served(step)])
         self._switch([step for step in self.plan.of(SWITCH) if self._is_served(step)])
+
+    def take_out(self) -> None:
+        """What the new release has replaced. From the switch on the new one serves: a failure here costs
+        tidiness only.
+        """
         self._drain(list(self.plan.of(DRAIN)))
         self._stop(list(self.plan.of(STOP)))
         self._remove(step for step in self.plan.of(REMOVE) if step.level >= 0)
         self.target.settle(self.application)
+
+    def _is_early(self, step: Step) -> bool:
+        """Whether the new replica can be created while all old ones still run; creating holds no port."""
+        return self._service(step).start_first
 
     def _create(self, steps: Sequence[Step]) -> None:
         if not steps:
@@ -75,14 +83,15 @@ class Rollout:
         replicas = [replica for group in arrivals.values() for replica in group if replica.state == "created"]
         if replicas:
             self.say(START, " ".join(replica.name for replica in replicas))
-            self.target.start(replicas)
+            self.target.start(self.plan.project, replicas)
 
     def _gate(self, steps: Sequence[Step]) -> None:
+        proven = {replica.id for replica in self.observed.replicas if replica.serving}
         waiting = [
             (service, replica)
             for service, replicas in self._arrivals(steps).items()
             for replica in replicas
-            if not replica.serving or service.completes or not service.routes
+            if replica.id not in proven
         ]
         begun = self.clock.monotonic()
         seen: dict[str, Reading] = {}
@@ -108,8 +117,9 @@ class Rollout:
         return judgement.verdict is Verdict.READY
 
     def _refusal(self, service: Service, replica: Replica, judgement: Judgement) -> GateFailed:
-        tail = redact(self.target.log_tail(replica), self.variables)
-        lines = [line.strip() for line in tail.splitlines() if line.strip()]
+        lines = [
+            line.strip() for line in self.hide(self.target.log_tail(replica)).splitlines() if line.strip()
+        ]
         for line in lines:
             self.say("log", f"{replica.name} | {line}")
         told = telling_line(lines)
@@ -123,7 +133,7 @@ class Rollout:
         if not steps:
             return
         now = self.target.observe(self.plan.project)
-        serving = {service: _newest(service, now) for service in map(self._service, steps)}
+        serving = {service: self._coming(service, now) for service in map(self._service, steps)}
         self.target.route(self.plan.project, serving)
         names = " ".join(replica.name for replicas in serving.values() for replica in replicas)
         self.say(SWITCH, f"the edge sends new requests to {names}")
@@ -156,14 +166,19 @@ class Rollout:
         for replica in step.replicas:
             self.target.stop(self.plan.project, replica, service.grace_seconds if service else 10.0)
 
-    def _remove(self, steps: object) -> None:
-        for step in steps:  # type: ignore[attr-defined]
+    def _remove(self, steps: Iterable[Step]) -> None:
+        for step in steps:
             self.target.remove(step.replicas)
             self.say(REMOVE, f"{step.subject} ({step.cause})")
 
     def _arrivals(self, steps: Sequence[Step]) -> dict[Service, list[Replica]]:
         now = self.target.observe(self.plan.project)
-        return {service: _newest(service, now) for service in map(self._service, steps)}
+        return {service: self._coming(service, now) for service in map(self._service, steps)}
+
+    def _coming(self, service: Service, now: ObservedState) -> list[Replica]:
+        """The replicas of this release: kept or created by the plan, none that it takes away."""
+        mine = (replica for replica in now.of(service.name) if replica.spec == service.spec)
+        return [replica for replica in mine if replica.id not in self.plan.leaving]
 
     def _service(self, step: Step) -> Service:
         service = self.application.service(step.service)
@@ -173,9 +188,3 @@ class Rollout:
 
     def _is_served(self, step: Step) -> bool:
         return any(replica.serving for replica in self.observed.of(step.service))
-
-
-def _newest(service: Service, observed: ObservedState) -> list[Replica]:
-    return [replica for replica in observed.of(service.name) if replica.spec == service.spec][
-        -service.replicas :
-    ]

@@ -7,11 +7,14 @@ observes what is there and plans only what is missing.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
 
-from deployer.core.errors import DeployerError
+from deployer.core.config import App, Environment
+from deployer.core.errors import Busy, DeployerError
+from deployer.core.model import Deployment, Status
 from deployer.deploy import World, deploy, reroute, restore
 
 _log = logging.getLogger("deployer.worker")
@@ -26,6 +29,7 @@ class Worker:
         self._world = world
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._given_up: list[Deployment] = []
 
     def start(self) -> None:
         """Recovers first, then works with as many threads as the settings say."""
@@ -45,14 +49,17 @@ class Worker:
         return not any(thread.is_alive() for thread in self._threads)
 
     def recover(self) -> None:
-        """Settles what a process that died left behind."""
+        """Queues again what a dead process left behind; what it gave up is undone by the first worker."""
         for deployment in self._world.store.requeue_interrupted(self._world.clock.now()):
             _log.warning("deployment %s was interrupted and is now %s", deployment.id, deployment.status)
-            if deployment.status.final:
-                restore(deployment, self._world)
+            if deployment.status is Status.ERROR:
+                self._given_up.append(deployment)
 
     def run_once(self) -> bool:
-        """Deploys the next job; False when there is none."""
+        """Undoes what was given up, else deploys the next job; False when there is none."""
+        with contextlib.suppress(IndexError):
+            restore(self._given_up.pop(), self._world)
+            return True
         claimed = self._world.store.claim(self._world.clock.now())
         if claimed is None:
             return False
@@ -71,8 +78,18 @@ class Worker:
         for app in self._world.config.apps.values():
             for environment in app.environments.values():
                 newest = self._world.store.deployments(app.name, environment.name, 1)
-                if newest and newest[0].status.final and (done := reroute(environment, app, self._world)):
-                    _log.warning("the edge of %s knew old addresses:\n%s", environment.project, done)
+                if newest and newest[0].status.final:
+                    self._reroute(app, environment)
+
+    def _reroute(self, app: App, environment: Environment) -> None:
+        """One app's trouble must not hide the others'."""
+        try:
+            if routed := reroute(environment, app, self._world):
+                _log.warning("%s: the edge was sent to %s again", environment.project, ", ".join(routed))
+        except Busy:
+            return
+        except DeployerError as error:
+            _log.error("%s: %s", environment.project, error.diagnostics())
 
     def _run(self, target: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)

@@ -36,9 +36,9 @@ class Compose:
         self._held: dict[str, int] = {}
 
     @contextmanager
-    def exclusive(self, project: str) -> Iterator[None]:
+    def exclusive(self, project: str, wait: float) -> Iterator[None]:
         """Holds the project's lock, and lets every child that changes the project hold it too."""
-        with hold(self._projects / f"{project}.lock") as descriptor:
+        with hold(self._projects / f"{project}.lock", wait=wait) as descriptor:
             self._held[project] = descriptor
             try:
                 yield

@@ -40,8 +40,8 @@ class DockerTarget:
         # As root the edge gets the image's own user; otherwise ours, which alone can read what we write.
         self._owner = (os.geteuid() or HAPROXY_USER, os.getegid() or HAPROXY_USER)
 
-    def exclusive(self, project: str) -> AbstractContextManager[None]:
-        return self._compose.exclusive(project)
+    def exclusive(self, project: str, wait: float = 120.0) -> AbstractContextManager[None]:
+        return self._compose.exclusive(project, wait)
 
     def edge_settings(self, project: str) -> EdgeSettings:
         return EdgeSettings(
@@ -73,7 +73,14 @@ class DockerTarget:
             if replica.id not in before and service and service.aliases:
                 self._engine.give_up_aliases(replica, service.aliases)
 
-    def start(self, replicas: Sequence[Replica]) -> None:
+    def start(self, project: str, replicas: Sequence[Replica]) -> None:
+        alive = {
+            (replica.service, address)
+            for replica in self._engine.observe(project)
+            if replica.running
+            for address in replica.addresses.values()
+        }
+        self._edge(project).rest_all_but(alive)
         self._each(self._engine.start, replicas)
 
     def read(self, project: str, service: Service, replica: Replica) -> Reading:

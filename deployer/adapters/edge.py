@@ -13,7 +13,7 @@ import io
 import os
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,19 +61,20 @@ class Edge:
         self._configure(routes)
 
     def alive(self) -> bool:
-        """Whether the edge answers."""
+        """Whether the edge answers, its worker and its master."""
         try:
-            return "Uptime" in self._tell("admin.sock", "show info", _TIMEOUT)
+            worker = self._tell("admin.sock", "show info", _TIMEOUT)
+            return "Uptime" in worker and "master" in self._tell("master.sock", "show proc;quit", _TIMEOUT)
         except EdgeUnavailable:
             return False
 
     def slots(self) -> dict[str, list[Slot]]:
-        """Route name → its slots, as HAProxy has them now; empty while it does not run."""
+        """Route name → its slots, as HAProxy has them now; no slots while it does not answer."""
+        found: dict[str, list[Slot]] = {route.name: [] for route in self._routes()}
         try:
             text = self._tell("admin.sock", "show stat -1 4 -1", _TIMEOUT)
         except EdgeUnavailable:
-            return {}
-        found: dict[str, list[Slot]] = {}
+            return found
         for row in csv.DictReader(io.StringIO(text.lstrip("# "))):
             address = row["addr"].rpartition(":")[0]
             slot = Slot(int(row["svname"].removeprefix("s")), address, row["status"], int(row["scur"] or 0))
@@ -90,8 +91,15 @@ class Edge:
             busy = [slot.number for slot in slots.get(name, ()) if slot.sessions or slot.open]
             after[name] = place(after[name], busy, addresses, routes[name].slots)
             commands += _commands(routes[name], slots.get(name, ()), after[name])
-        self._save(render_edge(tuple(routes.values()), after))
-        self._tell_all(commands)
+        before = self._text()
+        self._save(
+            render_edge(tuple(routes.values()), after)
+        )  # first: an edge that restarts now comes back right
+        try:
+            self._tell_all(commands)
+        except EdgeUnavailable:
+            self._save(before)
+            raise
 
     def rest(self, addresses: Sequence[str]) -> None:
         """Takes these addresses out for good, closing pooled connections to them."""
@@ -102,6 +110,17 @@ class Edge:
             if slot.address in addresses
         ]
         self._tell_all(closing)
+
+    def rest_all_but(self, alive: Set[tuple[str, str]]) -> None:
+        """Takes out every open address that is not one of `alive`, pairs of service and address."""
+        self._tell_all(
+            [
+                f"set server {name}/s{slot.number} state maint"
+                for name, slots in self.slots().items()
+                for slot in slots
+                if slot.open and (name.rpartition("_")[0], slot.address) not in alive
+            ]
+        )
 
     def sessions(self, address: str) -> int:
         """Requests in flight to this address over all routes."""
@@ -121,7 +140,8 @@ class Edge:
     def _configure(self, routes: Sequence[Route]) -> None:
         if set(routes) == set(self._routes()):
             return
-        live = {name: _open(slots) for name, slots in self.slots().items()} or slots_in(self._text())
+        live = {name: _open(slots) for name, slots in self.slots().items() if slots}
+        live = slots_in(self._text()) | live
         self._save(render_edge(routes, fit(routes, live)))
         if self.alive():
             answer = self._tell("master.sock", "reload", _RELOAD_TIMEOUT)
@@ -152,7 +172,10 @@ class Edge:
                 connection.sendall(f"{command}\n".encode())
                 return b"".join(iter(lambda: connection.recv(65536), b"")).decode(errors="replace")
             except OSError as error:
-                raise EdgeUnavailable(f"the edge does not answer on {path.name}: {error}") from None
+                raise EdgeUnavailable(
+                    f"the edge does not answer on {path.name}: {error}",
+                    hint="`docker logs` of the project's deployer-edge container says why",
+                ) from None
 
 
 def _open(slots: Sequence[Slot]) -> dict[int, str]:

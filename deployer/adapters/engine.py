@@ -157,10 +157,22 @@ def _replica(details: Mapping[str, Any]) -> Replica:
         digest=config["Image"].partition("@")[2],
         exit_code=int(state.get("ExitCode") or 0),
         restarts=int(details.get("RestartCount") or 0),
+        ports=_host_ports(details["HostConfig"].get("PortBindings") or {}),
         addresses={
             name: settings["IPAddress"] for name, settings in networks.items() if settings.get("IPAddress")
         },
     )
+
+
+def _host_ports(bindings: Mapping[str, Any]) -> tuple[str, ...]:
+    """`{"3001/tcp": [{"HostPort": "8080"}]}` as `8080/tcp`."""
+    found = {
+        f"{binding['HostPort']}/{port.partition('/')[2]}"
+        for port, held in bindings.items()
+        for binding in held or ()
+        if binding.get("HostPort")
+    }
+    return tuple(sorted(found))
 
 
 def _number(name: str) -> tuple[int, str]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 import http.client
 import socket
 
-from deployer.core.compose_model import HttpProbe
 from deployer.core.health import ANSWERED
+from deployer.core.probe import HttpProbe
 
 _TIMEOUT = 0.5
 

@@ -15,7 +15,6 @@ from typing import Any
 from deployer.core.compose_model import (
     START_FIRST,
     STOP_FIRST,
-    HttpProbe,
     Order,
     completes,
     gate_seconds_of,
@@ -25,6 +24,7 @@ from deployer.core.compose_model import (
     networks_of,
     order_of,
     probe_of,
+    publishes,
     replicas_of,
     seconds,
     settings_of,
@@ -32,6 +32,7 @@ from deployer.core.compose_model import (
 )
 from deployer.core.errors import ComposeRejected, ReleaseIncomplete
 from deployer.core.images import Image
+from deployer.core.probe import HttpProbe
 from deployer.core.spec import Files, spec_of
 
 EDGE = "deployer-edge"
@@ -88,6 +89,7 @@ class Service:
     grace_seconds: float
     drain_seconds: float
     spec: str
+    publishes: tuple[str, ...]  # host ports that its containers hold themselves, as `8080/tcp`
 
     @property
     def start_first(self) -> bool:
@@ -144,7 +146,7 @@ def assemble(
         for name in tables
     ]
     if routes:
-        services.append(_edge_service(specs[EDGE]))
+        services.append(_edge_service(specs[EDGE], publishes(models[EDGE])))
     ordered = tuple(sorted(services, key=lambda service: (service.level, service.name)))
     return Application(project, ordered, {"name": project, "services": models, **tops})
 
@@ -242,10 +244,11 @@ def _service(
         grace_seconds=seconds(table.get("stop_grace_period"), 10.0),
         drain_seconds=seconds(settings_of(table).get("drain-timeout"), DRAIN_SECONDS),
         spec=spec,
+        publishes=() if routes else publishes(table),
     )
 
 
-def _edge_service(spec: str) -> Service:
+def _edge_service(spec: str, ports: tuple[str, ...]) -> Service:
     return Service(
         name=EDGE,
         image=None,
@@ -261,4 +264,5 @@ def _edge_service(spec: str) -> Service:
         grace_seconds=5.0,
         drain_seconds=0.0,
         spec=spec,
+        publishes=ports,
     )

@@ -14,12 +14,12 @@ from typing import Any
 
 from deployer.core.errors import ComposeRejected
 from deployer.core.images import split_tag
+from deployer.core.probe import HttpProbe, find_probe
 
 Table = Mapping[str, Any]
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|h)")
 _UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_URL = re.compile(r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::([0-9]{1,5}))?(/[^\s\"'|;)]*)?")
 _HTTP_PORTS = frozenset({80, 3000, 3001, 4000, 5000, 5173, 8000, 8080, 8081, 8888, 9000})
 # Two writers on one data directory destroy it, and these images keep one even where the file declares no
 # volume.
@@ -50,15 +50,8 @@ _DATABASES = frozenset(
         "nats",
     ]
 )
+_SETTINGS = ("order", "gate-timeout", "drain-timeout", "protocol")
 START_FIRST, STOP_FIRST = "start-first", "stop-first"
-
-
-@dataclass(frozen=True)
-class HttpProbe:
-    """The request by which the service's own health check decides."""
-
-    port: int
-    path: str
 
 
 @dataclass(frozen=True)
@@ -70,8 +63,14 @@ class Order:
 
 
 def seconds(text: object, default: float) -> float:
-    """A Compose duration (`1m30s`, `250ms`) in seconds."""
-    if not isinstance(text, str) or not text:
+    """A Compose duration (`1m30s`, `250ms`) in seconds; a bare number is seconds."""
+    if isinstance(text, int | float) and not isinstance(text, bool) and text >= 0:
+        return float(text)
+    if text is not None and not isinstance(text, str):
+        raise ComposeRejected(
+            f"{text!r} is not a duration", hint="Compose writes durations as 1m30s or 250ms"
+        )
+    if not text:
         return default
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
@@ -102,25 +101,15 @@ def replicas_of(service: Table) -> int:
 
 
 def probe_of(service: Table) -> HttpProbe | None:
-    """The HTTP request inside the health check's command, where it has one to the container itself."""
-    found = _URL.search(_check_command(service))
-    if found is None:
-        return None
-    return HttpProbe(int(found.group(1) or 80), found.group(2) or "/")
+    """The HTTP request that the health check consists of, where it is nothing else."""
+    return find_probe(service["healthcheck"]["test"]) if is_checked(service) else None
 
 
 def is_checked(service: Table) -> bool:
     """Whether the Compose file gives the service a health check."""
-    return bool(_check_command(service))
-
-
-def _check_command(service: Table) -> str:
     check = service.get("healthcheck") or {}
     test = check.get("test")
-    if check.get("disable") or not test:
-        return ""
-    words = [test] if isinstance(test, str) else [str(word) for word in test]
-    return "" if words[0] == "NONE" else " ".join(words)
+    return bool(test) and not check.get("disable") and test != ["NONE"]
 
 
 def gate_seconds_of(service: Table) -> float:
@@ -135,10 +124,17 @@ def gate_seconds_of(service: Table) -> float:
 
 
 def settings_of(service: Table) -> Table:
-    """The service's `x-deployer` table."""
+    """The service's `x-deployer` table, every key known."""
     table = service.get("x-deployer") or {}
     if not isinstance(table, Mapping):
         raise ComposeRejected("x-deployer should be a mapping of settings")
+    for key in table:
+        if key not in _SETTINGS:
+            raise ComposeRejected(
+                f"x-deployer.{key} is not a known setting", hint=f"known: {', '.join(_SETTINGS)}"
+            )
+    if table.get("protocol") not in (None, "http", "tcp"):
+        raise ComposeRejected(f"x-deployer.protocol is {table['protocol']!r}", hint="it is http or tcp")
     return table
 
 
@@ -153,6 +149,7 @@ def order_of(service: Table) -> Order:
         )
     causes = (
         (bool(service.get("container_name")), "container_name is fixed"),
+        (_has_fixed_address(service), "its address is fixed"),
         (bool(service.get("network_mode")), f"network_mode is {service.get('network_mode')}"),
         (
             any(port.get("protocol") != "tcp" for port in service.get("ports") or ()),
@@ -165,6 +162,13 @@ def order_of(service: Table) -> Order:
         if holds:
             return Order(STOP_FIRST, cause)
     return Order(START_FIRST, "two may run at once")
+
+
+def _has_fixed_address(service: Table) -> bool:
+    fixed = ("ipv4_address", "ipv6_address", "mac_address")
+    return bool(service.get("mac_address")) or any(
+        settings.get(name) for settings in networks_of(service).values() for name in fixed
+    )
 
 
 def _is_writable(volume: Table) -> bool:
@@ -187,6 +191,18 @@ def listens_on(service: Table) -> tuple[int, ...]:
     ]
     probe = probe_of(service)
     return tuple(sorted({*published, *exposed, *([probe.port] if probe else [])}))
+
+
+def publishes(service: Table) -> tuple[str, ...]:
+    """Host ports that the service asks for, as `8080/tcp`; ranges one by one."""
+    found: set[str] = set()
+    for port in service.get("ports") or ():
+        first, _, last = str(port.get("published") or "").partition("-")
+        if first:
+            found |= {
+                f"{n}/{port.get('protocol') or 'tcp'}" for n in range(int(first), int(last or first) + 1)
+            }
+    return tuple(sorted(found))
 
 
 def _is_single_tcp(port: str) -> bool:

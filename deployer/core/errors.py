@@ -128,3 +128,15 @@ class Interrupted(DeployerError):
     """The deployer died too often in the middle of this deployment."""
 
     code = "interrupted"
+
+
+class Busy(DeployerError):
+    """Another process is at work on the same thing."""
+
+    code = "busy"
+
+
+class ContainerRefused(DeployerError):
+    """The engine will not create or start a container as the release asks for it."""
+
+    code = "container-refused"

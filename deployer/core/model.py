@@ -141,7 +141,8 @@ class Replica:
     digest: str  # the digest it was created by, `sha256:…`, empty where it was created by tag
     exit_code: int = 0
     restarts: int = 0
-    addresses: Mapping[str, str] = field(default_factory=dict)  # network → IPv4
+    addresses: Mapping[str, str] = field(default_factory=dict, hash=False)  # network → IPv4
+    ports: tuple[str, ...] = ()  # host ports it holds, as `8080/tcp`
     serving: bool = False  # the edge sends it new requests
 
     @property

@@ -53,13 +53,18 @@ class Plan:
         return not self.steps
 
     @property
-    def routes_only(self) -> bool:
-        """Whether all there is to do is to send requests to what runs already."""
-        return bool(self.steps) and all(step.verb in (GATE, SWITCH) for step in self.steps)
-
-    @property
     def levels(self) -> tuple[int, ...]:
         return tuple(sorted({step.level for step in self.steps}))
+
+    @property
+    def leaving(self) -> frozenset[str]:
+        """Ids of the replicas that this plan takes away: none of them may be sent a request."""
+        return frozenset(
+            replica.id
+            for step in self.steps
+            if step.verb in (RETIRE, STOP, REMOVE)
+            for replica in step.replicas
+        )
 
     def of(self, verb: str, level: int | None = None) -> Iterator[Step]:
         """The steps with this verb, of one level or all."""

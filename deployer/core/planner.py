@@ -2,21 +2,23 @@
 anything.
 
 New before old: every level is created, started and gated before the edge switches, and only then the old
-replicas drain, stop and go. A stop-first service is the exception: its old replica retires right before the
-new one starts.
+replicas drain, stop and go. Two exceptions, each with its cause in the plan: the old replica of a stop-first
+service retires right before the new one starts, and so does any replica that holds a host port which another
+service now needs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from deployer.core.application import Application, Service
+from deployer.core.application import EDGE, Application, Service
 from deployer.core.errors import ComposeRejected
 from deployer.core.model import ObservedState, Replica
 from deployer.core.plan import CREATE, DRAIN, GATE, REMOVE, RETIRE, START, STOP, SWITCH, Plan, Step
 
-_LAST = 10_000  # the level of services that leave: after everything that stays
+_FIRST, _LAST = -1, 10_000  # before every level, and after everything that stays
+_UP = ("running", "restarting", "paused")
 
 
 @dataclass(frozen=True)
@@ -24,42 +26,70 @@ class _Change:
     """One service's difference between wish and observation."""
 
     service: Service
-    kept: tuple[Replica, ...]  # right and running (or a finished task)
-    unproven: tuple[Replica, ...]  # right and running, but not serving: must pass the gate
+    kept: tuple[Replica, ...]  # right and running, or a finished task
     old: tuple[Replica, ...]
     stray: tuple[Replica, ...]  # not running: leftovers
+    spent: tuple[Replica, ...]  # a task's finished containers of the release before: kept until that is gone
     missing: int
     cause: str
 
+    @property
+    def unproven(self) -> tuple[Replica, ...]:
+        """Right and running, but not serving: must pass the gate."""
+        return tuple(replica for replica in self.kept if replica.running and not replica.serving)
 
-def plan_rollout(application: Application, observed: ObservedState) -> Plan:
-    """The same inputs always give the same plan."""
-    changes = [_compare(service, observed.of(service.name)) for service in application.services]
+
+def plan_rollout(application: Application, observed: ObservedState, *, tasks: bool = True) -> Plan:
+    """The same inputs always give the same plan. Without `tasks` no one-shot task runs: on the way back the
+    data belongs to the newer release already.
+    """
+    changes = [_compare(service, observed.of(service.name), tasks) for service in application.services]
     known = {service.name for service in application.services}
     gone = tuple(replica for replica in observed.replicas if replica.service not in known)
+    held = _held_ports(changes, observed)
+    if held and any(change.service.name == EDGE and change.missing for change in changes):
+        changes = _edge_last(changes)
+    retired = {replica for replicas in held.values() for replica in replicas}
     steps = [
         *(step for change in changes for step in _clear(change)),
-        *(step for change in changes for step in _arrive(change)),
-        *(step for change in changes for step in _switch(change)),
-        *(step for change in changes for step in _leave(change)),
-        *_depart(gone),
+        *(step for change in changes for step in _arrive(change, held.get(change.service.name, ()))),
+        *(step for change in changes for step in _switch(change, changes)),
+        *(step for change in changes for step in _leave(change, retired)),
+        *_depart([replica for replica in gone if replica not in retired]),
     ]
-    return Plan(application.project, tuple(steps))
+    return Plan(application.project, tuple(sorted(steps, key=_place)))
 
 
-def _compare(service: Service, replicas: Sequence[Replica]) -> _Change:
+def plan_routes(application: Application, observed: ObservedState) -> dict[Service, list[Replica]]:
+    """Services whose running replicas of this release are not all served, with the replicas that should be.
+    Whoever asks must look whether they answer.
+    """
+    wanted: dict[Service, list[Replica]] = {}
+    for service in application.services:
+        mine = [replica for replica in observed.of(service.name) if _may_serve(service, replica)]
+        if service.routes and any(not replica.serving for replica in mine):
+            wanted[service] = mine[: service.replicas]
+    return wanted
+
+
+def _may_serve(service: Service, replica: Replica) -> bool:
+    return replica.running and replica.spec == service.spec and replica.health != "unhealthy"
+
+
+def _compare(service: Service, replicas: Sequence[Replica], tasks: bool) -> _Change:
     right = [replica for replica in replicas if _fits(service, replica)]
     right.sort(key=lambda replica: not replica.serving)
     kept = tuple(right[: service.replicas])
     rest = tuple(replica for replica in replicas if replica not in kept)
-    old = tuple(replica for replica in rest if replica.state in ("running", "restarting", "paused"))
+    old = tuple(replica for replica in rest if replica.state in _UP)
+    spent = tuple(replica for replica in rest if service.completes and _is_done(replica))
     return _Change(
         service=service,
         kept=kept,
-        unproven=tuple(replica for replica in kept if replica.running and not replica.serving),
         old=old,
-        stray=tuple(replica for replica in rest if replica not in old),
-        missing=service.replicas - len(kept),
+        stray=tuple(replica for replica in rest if replica not in (*old, *spent)),
+        spent=spent,
+        missing=service.replicas - len(kept) if tasks or not service.completes else 0,
         cause=_cause(service, replicas),
     )
 
@@ -67,8 +97,11 @@ def _compare(service: Service, replicas: Sequence[Replica]) -> _Change:
 def _fits(service: Service, replica: Replica) -> bool:
     if replica.spec != service.spec or replica.restarts or replica.health == "unhealthy":
         return False
-    done = replica.state == "exited" and replica.exit_code == 0
-    return done if service.completes else replica.running
+    return _is_done(replica) if service.completes else replica.running
+
+
+def _is_done(replica: Replica) -> bool:
+    return replica.state == "exited" and replica.exit_code == 0
 
 
 def _cause(service: Service, replicas: Sequence[Replica]) -> str:
@@ -88,42 +121,77 @@ def _short(digest: str) -> str:
     return digest.removeprefix("sha256:")[:12] or "by tag"
 
 
+def _held_ports(changes: Sequence[_Change], observed: ObservedState) -> dict[str, tuple[Replica, ...]]:
+    """Service → replicas of other services that hold a host port its new replicas need."""
+    held: dict[str, tuple[Replica, ...]] = {}
+    for change in changes:
+        needed = set(change.service.publishes) if change.missing else set()
+        held[change.service.name] = tuple(
+            replica
+            for replica in observed.replicas
+            if replica.service != change.service.name and replica.state in _UP and needed & set(replica.ports)
+        )
+    return {name: replicas for name, replicas in held.items() if replicas}
+
+
+def _edge_last(changes: Sequence[_Change]) -> list[_Change]:
+    """An edge that takes over ports in use starts after everything else is ready: so the ports are without a
+    holder for its own start only.
+    """
+    last = max(change.service.level for change in changes) + 1
+    moved = [
+        replace(change, service=replace(change.service, level=last))
+        if change.service.name == EDGE
+        else change
+        for change in changes
+    ]
+    return sorted(moved, key=lambda change: change.service.level)
+
+
 def _clear(change: _Change) -> Iterator[Step]:
     if change.stray:
-        yield _step(change, REMOVE, "left over, not running", change.stray, level=-1)
+        yield _step(change, REMOVE, "left over, not running", change.stray, level=_FIRST)
 
 
-def _arrive(change: _Change) -> Iterator[Step]:
-    if change.old and not change.service.start_first:
-        yield _step(change, RETIRE, f"stop-first: {change.service.order.cause}", change.old)
+def _arrive(change: _Change, holders: tuple[Replica, ...]) -> Iterator[Step]:
+    level = change.service.level
+    for replica in holders:
+        cause = f"its host port moves to {change.service.name}"
+        yield Step(RETIRE, replica.service, level, cause, (replica,))
+    old = tuple(replica for replica in change.old if replica not in holders)
+    if old and not change.service.start_first:
+        yield _step(change, RETIRE, f"stop-first: {change.service.order.cause}", old)
     if change.missing:
         yield _step(change, CREATE, change.cause, count=change.missing)
         yield _step(change, START, change.cause, count=change.missing)
     if change.missing or change.unproven:
-        count = change.missing + len(change.unproven)
-        yield _step(change, GATE, f"must be ready within {change.service.gate_seconds:.0f} s", count=count)
+        limit = f"must be ready within {change.service.gate_seconds:.0f} s"
+        yield _step(change, GATE, limit, count=change.missing + len(change.unproven))
 
 
-def _switch(change: _Change) -> Iterator[Step]:
+def _switch(change: _Change, changes: Sequence[_Change]) -> Iterator[Step]:
     if change.service.routes and (change.missing or change.unproven or change.old):
+        edge = max((other.service.level for other in changes if other.service.name == EDGE), default=0)
         count = change.service.replicas
-        yield Step(
-            SWITCH, change.service.name, change.service.level, f"edge → {count} replica{'s'[: count > 1]}"
-        )
+        text = f"edge → {count} replica{'s'[: count != 1]}"
+        yield _step(change, SWITCH, text, level=max(change.service.level, edge))
 
 
-def _leave(change: _Change) -> Iterator[Step]:
-    if change.old and change.service.start_first:
-        yield from _retire_gently(change)
+def _leave(change: _Change, retired: set[Replica]) -> Iterator[Step]:
+    old = tuple(replica for replica in change.old if replica not in retired)
+    if old and change.service.start_first:
+        yield from _retire_gently(change, old)
+    if change.spent:
+        yield _step(change, REMOVE, "superseded", change.spent)
 
 
-def _retire_gently(change: _Change) -> Iterator[Step]:
-    served = tuple(replica for replica in change.old if replica.serving)
+def _retire_gently(change: _Change, old: tuple[Replica, ...]) -> Iterator[Step]:
+    served = tuple(replica for replica in old if replica.serving)
     if served and change.service.routes:
         yield _step(change, DRAIN, f"requests may end, at most {change.service.drain_seconds:.0f} s", served)
     if served:
         yield _step(change, STOP, "superseded", served)
-    yield _step(change, REMOVE, "superseded" if served else "never served", change.old)
+    yield _step(change, REMOVE, "superseded" if served else "never served", old)
 
 
 def _depart(gone: Sequence[Replica]) -> Iterator[Step]:
@@ -145,6 +213,15 @@ def _step(
 ) -> Step:
     place = change.service.level if level is None else level
     return Step(verb, change.service.name, place, cause, replicas, count)
+
+
+def _place(step: Step) -> tuple[int, int]:
+    """Where a step stands in the text: arrivals by level, then the switch, then what leaves. Sorting is
+    stable.
+    """
+    if step.level == _FIRST:
+        return (0, 0)
+    return (1, step.level) if step.verb in (RETIRE, CREATE, START, GATE) else (2, int(step.verb != SWITCH))
 
 
 def refuse_foreign(project: str, observed: ObservedState) -> None:

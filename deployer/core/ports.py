@@ -29,8 +29,10 @@ class Target(Protocol):
     cluster.
     """
 
-    def exclusive(self, project: str) -> AbstractContextManager[None]:
-        """Nobody else changes the project meanwhile, not even a child of a killed deployer."""
+    def exclusive(self, project: str, wait: float = 120.0) -> AbstractContextManager[None]:
+        """Nobody else changes the project meanwhile, not even a child of a killed deployer. Raises Busy when
+        that is not to be had within `wait` seconds.
+        """
 
     def edge_settings(self, project: str) -> EdgeSettings: ...
 
@@ -48,7 +50,8 @@ class Target(Protocol):
     def create(self, application: Application, counts: Mapping[str, int]) -> None:
         """Creates replicas until each named service has `counts` of them; starts and stops nothing."""
 
-    def start(self, replicas: Sequence[Replica]) -> None: ...
+    def start(self, project: str, replicas: Sequence[Replica]) -> None:
+        """Starts them unserved, also where one gets the address of a replica that died while it served."""
 
     def read(self, project: str, service: Service, replica: Replica) -> Reading:
         """One look at a replica that should become ready."""

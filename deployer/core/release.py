@@ -7,7 +7,7 @@ Nothing here asks a registry; it says what to ask for.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,10 @@ from deployer.core.model import Credentials
 _NAMED_ERROR = re.compile(
     r"\s*(?:uncaught )?[\w.]*(?:error|exception|fatal|panic)\b[^:]{0,20}:", re.IGNORECASE
 )
-_SHORTEST_SECRET = 6  # shorter values stand in too many innocent words
+_SHORTEST, _SHORTEST_NAMED = 6, 3  # shorter values stand in too many innocent words
+_RANDOM = 16
+_RANDOM_LOOKING = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9_+/=.-]+")
+_SECRET_NAME = re.compile(r"SECRET|TOKEN|PASS|PWD|KEY|CREDENTIAL|PRIVATE|DSN|SALT|COOKIE", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,26 @@ def _wanted(
 
 
 def redact(text: str, variables: Mapping[str, str]) -> str:
-    """`text` without any variable's value, as far as a value is long enough to be one."""
-    for value in sorted(variables.values(), key=len, reverse=True):
-        if len(value) >= _SHORTEST_SECRET:
-            text = text.replace(value, "[redacted]")
+    """Text from outside without any variable's value that is long enough to be told apart from a word."""
+    return _hide(text, (value for value in variables.values() if len(value) >= _SHORTEST))
+
+
+def redact_secrets(text: str, variables: Mapping[str, str]) -> str:
+    """Our own text without the values that look like secrets; hosts, ports and names stay readable."""
+    return _hide(text, (value for name, value in variables.items() if _is_secret(name, value)))
+
+
+def _hide(text: str, values: Iterable[str]) -> str:
+    for value in sorted(values, key=len, reverse=True):
+        text = text.replace(value, "[redacted]")
     return text
+
+
+def _is_secret(name: str, value: str) -> bool:
+    if len(value) < _SHORTEST_NAMED:
+        return False
+    random = len(value) >= _RANDOM and _RANDOM_LOOKING.fullmatch(value) is not None
+    return bool(_SECRET_NAME.search(name)) or ("://" in value and "@" in value) or random
 
 
 def login_for(image: Image, *logins: Credentials | None) -> Credentials | None:

@@ -36,7 +36,7 @@ class Files:
             name = path.removeprefix(f"{self.folder}/")
             raise ComposeRejected(
                 f"{name} is mounted and did not come with the Compose file",
-                hint="single files that git tracks come along; for folders and data use a volume or an absolute path",
+                hint="single files that git tracks come along; folders and data need a volume",
             )
         return json.dumps([(name.removeprefix(path), digest) for name, digest in inside])
 

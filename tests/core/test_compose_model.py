@@ -6,11 +6,9 @@ import pytest
 
 from deployer.core import compose_model
 from deployer.core.compose_model import (
-    HttpProbe,
     levels_of,
     listens_on,
     order_of,
-    probe_of,
     seconds,
     speaks_http,
 )
@@ -19,33 +17,25 @@ from deployer.core.errors import ComposeRejected
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("250ms", 0.25), ("1m30s", 90.0), ("5s", 5.0), ("1h", 3600.0), ("1.5s", 1.5), (None, 7.0), ("", 7.0)],
+    [
+        ("250ms", 0.25),
+        ("1m30s", 90.0),
+        ("5s", 5.0),
+        ("1h", 3600.0),
+        ("1.5s", 1.5),
+        (None, 7.0),
+        ("", 7.0),
+        (90, 90.0),
+    ],
 )
-def test_durations_are_read_as_compose_writes_them(text: str | None, expected: float) -> None:
+def test_durations_are_read_as_compose_writes_them(text: object, expected: float) -> None:
     assert seconds(text, 7.0) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("text", ["5", "s", "5 s", "5s!", "1d"])
-def test_other_durations_are_refused(text: str) -> None:
+@pytest.mark.parametrize("text", ["5", "s", "5 s", "5s!", "1d", True, -1, []])
+def test_other_durations_are_refused(text: object) -> None:
     with pytest.raises(ComposeRejected, match="not a duration"):
         seconds(text, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("test", "probe"),
-    [
-        (["CMD", "curl", "-f", "http://localhost:3001/health"], HttpProbe(3001, "/health")),
-        (["CMD-SHELL", "wget -qO- http://127.0.0.1/ || exit 1"], HttpProbe(80, "/")),
-        ("curl -f 'http://localhost:8080/up'", HttpProbe(8080, "/up")),
-        (["CMD", "curl", "http://[::1]:3001/x"], HttpProbe(3001, "/x")),
-        (["CMD", "curl", "http://database:3001/x"], None),
-        (["CMD", "pg_isready"], None),
-        (["NONE"], None),
-        (None, None),
-    ],
-)
-def test_the_probe_is_the_health_checks_own_request(test: object, probe: HttpProbe | None) -> None:
-    assert probe_of({"healthcheck": {"test": test}}) == probe
 
 
 def test_a_disabled_check_is_no_check() -> None:
@@ -66,6 +56,8 @@ def test_a_disabled_check_is_no_check() -> None:
         ),
         ({"container_name": "web"}, "stop-first", "container_name is fixed"),
         ({"network_mode": "host"}, "stop-first", "network_mode is host"),
+        ({"networks": {"a": None, "b": {"ipv4_address": "10.0.0.9"}}}, "stop-first", "its address is fixed"),
+        ({"mac_address": "02:42:ac:11:00:02"}, "stop-first", "its address is fixed"),
         ({"ports": [{"target": 53, "protocol": "udp"}]}, "stop-first", "a published port is not TCP"),
         (
             {"volumes": [{"type": "volume", "source": "d", "target": "/d"}]},
@@ -93,10 +85,33 @@ def test_start_first_wherever_two_may_run(table: dict[str, Any], order: str, cau
     assert (found.name, found.cause) == (order, cause)
 
 
-@pytest.mark.parametrize("table", [{"x-deployer": {"order": "sideways"}}, {"x-deployer": "no table"}])
-def test_a_wrong_setting_is_refused(table: dict[str, Any]) -> None:
-    with pytest.raises(ComposeRejected, match="x-deployer"):
-        order_of(table)
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"order": "sideways"}, "x-deployer.order is 'sideways'"),
+        ("no table", "x-deployer should be a mapping"),
+        ({"ordr": "stop-first"}, "x-deployer.ordr is not a known setting"),
+        ({"protocol": "htpp"}, "x-deployer.protocol is 'htpp'"),
+    ],
+)
+def test_a_wrong_setting_is_refused(settings: object, told: str) -> None:
+    with pytest.raises(ComposeRejected, match=told):
+        order_of({"x-deployer": settings})
+
+
+@pytest.mark.parametrize(
+    ("ports", "published"),
+    [
+        ([], ()),
+        ([{"target": 80, "published": "8080", "protocol": "tcp"}, {"target": 81}], ("8080/tcp",)),
+        ([{"target": 53, "published": "53", "protocol": "udp"}], ("53/udp",)),
+        ([{"target": 80, "published": "8000-8002"}], ("8000/tcp", "8001/tcp", "8002/tcp")),
+    ],
+)
+def test_published_ports_are_named_one_by_one(
+    ports: list[dict[str, Any]], published: tuple[str, ...]
+) -> None:
+    assert compose_model.publishes({"ports": ports}) == published
 
 
 def test_a_service_listens_on_what_it_publishes_exposes_and_is_asked_on() -> None:

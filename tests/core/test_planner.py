@@ -10,7 +10,7 @@ from deployer.core.application import assemble, nothing
 from deployer.core.errors import ComposeRejected
 from deployer.core.model import ObservedState
 from deployer.core.plan import CREATE, Plan
-from deployer.core.planner import plan_rollout, refuse_foreign
+from deployer.core.planner import plan_rollout, plan_routes, refuse_foreign
 from tests.core.models import EDGE_SETTINGS, application, image, replica, running, shop
 
 EMPTY = ObservedState(())
@@ -203,12 +203,70 @@ def test_levels_are_those_that_have_something_to_do() -> None:
     assert plan_rollout(application(), EMPTY).levels == (0, 1, 2)
 
 
-def test_a_plan_that_only_routes_is_told_apart() -> None:
+def test_replicas_that_came_back_elsewhere_are_to_be_served() -> None:
     app = application()
-    moved = [
-        replica(app, "backend", serving=False),
-        *(r for r in running(app).replicas if r.service != "backend"),
+    moved = replica(app, "backend", serving=False, restarts=1)
+    stopped = replica(app, "frontend", state="exited", serving=False)
+    observed = ObservedState((replica(app, "deployer-edge"), moved, stopped))
+    backend = app.service("backend")
+    assert backend and plan_routes(app, observed) == {backend: [moved]}
+    assert plan_routes(app, running(app)) == {}
+    sick = ObservedState((replica(app, "backend", serving=False, health="unhealthy"),))
+    assert plan_routes(app, sick) == {}
+
+
+def stop_first_shop() -> dict[str, Any]:
+    model = shop()
+    for service in model["services"].values():
+        service["x-deployer"] = {"order": "stop-first"}
+    return model
+
+
+def test_an_edge_that_takes_over_ports_starts_when_all_else_is_ready() -> None:
+    old, new = application(model=stop_first_shop()), application()
+    observed = ObservedState(
+        (replica(old, "backend", ports=("3001/tcp",)), replica(old, "frontend", ports=("8080/tcp",)))
+    )
+    plan = plan_rollout(new, observed)
+    assert steps(plan) == [
+        "create backend",
+        "start backend",
+        "gate backend",
+        "create frontend",
+        "start frontend",
+        "gate frontend",
+        "retire backend",
+        "retire frontend",
+        "create deployer-edge",
+        "start deployer-edge",
+        "gate deployer-edge",
+        "switch backend",
+        "switch frontend",
     ]
-    assert plan_rollout(app, ObservedState(tuple(moved))).routes_only
-    assert not plan_rollout(app, EMPTY).routes_only
-    assert not plan_rollout(app, running(app)).routes_only
+    assert next(plan.of("retire")).cause == "its host port moves to deployer-edge"
+    assert {step.level for step in plan.of("switch")} == {3}
+
+
+def test_an_edge_that_leaves_gives_its_ports_back_before_they_are_needed() -> None:
+    old, new = application(), application(model=stop_first_shop())
+    edge = replica(old, "deployer-edge", ports=("3001/tcp", "8080/tcp"))
+    observed = ObservedState((edge, replica(old, "backend"), replica(old, "frontend")))
+    plan = plan_rollout(new, observed)
+    assert steps(plan)[:3] == ["retire deployer-edge", "retire backend", "create backend"]
+    assert [step.subject for step in plan.of("remove")] == []
+    assert edge.id in plan.leaving
+
+
+def test_a_task_of_the_release_before_stays_until_the_new_release_serves_and_never_runs_on_the_way_back() -> (
+    None
+):
+    model = shop()
+    model["services"]["frontend"]["depends_on"] = {"backend": {"condition": "service_completed_successfully"}}
+    old, new = application("ab", model), application("cb", model)
+    done = replica(old, "backend", state="exited", serving=False)
+    others = [r for r in running(old).replicas if r.service != "backend"]
+    plan = plan_rollout(new, ObservedState((*others, done)))
+    assert steps(plan) == ["create backend", "start backend", "gate backend", "remove backend"]
+    failed = replica(new, "backend", 2, state="exited", exit_code=1, serving=False)
+    assert steps(plan_rollout(old, ObservedState((*others, done, failed)), tasks=False)) == ["remove backend"]
+    assert plan_rollout(old, ObservedState(tuple(others)), tasks=False).empty

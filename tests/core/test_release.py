@@ -4,7 +4,7 @@ import pytest
 
 from deployer.core.errors import ReleaseIncomplete
 from deployer.core.model import Credentials
-from deployer.core.release import login_for, redact, telling_line, wanted_images
+from deployer.core.release import login_for, redact, redact_secrets, telling_line, wanted_images
 from tests.core.models import digest, image
 
 SHA = "a" * 40
@@ -70,3 +70,18 @@ def test_a_login_is_shown_to_its_own_registry_only() -> None:
 )
 def test_the_line_that_says_why(lines: list[str], told: str) -> None:
     assert telling_line(lines) == told
+
+
+def test_our_own_text_keeps_what_is_no_secret() -> None:
+    variables = {
+        "REGISTRY": "127.0.0.1:5000/acme",
+        "NODE_ENV": "production",
+        "API_KEY": "abcd",
+        "PIN_TOKEN": "12",
+        "DB": "postgres://u:p@db/x",
+        "SEED": "a8f5f167f44f4964e6c998dee827110c",
+    }
+    for name in ("REGISTRY", "NODE_ENV", "PIN_TOKEN"):
+        assert redact_secrets(variables[name], variables) == variables[name]
+    for name in ("API_KEY", "DB", "SEED"):
+        assert redact_secrets(f"got {variables[name]}!", variables) == "got [redacted]!"

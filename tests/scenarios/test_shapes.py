@@ -219,3 +219,57 @@ def test_published_ports_may_move_between_releases(stage: Stage, echo: Published
         assert answer.status == 200
     with pytest.raises(OSError):
         ask(stage)
+
+
+def test_a_service_may_change_between_stop_first_and_start_first(stage: Stage, echo: Published) -> None:
+    """Its port moves between its own container and the edge: a gap, but it comes back right, both ways."""
+    start_first = REPLICAS.format(mark="edge", count=1)
+    stop_first = REPLICAS.format(mark="own", count=1).replace(
+        "ports:", "x-deployer: {order: stop-first}\n        ports:"
+    )
+    for text, mark in ((stop_first, "own"), (start_first, "edge"), (stop_first, "own")):
+        ended = ship(stage, echo, text)
+        assert ended["status"] == "success", ended["reason"]
+        assert ask(stage)["env"] == mark
+    assert len(stage.containers()) == 1
+
+
+PICKY = """
+    services:
+      web:
+        build: backend
+        ports: ["{port}:3001"]
+        healthcheck:
+          test: "wget -qO- http://127.0.0.1:3001/ | grep -q database-is-connected"
+          interval: 1s
+          timeout: 1s
+          retries: 1
+          start_period: 2s
+"""
+
+
+def test_a_check_that_decides_by_more_than_the_answer_is_believed(stage: Stage, echo: Published) -> None:
+    ended = ship(stage, echo, PICKY)
+    assert ended["status"] == "failure" and "its health check failed" in str(ended["reason"]), ended["reason"]
+
+
+def test_a_new_replica_at_a_dead_ones_address_must_pass_the_gate_too(stage: Stage, echo: Published) -> None:
+    text = REPLICAS.format(mark="one", count=1)
+    assert ship(stage, echo, text)["status"] == "success"
+    docker("rm", "-f", f"{stage.project}-web-1")
+    silent = text.replace("build: backend", 'build: backend\n        command: ["sleep", "600"]')
+    silent = silent.replace("deploy: {", "x-deployer: {gate-timeout: 4s}\n        deploy: {")
+    ended = ship(stage, echo, silent)
+    assert ended["status"] == "failure" and "not ready within 4 s" in str(ended["reason"]), ended["reason"]
+
+
+def test_a_redeploy_after_scaling_by_hand_sends_nobody_to_what_it_removes(
+    stage: Stage, echo: Published
+) -> None:
+    assert ship(stage, echo, REPLICAS.format(mark="one", count=1))["status"] == "success"
+    model = stage.state / "projects" / stage.project / "compose.yaml"
+    docker("compose", "-p", stage.project, "-f", str(model), "up", "-d", "--no-recreate", "--scale", "web=2")
+    with Load(f"http://127.0.0.1:{stage.api_port}/") as load:
+        assert stage.cli("redeploy", "shop").returncode == 0
+    assert (load.report.lost(NEW), load.report.lost(KEPT)) == (0, 0)
+    assert len(of(stage, "web")) == 1

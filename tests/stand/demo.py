@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -23,9 +24,9 @@ from tests.stand.canaries import find_canaries
 from tests.stand.runner import RunResult
 from tests.stand.stage import SERVICES, Stage, remove_containers, wait_for
 
-_KEPT_FILE = Path("/tmp/deployer-demo.json")
+_KEPT_FILE = Path.home() / ".cache" / "deployer-demo.json"
 _PROJECT = "shop-demo"
-_WIDE = 74
+_WIDE = 64  # a step's text; with its mark and its time it fits on 80 columns
 
 
 class Told(Exception):
@@ -90,7 +91,7 @@ class Story:
     def first(self) -> None:
         self.page.title("Version 1 is running")
         self.stage.source.release("1.0.0")
-        with self.page.step("push to main: the action builds, tests, pushes and asks the server to deploy"):
+        with self.page.step("push to main: build, test, push, deploy"):
             run = self._act("push", "main")
         self._expect(run.outcome == "success" and run.outputs["mode"] == "deploy", run)
         self._expect(self.stage.serves() == "1.0.0", run)
@@ -147,7 +148,7 @@ class Story:
         self.page.title("A webhook: develop is merged, GitHub says that its workflow run is done")
         self.stage.source.git("merge", "--quiet", "--ff-only", "develop")
         sha = self.stage.source.git("rev-parse", "HEAD")
-        with self.page.step(f"signed workflow_run for {sha[:7]}: the server finds model and images itself"):
+        with self.page.step(f"signed workflow_run for {sha[:7]}: the server finds the rest"):
             status, answer = self.stage.workflow_run(sha)
             self._hold(status == 202, str(answer))
             self.token = self.stage.token("read,redeploy,rollback")
@@ -166,10 +167,13 @@ class Story:
         ):
             self._manual("rollback")
         self._figures(load.report, "2.0.0")
-        table = self.stage.cli("history", "shop").stdout.rstrip()
-        self.page.line("$ deployer history shop")
-        for line in table.splitlines():
-            self.page.line(f"  {line[:118]}")
+        self.page.line("deployer history shop --json, in short:")
+        for row in json.loads(self.stage.cli("history", "shop", "--json").stdout):
+            code = re.search(r"\[([a-z-]+)\]", row["reason"])
+            why = f" ({code.group(1)})" if code else ""
+            self.page.line(
+                f"  {row['kind']:<9} {row['revision'][:7]}  {row['trigger']:<8} {row['status']}{why}"
+            )
 
     def canaries(self) -> None:
         self.page.title("Secrets")
@@ -246,8 +250,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--down", action="store_true", help="end what --keep left running")
     parser.add_argument("--log", action="store_true", help="show the action's own log, too")
     arguments = parser.parse_args(argv)
-    _end_kept()
-    return 0 if arguments.down else _run(keep=arguments.keep, whole=arguments.log)
+    ended = _end_kept()
+    if arguments.down:
+        print("The kept demo is gone." if ended else "No demo was kept.")
+        return 0
+    return _run(keep=arguments.keep, whole=arguments.log)
 
 
 def _run(*, keep: bool, whole: bool) -> int:
@@ -256,6 +263,9 @@ def _run(*, keep: bool, whole: bool) -> int:
     try:
         with stage:
             Story(stage, page).tell()
+    except KeyboardInterrupt:
+        print("\nInterrupted; everything was cleaned up.", file=sys.stderr)
+        return 130
     except (Told, AssertionError) as error:
         print(f"\nThis did not hold: {error}", file=sys.stderr)
         return 1
@@ -266,17 +276,20 @@ def _run(*, keep: bool, whole: bool) -> int:
 
 
 def _keep(stage: Stage) -> None:
+    _KEPT_FILE.parent.mkdir(exist_ok=True)
     _KEPT_FILE.write_text(
         json.dumps({"pid": stage.server.pid if stage.server else 0, "folder": str(stage.folder)})
     )
-    command = f"DEPLOYER_CONFIG={stage.config} .venv/bin/deployer"
-    print(f"\nThe shop:    {stage.web}\nThe server:  {stage.url}/health\nThe command: {command} status")
+    print(f"\nThe shop:   {stage.web}\nThe server: {stage.url}/health\nTo try:")
+    print(f"  export DEPLOYER_CONFIG={stage.config} PATH=$PWD/.venv/bin:$PATH")
+    print("  deployer status; deployer history shop; deployer rollback shop")
+    print("The stand-ins for GitHub ended with the demo: pushes and --revision need them.")
     print("End it with: script/demo --down")
 
 
-def _end_kept() -> None:
+def _end_kept() -> bool:
     if not _KEPT_FILE.exists():
-        return
+        return False
     kept = json.loads(_KEPT_FILE.read_text())
     with suppress(OSError):
         if "webhook_server.py" in Path(f"/proc/{kept['pid']}/cmdline").read_text():
@@ -284,6 +297,7 @@ def _end_kept() -> None:
     remove_containers(_PROJECT)
     _remove_tree(Path(kept["folder"]))
     _KEPT_FILE.unlink()
+    return True
 
 
 def _remove_tree(folder: Path) -> None:
