@@ -3,73 +3,111 @@ in this process.
 
 waitress, tuned: it reads a request whole before it takes a thread, so slow clients hold none (of the servers
 measured it alone kept serving under 1,000 of them, at 32 MB); an event stream does hold one, hence 128
-threads for 96 streams and everything else.
+threads for 96 streams and everything else. It runs in a thread of its own, so that a signal, which Python
+gives to the main thread, never comes into the middle of an answer.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
+import threading
+import time
 from types import FrameType
+from typing import Any
 
+from flask import Flask
 from waitress.server import create_server
 
 from deployer.bootstrap import Parts, build, config_path, start_log
 from deployer.core.errors import DeployerError
 from deployer.web.app import MAX_BODY, create_app
+from deployer.web.streams import Streams
 
 _log = logging.getLogger("deployer.server")
 _THREADS = 128
 _MAX_HEADER = 16_384
-_FINISH = (
-    8.0  # seconds a running deployment gets at SIGTERM; Docker kills after 10, and the next start resumes it
-)
+_FINISH = 8.0  # seconds from a signal to the end; Docker kills after 10
+_TELL = 2.0  # of these, kept for what waits for GitHub and for answers under way
 
 
 def main(given: str = "") -> int:
     """Serves until SIGTERM or SIGINT."""
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, _leave)
     start_log()
     try:
         parts = build(config_path(given))
         with parts.only_one():
-            parts.worker.start()
             return _serve(parts)
     except DeployerError as error:
         print(f"deployer cannot start: {error.diagnostics()}", file=sys.stderr)
         return 1
+    except SystemExit:
+        _log.info("stopping: nothing was started yet")
+        return 0
 
 
 def _serve(parts: Parts) -> int:
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, _leave)
+    app = create_app(parts.intake)
     try:
-        server = create_server(
-            create_app(parts.intake),
-            listen=parts.config.listen,
-            threads=_THREADS,
-            connection_limit=1000,
-            channel_timeout=20,
-            cleanup_interval=5,
-            max_request_body_size=MAX_BODY,
-            max_request_header_size=_MAX_HEADER,
-            asyncore_use_poll=True,
-            ident="",
-        )
+        server = _open(app, parts.config.listen)
     except OSError as error:
         print(f"deployer cannot listen on {parts.config.listen}: {error.strerror}", file=sys.stderr)
         return 1
-    _log.info("serving %s on %s", parts.config.url, parts.config.listen)
+    door = threading.Thread(target=server.run, name="http", daemon=True)
     try:
-        server.run()
+        parts.worker.start()
+        door.start()
+        _log.info("serving %s on %s", parts.config.url, parts.config.listen)
+        while door.is_alive():  # not join(): interrupted, it takes the thread for ended
+            time.sleep(1.0)
     except SystemExit:
-        _log.info("stopping")
-    server.close()
-    if not parts.worker.stop(_FINISH):
+        return _stop(parts, app, server)
+    _log.error("the HTTP server ended by itself")
+    return 1
+
+
+def _open(app: Flask, listen: str) -> Any:
+    """Listens from now on, answers from `run` on. Raises OSError."""
+    return create_server(
+        app,
+        listen=listen,
+        threads=_THREADS,
+        connection_limit=1000,
+        channel_timeout=20,
+        cleanup_interval=5,
+        max_request_body_size=MAX_BODY,
+        max_request_header_size=_MAX_HEADER,
+        asyncore_use_poll=True,
+        ident="",
+    )
+
+
+def _stop(parts: Parts, app: Flask, server: Any) -> int:
+    """One budget for all. What arrives meanwhile is stored and answered; the next start deploys it."""
+    deadline = time.monotonic() + _FINISH
+    _log.info("stopping")
+    streams = app.extensions[Streams.KEY]
+    assert isinstance(streams, Streams)
+    streams.close()
+    idle = parts.worker.stop(_FINISH - _TELL)
+    if not idle:
         _log.warning("a deployment is still running; the next start resumes it")
-    parts.close()
-    return 0
+    told = parts.forge.close(max(0.0, deadline - time.monotonic()))
+    server.task_dispatcher.shutdown(timeout=max(0.0, deadline - time.monotonic()))
+    if idle and told and not server.task_dispatcher.threads:
+        parts.store.close()
+        return 0
+    # Some thread still works: it keeps its database to the last moment, and Python would wait for its pool.
+    logging.shutdown()
+    os._exit(0)
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:
+    """Once: a second signal must not come into the middle of stopping."""
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, lambda *_: None)  # not SIG_IGN, which children would inherit
     raise SystemExit(0)

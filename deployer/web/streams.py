@@ -48,6 +48,11 @@ class Streams:
         self._intake = intake
         self._limits = limits
         self._free = threading.BoundedSemaphore(limits.count)
+        self._over = threading.Event()
+
+    def close(self) -> None:
+        """Ends all streams at their next look; readers come back to the next server."""
+        self._over.set()
 
     def open(self, deployment: Deployment, after: int) -> Response:
         """Raises TooManyStreams."""
@@ -64,7 +69,7 @@ class Streams:
         clock, limits = self._intake.clock, self._limits
         begun = spoke = clock.monotonic()
         yield _HELLO
-        while clock.monotonic() - begun < limits.length:
+        while not self._over.is_set() and clock.monotonic() - begun < limits.length:
             try:
                 # In this order: what ends a deployment is written with its last event.
                 deployment = self._intake.store.deployment(id)

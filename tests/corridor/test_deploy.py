@@ -1,0 +1,256 @@
+"""The way of a deploy where something breaks at a chosen step: what serves afterwards, and what the record
+says.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployer.adapters.github import NoForge
+from deployer.adapters.store import SqliteStore
+from deployer.adapters.vault import open_vault
+from deployer.core.config import load_config
+from deployer.core.errors import EdgeUnavailable, EngineUnavailable, StoreUnavailable
+from deployer.core.images import Image
+from deployer.core.model import Bundle, Credentials, Deployment, Kind, Status, Wish
+from deployer.deploy import World, deploy, reroute
+from deployer.worker import Worker
+from tests.core.models import application, image, shop
+from tests.stand.target import MemoryTarget
+
+SETTINGS: dict[str, Any] = {
+    "server": {"url": "https://deploy.example.com", "state": "/nowhere", "deadline": 100},
+    "apps": {
+        "shop": {
+            "repository": "acme/shop",
+            "repository-id": 1,
+            "owner-id": 2,
+            "environments": {"production": {}},
+        }
+    },
+}
+
+
+class FastClock:
+    """A clock that goes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += max(seconds, 0.5)
+
+
+class NoRegistry:
+    def resolve(self, repository: str, tag: str, credentials: Credentials | None) -> Image:
+        raise AssertionError("a request that brings its images asks no registry")
+
+
+class Scene:
+    """A world around a target in memory, with a real store."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = SqliteStore(folder / "deployer.db", open_vault(folder / "key"))
+        self.target = MemoryTarget(shop())
+        self.clock = FastClock()
+        self.world = World(
+            config=load_config(SETTINGS),
+            store=self.store,
+            target=self.target,
+            registry=NoRegistry(),
+            forge=NoForge(),
+            clock=self.clock,
+            variables=lambda _: {"DATABASE_URL": "postgres://u:hunter22@db"},
+        )
+
+    def deploy(self, marks: str) -> Deployment:
+        images = {"backend": image("backend", marks[0]), "frontend": image("frontend", marks[1])}
+        wish = Wish(
+            app="shop",
+            environment="production",
+            kind=Kind.DEPLOY,
+            trigger="api",
+            actor="ada",
+            revision=(marks[0] * 40)[:40],
+            images=images,
+            bundle=Bundle("compose.yaml", {"compose.yaml": "services: {}\n"}),
+        )
+        self.store.enqueue(wish, self.clock.now())
+        self.target.calls.clear()
+        claimed = self.store.claim(self.clock.now())
+        assert claimed
+        return deploy(*claimed, self.world)
+
+    def marks(self) -> str:
+        """Whose images requests reach: backend's mark, then frontend's."""
+        serving = self.target.serving()
+        return "".join(serving[name][0][7] if name in serving else "-" for name in ("backend", "frontend"))
+
+    def story(self, deployment: Deployment) -> list[str]:
+        return [f"{event.kind} {event.text}" for event in self.store.events(deployment.id)]
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    made = Scene(tmp_path)
+    yield made
+    made.store.close()
+
+
+def test_new_before_old(scene: Scene) -> None:
+    assert scene.deploy("ab").status is Status.SUCCESS
+    assert scene.deploy("cd").status is Status.SUCCESS
+    assert scene.target.calls == [
+        "pull",
+        "pull",
+        "create backend frontend",
+        "start backend",
+        "start frontend",
+        "route backend frontend",
+        "stop backend",
+        "stop frontend",
+        "remove backend",
+        "remove frontend",
+        "settle",
+    ]
+    assert scene.marks() == "cd"
+
+
+def test_a_release_that_never_answers_is_refused_and_the_one_before_was_never_left(scene: Scene) -> None:
+    scene.deploy("ab")
+    scene.target.sick = {_spec(scene, "cb", "backend")}
+    ended = scene.deploy("cb")
+    assert ended.status is Status.FAILURE and "[gate-failed]" in ended.reason
+    assert "aaaaaaa serves as before" in ended.reason
+    assert not any(call.startswith("route") and "frontend" in call for call in scene.target.calls)
+    assert scene.marks() == "ab"
+
+
+def test_what_a_replica_printed_is_told_without_its_secrets(scene: Scene) -> None:
+    scene.deploy("ab")
+    scene.target.sick = {_spec(scene, "cb", "backend")}
+    ended = scene.deploy("cb")
+    told = "\n".join([*scene.story(ended), ended.reason])
+    assert "it said: Error: no database at [redacted]" in told
+    assert "hunter22" not in told
+
+
+@pytest.mark.parametrize("call", ["create", "start", "route"])
+def test_what_breaks_before_the_switch_leaves_the_release_before(scene: Scene, call: str) -> None:
+    scene.deploy("ab")
+    scene.target.breaks = {call: EngineUnavailable("the engine hung up")}
+    ended = scene.deploy("cd")
+    assert ended.status is Status.ERROR and "[engine-unavailable]" in ended.reason
+    assert scene.marks() == "ab"
+    scene.target.breaks = {}
+    assert scene.deploy("ef").status is Status.SUCCESS
+    assert scene.marks() == "ef"
+    assert len(scene.target.replicas) == 3
+
+
+@pytest.mark.parametrize("call", ["sessions", "stop", "remove", "settle"])
+def test_what_breaks_after_the_switch_takes_nothing_back(scene: Scene, call: str) -> None:
+    scene.deploy("ab")
+    scene.target.breaks = {call: EdgeUnavailable("no answer")}
+    ended = scene.deploy("cd")
+    assert ended.status is Status.SUCCESS
+    assert any(line.startswith("untidy the release serves") for line in scene.story(ended))
+    assert scene.marks() == "cd"
+    scene.target.breaks = {}
+    scene.deploy("cd")
+    assert len(scene.target.replicas) == 3
+
+
+def test_a_pull_that_fails_touches_nothing(scene: Scene) -> None:
+    scene.deploy("ab")
+    scene.target.breaks = {"pull": EngineUnavailable("gone")}
+    assert scene.deploy("cd").status is Status.ERROR
+    assert scene.target.calls == ["pull"]
+
+
+def test_requests_that_do_not_end_are_left_at_the_limit(scene: Scene) -> None:
+    scene.deploy("ab")
+    scene.target.in_flight = 3
+    ended = scene.deploy("cb")
+    assert ended.status is Status.SUCCESS
+    assert any("3 requests still run after 30 s" in line for line in scene.story(ended))
+
+
+def test_a_bug_is_recorded_and_undone(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.deploy("ab")
+
+    def broken(*_: object) -> None:
+        raise KeyError("oops")
+
+    monkeypatch.setattr(scene.target, "start", broken)
+    ended = scene.deploy("cd")
+    assert ended.status is Status.ERROR and "the deployer broke (KeyError)" in ended.reason
+    assert scene.marks() == "ab"
+
+
+def test_a_record_that_cannot_be_written_is_tried_until_it_can(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish, tries = scene.store.finish, []
+
+    def flaky(*arguments: Any) -> Deployment:
+        tries.append(1)
+        if len(tries) < 4:
+            raise StoreUnavailable("disk full")
+        return finish(*arguments)
+
+    monkeypatch.setattr(scene.store, "finish", flaky)
+    assert scene.deploy("ab").status is Status.SUCCESS
+    assert len(tries) == 4
+
+
+def test_an_app_that_left_the_settings_ends_its_deployment(scene: Scene) -> None:
+    config = dataclasses.replace(scene.world.config, apps={})
+    scene.world = dataclasses.replace(scene.world, config=config)
+    ended = scene.deploy("ab")
+    assert ended.status is Status.ERROR and "[not-found]" in ended.reason
+
+
+def test_a_deployment_given_up_is_undone_by_the_worker(scene: Scene) -> None:
+    scene.deploy("ab")
+    worker = Worker(scene.world)
+    scene.store.enqueue(Wish("shop", "production", Kind.REDEPLOY, "api", "ada"), scene.clock.now())
+    for _ in range(3):
+        assert scene.store.claim(scene.clock.now())
+        worker.recover()
+    scene.target.calls.clear()
+    assert worker.run_once()
+    assert scene.store.deployments("shop", "production", 1)[0].status is Status.ERROR
+    assert scene.marks() == "ab"
+    assert not worker.run_once()
+
+
+def test_the_watch_routes_what_answers_and_nothing_else(scene: Scene) -> None:
+    scene.deploy("ab")
+    app = scene.world.config.app("shop")
+    environment = app.environment("production")
+    assert reroute(environment, app, scene.world) == []
+    for replica in list(scene.target.replicas.values()):
+        if replica.service != "deployer-edge":
+            scene.target.replicas[replica.id] = dataclasses.replace(replica, serving=False, restarts=1)
+    scene.target.sick = {_spec(scene, "ab", "frontend")}
+    scene.target.calls.clear()
+    assert reroute(environment, app, scene.world) == ["backend"]
+    assert scene.target.calls == ["route backend"]
+
+
+def _spec(scene: Scene, marks: str, service: str) -> str:
+    found = application(marks).service(service)
+    assert found
+    return found.spec

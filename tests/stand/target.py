@@ -1,0 +1,120 @@
+"""A target in memory that breaks on command. In: the calls of a rollout. Out: their order, and a state to
+look at.
+
+For what a real engine cannot be asked to do at a chosen moment; the scenarios run on the real one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from deployer.core.application import Application, EdgeSettings, Service
+from deployer.core.errors import DeployerError
+from deployer.core.health import ANSWERED, Reading
+from deployer.core.images import Image
+from deployer.core.model import Bundle, Credentials, ObservedState, Replica
+from tests.core.models import EDGE_SETTINGS
+
+
+class MemoryTarget:
+    """`breaks` maps a call's name to the error it raises; `sick` names the specs that never answer."""
+
+    def __init__(self, model: Mapping[str, Any]) -> None:
+        self.model = model
+        self.replicas: dict[str, Replica] = {}
+        self.calls: list[str] = []
+        self.breaks: dict[str, DeployerError] = {}
+        self.sick: set[str] = set()
+        self.in_flight = 0
+        self._made = 0
+
+    def serving(self) -> dict[str, list[str]]:
+        """Service → digests that requests reach."""
+        found: dict[str, list[str]] = {}
+        for replica in self.replicas.values():
+            if replica.serving:
+                found.setdefault(replica.service, []).append(replica.digest)
+        return found
+
+    @contextmanager
+    def exclusive(self, project: str, wait: float = 120.0) -> Iterator[None]:
+        self._call("exclusive")
+        yield
+
+    def edge_settings(self, project: str) -> EdgeSettings:
+        return EDGE_SETTINGS
+
+    def render(self, project: str, bundle: Bundle, variables: Mapping[str, str]) -> Mapping[str, Any]:
+        self._call("render")
+        return self.model
+
+    def image_id(self, image: Image) -> str:
+        return ""
+
+    def pull(self, image: Image, credentials: Credentials | None, say: Callable[[str], None]) -> None:
+        self._call("pull")
+
+    def observe(self, project: str) -> ObservedState:
+        return ObservedState(tuple(self.replicas.values()))
+
+    def create(self, application: Application, counts: Mapping[str, int]) -> None:
+        self._call("create", *counts)
+        for name, count in counts.items():
+            service = application.service(name)
+            assert service
+            while sum(replica.service == name for replica in self.replicas.values()) < count:
+                self._add(service)
+
+    def start(self, project: str, replicas: Sequence[Replica]) -> None:
+        self._call("start", *(replica.service for replica in replicas))
+        for replica in replicas:
+            self._change(replica, state="running", serving=replica.service == "deployer-edge")
+
+    def read(self, project: str, service: Service, replica: Replica) -> Reading:
+        self._call("read")
+        now = self.replicas[replica.id]
+        return Reading(now.state, "none", answer="HTTP 500" if now.spec in self.sick else ANSWERED)
+
+    def route(self, project: str, serving: Mapping[Service, Sequence[Replica]]) -> None:
+        self._call("route", *(service.name for service in serving))
+        for service, chosen in serving.items():
+            ids = {replica.id for replica in chosen}
+            for replica in [r for r in self.replicas.values() if r.service == service.name]:
+                self._change(replica, serving=replica.id in ids)
+
+    def sessions(self, project: str, replica: Replica) -> int:
+        self._call("sessions")
+        return self.in_flight
+
+    def stop(self, project: str, replica: Replica, grace: float) -> None:
+        self._call("stop", replica.service)
+        self._change(replica, state="exited", serving=False)
+
+    def remove(self, replicas: Sequence[Replica]) -> None:
+        self._call("remove", *(replica.service for replica in replicas))
+        for replica in replicas:
+            del self.replicas[replica.id]
+
+    def settle(self, application: Application) -> None:
+        self._call("settle")
+
+    def log_tail(self, replica: Replica) -> str:
+        return "listening\nError: no database at postgres://u:hunter22@db"
+
+    def _add(self, service: Service) -> None:
+        self._made += 1
+        id = f"{service.name}-{self._made}"
+        digest = service.image.digest if service.image else ""
+        self.replicas[id] = Replica(id, id, service.name, service.spec, "created", "none", "sha256:0", digest)
+
+    def _change(self, replica: Replica, **changes: Any) -> None:
+        self.replicas[replica.id] = dataclasses.replace(self.replicas[replica.id], **changes)
+
+    def _call(self, name: str, *subjects: str) -> None:
+        if name not in ("read", "sessions", "render", "exclusive"):
+            self.calls.append(" ".join((name, *sorted(subjects))))
+        if name in self.breaks:
+            raise self.breaks[name]
