@@ -114,8 +114,9 @@ class _Way:
 
     def _forward(self) -> None:
         """Resolve and pull while nothing is touched; then observe, plan, execute."""
+        self.variables = self.world.variables(self.environment.variables_file)
         release = self._resolve()
-        self.variables = release.variables
+        self.variables = {**self.variables, **release.variables}
         application = _assemble(self.environment, release, self.world)
         self._pull(application)
         self._roll_out("plan", application)
@@ -177,6 +178,8 @@ class _Way:
                 raise RegistryUnavailable("the images were not pulled by the deployment's deadline")
             if service.image and not self.world.target.image_id(service.image):
                 self._fetch(service.name, service.image)
+        if application.routes:
+            self.world.target.fetch_edge(lambda text: self._say("pull", f"the edge: {text}"))
 
     def _fetch(self, service: str, image: Image) -> None:
         def progress(text: str) -> None:

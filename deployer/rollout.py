@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from deployer.core.application import Application, Service
+from deployer.core.application import EDGE, Application, Service
 from deployer.core.errors import GateFailed
 from deployer.core.health import Judgement, Reading, Verdict, judge_gate
 from deployer.core.model import ObservedState, Replica
@@ -158,8 +158,11 @@ class Rollout:
             return
         self.say(STOP, " ".join(step.subject for step in steps))
         with ThreadPoolExecutor(_STOPS_AT_ONCE) as pool:
-            for _ in pool.map(self._stop_all, steps):
+            for _ in pool.map(self._stop_all, [step for step in steps if step.service != EDGE]):
                 pass
+        for step in steps:  # the edge last: others take themselves out of it
+            if step.service == EDGE:
+                self._stop_all(step)
 
     def _stop_all(self, step: Step) -> None:
         service = self.application.service(step.service)

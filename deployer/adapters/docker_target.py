@@ -57,6 +57,9 @@ class DockerTarget:
     def pull(self, image: Image, credentials: Credentials | None, say: Callable[[str], None]) -> None:
         self._engine.pull(image, credentials, say)
 
+    def fetch_edge(self, say: Callable[[str], None]) -> None:
+        self._engine.fetch(self._edge_image, say)
+
     def observe(self, project: str) -> ObservedState:
         replicas = self._engine.observe(project)
         routes = self._edge(project).slots()
@@ -91,7 +94,7 @@ class DockerTarget:
 
     def route(self, project: str, serving: Mapping[Service, Sequence[Replica]]) -> None:
         wanted = {
-            route.name: [_address(self._engine.look(replica) or replica) for replica in replicas]
+            route: [_address(self._engine.look(replica) or replica) for replica in replicas]
             for service, replicas in serving.items()
             for route in service.routes
         }

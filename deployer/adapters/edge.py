@@ -19,12 +19,20 @@ from pathlib import Path
 
 from deployer.adapters.files import write_whole
 from deployer.core.application import Route
-from deployer.core.edge_config import fit, merge, place, render_edge, routes_in, slots_in
+from deployer.core.edge_config import (
+    fit,
+    merge,
+    place,
+    render_edge,
+    routes_in,
+    slots_in,
+    take_over,
+)
 from deployer.core.errors import EdgeUnavailable
 
 _TIMEOUT = 5.0
 _RELOAD_TIMEOUT = 20.0
-_GRANTED = re.compile(r"changed from|no need to change|nothing changed", re.IGNORECASE)
+_GRANTED = re.compile(r"changed from|no need to change|nothing changed|proxy is disabled", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -81,8 +89,20 @@ class Edge:
             found.setdefault(row["pxname"], []).append(slot)
         return found
 
-    def switch(self, wanted: Mapping[str, Sequence[str]]) -> None:
-        """Route name → the addresses that serve from now on. Raises EdgeUnavailable."""
+    def switch(self, wanted: Mapping[Route, Sequence[str]]) -> None:
+        """Route → the addresses that serve from now on. Raises EdgeUnavailable."""
+        before = self._text()
+        known = {route.name for route in self._routes()}
+        moved = [route for route in wanted if route.name not in known]
+        try:
+            self._fill({route.name: addresses for route, addresses in wanted.items() if route.name in known})
+            if moved:
+                self._take_over(moved, wanted)
+        except EdgeUnavailable:
+            self._save(before)
+            raise
+
+    def _fill(self, wanted: Mapping[str, Sequence[str]]) -> None:
         routes = {route.name: route for route in self._routes()}
         slots = self.slots()
         after: dict[str, dict[int, str]] = {name: _open(slots.get(name, ())) for name in routes}
@@ -91,15 +111,17 @@ class Edge:
             busy = [slot.number for slot in slots.get(name, ()) if slot.sessions or slot.open]
             after[name] = place(after[name], busy, addresses, routes[name].slots)
             commands += _commands(routes[name], slots.get(name, ()), after[name])
-        before = self._text()
-        self._save(
-            render_edge(tuple(routes.values()), after)
-        )  # first: an edge that restarts now comes back right
-        try:
-            self._tell_all(commands)
-        except EdgeUnavailable:
-            self._save(before)
-            raise
+        # First the file: an edge that restarts now comes back right.
+        self._save(render_edge(tuple(routes.values()), after))
+        self._tell_all(commands)
+
+    def _take_over(self, moved: Sequence[Route], wanted: Mapping[Route, Sequence[str]]) -> None:
+        """A port that goes to another service needs a reload; it hands the listening socket on."""
+        live = {name: _open(slots) for name, slots in self.slots().items()}
+        live |= {route.name: dict(enumerate(wanted[route], 1)) for route in moved}
+        routes = take_over(self._routes(), moved)
+        self._save(render_edge(routes, fit(routes, live)))
+        self._reload()
 
     def rest(self, addresses: Sequence[str]) -> None:
         """Takes these addresses out for good, closing pooled connections to them."""
@@ -144,9 +166,12 @@ class Edge:
         live = slots_in(self._text()) | live
         self._save(render_edge(routes, fit(routes, live)))
         if self.alive():
-            answer = self._tell("master.sock", "reload", _RELOAD_TIMEOUT)
-            if "Success=1" not in answer:
-                raise EdgeUnavailable(f"the edge refused its new configuration: {answer.strip()[-500:]}")
+            self._reload()
+
+    def _reload(self) -> None:
+        answer = self._tell("master.sock", "reload", _RELOAD_TIMEOUT)
+        if "Success=1" not in answer:
+            raise EdgeUnavailable(f"the edge refused its new configuration: {answer.strip()[-500:]}")
 
     def _save(self, text: str) -> None:
         if text == self._text():  # going back on a full disk must not fail for a file that is right already

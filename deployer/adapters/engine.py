@@ -21,10 +21,11 @@ from docker.errors import NotFound as Gone
 
 from deployer.core.application import SPEC_LABEL
 from deployer.core.errors import EngineUnavailable, ImageNotFound, RegistryUnavailable
-from deployer.core.images import Image
+from deployer.core.images import Image, split_tag
 from deployer.core.model import Credentials, Replica
 
 _PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
+_NOT_BY_HAND = "com.docker.compose.oneoff=False"  # `docker compose run` is somebody's own
 _TIMEOUT = 60
 _PULL_DEADLINE = 600.0
 _SAY_EVERY = 2.0  # seconds between progress lines of one pull
@@ -52,7 +53,9 @@ class Engine:
     def observe(self, project: str) -> tuple[Replica, ...]:
         """Every container of the project, by number within its service."""
         with _answering("observe"):
-            listed = self._client.containers(all=True, filters={"label": f"{_PROJECT}={project}"})
+            listed = self._client.containers(
+                all=True, filters={"label": [f"{_PROJECT}={project}", _NOT_BY_HAND]}
+            )
             found = [details for entry in listed if (details := self._inspect(entry["Id"]))]
         return tuple(
             sorted(map(_replica, found), key=lambda replica: (replica.service, _number(replica.name)))
@@ -90,6 +93,22 @@ class Engine:
                 if spoken > deadline:
                     raise RegistryUnavailable(f"{image} was not pulled within {_PULL_DEADLINE:.0f} s")
 
+    def fetch(self, name: str, say: Callable[[str], None]) -> None:
+        """Pulls `repository:tag` where it is not here yet."""
+        with _answering(f"inspect {name}"):
+            try:
+                self._client.inspect_image(name)
+                return
+            except MissingHere:
+                say(f"pulling {name}")
+        repository, tag = split_tag(name)
+        with _answering(f"pull {name}"):
+            for line in self._client.pull(repository, tag=tag or "latest", stream=True, decode=True):
+                if "error" in line:
+                    raise ImageNotFound(
+                        f"{name} cannot be pulled: {line['error']}", hint="edge.image names it"
+                    )
+
     def start(self, replica: Replica) -> None:
         with _answering(f"start {replica.name}"):
             self._client.start(replica.id)
@@ -99,9 +118,9 @@ class Engine:
             self._client.stop(replica.id, timeout=max(1, round(grace)))
 
     def remove(self, replica: Replica) -> None:
-        """Kills what still runs; volumes that nobody named go with the container."""
+        """Kills what still runs. Volumes stay, also nameless ones: they may hold what somebody needs."""
         with _answering(f"remove {replica.name}"), _gone_is_fine():
-            self._client.remove_container(replica.id, force=True, v=True)
+            self._client.remove_container(replica.id, force=True)
 
     def give_up_aliases(self, replica: Replica, networks: Mapping[str, Sequence[str]]) -> None:
         """Leaves a created replica only its own name on each network: the service's is the edge's."""

@@ -28,12 +28,13 @@ from deployer.core.compose_model import (
     replicas_of,
     seconds,
     settings_of,
+    shares_with,
     speaks_http,
 )
 from deployer.core.errors import ComposeRejected, ReleaseIncomplete
 from deployer.core.images import Image
 from deployer.core.probe import HttpProbe
-from deployer.core.spec import Files, spec_of
+from deployer.core.spec import Files, bind_specs, spec_of
 
 EDGE = "deployer-edge"
 SPEC_LABEL = "deployer.spec"
@@ -137,6 +138,10 @@ def assemble(
     tops = {key: rendered[key] for key in _TOP if rendered.get(key)}
     files = Files(rendered.get(FOLDER, ""), rendered.get(FILES) or {})
     specs = {name: spec_of(model, tops, files) for name, model in models.items()}
+    for name in sorted(tables, key=lambda name: levels[name]):
+        specs[name] = bind_specs(
+            specs[name], [specs[other] for other in shares_with(tables[name]) if other in specs]
+        )
     for name, model in models.items():
         model["labels"] = {**(model.get("labels") or {}), SPEC_LABEL: specs[name]}
     services = [

@@ -20,7 +20,7 @@ Table = Mapping[str, Any]
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|h)")
 _UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_HTTP_PORTS = frozenset({80, 3000, 3001, 4000, 5000, 5173, 8000, 8080, 8081, 8888, 9000})
+_HTTP_PORTS = frozenset({80, 3000, 3001, 4000, 5000, 8000, 8080, 8081, 8888})
 # Two writers on one data directory destroy it, and these images keep one even where the file declares no
 # volume.
 _DATABASES = frozenset(
@@ -51,6 +51,7 @@ _DATABASES = frozenset(
     ]
 )
 _SETTINGS = ("order", "gate-timeout", "drain-timeout", "protocol")
+_MOST_REPLICAS = 100
 START_FIRST, STOP_FIRST = "start-first", "stop-first"
 
 
@@ -97,7 +98,10 @@ def replicas_of(service: Table) -> int:
     """How many containers the file asks for: `deploy.replicas`, else `scale`, else one."""
     declared = (service.get("deploy") or {}).get("replicas")
     count = declared if declared is not None else service.get("scale")
-    return 1 if count is None else int(count)
+    number = 1 if count is None else int(count)
+    if not 0 <= number <= _MOST_REPLICAS:
+        raise ComposeRejected(f"{number} replicas", hint=f"a service may have 0 to {_MOST_REPLICAS}")
+    return number
 
 
 def probe_of(service: Table) -> HttpProbe | None:
@@ -151,6 +155,7 @@ def order_of(service: Table) -> Order:
         (bool(service.get("container_name")), "container_name is fixed"),
         (_has_fixed_address(service), "its address is fixed"),
         (bool(service.get("network_mode")), f"network_mode is {service.get('network_mode')}"),
+        (bool(shares_with(service)), f"it shares with {' '.join(shares_with(service))}"),
         (
             any(port.get("protocol") != "tcp" for port in service.get("ports") or ()),
             "a published port is not TCP",
@@ -162,6 +167,14 @@ def order_of(service: Table) -> Order:
         if holds:
             return Order(STOP_FIRST, cause)
     return Order(START_FIRST, "two may run at once")
+
+
+def shares_with(service: Table) -> tuple[str, ...]:
+    """Services whose namespaces or volumes it uses: when one of them is replaced, it must be as well."""
+    spaces = [str(service.get(name) or "") for name in ("network_mode", "pid", "ipc")]
+    named = [space.removeprefix("service:") for space in spaces if space.startswith("service:")]
+    borrowed = [str(name).partition(":")[0] for name in service.get("volumes_from") or ()]
+    return tuple(sorted({*named, *(name for name in borrowed if name != "container")}))
 
 
 def _has_fixed_address(service: Table) -> bool:

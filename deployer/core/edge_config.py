@@ -30,8 +30,9 @@ global
 defaults
     log global
     timeout connect 3s
-    timeout client 60s
-    timeout server 60s
+    timeout http-request 30s
+    timeout client 1h
+    timeout server 1h
     timeout client-fin 5s
     timeout http-keep-alive 60s
     timeout tunnel 1h
@@ -115,12 +116,22 @@ def place(
 
 
 def merge(before: Sequence[Route], after: Sequence[Route]) -> tuple[Route, ...]:
-    """The routes of two releases side by side; one that both have keeps the larger number of slots."""
+    """The routes of two releases side by side; one that both have keeps the larger number of slots, and a
+    port that moves to another service stays where it is until the switch.
+    """
     slots = {route.name: route.slots for route in before}
     merged = {route.name: route for route in before}
+    taken = {route.port for route in before}
     for route in after:
-        merged[route.name] = replace(route, slots=max(route.slots, slots.get(route.name, 0)))
+        if route.name in slots or route.port not in taken:
+            merged[route.name] = replace(route, slots=max(route.slots, slots.get(route.name, 0)))
     return tuple(merged.values())
+
+
+def take_over(before: Sequence[Route], moved: Sequence[Route]) -> tuple[Route, ...]:
+    """The routes after `moved` took their ports over from others."""
+    ports = {route.port for route in moved}
+    return (*(route for route in before if route.port not in ports), *moved)
 
 
 def fit(routes: Sequence[Route], slots: Slots) -> dict[str, dict[int, str]]:

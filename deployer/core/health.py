@@ -46,6 +46,8 @@ def judge_gate(service: Service, readings: tuple[Reading, Reading], waited: floa
     before, now = readings
     if service.completes:
         return _judge_task(service, now, waited)
+    if now.state == "paused":
+        return Judgement(Verdict.FAILED, "was paused")
     if now.state not in ("running", "created") or now.restarts:
         return Judgement(Verdict.FAILED, f"exited with code {now.exit_code} after {waited:.1f} s")
     if now.health == "unhealthy":

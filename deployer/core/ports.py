@@ -45,6 +45,9 @@ class Target(Protocol):
     def pull(self, image: Image, credentials: Credentials | None, say: Callable[[str], None]) -> None:
         """Raises ImageNotFound or RegistryUnavailable; `say` hears of progress."""
 
+    def fetch_edge(self, say: Callable[[str], None]) -> None:
+        """Makes sure that the edge's image is there."""
+
     def observe(self, project: str) -> ObservedState: ...
 
     def create(self, application: Application, counts: Mapping[str, int]) -> None:

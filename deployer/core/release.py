@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from deployer.core.errors import ReleaseIncomplete
@@ -19,6 +19,7 @@ _NAMED_ERROR = re.compile(
     r"\s*(?:uncaught )?[\w.]*(?:error|exception|fatal|panic)\b[^:]{0,20}:", re.IGNORECASE
 )
 _SHORTEST, _SHORTEST_NAMED = 6, 3  # shorter values stand in too many innocent words
+_USER_INFO = re.compile(r"://[^/@\s:]*:([^/@\s]+)@")
 _RANDOM = 16
 _RANDOM_LOOKING = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9_+/=.-]+")
 _SECRET_NAME = re.compile(r"SECRET|TOKEN|PASS|PWD|KEY|CREDENTIAL|PRIVATE|DSN|SALT|COOKIE", re.IGNORECASE)
@@ -41,37 +42,64 @@ def wanted_images(
     """What every service of the model should run. A given digest wins; a built service is looked up by its
     revision.
     """
-    return [
-        _wanted(name, table, given.get(name), revision, registry, source)
-        for name, table in sorted((rendered.get("services") or {}).items())
+    tables: Mapping[str, Mapping[str, Any]] = rendered.get("services") or {}
+    built = {
+        name: _of_built(name, table, given.get(name), revision, registry, source)
+        for name, table in sorted(tables.items())
+        if "build" in table
+    }
+    named = {split_tag(str(tables[name].get("image") or ""))[0]: wanted for name, wanted in built.items()}
+    others = [
+        _of_other(name, table, given.get(name), named) for name, table in tables.items() if name not in built
     ]
+    return sorted((*built.values(), *others), key=lambda wanted: wanted.service)
 
 
-def _wanted(
+def _of_built(
     name: str, table: Mapping[str, Any], given: Image | None, revision: str, registry: str, source: str
 ) -> Wanted:
-    built, reference = "build" in table, str(table.get("image") or "")
     if given is not None:
-        return Wanted(name, built, given)
-    if built:
-        repository = repository_of(name, reference, registry=registry, source=source)
-        return Wanted(name, built, None, repository, revision_tag(revision))
+        return Wanted(name, True, given)
+    repository = repository_of(name, str(table.get("image") or ""), registry=registry, source=source)
+    return Wanted(name, True, None, repository, revision_tag(revision))
+
+
+def _of_other(
+    name: str, table: Mapping[str, Any], given: Image | None, built: Mapping[str, Wanted]
+) -> Wanted:
+    """A worker that names the image another service builds gets that build, whatever tag the file has."""
+    reference = str(table.get("image") or "")
+    if given is not None:
+        return Wanted(name, False, given)
     if "@" in reference:
-        return Wanted(name, built, parse_image(reference))
+        return Wanted(name, False, parse_image(reference))
     if not reference:
         raise ReleaseIncomplete(f"service {name} names neither an image nor a build")
     repository, tag = split_tag(reference)
-    return Wanted(name, built, None, repository, tag or "latest")
+    same = built.get(repository)
+    return replace(same, service=name) if same else Wanted(name, False, None, repository, tag or "latest")
 
 
 def redact(text: str, variables: Mapping[str, str]) -> str:
     """Text from outside without any variable's value that is long enough to be told apart from a word."""
-    return _hide(text, (value for value in variables.values() if len(value) >= _SHORTEST))
+    long = [value for value in variables.values() if len(value) >= _SHORTEST]
+    return _hide(text, [*long, *_passwords(variables)])
 
 
 def redact_secrets(text: str, variables: Mapping[str, str]) -> str:
     """Our own text without the values that look like secrets; hosts, ports and names stay readable."""
-    return _hide(text, (value for name, value in variables.items() if _is_secret(name, value)))
+    secrets = [value for name, value in variables.items() if _is_secret(name, value)]
+    return _hide(text, [*secrets, *_passwords(variables)])
+
+
+def _passwords(variables: Mapping[str, str]) -> list[str]:
+    """Those inside addresses, as in `postgres://user:password@host`."""
+    return [
+        found
+        for value in variables.values()
+        for found in _USER_INFO.findall(value)
+        if len(found) >= _SHORTEST_NAMED
+    ]
 
 
 def _hide(text: str, values: Iterable[str]) -> str:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from deployer.core.errors import ComposeRejected
 
 _SHOWN = 16  # hex digits
+_HINT = "single files that git tracks come along; folders and data need a volume or a path of the server"
 
 
 @dataclass(frozen=True)
@@ -29,31 +31,49 @@ class Files:
         """What a path stands for: its files' digests inside the bundle, the path itself elsewhere on the
         host.
         """
-        if not self.folder or not path.startswith(f"{self.folder}/"):
+        if not self.folder or not self._is_ours(path):
             return path
         inside = sorted(item for item in self.digests.items() if f"{item[0]}/".startswith(f"{path}/"))
-        if not inside:
-            name = path.removeprefix(f"{self.folder}/")
-            raise ComposeRejected(
-                f"{name} is mounted and did not come with the Compose file",
-                hint="single files that git tracks come along; folders and data need a volume",
-            )
+        if path == self.folder or not inside:
+            name = path.removeprefix(f"{self.folder}/") if path != self.folder else "the repository's folder"
+            raise ComposeRejected(f"{name} is mounted and did not come with the Compose file", hint=_HINT)
         return json.dumps([(name.removeprefix(path), digest) for name, digest in inside])
+
+    def refuse_data(self, volume: Mapping[str, Any]) -> None:
+        """Raises ComposeRejected for a folder of the bundle that is mounted to be written: each release has
+        its own.
+        """
+        source = str(volume.get("source", ""))
+        if self._is_ours(source) and source not in self.digests and not volume.get("read_only"):
+            name = source.removeprefix(f"{self.folder}/")
+            raise ComposeRejected(f"{name} is mounted writable from the release's own files", hint=_HINT)
+
+    def _is_ours(self, path: str) -> bool:
+        """Whether a path lies where the deployer keeps its state."""
+        return bool(self.folder) and PurePosixPath(path).is_relative_to(
+            PurePosixPath(self.folder).parent.parent
+        )
 
 
 def spec_of(model: Mapping[str, Any], tops: Mapping[str, Any], files: Files) -> str:
     """The same content always gives the same hash. Raises ComposeRejected for a mounted file that is not
     there.
     """
-    mounts = [files.content(str(source)) for source in _binds(model)]
+    binds = [volume for volume in model.get("volumes") or () if volume.get("type") == "bind"]
+    mounts = [files.content(str(volume["source"])) for volume in binds]
+    for volume in binds:
+        files.refuse_data(volume)
     table = {**model, "volumes": [_without_source(volume) for volume in model.get("volumes") or ()]}
     named = {kind: _definitions(model.get(kind), tops.get(kind), files) for kind in ("configs", "secrets")}
     text = json.dumps([table, mounts, named, tops.get("networks")], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:_SHOWN]
 
 
-def _binds(model: Mapping[str, Any]) -> Iterator[str]:
-    return (volume["source"] for volume in model.get("volumes") or () if volume.get("type") == "bind")
+def bind_specs(own: str, others: Sequence[str]) -> str:
+    """The spec of a service that lives in others' namespaces: new when one of them is."""
+    if not others:
+        return own
+    return hashlib.sha256(" ".join((own, *others)).encode()).hexdigest()[:_SHOWN]
 
 
 def _without_source(volume: Mapping[str, Any]) -> dict[str, Any]:

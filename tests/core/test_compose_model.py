@@ -76,6 +76,8 @@ def test_a_disabled_check_is_no_check() -> None:
         ),
         ({"volumes": [{"type": "volume", "target": "/tmp"}]}, "start-first", "two may run at once"),
         ({"volumes": [{"type": "tmpfs", "target": "/tmp"}]}, "start-first", "two may run at once"),
+        ({"volumes_from": ["db", "container:x"]}, "stop-first", "it shares with db"),
+        ({"pid": "service:db"}, "stop-first", "it shares with db"),
         ({"image": "docker.io/library/postgres:16"}, "stop-first", "postgres keeps data"),
         ({"image": "ghcr.io/acme/redis-ui"}, "start-first", "two may run at once"),
     ],
@@ -196,3 +198,9 @@ def test_a_task_is_what_others_wait_for_to_end() -> None:
     }
     assert compose_model.completes("migrate", services)
     assert not compose_model.completes("web", services)
+
+
+@pytest.mark.parametrize("count", [-1, 101])
+def test_a_number_of_replicas_nobody_means_is_refused(count: int) -> None:
+    with pytest.raises(ComposeRejected, match=f"{count} replicas"):
+        compose_model.replicas_of({"scale": count})

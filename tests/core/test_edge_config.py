@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from deployer.core.application import Route
-from deployer.core.edge_config import fit, merge, place, render_edge, routes_in, slots_in
+from deployer.core.edge_config import fit, merge, place, render_edge, routes_in, slots_in, take_over
 from deployer.core.errors import EdgeUnavailable
 
 WEB, DB = Route("web", 80, True, 2), Route("queue", 5000, False, 4)
@@ -64,3 +64,9 @@ def test_routes_of_two_releases_stand_side_by_side_with_the_larger_number_of_slo
 
 def test_addresses_move_into_the_slots_that_are_left() -> None:
     assert fit([WEB], {"web_80": {5: "a", 2: "b"}, "gone_1": {1: "c"}}) == {"web_80": {1: "a", 2: "b"}}
+
+
+def test_a_port_stays_where_it_is_until_it_is_taken_over() -> None:
+    proxy = Route("proxy", 80, True, 2)
+    assert merge([WEB, DB], [proxy]) == (WEB, DB)
+    assert take_over([WEB, DB], [proxy]) == (DB, proxy)

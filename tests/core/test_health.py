@@ -34,6 +34,7 @@ def backend(**changes: object) -> Service:
             Verdict.FAILED,
             "exited with code 3 after 2.0 s",
         ),
+        (OK, Reading("paused", "healthy"), 2, Verdict.FAILED, "was paused"),
         (OK, Reading("removed", "none"), 2, Verdict.FAILED, "exited with code 0 after 2.0 s"),
         (
             NOTHING,

@@ -16,19 +16,27 @@ def test_every_service_gets_a_digest_or_a_tag_to_look_up() -> None:
             "api": {"build": {}},
             "cache": {"image": "redis"},
             "db": {"image": f"postgres:16@{digest('d')}"},
+            "given": {"image": "busybox"},
             "queue": {"image": "localhost:5000/rabbit:3"},
+            "worker": {"image": "ghcr.io/Acme/Web:latest"},
             "web": {"build": {}, "image": "ghcr.io/Acme/Web:latest"},
         }
     }
     wanted = wanted_images(
-        rendered, {"api": image("api", "a")}, revision=SHA, registry="ghcr.io", source="Acme/Shop"
+        rendered,
+        {"api": image("api", "a"), "given": image("given", "b")},
+        revision=SHA,
+        registry="ghcr.io",
+        source="Acme/Shop",
     )
     assert [(w.service, w.built, str(w.image or ""), w.repository, w.tag) for w in wanted] == [
         ("api", True, str(image("api", "a")), "", ""),
         ("cache", False, "", "redis", "latest"),
         ("db", False, f"postgres@{digest('d')}", "", ""),
+        ("given", False, str(image("given", "b")), "", ""),
         ("queue", False, "", "localhost:5000/rabbit", "3"),
         ("web", True, "", "ghcr.io/acme/web", f"sha-{SHA}"),
+        ("worker", True, "", "ghcr.io/acme/web", f"sha-{SHA}"),
     ]
 
 
@@ -78,10 +86,11 @@ def test_our_own_text_keeps_what_is_no_secret() -> None:
         "NODE_ENV": "production",
         "API_KEY": "abcd",
         "PIN_TOKEN": "12",
-        "DB": "postgres://u:p@db/x",
+        "DB": "postgres://u:hunter@db/x",
         "SEED": "a8f5f167f44f4964e6c998dee827110c",
     }
     for name in ("REGISTRY", "NODE_ENV", "PIN_TOKEN"):
         assert redact_secrets(variables[name], variables) == variables[name]
+    assert redact_secrets("password hunter refused", variables) == "password [redacted] refused"
     for name in ("API_KEY", "DB", "SEED"):
         assert redact_secrets(f"got {variables[name]}!", variables) == "got [redacted]!"

@@ -5,11 +5,20 @@ from typing import Any
 import pytest
 
 from deployer.core.errors import ComposeRejected
-from deployer.core.spec import Files, spec_of
+from deployer.core.spec import Files, bind_specs, spec_of
 
-OLD = Files("/b/1", {"/b/1/a.conf": "aaa", "/b/1/conf.d/x": "xxx", "/b/1/conf.d/y": "yyy"})
-MOVED = Files("/b/2", {"/b/2/a.conf": "aaa", "/b/2/conf.d/x": "xxx", "/b/2/conf.d/y": "yyy"})
-EDITED = Files("/b/2", {"/b/2/a.conf": "AAA", "/b/2/conf.d/x": "XXX", "/b/2/conf.d/y": "yyy"})
+OLD = Files(
+    "/s/bundles/1",
+    {"/s/bundles/1/a.conf": "aaa", "/s/bundles/1/conf.d/x": "xxx", "/s/bundles/1/conf.d/y": "yyy"},
+)
+MOVED = Files(
+    "/s/bundles/2",
+    {"/s/bundles/2/a.conf": "aaa", "/s/bundles/2/conf.d/x": "xxx", "/s/bundles/2/conf.d/y": "yyy"},
+)
+EDITED = Files(
+    "/s/bundles/2",
+    {"/s/bundles/2/a.conf": "AAA", "/s/bundles/2/conf.d/x": "XXX", "/s/bundles/2/conf.d/y": "yyy"},
+)
 
 
 def bind(source: str) -> dict[str, Any]:
@@ -18,9 +27,9 @@ def bind(source: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["a.conf", "conf.d"])
 def test_a_mounted_file_counts_by_its_content(name: str) -> None:
-    old = spec_of(bind(f"/b/1/{name}"), {}, OLD)
-    assert spec_of(bind(f"/b/2/{name}"), {}, MOVED) == old
-    assert spec_of(bind(f"/b/2/{name}"), {}, EDITED) != old
+    old = spec_of(bind(f"/s/bundles/1/{name}"), {}, OLD)
+    assert spec_of(bind(f"/s/bundles/2/{name}"), {}, MOVED) == old
+    assert spec_of(bind(f"/s/bundles/2/{name}"), {}, EDITED) != old
 
 
 @pytest.mark.parametrize("kind", ["configs", "secrets"])
@@ -49,5 +58,25 @@ def test_a_volume_counts_by_its_name_and_a_config_without_a_file_by_its_definiti
 
 def test_a_mounted_file_that_did_not_come_along_is_named() -> None:
     with pytest.raises(ComposeRejected, match=r"data/dump\.sql is mounted and did not come") as error:
-        spec_of(bind("/b/1/data/dump.sql"), {}, OLD)
+        spec_of(bind("/s/bundles/1/data/dump.sql"), {}, OLD)
     assert "volume" in error.value.hint
+
+
+@pytest.mark.parametrize("path", ["/s/bundles/1", "/s/key", "/s/bundles/data", "/s/bundles/1/conf.d/z"])
+def test_nothing_else_of_the_state_folder_can_be_mounted(path: str) -> None:
+    with pytest.raises(ComposeRejected, match="is mounted and did not come"):
+        spec_of(bind(path), {}, OLD)
+
+
+def test_a_folder_of_the_release_cannot_be_written_to_and_a_file_of_it_can() -> None:
+    folder, file = bind("/s/bundles/1/conf.d"), bind("/s/bundles/1/a.conf")
+    for mounted in (folder, file):
+        mounted["volumes"][0]["read_only"] = False
+    with pytest.raises(ComposeRejected, match=r"conf\.d is mounted writable"):
+        spec_of(folder, {}, OLD)
+    assert spec_of(file, {}, OLD)
+
+
+def test_a_service_in_anothers_namespace_is_new_with_it() -> None:
+    assert bind_specs("a", []) == "a"
+    assert bind_specs("a", ["b"]) not in ("a", bind_specs("a", ["c"]))

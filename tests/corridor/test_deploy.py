@@ -114,6 +114,7 @@ def test_new_before_old(scene: Scene) -> None:
     assert scene.target.calls == [
         "pull",
         "pull",
+        "fetch_edge",
         "create backend frontend",
         "start backend",
         "start frontend",

@@ -57,6 +57,9 @@ class MemoryTarget:
     def pull(self, image: Image, credentials: Credentials | None, say: Callable[[str], None]) -> None:
         self._call("pull")
 
+    def fetch_edge(self, say: Callable[[str], None]) -> None:
+        self._call("fetch_edge")
+
     def observe(self, project: str) -> ObservedState:
         return ObservedState(tuple(self.replicas.values()))
 
