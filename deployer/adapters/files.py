@@ -1,4 +1,7 @@
-"""Files written whole or not at all, also after a crash. In: path and text."""
+"""Files written whole or not at all, also after a crash, and the folders they lie in. In: paths, text, modes.
+
+Modes are meant as given: a server that starts with `umask 077` must not make files that no container can read.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,16 @@ from pathlib import Path
 from deployer.core.errors import StoreUnavailable
 
 _HINT = "is the disk of the state folder full or read-only?"
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
 def write_whole(path: Path, text: str, mode: int = 0o600) -> None:
     """Writes beside the path, then renames over it. Raises StoreUnavailable; what stood there stays."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        temporary.unlink(missing_ok=True)
+        with os.fdopen(os.open(temporary, _NEW, 0o600), "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), mode)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -26,3 +31,19 @@ def write_whole(path: Path, text: str, mode: int = 0o600) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise StoreUnavailable(f"{path.name} cannot be written: {error.strerror}", hint=_HINT) from None
+
+
+def make_folder(path: Path, mode: int = 0o700) -> None:
+    """Makes the folder and those above it that are missing, each with this mode; those that exist stay as
+    they are. Raises StoreUnavailable.
+    """
+    try:
+        for folder in (*reversed(path.parents), path):
+            if not folder.is_dir():
+                folder.mkdir(exist_ok=True)
+                folder.chmod(mode)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"{path} cannot be made a folder: {error.strerror}",
+            hint="its owner must be the user that the deployer runs as",
+        ) from None

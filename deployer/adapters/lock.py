@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deployer.core.errors import EngineUnavailable
+from deployer.adapters.files import make_folder
+from deployer.core.errors import Busy, StoreUnavailable
 
 _WAIT = 120.0
 _TICK = 0.05
@@ -22,16 +23,21 @@ _TICK = 0.05
 
 @contextmanager
 def hold(path: Path, *, wait: float = _WAIT) -> Iterator[int]:
-    """Holds the lock file at `path`; raises EngineUnavailable when another process keeps it longer than
-    `wait` seconds.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Holds the lock file at `path`; raises Busy when another process keeps it longer than `wait` seconds."""
+    make_folder(path.parent)
+    descriptor = _open(path)
     try:
         _take(descriptor, path, time.monotonic() + wait)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreUnavailable(f"the lock {path} cannot be opened: {error.strerror}") from None
 
 
 def _take(descriptor: int, path: Path, deadline: float) -> None:
@@ -41,8 +47,10 @@ def _take(descriptor: int, path: Path, deadline: float) -> None:
             return
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise EngineUnavailable(
+                raise Busy(
                     f"another process holds {path.name}",
                     hint="a second deployer, or a child of a killed one, is at work",
                 ) from None
             time.sleep(_TICK)
+        except OSError as error:
+            raise StoreUnavailable(f"the lock {path} cannot be taken: {error.strerror}") from None

@@ -17,7 +17,10 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from deployer.adapters.files import make_folder
 from deployer.core.errors import ConfigError, DeployerError
+
+_KEY_HINT = "its owner must be the user that the deployer runs as, and its disk must not be full"
 
 
 class SealBroken(DeployerError):
@@ -55,12 +58,18 @@ def open_vault(path: Path) -> Vault:
     """The vault of the key file, one key a line, made on first use. Raises ConfigError where others may read
     it.
     """
-    if not path.exists():
-        _create(path)
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+    try:
+        if not path.exists():
+            _create(path)
+        mode, text = stat.S_IMODE(path.stat().st_mode), path.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            str(path), f"the key file cannot be read or made: {error.strerror}", hint=_KEY_HINT
+        ) from None
+    if mode & 0o077:
         raise ConfigError(str(path), "should be readable by its owner only", hint=f"chmod 600 {path}")
     try:
-        return Vault(path.read_text("ascii").split())
+        return Vault(text.decode("ascii").split())
     except ValueError:
         raise ConfigError(
             str(path), "should hold keys as `cryptography.fernet` makes them, one a line"
@@ -71,11 +80,14 @@ def _create(path: Path) -> None:
     """Two processes may start at once: the link makes one key appear whole, and the other process finds it
     there.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path.parent)
     descriptor, temporary = tempfile.mkstemp(prefix=".key", dir=path.parent)  # for its owner only
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(Fernet.generate_key() + b"\n")
-        os.fsync(file.fileno())
-    with suppress(FileExistsError):
-        os.link(temporary, path)
-    Path(temporary).unlink()
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(Fernet.generate_key() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        Path(temporary).unlink()

@@ -137,7 +137,10 @@ def assemble(
         models[EDGE] = _edge_model({name: tables[name] for name in routes}, edge)
     tops = {key: rendered[key] for key in _TOP if rendered.get(key)}
     files = Files(rendered.get(FOLDER, ""), rendered.get(FILES) or {})
-    specs = {name: spec_of(model, tops, files) for name, model in models.items()}
+    specs = {
+        name: spec_of(model, tops, files if name in tables else Files("", {}))
+        for name, model in models.items()
+    }
     for name in sorted(tables, key=lambda name: levels[name]):
         specs[name] = bind_specs(
             specs[name], [specs[other] for other in shares_with(tables[name]) if other in specs]
