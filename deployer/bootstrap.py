@@ -8,6 +8,7 @@ lock per project keeps their rollouts apart.
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from deployer.adapters.compose import Compose
 from deployer.adapters.config_file import read_config, read_secret, read_webhook_secrets
 from deployer.adapters.docker_target import DockerTarget
 from deployer.adapters.engine import Engine
+from deployer.adapters.files import make_folder
 from deployer.adapters.github import GithubForge, NoForge
 from deployer.adapters.lock import hold
 from deployer.adapters.log import start_log
@@ -53,7 +55,7 @@ class Parts:
     forge: GithubForge | NoForge
 
     def only_one(self) -> AbstractContextManager[int]:
-        """Held while serving; raises EngineUnavailable when another server works on the same state folder."""
+        """Held while serving; raises Busy when another server works on the same state folder."""
         return hold(Path(self.config.state) / "serve.lock", wait=_TAKEOVER)
 
     def close(self) -> None:
@@ -71,21 +73,38 @@ def load(path: Path) -> Config:
     """Settings, secret files and variables files, all read and checked. Raises ConfigError."""
     config = read_config(path)
     read_webhook_secrets(config)
+    _login(config)
+    _forge_token(config)
     for app in config.apps.values():
         for environment in app.environments.values():
             read_variables(environment.variables_file)
-    if len(f"{config.state}/edge/{'x' * _LONGEST_PROJECT}/master.sock") > _LONGEST_SOCKET:
-        raise ConfigError(
-            "server.state", f"{config.state} is too long a path for a socket", hint="/var/lib/deployer fits"
-        )
+    _check_state(Path(config.state))
     return config
+
+
+def _check_state(state: Path) -> None:
+    """What it holds keeps others out by the folder alone: models with variables, what containers mount."""
+    if len(f"{state}/edge/{'x' * _LONGEST_PROJECT}/master.sock") > _LONGEST_SOCKET:
+        raise ConfigError(
+            "server.state", f"{state} is too long a path for a socket", hint="/var/lib/deployer fits"
+        )
+    try:
+        mode = state.stat().st_mode
+    except FileNotFoundError:  # made at the first start
+        return
+    except OSError as error:
+        raise ConfigError("server.state", f"{state} cannot be read: {error.strerror}") from None
+    if not stat.S_ISDIR(mode):
+        raise ConfigError("server.state", f"{state} is not a folder")
+    if mode & 0o077:
+        raise ConfigError("server.state", f"{state} is open to others", hint=f"chmod 700 {state}")
 
 
 def build(path: Path) -> Parts:
     """Raises ConfigError, EngineUnavailable or StoreUnavailable."""
     config = load(path)
     state = Path(config.state)
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(state)
     store = SqliteStore(state / "deployer.db", open_vault(state / "key"))
     clock = SystemClock()
     login = _login(config)
@@ -111,16 +130,22 @@ def build(path: Path) -> Parts:
 
 
 def _login(config: Config) -> Credentials | None:
+    if bool(config.registry_username) != bool(config.registry_password_file):
+        raise ConfigError("registry", "username and password-file should be given together")
     if not config.registry_username:
         return None
     password = read_secret(config.registry_password_file, "registry.password-file")
     return Credentials(config.registry_host, config.registry_username, password)
 
 
+def _forge_token(config: Config) -> str:
+    return read_secret(config.github_token_file, "github.token-file") if config.github_token_file else ""
+
+
 def _forge(config: Config, store: SqliteStore) -> GithubForge | NoForge:
-    if not config.github_token_file:
+    token = _forge_token(config)
+    if not token:
         return NoForge()
-    token = read_secret(config.github_token_file, "github.token-file")
 
     def address(deployment: Deployment) -> str:
         return config.app(deployment.app).environment(deployment.environment).url

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from typing import TypeAlias
 
 from deployer.bootstrap import Parts, build, config_path, load
 from deployer.core.access import Right, Token
@@ -31,6 +32,8 @@ from deployer.web.server import main as serve
 _PICKUP = 15.0  # seconds until a queued deployment that nobody claims is worth a word
 _TICK = 0.1
 _DAY = 86_400.0
+_MOST_DAYS, _MOST_ROWS = 3650, 10_000
+_Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 _COLOURS = {"success": 32, "failure": 31, "error": 31, "failed": 31, "rollback": 33, "log": 2}
 
 
@@ -56,7 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config", default="", help="settings file (default: $DEPLOYER_CONFIG or /etc/deployer/config.toml)"
     )
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    parser.set_defaults(run=_help_of(parser))
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB")
     _verb(verbs, "serve", "serve webhooks and deploy requests", lambda a: serve(a.config))
     for kind, text in (
         ("redeploy", "deploy what serves once more"),
@@ -74,9 +78,9 @@ def _parser() -> argparse.ArgumentParser:
         "--revision", default="", type=_revision, help="of this commit (default: the release that serves)"
     )
     status = _verb(verbs, "status", "what serves, and whether it is what was deployed", _status)
-    status.add_argument("app", nargs="?", default="", help="only this app")
+    status.add_argument("app", nargs="?", default="", help="only this app (default: all)")
     history = _verb(verbs, "history", "past deployments, newest first", _history, place=True)
-    history.add_argument("--limit", type=int, default=20)
+    history.add_argument("--limit", type=_limit, default=20, metavar="N", help="at most so many (default 20)")
     for verb in (status, history):
         verb.add_argument("--json", action="store_true", help="for machines")
     _config_verbs(verbs)
@@ -84,28 +88,39 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _config_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    config = verbs.add_parser("config", help="look at the settings").add_subparsers(
-        metavar="VERB", required=True
-    )
+def _config_verbs(verbs: _Verbs) -> None:
+    config = _group(verbs, "config", "look at the settings")
     _verb(config, "check", "read and check all settings, secrets and variables files", _check)
 
 
-def _token_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    token = verbs.add_parser("token", help="people's tokens for the HTTP API").add_subparsers(
-        metavar="VERB", required=True
-    )
+def _token_verbs(verbs: _Verbs) -> None:
+    token = _group(verbs, "token", "people's tokens for the HTTP API")
     create = _verb(token, "create", "make one; it is shown this once", _create_token)
-    create.add_argument("--app", required=True)
+    create.add_argument("--app", required=True, help="the app it is for")
     create.add_argument("--can", required=True, help="comma-separated: deploy, redeploy, rollback, read")
     create.add_argument("--name", required=True, help="whose it is, for the record")
-    create.add_argument("--days", type=float, default=90.0, help="days until it expires (default 90)")
+    create.add_argument("--days", type=_days, default=90.0, help="days until it expires (default 90)")
     _verb(token, "list", "names, rights and ends", _list_tokens)
-    _verb(token, "revoke", "end one", _revoke_token).add_argument("name")
+    _verb(token, "revoke", "end one", _revoke_token).add_argument("name", help="as `token list` shows it")
+
+
+def _group(verbs: _Verbs, name: str, text: str) -> _Verbs:
+    """A verb that has verbs; alone it prints its help."""
+    parser = verbs.add_parser(name, help=text, description=text)
+    parser.set_defaults(run=_help_of(parser))
+    return parser.add_subparsers(title="verbs", metavar="VERB")
+
+
+def _help_of(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
+    def print_help(_arguments: argparse.Namespace) -> int:
+        parser.print_help()
+        return 0
+
+    return print_help
 
 
 def _verb(
-    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
+    verbs: _Verbs,
     name: str,
     text: str,
     run: Callable[[argparse.Namespace], int],
@@ -115,8 +130,8 @@ def _verb(
     parser = verbs.add_parser(name, help=text, description=text)
     parser.set_defaults(run=run)
     if place:
-        parser.add_argument("app")
-        parser.add_argument("environment", nargs="?", default="production")
+        parser.add_argument("app", help="its name in the settings")
+        parser.add_argument("environment", nargs="?", default="production", help="default: production")
     return parser
 
 
@@ -124,6 +139,22 @@ def _revision(text: str) -> str:
     if text and not REVISION.fullmatch(text):
         raise argparse.ArgumentTypeError("should be a full commit id, 40 hex digits")
     return text
+
+
+def _limit(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_ROWS:
+        raise argparse.ArgumentTypeError(f"should be a number from 1 to {_MOST_ROWS}")
+    return int(text)
+
+
+def _days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        days = 0.0
+    if not 0 < days <= _MOST_DAYS:  # false for nan as well
+        raise argparse.ArgumentTypeError(f"should be a number of days above 0, at most {_MOST_DAYS}")
+    return days
 
 
 # Doing

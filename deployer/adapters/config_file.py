@@ -34,7 +34,7 @@ def read_secret(path: str, setting: str, *, least: int = 1) -> str:
     try:
         mode = Path(path).stat().st_mode
         text = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # not text, or a path with a zero byte
         raise ConfigError(setting, f"{path} cannot be read ({type(error).__name__})") from None
     if mode & stat.S_IRWXO:
         raise ConfigError(setting, f"{path} is open to everybody on this machine", hint=f"chmod 600 {path}")

@@ -7,18 +7,23 @@ called it.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import docker
+import docker.auth
 import requests
-from docker.errors import APIError, DockerException
+import urllib3
+from docker.errors import APIError, DockerException, create_api_error_from_http_exception
 from docker.errors import ImageNotFound as MissingHere
 from docker.errors import NotFound as Gone
 
+from deployer.adapters.pull import follow, raise_pull_error
+from deployer.adapters.refusals import is_refusal, refusal
 from deployer.core.application import SPEC_LABEL
 from deployer.core.errors import EngineUnavailable, ImageNotFound, RegistryUnavailable
 from deployer.core.images import Image, split_tag
@@ -27,10 +32,12 @@ from deployer.core.model import Credentials, Replica
 _PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 _NOT_BY_HAND = "com.docker.compose.oneoff=False"  # `docker compose run` is somebody's own
 _TIMEOUT = 60
+_PING_TIMEOUT = 5.0
 _PULL_DEADLINE = 600.0
-_SAY_EVERY = 2.0  # seconds between progress lines of one pull
 _LOG_LINES = 20
-_LOG_CHARS = 2_000
+_LOG_BYTES = 2_000
+_KEPT_ENDPOINT = ("IPAMConfig", "Links", "MacAddress", "DriverOpts", "GwPriority")  # what a person may set
+_BROKEN = (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 
 class Engine:
@@ -38,8 +45,12 @@ class Engine:
     start.
     """
 
-    def __init__(self, host: str | None = None) -> None:
+    def __init__(
+        self, host: str | None = None, *, timeout: int = _TIMEOUT, pull_deadline: float = _PULL_DEADLINE
+    ) -> None:
         self._host = host
+        self._timeout = timeout
+        self._pull_deadline = pull_deadline
         self._lock = threading.Lock()
         self._connected: docker.APIClient | None = None
 
@@ -47,7 +58,7 @@ class Engine:
     def _client(self) -> docker.APIClient:
         with self._lock:
             if self._connected is None:
-                self._connected = _connect(self._host)
+                self._connected = _connect(self._host, self._timeout)
             return self._connected
 
     def observe(self, project: str) -> tuple[Replica, ...]:
@@ -76,22 +87,9 @@ class Engine:
                 return ""
 
     def pull(self, image: Image, credentials: Credentials | None, say: Callable[[str], None]) -> None:
-        """Reads the whole progress stream: an engine reports a failed pull inside it, with status 200."""
+        """Raises ImageNotFound or RegistryUnavailable, or EngineUnavailable where the engine is gone."""
         login = {"username": credentials.username, "password": credentials.password} if credentials else None
-        layers: dict[str, tuple[int, int]] = {}
-        spoken, deadline = time.monotonic(), time.monotonic() + _PULL_DEADLINE
-        with _answering(f"pull {image}", image):
-            stream = self._client.pull(
-                image.repository, tag=image.digest, stream=True, decode=True, auth_config=login
-            )
-            for line in stream:
-                _raise_pull_error(line, image)
-                _count_bytes(line, layers)
-                if time.monotonic() - spoken > _SAY_EVERY:
-                    spoken = time.monotonic()
-                    say(_progress(layers))
-                if spoken > deadline:
-                    raise RegistryUnavailable(f"{image} was not pulled within {_PULL_DEADLINE:.0f} s")
+        self._pull(str(image), image.repository, image.digest, login, say)
 
     def fetch(self, name: str, say: Callable[[str], None]) -> None:
         """Pulls `repository:tag` where it is not here yet."""
@@ -102,15 +100,30 @@ class Engine:
             except MissingHere:
                 say(f"pulling {name}")
         repository, tag = split_tag(name)
-        with _answering(f"pull {name}"):
-            for line in self._client.pull(repository, tag=tag or "latest", stream=True, decode=True):
-                if "error" in line:
-                    raise ImageNotFound(
-                        f"{name} cannot be pulled: {line['error']}", hint="edge.image names it"
-                    )
+        try:
+            self._pull(name, repository, tag or "latest", None, say)
+        except ImageNotFound as error:
+            raise ImageNotFound(str(error), hint="edge.image names it") from None
+
+    def _pull(
+        self, image: str, repository: str, tag: str, login: dict[str, str] | None, say: Callable[[str], None]
+    ) -> None:
+        deadline = time.monotonic() + self._pull_deadline
+        try:
+            with _answering(f"pull {image}", image), self._open_pull(repository, tag, login) as stream:
+                follow(stream, image, deadline, say)
+        except EngineUnavailable:
+            if not self.ping():
+                raise
+            late = time.monotonic() >= deadline
+            ended = f"within {self._pull_deadline:.0f} s" if late else "to its end: the engine broke it off"
+            raise RegistryUnavailable(
+                f"{image} was not pulled {ended}", hint="the engine's own log says what its registry did"
+            ) from None
 
     def start(self, replica: Replica) -> None:
-        with _answering(f"start {replica.name}"):
+        """Raises ContainerRefused where the engine will not."""
+        with _answering(f"start {replica.name}"), _refusing(f"{replica.name} cannot be started"):
             self._client.start(replica.id)
 
     def stop(self, replica: Replica, grace: float) -> None:
@@ -123,28 +136,65 @@ class Engine:
             self._client.remove_container(replica.id, force=True)
 
     def give_up_aliases(self, replica: Replica, networks: Mapping[str, Sequence[str]]) -> None:
-        """Leaves a created replica only its own name on each network: the service's is the edge's."""
-        with _answering(f"connect {replica.name}"):
-            for network, settings in (self._inspect(replica.id) or {})["NetworkSettings"]["Networks"].items():
-                taken = set(settings.get("Aliases") or ()) & {
-                    alias for names in networks.values() for alias in names
-                }
-                if taken:
+        """Takes these aliases, which are the edge's, from a created replica; all else it has on a network
+        stays.
+        """
+        given_up = {alias for names in networks.values() for alias in names}
+        action = f"{replica.name} cannot be connected"
+        with _answering(f"connect {replica.name}"), _refusing(action):
+            details = self._inspect(replica.id) or {"NetworkSettings": {"Networks": {}}}
+            for network, settings in details["NetworkSettings"]["Networks"].items():
+                if given_up & set(settings.get("Aliases") or ()):
+                    endpoint = _endpoint(settings, given_up | {replica.id[:12]})
                     self._client.disconnect_container_from_network(replica.id, network, force=True)
-                    self._client.connect_container_to_network(replica.id, network, aliases=[replica.name])
+                    self._post(
+                        f"/networks/{network}/connect",
+                        json={"Container": replica.id, "EndpointConfig": endpoint},
+                        timeout=self._timeout,
+                    )
 
     def log_tail(self, replica: Replica) -> str:
-        """The last lines a replica printed, for the reason of a failure."""
-        with _answering(f"logs of {replica.name}"):
-            raw: bytes = self._client.logs(replica.id, tail=_LOG_LINES, stdout=True, stderr=True)
-        return raw[-_LOG_CHARS:].decode(errors="replace").strip()
+        """The last lines a replica printed, for the reason of a failure: empty where they cannot be read, as
+        that must not hide the failure.
+        """
+        raw = b""
+        with _answering(f"logs of {replica.name}"), suppress(APIError):
+            raw = self._client.logs(replica.id, tail=_LOG_LINES, stdout=True, stderr=True)
+        return _last_lines(raw).decode(errors="replace").strip()
 
     def ping(self) -> bool:
         """Whether the engine answers."""
         try:
-            return bool(self._client.ping())
-        except (EngineUnavailable, DockerException, requests.RequestException):
+            client = self._client
+            limit = min(_PING_TIMEOUT, self._timeout)
+            return bool(client.get(f"{client.base_url}/_ping", timeout=limit).ok)
+        except (EngineUnavailable, *_BROKEN):
             return False
+
+    def _open_pull(self, repository: str, tag: str, login: dict[str, str] | None) -> requests.Response:
+        """The SDK's own `pull` waits for ever and hides the connection, so that nobody could end it."""
+        registry, _ = docker.auth.resolve_repository_name(repository)
+        header = (
+            docker.auth.encode_header(login)
+            if login
+            else docker.auth.get_config_header(self._client, registry)
+        )
+        return self._post(
+            "/images/create",
+            params={"fromImage": repository, "tag": tag},
+            headers={"X-Registry-Auth": header} if header else {},
+            timeout=self._pull_deadline,
+            stream=True,
+        )
+
+    def _post(self, path: str, **options: Any) -> requests.Response:
+        client = self._client
+        answer: requests.Response = client.post(f"{client.base_url}/v{client.api_version}{path}", **options)
+        try:
+            answer.raise_for_status()
+        except requests.HTTPError as error:
+            create_api_error_from_http_exception(error)
+        return answer
 
     def _inspect(self, id: str) -> dict[str, Any] | None:
         try:
@@ -154,11 +204,11 @@ class Engine:
         return details
 
 
-def _connect(host: str | None) -> docker.APIClient:
+def _connect(host: str | None, timeout: int) -> docker.APIClient:
     with _answering("connect"):
         if host:
-            return docker.APIClient(base_url=host, version="auto", timeout=_TIMEOUT)
-        return docker.from_env(version="auto", timeout=_TIMEOUT).api
+            return docker.APIClient(base_url=host, version="auto", timeout=timeout)
+        return docker.from_env(version="auto", timeout=timeout).api
 
 
 def _replica(details: Mapping[str, Any]) -> Replica:
@@ -199,47 +249,50 @@ def _number(name: str) -> tuple[int, str]:
     return (int(last) if last.isdigit() else 0, name)
 
 
-def _count_bytes(line: Mapping[str, Any], layers: dict[str, tuple[int, int]]) -> None:
-    detail = line.get("progressDetail") or {}
-    if line.get("status") == "Downloading" and "total" in detail:
-        layers[str(line.get("id"))] = (int(detail.get("current", 0)), int(detail["total"]))
+def _endpoint(settings: Mapping[str, Any], without: set[str]) -> dict[str, Any]:
+    """How a container was connected to a network, without these aliases."""
+    kept = {key: settings[key] for key in _KEPT_ENDPOINT if settings.get(key)}
+    return {**kept, "Aliases": [alias for alias in settings["Aliases"] if alias not in without]}
 
 
-def _progress(layers: Mapping[str, tuple[int, int]]) -> str:
-    done, total = (sum(pair[part] for pair in layers.values()) for part in (0, 1))
-    return f"{done / 1e6:.1f} of {total / 1e6:.1f} MB" if total else "waiting for the registry"
-
-
-def _raise_pull_error(line: Mapping[str, Any], image: Image) -> None:
-    if "error" not in line:
-        return
-    text = str(line["error"])
-    if any(word in text for word in ("not found", "manifest unknown", "denied", "unauthorized")):
-        raise ImageNotFound(
-            f"{image} cannot be pulled: {text}",
-            hint="it is not in the registry, or this login may not read it",
-        )
-    raise RegistryUnavailable(f"{image} cannot be pulled: {text}")
+def _last_lines(raw: bytes) -> bytes:
+    """Whole lines only: a secret that the cut went through would not be known as one any more."""
+    if len(raw) <= _LOG_BYTES:
+        return raw
+    _, _, lines = raw[-_LOG_BYTES - 1 :].partition(b"\n")
+    return lines or b"(one line of %d bytes)" % len(raw)
 
 
 @contextmanager
-def _answering(action: str, image: Image | None = None) -> Iterator[None]:
+def _answering(action: str, image: str = "") -> Iterator[None]:
     """The engine's own words as an expected failure."""
     try:
         yield
     except Gone as error:
-        if image is None:
+        if not image:
             raise EngineUnavailable(f"{action}: {error.explanation}") from None
         raise ImageNotFound(f"{image} cannot be pulled: {error.explanation}") from None
     except APIError as error:
-        if image is None:
+        if not image:
             raise EngineUnavailable(f"{action}: {error.explanation or error}") from None
-        _raise_pull_error({"error": str(error.explanation or error)}, image)
-    except (DockerException, requests.RequestException, OSError) as error:
+        raise_pull_error({"error": str(error.explanation or error)}, image)
+    except (*_BROKEN, json.JSONDecodeError) as error:
         raise EngineUnavailable(
             f"{action}: the engine does not answer ({type(error).__name__})",
             hint="is Docker running and DOCKER_HOST right?",
         ) from None
+
+
+@contextmanager
+def _refusing(action: str) -> Iterator[None]:
+    """What a release asks for and this engine will not do. Its own faults (5xx) go on as they are."""
+    try:
+        yield
+    except APIError as error:
+        text = str(error.explanation or error)
+        if error.is_client_error() or is_refusal(text):
+            raise refusal(action, text) from None
+        raise
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Files written whole or not at all, also after a crash, and the folders they lie in. In: paths, text, modes.
 
-Modes are meant as given: a server that starts with `umask 077` must not make files that no container can read.
+Modes are meant as given: a server that starts with `umask 077` must not make files that no container can
+read.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def make_folder(path: Path, mode: int = 0o700) -> None:
     try:
         for folder in (*reversed(path.parents), path):
             if not folder.is_dir():
-                folder.mkdir(exist_ok=True)
+                folder.mkdir(mode, exist_ok=True)
                 folder.chmod(mode)
     except OSError as error:
         raise StoreUnavailable(

@@ -32,9 +32,13 @@ class _Words(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
-        text = record.getMessage().encode("unicode_escape").decode("ascii")
-        trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
-        return f"{moment} {record.levelname.lower():<7} {text}{trace}"
+        trace = self.formatException(record.exc_info).splitlines() if record.exc_info else []
+        lines = "\n".join(map(_shown, [record.getMessage(), *trace]))
+        return f"{moment} {record.levelname.lower():<7} {lines}"
+
+
+def _shown(text: str) -> str:
+    return text.encode("unicode_escape").decode("ascii")
 
 
 def start_log() -> None:

@@ -18,13 +18,18 @@ _MACHINE = re.compile(
     r"no space left|cannot allocate memory|too many open files|read-only file system|input/output error",
     re.IGNORECASE,
 )
-_TAKEN_PORT = re.compile(r":(?P<port>[0-9]+)\S* (?:failed: port is already allocated|bind: address already in)")
+_TAKEN_PORT = re.compile(
+    r":(?P<port>[0-9]+)\S* (?:failed: port is already allocated|bind: address already in)"
+)
 _HINTS = tuple(
     (re.compile(pattern, re.IGNORECASE), hint)
     for pattern, hint in (
         (r"address already in use", "another container has this address: look at `ipv4_address`"),
         (r"unable to find (?:user|group)", "the image knows no such user: look at `user`"),
-        (r"mount|bind source path|not a directory", "look at `volumes`: do the paths exist, and fit together?"),
+        (
+            r"mount|bind source path|not a directory",
+            "look at `volumes`: do the paths exist, and fit together?",
+        ),
         (r"\bexec: ", "the image cannot run this program: look at `command` and `entrypoint`"),
         (r"network \S+ not found", "`docker network create` makes a network that the file calls external"),
         (r"container name .* in use", "`docker rm` of the container that has this name makes room"),
@@ -36,15 +41,17 @@ _HINTS = tuple(
 
 def is_refusal(text: str) -> bool:
     """Whether the words alone say that the container asks for what cannot be."""
-    known = _TAKEN_PORT.search(text) or any(pattern.search(text) for pattern, _ in _HINTS)
-    return known is not None and known is not False and not _MACHINE.search(text)
+    known = (_TAKEN_PORT, *(pattern for pattern, _ in _HINTS))
+    return not _MACHINE.search(text) and any(pattern.search(text) for pattern in known)
 
 
 def refusal(action: str, text: str) -> DeployerError:
     """ContainerRefused with the hint that fits, or EngineUnavailable where the machine is what lacks."""
     shown = f"{action}: {_LAYERS.sub('', text.strip())}"
     if _MACHINE.search(text):
-        return EngineUnavailable(shown, hint="the engine's machine has run out of something: `df -h`, `free -h`")
+        return EngineUnavailable(
+            shown, hint="the engine's machine has run out of something: `df -h`, `free -h`"
+        )
     if taken := _TAKEN_PORT.search(text):
         port = taken["port"]
         return ContainerRefused(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from deployer.adapters.database import Database
 from deployer.core.access import PERSON_PREFIX, READ_PREFIX, Right, Token
 from deployer.core.delivery import Delivery
-from deployer.core.errors import ConfigError, NotFound, StoreUnavailable, TokenRejected
+from deployer.core.errors import NameTaken, NotFound, StoreUnavailable, TokenRejected
 from deployer.core.inbox import Arrival, Proof
 from deployer.core.order import Outcome
 
@@ -50,8 +50,8 @@ class AccessRows:
         secret = PERSON_PREFIX + secrets.token_urlsafe(32)
         with self._database.write() as sql:
             if sql.execute("SELECT 1 FROM token WHERE name = ?", (name,)).fetchone():
-                raise ConfigError(
-                    "token", f"there is one named {name!r}", hint="revoke that one, or take another name"
+                raise NameTaken(
+                    f"there is a token named {name!r}", hint="revoke that one, or take another name"
                 )
             sql.execute(
                 "INSERT INTO token (name, app, can, sha256, created_at, expires_at)"

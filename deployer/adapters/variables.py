@@ -2,7 +2,8 @@
 nothing.
 
 The form is that of `.env` files: NAME=value, one a line, `#` comments, single or double quotes around a
-value.
+value. A value is read as Compose would read it from such a file; what Compose would guess at is refused. No
+error shows a value.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from pathlib import Path
 from deployer.core.errors import ConfigError
 
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
-_ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\", "$": "$"}
+_QUOTED = re.compile(r"""(?:'([^']*)'|"((?:[^"\\]|\\.)*)")\s*(?:#.*)?""")
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$"}
 
 
 def read_variables(path: str) -> dict[str, str]:
@@ -21,23 +23,31 @@ def read_variables(path: str) -> dict[str, str]:
     if not path:
         return {}
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
         raise ConfigError(path, f"the variables file cannot be read: {type(error).__name__}") from None
     variables: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         match = _LINE.fullmatch(line.strip())
         if match is None:
             raise ConfigError(f"{path}:{number}", "should be NAME=value")
-        variables[match.group(1)] = _value(match.group(2))
+        variables[match.group(1)] = _value(match.group(2), f"{path}:{number}")
     return variables
 
 
-def _value(text: str) -> str:
-    if len(text) >= 2 and text[0] == text[-1] == "'":
-        return text[1:-1]
-    if len(text) >= 2 and text[0] == text[-1] == '"':
-        return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match.group(1), match.group(0)), text[1:-1])
-    return re.split(r"\s+#", text, maxsplit=1)[0].rstrip()
+def _value(text: str, place: str) -> str:
+    if not text.startswith(("'", '"')):
+        return re.split(r"\s+#", text, maxsplit=1)[0].rstrip()
+    quoted = _QUOTED.fullmatch(text)
+    if quoted is None:
+        raise ConfigError(
+            place,
+            "a quoted value should end with its quote, on the same line",
+            hint=r'a line end inside is \n: NAME="one\ntwo"',
+        )
+    plain, escaped = quoted.groups()
+    if plain is not None:
+        return str(plain)
+    return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match.group(1), match.group(0)), escaped)

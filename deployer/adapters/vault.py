@@ -18,7 +18,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from deployer.adapters.files import make_folder
-from deployer.core.errors import ConfigError, DeployerError
+from deployer.core.errors import ConfigError, DeployerError, StoreUnavailable
 
 _KEY_HINT = "its owner must be the user that the deployer runs as, and its disk must not be full"
 
@@ -56,15 +56,15 @@ class Vault:
 
 def open_vault(path: Path) -> Vault:
     """The vault of the key file, one key a line, made on first use. Raises ConfigError where others may read
-    it.
+    it, StoreUnavailable where it cannot be read or made.
     """
     try:
         if not path.exists():
             _create(path)
         mode, text = stat.S_IMODE(path.stat().st_mode), path.read_bytes()
     except OSError as error:
-        raise ConfigError(
-            str(path), f"the key file cannot be read or made: {error.strerror}", hint=_KEY_HINT
+        raise StoreUnavailable(
+            f"the key file {path} cannot be read or made: {error.strerror}", hint=_KEY_HINT
         ) from None
     if mode & 0o077:
         raise ConfigError(str(path), "should be readable by its owner only", hint=f"chmod 600 {path}")

@@ -140,3 +140,9 @@ class ContainerRefused(DeployerError):
     """The engine will not create or start a container as the release asks for it."""
 
     code = "container-refused"
+
+
+class NameTaken(DeployerError):
+    """Something else has this name already."""
+
+    code = "name-taken"

@@ -50,9 +50,7 @@ class Inbox(Store, Protocol):
     def create_token(
         self, *, name: str, app: str, can: frozenset[Right], expires_at: float | None, now: float
     ) -> str:
-        """A new person's token; the secret is returned this once. Raises ConfigError for a name that is
-        taken.
-        """
+        """A new person's token; the secret is returned this once. Raises NameTaken."""
 
     def revoke_token(self, name: str) -> None:
         """Raises NotFound."""

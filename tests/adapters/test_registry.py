@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import platform
 import socket
 import threading
@@ -22,6 +21,7 @@ from deployer.core.errors import ImageNotFound, RegistryUnavailable
 from deployer.core.images import Image
 from deployer.core.model import Credentials
 from tests.stand.exchange import Answer, Server
+from tests.stand.machine import registry
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -108,9 +108,7 @@ class Pusher:
 
 @pytest.fixture
 def real() -> Pusher:
-    if "DEPLOYER_TEST_REGISTRY" not in os.environ:
-        pytest.skip("no registry: script/engine up")
-    return Pusher(os.environ["DEPLOYER_TEST_REGISTRY"])
+    return Pusher(registry())
 
 
 @pytest.mark.engine

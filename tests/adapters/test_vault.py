@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 import threading
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from deployer.adapters.vault import SealBroken, Vault, open_vault
-from deployer.core.errors import ConfigError
+from deployer.core.errors import ConfigError, StoreUnavailable
 
 VALUE = "canary-value-of-a-secret"
 
@@ -90,3 +92,23 @@ def test_a_file_that_holds_no_key_is_refused_without_showing_it(tmp_path: Path, 
     with pytest.raises(ConfigError) as refused:
         open_vault(path)
     assert not text or text not in str(refused.value)
+
+
+def test_a_key_file_that_cannot_be_made_or_read_is_an_expected_failure(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "file" / "key", tmp_path / "file" / "state" / "key", tmp_path / "folder"):
+        with pytest.raises(StoreUnavailable, match=str(tmp_path)):
+            open_vault(path)
+
+
+def test_a_key_that_does_not_fit_on_the_disk_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreUnavailable, match="No space left"):
+        open_vault(tmp_path / "key")
+    assert list(tmp_path.iterdir()) == []

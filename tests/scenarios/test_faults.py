@@ -6,9 +6,12 @@ import contextlib
 import dataclasses
 import os
 import signal
+import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,8 @@ from tests.scenarios.test_deploys import published_images, running_images
 from tests.stand.stage import Published, Stage, docker, wait_for
 
 pytestmark = pytest.mark.engine
+DOCKER_KILLS_AFTER = 10.0
+MOST_SILENCE = 60.0  # of a registry, seconds; the engine gives up after 25
 
 
 def containers(stage: Stage) -> dict[str, str]:
@@ -84,15 +89,80 @@ def test_an_edge_that_was_killed_comes_back_right(stage: Stage) -> None:
     assert running_images(stage) == published_images(release)
 
 
-def test_a_terminated_receiver_hands_the_deploy_over(stage: Stage) -> None:
+def slow_start(stage: Stage, seconds: int) -> None:
+    """Makes the backend of the next release listen only after a while."""
+    server = stage.source.folder / "backend" / "server.js"
+    wait = f"Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, {seconds * 1000});\n"
+    stage.source.write("backend/server.js", wait + server.read_text(encoding="utf-8"))
+
+
+def wait_for_event(stage: Stage, answer: dict[str, Any], kind: str) -> None:
+    def is_told() -> bool:
+        _, body = stage.get(f"/api/v1/deployments/{answer['id']}?after=0", answer["read_token"])
+        return kind in [event["kind"] for event in body.get("events", ())]
+
+    wait_for(f"the event {kind}", is_told, 60)
+
+
+@pytest.mark.parametrize(("takes", "attempts"), [(2, 1), (14, 2)])
+def test_a_terminated_receiver_ends_the_deploy_in_time_or_hands_it_over(
+    stage: Stage, takes: int, attempts: int
+) -> None:
     stage.deploy(stage.publish("1.0.0"))
+    slow_start(stage, takes)
     release = stage.publish("2.0.0")
     _, answer = stage.request(release)
+    wait_for_event(stage, answer, "start")
+    begun = time.monotonic()
     stage.kill(signal.SIGTERM)
+    assert time.monotonic() - begun < DOCKER_KILLS_AFTER
+    assert stage.server and stage.server.returncode == 0
+    log = stage.log.read_text()
+    assert '"message": "stopping"' in log and "Traceback" not in log
+    assert ("is still running; the next start resumes it" in log) == (attempts > 1)
     stage.serve()
     ended = stage.finished(answer["id"], answer["read_token"])
-    assert ended["status"] == "success"
+    assert (ended["status"], ended["attempts"]) == ("success", attempts)
     assert running_images(stage) == published_images(release)
+    assert stage.serves() == "2.0.0"
+
+
+def test_an_edge_that_is_killed_between_gate_and_switch(stage: Stage) -> None:
+    first = stage.publish("1.0.0")
+    stage.deploy(first)
+    slow_start(stage, 3)
+    second = stage.publish("2.0.0")
+    # With the old frontend, so that the gate that is waited for is the last one before the switch.
+    release = dataclasses.replace(second, images={**second.images, "frontend": first.images["frontend"]})
+    _, answer = stage.request(release)
+    wait_for_event(stage, answer, "start")
+    docker("kill", f"{stage.project}-deployer-edge-1")
+    ended = stage.finished(answer["id"], answer["read_token"])
+    assert ended["status"] == "error" and "[edge-unavailable]" in ended["reason"], ended
+    assert f"{first.revision[:7]} serves as before" in ended["reason"]
+    wait_for("the release before", lambda: stage.serves() == "1.0.0", 10)
+    assert running_images(stage) == published_images(first)
+    assert stage.deploy(release)["status"] == "success"
+    wait_for("the new release", lambda: stage.serves() == "2.0.0", 10)
+
+
+def test_a_registry_that_accepts_and_never_answers(stage: Stage) -> None:
+    release = stage.publish("1.0.0")
+    stage.deploy(release)
+    before = containers(stage)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = f"127.0.0.1:{silent.getsockname()[1]}"
+        stage.reconfigure(f'images = ["{stage.namespace}/shop-*"]', f'images = ["{host}/*/shop-*"]')
+        hanging = {
+            service: Image(f"{host}/{stage.project}/shop-{service}", image.digest[:-8] + "0" * 8)
+            for service, image in release.images.items()
+        }
+        status, answer = stage.request(dataclasses.replace(release, images=hanging))
+        assert status == 202
+        ended = stage.finished(answer["id"], answer["read_token"], deadline=MOST_SILENCE)
+    assert ended["status"] == "error" and "[registry-unavailable]" in ended["reason"], ended
+    assert containers(stage) == before
+    assert stage.serves() == "1.0.0"
 
 
 @pytest.fixture
@@ -132,10 +202,7 @@ def test_a_full_disk_refuses_what_it_cannot_keep_and_recovers(stage: Stage, smal
 def test_a_disk_that_fills_in_the_middle_of_a_deploy(stage: Stage, small_disk: Path) -> None:
     assert stage.deploy(stage.publish("1.0.0"))["status"] == "success"
     before = containers(stage)
-    slow = stage.source.folder / "backend" / "server.js"
-    text = slow.read_text(encoding="utf-8")
-    wait = "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 4000);\n"
-    stage.source.write("backend/server.js", wait + text)
+    slow_start(stage, 4)
     _, answer = stage.request(stage.publish("2.0.0"))
     wait_for("the new replica's start", lambda: len(stage.containers()) == 5)
     ballast = fill(small_disk)

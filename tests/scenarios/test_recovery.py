@@ -1,17 +1,23 @@
 """kill -9 of the receiver at random moments of a deploy. After a restart the deploy ends by itself and leaves
 nothing over.
+
+The moments are drawn anew in each run; DEPLOYER_TEST_SEED repeats those of a run that failed.
 """
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
 import time
+from dataclasses import fields
 from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.scenarios.test_deploys import published_images, running_images
+from tests.stand.inventory import Inventory, take_inventory
 from tests.stand.stage import Published, Stage, docker, wait_for
 
 pytestmark = pytest.mark.engine
@@ -21,20 +27,63 @@ MOST_KILLS = 25
 
 def test_a_killed_receiver_finishes_the_deploy_after_its_restart(stage: Stage) -> None:
     """Ten kills that hit: moments spread over the whole deploy, each drawn within its tenth."""
+    draw = random.Random(seed())
     releases = [stage.publish("1.0.0"), stage.publish("2.0.0")]
     assert stage.deploy(releases[0])["status"] == "success"
     begun = time.monotonic()
     assert stage.deploy(releases[1])["status"] == "success"
-    takes, draw, hits = time.monotonic() - begun, random.Random(20261123), 0
+    takes, hits = time.monotonic() - begun, 0
+    before = take_inventory(stage)
+    assert before.containers == {f"{name} running": 1 for name in ("backend", "deployer-edge", "frontend")}
+    assert (before.astray, before.processes) == ((), ())
     for kill in range(MOST_KILLS):
         release = releases[kill % 2]
         hits += _deploy_and_kill(stage, release, takes * (kill % HITS + draw.random()) / HITS)
         assert running_images(stage) == published_images(release), kill
-        assert sorted(c["State"]["Status"] for c in stage.containers()) == ["running"] * 3, kill
+        _expect_inventory(stage, before)
         wait_for("the right version", partial(_serves, stage, f"{kill % 2 + 1}.0.0"), 10)
         if hits == HITS:
             return
     pytest.fail(f"only {hits} of {MOST_KILLS} kills hit a running deploy")
+
+
+def test_the_inventory_sees_whatever_is_left_over(stage: Stage) -> None:
+    assert stage.deploy(stage.publish("1.0.0"))["status"] == "success"
+    before = take_inventory(stage)
+    label = ("--label", f"com.docker.compose.project={stage.project}")
+    stray = docker("create", *label, "--label", "com.docker.compose.service=backend", _edge_image(stage))
+    docker("network", "create", *label, f"{stage.project}-stray")
+    docker("volume", "create", *label, f"{stage.project}-stray")
+    (stage.temporary / "deployer-stray").write_text("", encoding="utf-8")
+    child = subprocess.Popen(["sleep", "60"], env={**os.environ, "TMPDIR": str(stage.temporary)})
+    try:
+        after = take_inventory(stage)
+    finally:
+        child.kill()
+        child.wait()
+        docker("rm", stray.strip())
+        docker("volume", "rm", f"{stage.project}-stray")
+    same = [
+        field.name for field in fields(Inventory) if getattr(after, field.name) == getattr(before, field.name)
+    ]
+    assert same == []
+
+
+def _edge_image(stage: Stage) -> str:
+    return next(str(one["Image"]) for one in stage.containers() if "deployer-edge" in one["Name"])
+
+
+def seed() -> int:
+    """The one that is given, else a new one; pytest shows what is printed where a test fails."""
+    chosen = int(os.environ.get("DEPLOYER_TEST_SEED") or random.SystemRandom().randrange(10**9))
+    print(f"DEPLOYER_TEST_SEED={chosen}")
+    return chosen
+
+
+def _expect_inventory(stage: Stage, before: Inventory) -> None:
+    """At once but for processes, which may take a moment to end."""
+    wait_for("the end of the receiver's children", lambda: not take_inventory(stage).processes, 10)
+    assert take_inventory(stage) == before
 
 
 def _deploy_and_kill(stage: Stage, release: Published, after: float) -> bool:

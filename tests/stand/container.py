@@ -47,7 +47,7 @@ class ContainerStage(Stage):
 
     def _hand_over(self) -> None:
         """What the container's user must own or read; the rest of the folder stays ours."""
-        self.state.mkdir(exist_ok=True)
+        self.state.mkdir(mode=0o700, exist_ok=True)
         self.folder.chmod(0o711)
         for path in (self.state, self.config, *self.folder.glob("*.secret"), self.folder / "shop.env"):
             os.chown(path, USER, USER)

@@ -42,13 +42,14 @@ CLAIMS: dict[str, Any] = {
 
 class Issuer:
     """Start it, or use it as a context manager. `down` makes the key endpoints answer 503; `jwks_hits` counts
-    them.
+    them; `minted` keeps every token.
     """
 
     def __init__(self) -> None:
         self.claims: dict[str, Any] = {}
         self.request_token = secrets.token_urlsafe(16)
         self.lifetime = 300
+        self.minted: list[str] = []
         self.down = False
         self.jwks_hits = 0
         self.rotate()
@@ -116,7 +117,8 @@ class Issuer:
             **claims,
         }
         present = {name: value for name, value in table.items() if value is not None}
-        return jwt.encode(present, self.key, algorithm="RS256", headers={"kid": self.kid})
+        self.minted.append(jwt.encode(present, self.key, algorithm="RS256", headers={"kid": self.kid}))
+        return self.minted[-1]
 
     def jwks(self) -> dict[str, Any]:
         public = RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)

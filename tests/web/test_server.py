@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -53,6 +54,7 @@ class Process:
         command.write_text(f"#!/bin/sh\necho $$ >> {self.folder}/children\n{self.docker}\n", encoding="utf-8")
         command.chmod(command.stat().st_mode | stat.S_IXUSR)
         (self.folder / "github.secret").write_text("a-token-for-github", encoding="utf-8")
+        (self.folder / "github.secret").chmod(0o600)
         (self.folder / "config.toml").write_text(
             f"""
 server = {{ url = "{URL}", listen = "127.0.0.1:{self.port}", state = "{self.state}" }}
@@ -95,6 +97,7 @@ environments.production = {{}}
                 os.kill(int(pid), signal.SIGKILL)
 
     def answers(self) -> bool:
+        assert self.child and self.child.poll() is None, self.log
         try:
             return self.call("GET", "/health")[0] == 200
         except OSError:
@@ -126,9 +129,13 @@ environments.production = {{}}
 
 
 @pytest.fixture
-def process(tmp_path: Path) -> Iterator[Process]:
-    with Issuer() as issuer, Forge({"acme/shop": {REVISION: {}}}, token="a-token-for-github") as forge:
-        made = Process(tmp_path, issuer, forge)
+def process() -> Iterator[Process]:
+    with (
+        tempfile.TemporaryDirectory(prefix="dpl-", dir="/tmp") as folder,  # a socket's path must be short
+        Issuer() as issuer,
+        Forge({"acme/shop": {REVISION: {}}}, token="a-token-for-github") as forge,
+    ):
+        made = Process(Path(folder), issuer, forge)
         yield made
         made.end()
         forge.mend()
@@ -186,7 +193,9 @@ def test_with_a_deploy_a_stream_and_a_silent_github_it_ends_before_docker_kills_
     assert ended_after < 2, f"the stream ended after {ended_after:.1f} s"
     assert 5 < took < DOCKER_KILLS_AFTER - 1, f"the receiver ended after {took:.1f} s"
     log = process.log
-    assert log.index('"message": "stopping"') < log.index("a deployment is still running; the next start resumes")
+    assert log.index('"message": "stopping"') < log.index(
+        "a deployment is still running; the next start resumes"
+    )
     assert "Traceback" not in log
     assert process.record(answer["id"]) == ("in_progress", 1)
     assert process.record(later["id"]) == ("queued", 0), "what came while it stopped was stored, not begun"

@@ -1,0 +1,59 @@
+"""The log as a process writes it: to a pipe for machines, to a terminal for people."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from datetime import datetime
+
+from tests.stand.machine import ROOT
+
+PROGRAM = r"""
+import logging
+from deployer.adapters.log import start_log
+start_log()
+log = logging.getLogger("deployer.test")
+log.info("hello %s", "a\nFAKE line \x1b[31mred")
+log.debug("too small to tell")
+logging.getLogger("urllib3").info("too small to tell")
+try:
+    raise ValueError("first\nFAKE second \x1b[31mred")
+except ValueError:
+    log.exception("broke")
+"""
+ARGV = [sys.executable, "-c", PROGRAM]
+
+
+def on_a_terminal() -> str:
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(ARGV, cwd=ROOT, stderr=theirs):
+        os.close(theirs)
+        parts: list[bytes] = []
+        try:
+            while part := os.read(ours, 4096):
+                parts.append(part)
+        except OSError:  # how a terminal ends on Linux
+            pass
+    os.close(ours)
+    return b"".join(parts).decode()
+
+
+def test_machines_get_one_object_a_line() -> None:
+    done = subprocess.run(ARGV, cwd=ROOT, capture_output=True, text=True, check=True)
+    first, second = (json.loads(line) for line in done.stderr.splitlines())
+    assert first["message"] == "hello a\nFAKE line \x1b[31mred"
+    assert (first["level"], first["logger"]) == ("info", "deployer.test")
+    assert datetime.fromisoformat(first["at"]).tzinfo is not None
+    assert "ValueError: first" in second["exception"] and "exception" not in first
+    assert done.stdout == ""
+
+
+def test_on_a_terminal_nothing_from_outside_starts_a_line_or_colours_it() -> None:
+    text = on_a_terminal()
+    assert "info    hello a\\nFAKE line \\x1b[31mred" in text
+    assert "ValueError: first" in text and "\x1b" not in text
+    assert not [line for line in text.splitlines() if line.startswith("FAKE line")]
+    assert len([line for line in text.splitlines() if "error   broke" in line]) == 1

@@ -1,0 +1,64 @@
+"""What stages and tests need of this machine: the engine's command line, its registry, ports, patience.
+In: names. Out: what there is, or a failed test.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def registry() -> str:
+    """The loopback registry of `script/engine up`; its absence is a failure, not a reason to skip."""
+    host = os.environ.get("DEPLOYER_TEST_REGISTRY", "")
+    if not host:
+        raise RuntimeError('no engine: run script/engine up, then eval "$(script/engine env)"')
+    return host
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(what: str, condition: Callable[[], Any], deadline: float = 60.0) -> Any:
+    """The condition's first true value; AssertionError when it does not come in time."""
+    end = time.monotonic() + deadline
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"{what} did not happen within {deadline:.0f} s")
+
+
+def docker(*arguments: str, cwd: Path | None = None, extra: Mapping[str, str] | None = None) -> str:
+    """The command line of the real engine; a failure is the test's."""
+    environment = dict(os.environ) | dict(extra or {})
+    done = subprocess.run(
+        ["docker", *arguments],
+        cwd=cwd,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr[-2000:]}"
+    return done.stdout
+
+
+def remove_containers(project: str) -> None:
+    """Every container and network of one project, and nothing else."""
+    label = f"label=com.docker.compose.project={project}"
+    if names := docker("ps", "-aq", "--filter", label).split():
+        docker("rm", "-fv", *names)
+    for network in docker("network", "ls", "-q", "--filter", label).split():
+        docker("network", "rm", network)

@@ -1,0 +1,108 @@
+"""The `deployer` command's words: help, refusals, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deployer.cli import _parser, main
+
+
+@pytest.fixture
+def config(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Settings of a server with two apps."""
+    apps = "".join(
+        f'[apps.{name}]\nrepository = "acme/{name}"\nrepository-id = {number}\nowner-id = 1\n'
+        "environments.production = {}\n"
+        for number, name in enumerate(("shop", "admin"), 1)
+    )
+    with tempfile.TemporaryDirectory(prefix="dpl-", dir="/tmp") as folder:  # a socket's path must be short
+        path = Path(folder) / "config.toml"
+        server = f'server = {{ url = "https://d.example.com", state = "{folder}/state" }}\n'
+        path.write_text(server + apps, encoding="utf-8")
+        monkeypatch.setenv("DEPLOYER_CONFIG", str(path))
+        yield path
+
+
+def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for child in action.choices.values():
+                yield from parsers(child)
+
+
+@pytest.mark.parametrize("words", [[], ["token"], ["config"]])
+def test_a_command_without_a_verb_prints_its_help(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"usage: {' '.join(['deployer', *words])} ") and "verbs:" in printed
+
+
+def test_every_help_says_what_it_is_in_one_line_and_explains_every_word() -> None:
+    found = list(parsers(_parser()))
+    assert len(found) > 12
+    for parser in found:
+        assert parser.description and "\n" not in parser.description, parser.prog
+        for action in parser._actions:
+            is_group = isinstance(action, argparse._SubParsersAction)
+            assert is_group or action.help, f"{parser.prog} {action.dest}"
+
+
+@pytest.mark.parametrize("days", ["-5", "0", "nan", "inf", "1e9", "soon"])
+def test_a_token_needs_a_length_of_life(config: Path, days: str, capsys: pytest.CaptureFixture[str]) -> None:
+    create = ["token", "create", "--app", "shop", "--can", "read", "--name", "ada"]
+    with pytest.raises(SystemExit) as ended:
+        main([*create, f"--days={days}"])
+    assert ended.value.code == 2 and "days above 0" in capsys.readouterr().err
+    assert main(["token", "list"]) == 0 and capsys.readouterr().out == ""
+    assert main([*create, "--days=0.5"]) == 0
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "x", "99999999999"])
+def test_history_shows_at_least_one(config: Path, limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["history", "shop", f"--limit={limit}"])
+    assert ended.value.code == 2 and "from 1 to" in capsys.readouterr().err
+    assert main(["history", "shop", "--limit", "1"]) == 0
+
+
+def test_a_name_that_is_taken_is_said_so(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    create = ["token", "create", "--app", "shop", "--can", "read", "--name", "ada"]
+    assert main(create) == 0
+    capsys.readouterr()
+    assert main(create) == 1
+    told = capsys.readouterr()
+    assert told.out == "" and "'ada'" in told.err and "[name-taken]" in told.err and "hint: " in told.err
+    assert main(["token", "revoke", "ada"]) == 0
+    assert main(create) == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status", "shpo"],
+        ["history", "shpo"],
+        ["plan", "shpo"],
+        ["deploy", "shpo", "--revision", "a" * 40],
+        ["redeploy", "shpo"],
+        ["rollback", "shpo"],
+        ["token", "create", "--app", "shpo", "--can", "read", "--name", "ada"],
+    ],
+)
+def test_a_wrong_app_names_only_where_the_right_ones_stand(
+    config: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 1
+    told = capsys.readouterr()
+    assert told.out == "" and "'shpo'" in told.err and "[not-found]" in told.err
+    assert "`deployer config check`" in told.err
+    assert "admin" not in told.err and "shop" not in told.err
+    assert main(["config", "check"]) == 0
+    assert "admin: acme/admin" in capsys.readouterr().out
