@@ -197,7 +197,8 @@ def hang_in_an_unmarked_stream(call: Call) -> None:
 
 def trickle(call: Call) -> None:
     call.begin_stream()
-    while not call.server.over.wait(0.05):
+    end = time.monotonic() + 60
+    while time.monotonic() < end and not call.server.over.wait(0.05):
         call.send_chunk(b'{"status": "Waiting", "progressDetail": {}, "id": "a"}\r\n')
 
 

@@ -73,9 +73,10 @@ def test_a_child_that_closes_its_streams_and_stays_is_ended(tmp_path: Path) -> N
     wait_for("the child's end", lambda: not is_alive(pid), 10)
 
 
-def test_a_child_that_prints_without_end_is_stopped_and_not_kept() -> None:
+@pytest.mark.parametrize("line", ["yes", "yes >&2", "head -c 8000001 /dev/zero"])
+def test_a_child_that_prints_too_much_is_stopped_and_not_kept(line: str) -> None:
     with pytest.raises(CommandFailed, match="printed more than 8 MB"):
-        run(["yes"], timeout=60)
+        run(shell(line), timeout=60)
 
 
 def test_much_output_on_both_streams_comes_whole() -> None:
