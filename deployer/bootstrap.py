@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from deployer.adapters.compose import Compose
 from deployer.adapters.config_file import read_config, read_secret, read_webhook_secrets
 from deployer.adapters.docker_target import DockerTarget
 from deployer.adapters.engine import Engine
-from deployer.adapters.files import make_folder
+from deployer.adapters.files import make_folder, sweep
 from deployer.adapters.github import GithubForge, NoForge
 from deployer.adapters.lock import hold
 from deployer.adapters.log import start_log
@@ -54,9 +55,13 @@ class Parts:
     worker: Worker
     forge: GithubForge | NoForge
 
-    def only_one(self) -> AbstractContextManager[int]:
+    @contextmanager
+    def only_one(self) -> Iterator[None]:
         """Held while serving; raises Busy when another server works on the same state folder."""
-        return hold(Path(self.config.state) / "serve.lock", wait=_TAKEOVER)
+        state = Path(self.config.state)
+        with hold(state / "serve.lock", wait=_TAKEOVER):
+            sweep(state)
+            yield
 
     def close(self) -> None:
         """Sends what still waits for GitHub, then closes the database."""

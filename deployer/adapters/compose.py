@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -22,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from deployer.adapters.files import make_folder, write_whole
+from deployer.adapters.files import make_folder, private_folder, write_whole
 from deployer.adapters.lock import hold
 from deployer.adapters.refusals import refusal
 from deployer.adapters.shell import ExitedWithError, run
@@ -44,6 +43,7 @@ class Compose:
     """Compose with its files below `state`, which the engine's host must see under the same path."""
 
     def __init__(self, state: Path) -> None:
+        self._state = state
         self._bundles = state / "bundles"
         self._projects = state / "projects"
         self._held: dict[str, int] = {}
@@ -68,7 +68,7 @@ class Compose:
         entry = folder / bundle.entry
         for value in variables.values():
             self._values.setdefault(project, {}).update((text, text) for text in _spellings(value))
-        with _private_folder() as private:
+        with private_folder(self._state) as private:
             env_file = private / "variables"
             write_whole(env_file, _dotenv(variables))
             argv = ["docker", "compose", "-p", project, "--project-directory", str(entry.parent)]
@@ -145,16 +145,6 @@ def _holds(path: Path, content: str) -> bool:
         return False
     except OSError as error:
         raise StoreUnavailable(f"{path} cannot be read: {error.strerror}") from None
-
-
-@contextmanager
-def _private_folder() -> Iterator[Path]:
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="deployer-")
-    except OSError as error:
-        raise StoreUnavailable(f"no temporary folder can be made: {error.strerror}") from None
-    with folder as name:
-        yield Path(name)
 
 
 def _judged(project: str, error: ExitedWithError) -> DeployerError:

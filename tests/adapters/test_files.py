@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deployer.adapters.files import make_folder, write_whole
+from deployer.adapters.files import make_folder, private_folder, sweep, write_whole
 from deployer.core.errors import StoreUnavailable
 
 
@@ -56,7 +56,7 @@ def test_a_folder_that_cannot_be_made_is_an_expected_failure_with_its_path(tmp_p
 def test_a_planted_link_is_not_written_through(tmp_path: Path) -> None:
     target, path = tmp_path / "target", tmp_path / "file"
     target.write_text("untouched")
-    (tmp_path / f".file.{os.getpid()}.{threading.get_ident()}").symlink_to(target)
+    (tmp_path / f".file.{os.getpid()}.{threading.get_ident()}.unfinished").symlink_to(target)
     path.symlink_to(target)
     write_whole(path, "new")
     assert (target.read_text(), path.read_text(), path.is_symlink()) == ("untouched", "new", False)
@@ -67,3 +67,13 @@ def test_a_file_that_cannot_be_written_leaves_what_stood_there(tmp_path: Path) -
     with pytest.raises(StoreUnavailable, match="folder cannot be written"):
         write_whole(tmp_path / "folder", "x")
     assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
+
+
+def test_what_a_kill_left_unfinished_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    with private_folder(tmp_path) as folder:
+        (folder / "variables").write_text("PASSWORD=x")
+        (tmp_path / "edge").mkdir()
+        (tmp_path / "edge" / ".haproxy.cfg.1.2.unfinished").write_text("half")
+        (tmp_path / "edge" / ".keep").write_text("whole")
+        sweep(tmp_path)
+        assert sorted(path.name for path in tmp_path.rglob("*")) == [".keep", "edge"]

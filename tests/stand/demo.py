@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import sys
+import textwrap
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from tests.stand.stage import SERVICES, Stage, remove_containers, wait_for
 
 _KEPT_FILE = Path.home() / ".cache" / "deployer-demo.json"
 _PROJECT = "shop-demo"
+_WRAP = 72
 _WIDE = 64  # a step's text; with its mark and its time it fits on 80 columns
 
 
@@ -140,7 +142,9 @@ class Story:
         self._expect(run.outcome == "failure" and run.outputs["status"] == "failure", run)
         reason = next((a.text for a in run.annotations if "PAYMENT_URL" in a.text), "")
         self._expect("gate-failed" in reason, run)
-        self.page.line(f"the action failed with the server's reason:\n     {reason.splitlines()[0][:220]}")
+        self.page.line("the action failed with the server's reason:")
+        for line in textwrap.wrap(reason.splitlines()[0], _WRAP):
+            self.page.line(f"  {line}")
         self._figures(load.report, "2.0.0")
         self.stage.source.git("reset", "--quiet", "--hard", "HEAD~2")
 

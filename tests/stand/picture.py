@@ -22,7 +22,7 @@ def draw(text: str) -> str:
     wide = max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines)
     width, height = round(wide * _LETTER + 2 * _EDGE), len(lines) * _LINE + 2 * _EDGE
     body = "".join(
-        f'<text x="{_EDGE}" y="{_EDGE + 13 + n * _LINE}">{_spans(line)}</text>\n'
+        f'<text xml:space="preserve" x="{_EDGE}" y="{_EDGE + 13 + n * _LINE}">{_spans(line)}</text>\n'
         for n, line in enumerate(lines)
     )
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
