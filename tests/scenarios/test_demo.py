@@ -28,7 +28,8 @@ def test_the_demo_tells_the_whole_story_and_leaves_nothing() -> None:
     assert [line[0] for line in re.findall(r"^[1-9]\. .*", story, re.MULTILINE)] == list("12345678")
     assert re.findall(r"(\d+) lost", story) == ["0", "0", "0"]
     assert "what runs is what was tested" in story
-    assert "PAYMENT_URL is not set" in story and "[gate-failed]" in story
+    told = " ".join(story.split())  # reasons are wrapped
+    assert "PAYMENT_URL is not set" in told and "[gate-failed]" in told
     assert re.search(r"planted secrets, 0 hits in \d{3,} ", story)
     assert "All of it held" in story
     assert set(docker("ps", "-aq").split()) == before
