@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -21,7 +22,7 @@ from typing import Any
 
 import yaml
 
-from deployer.adapters.files import make_folder, private_folder, write_whole
+from deployer.adapters.files import make_folder, write_whole
 from deployer.adapters.lock import hold
 from deployer.adapters.refusals import refusal
 from deployer.adapters.shell import ExitedWithError, run
@@ -43,7 +44,6 @@ class Compose:
     """Compose with its files below `state`, which the engine's host must see under the same path."""
 
     def __init__(self, state: Path) -> None:
-        self._state = state
         self._bundles = state / "bundles"
         self._projects = state / "projects"
         self._held: dict[str, int] = {}
@@ -68,13 +68,13 @@ class Compose:
         entry = folder / bundle.entry
         for value in variables.values():
             self._values.setdefault(project, {}).update((text, text) for text in _spellings(value))
-        with private_folder(self._state) as private:
-            env_file = private / "variables"
-            write_whole(env_file, _dotenv(variables))
-            argv = ["docker", "compose", "-p", project, "--project-directory", str(entry.parent)]
-            argv += ["--env-file", str(env_file), "-f", str(entry), "config"]
+        argv = ["docker", "compose", "-p", project, "--project-directory", str(entry.parent)]
+        with _in_memory(_dotenv(variables)) as descriptor:
+            argv += ["--env-file", f"/dev/fd/{descriptor}", "-f", str(entry), "config"]
             try:
-                text = run(argv, timeout=_RENDER_TIMEOUT, hide=self._hiding(project)).stdout
+                text = run(
+                    argv, timeout=_RENDER_TIMEOUT, keep=(descriptor,), hide=self._hiding(project)
+                ).stdout
             except ExitedWithError as error:
                 raise ComposeRejected(
                     str(error), hint="`docker compose config` on the same files shows the same"
@@ -145,6 +145,19 @@ def _holds(path: Path, content: str) -> bool:
         return False
     except OSError as error:
         raise StoreUnavailable(f"{path} cannot be read: {error.strerror}") from None
+
+
+@contextmanager
+def _in_memory(text: str) -> Iterator[int]:
+    """A file that never touches a disk: a kill leaves nothing of it, and a full disk stops no way back."""
+    descriptor = os.memfd_create("variables")
+    try:
+        with os.fdopen(os.dup(descriptor), "w", encoding="utf-8") as file:
+            file.write(text)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _judged(project: str, error: ExitedWithError) -> DeployerError:

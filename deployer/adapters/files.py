@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 from deployer.core.errors import StoreUnavailable
 
 _HINT = "is the disk of the state folder full or read-only?"
 _UNFINISHED = ".unfinished"
-_PRIVATE = "private"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
@@ -39,26 +35,10 @@ def write_whole(path: Path, text: str, mode: int = 0o600) -> None:
         raise StoreUnavailable(f"{path.name} cannot be written: {error.strerror}", hint=_HINT) from None
 
 
-@contextlib.contextmanager
-def private_folder(state: Path) -> Iterator[Path]:
-    """A folder of one's own for as long as it is used. It lies in the state folder, where `sweep` finds what
-    a kill left of it. Raises StoreUnavailable.
-    """
-    parent = state / _PRIVATE
-    make_folder(parent)
-    try:
-        made = tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True)
-    except OSError as error:
-        raise StoreUnavailable(f"{parent} cannot take a folder: {error.strerror}", hint=_HINT) from None
-    with made as name:
-        yield Path(name)
-
-
 def sweep(state: Path) -> None:
     """Removes what a killed server had begun to write, some of it secrets; for who is alone on the state
     folder.
     """
-    shutil.rmtree(state / _PRIVATE, ignore_errors=True)
     for path in state.rglob(f".*{_UNFINISHED}"):
         with contextlib.suppress(OSError):
             path.unlink()

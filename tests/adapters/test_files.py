@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deployer.adapters.files import make_folder, private_folder, sweep, write_whole
+from deployer.adapters.files import make_folder, sweep, write_whole
 from deployer.core.errors import StoreUnavailable
 
 
@@ -70,10 +70,8 @@ def test_a_file_that_cannot_be_written_leaves_what_stood_there(tmp_path: Path) -
 
 
 def test_what_a_kill_left_unfinished_is_swept_and_nothing_else(tmp_path: Path) -> None:
-    with private_folder(tmp_path) as folder:
-        (folder / "variables").write_text("PASSWORD=x")
-        (tmp_path / "edge").mkdir()
-        (tmp_path / "edge" / ".haproxy.cfg.1.2.unfinished").write_text("half")
-        (tmp_path / "edge" / ".keep").write_text("whole")
-        sweep(tmp_path)
-        assert sorted(path.name for path in tmp_path.rglob("*")) == [".keep", "edge"]
+    (tmp_path / "edge").mkdir()
+    (tmp_path / "edge" / ".haproxy.cfg.1.2.unfinished").write_text("half")
+    (tmp_path / "edge" / ".keep").write_text("whole")
+    sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [".keep", "edge"]
