@@ -1,16 +1,62 @@
-"""Compose on files as people write them; nothing is created here, so no engine is asked."""
+"""Compose as a real process: what reaches it, what it may say, and what lies on the disk for containers."""
 
 from __future__ import annotations
 
+import os
+import stat
+import uuid
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deployer.adapters.compose import Compose
-from deployer.core.errors import ComposeRejected
+from deployer.adapters.files import make_folder
+from deployer.core.application import FILES, FOLDER, Application
+from deployer.core.errors import (
+    CommandFailed,
+    ComposeRejected,
+    ContainerRefused,
+    DeployerError,
+    EngineUnavailable,
+    StoreUnavailable,
+)
 from deployer.core.model import Bundle
+from tests.stand.machine import docker, registry, remove_containers
 
+SECRET = "canary-5f3a9c71"
+NGINX = "nginx:alpine"
 WEB = "services:\n  web:\n    image: busybox\n"
+
+
+def bundle_of(text: str, **files: str) -> Bundle:
+    return Bundle("compose.yaml", {"compose.yaml": text, **files})
+
+
+def one_service(lines: str) -> Bundle:
+    return bundle_of(f"services:\n  web:\n    image: {NGINX}\n{lines}")
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    make_folder(tmp_path / "state")
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def project() -> Iterator[str]:
+    registry()  # says what to run where there is no engine
+    name = f"dpl-{uuid.uuid4().hex[:8]}"
+    yield name
+    remove_containers(name)
+
+
+def application(project: str, model: Mapping[str, Any]) -> Application:
+    return Application(project, (), {key: model[key] for key in model if key not in (FILES, FOLDER)})
+
+
+# --- rendering
 
 
 def render(folder: Path, text: str, **files: str) -> dict[str, object]:
@@ -47,14 +93,224 @@ def test_a_file_of_the_server_is_not_read(tmp_path: Path, path: str) -> None:
         render(tmp_path, text, other_dot_yaml=WEB + f"    env_file: ['{path}']\n")
 
 
+def test_a_file_of_the_server_is_not_read_through_an_include_of_another_name(tmp_path: Path) -> None:
+    with pytest.raises(ComposeRejected, match="outside the repository"):
+        render(tmp_path, "include: [more.txt]\n", more_dot_txt=WEB + "    env_file: ['../../key']\n")
+
+
 def test_a_script_of_the_bundle_can_be_run_and_any_user_may_read_the_files(tmp_path: Path) -> None:
     render(tmp_path, WEB, entry_dot_sh="#!/bin/sh\n", a_dot_conf="x")
     script, config = next(tmp_path.rglob("entry.sh")), next(tmp_path.rglob("a.conf"))
     assert (script.stat().st_mode & 0o777, config.stat().st_mode & 0o777) == (0o755, 0o644)
 
 
-def test_what_compose_quotes_of_a_variable_is_hidden(tmp_path: Path) -> None:
-    bundle = Bundle("compose.yaml", {"compose.yaml": WEB + "    ports: ['${SECRET}:80']\n"})
+@pytest.mark.parametrize("line", ["ports: ['${SECRET}:80']", "mem_limit: ${SECRET}", "shm_size: ${SECRET}"])
+def test_what_compose_quotes_of_a_variable_is_hidden(tmp_path: Path, line: str) -> None:
     with pytest.raises(ComposeRejected) as error:
-        Compose(tmp_path).render("shop", bundle, {"SECRET": "canary-5f3a9c71"})
-    assert "canary" not in error.value.diagnostics() and "[redacted]" in str(error.value)
+        Compose(tmp_path).render("shop", bundle_of(f"{WEB}    {line}\n"), {"SECRET": SECRET})
+    assert SECRET not in error.value.diagnostics() and "[redacted]" in str(error.value)
+
+
+AWKWARD = [
+    "plain",
+    "",
+    "it's",
+    'say "hi"',
+    "both ' and \"",
+    "ends with \\",
+    "a\\nb",
+    "a\nb\n",
+    "a\\\nb",
+    "\\'",
+    "$HOME ${HOME} $$ ${A:-b}",
+    "'$HOME",
+    " spaces ",
+    "#x # y",
+    "tab\there\rcr",
+    "grün €",
+    "`id` %s {{.}}",
+]
+
+
+def test_every_value_arrives_as_it_is(state: Path) -> None:
+    variables = {f"V{n}": value for n, value in enumerate(AWKWARD)}
+    lines = "".join(f'      {name}: "${{{name}}}"\n' for name in variables)
+    model = Compose(state).render("shop", one_service(f"    environment:\n{lines}"), variables)
+    arrived = model["services"]["web"]["environment"]
+    # Compose doubles each dollar of what it prints, so that it can be read once more.
+    assert {name: value.replace("$$", "$") for name, value in arrived.items()} == variables
+
+
+@pytest.mark.parametrize("secret", [f'{SECRET[:8]}"{SECRET[8:]}', f"{SECRET[:8]}\\{SECRET[8:]}"])
+def test_nor_does_it_show_where_compose_escapes_it(state: Path, secret: str) -> None:
+    lines = "    healthcheck: {test: [CMD, x], interval: '${SECRET}'}\n"
+    with pytest.raises(ComposeRejected, match="redacted") as refused:
+        Compose(state).render("shop", one_service(lines), {"SECRET": secret})
+    assert SECRET[8:] not in refused.value.diagnostics()
+
+
+def test_without_compose_it_is_not_the_models_fault(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(state))
+    with pytest.raises(CommandFailed, match="docker cannot be started") as failed:
+        Compose(state).render("shop", one_service(""), {})
+    assert failed.value.code == "command-failed"
+
+
+# --- files
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {
+        str(path.relative_to(folder)): stat.S_IMODE(path.stat().st_mode)
+        for path in (folder, *folder.rglob("*"))
+    }
+
+
+@pytest.mark.engine
+def test_a_container_under_any_user_reads_what_it_mounts_and_others_do_not(state: Path, project: str) -> None:
+    before = os.umask(0o077)
+    try:
+        bundle = bundle_of(WEB, **{"conf/a.txt": "hello\n"})
+        folder = Compose(state).render(project, bundle, {})[FOLDER]
+    finally:
+        os.umask(before)
+    mounts = ["-v", f"{folder}/conf/a.txt:/a.txt:ro", "-v", f"{folder}/conf:/conf:ro"]
+    argv = ["run", "--rm", "--user", "12345:12345", "--cap-drop", "ALL", *mounts]
+    assert (
+        docker(*argv, NGINX, "sh", "-c", "cat /a.txt; ls /conf; cat /conf/a.txt") == "hello\na.txt\nhello\n"
+    )
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    assert modes(state / "bundles")["."] == 0o711
+    assert modes(Path(folder)) == {".": 0o755, "compose.yaml": 0o644, "conf": 0o755, "conf/a.txt": 0o644}
+
+
+def test_the_model_with_variables_is_for_its_owner_only(state: Path) -> None:
+    path = Compose(state).save(Application("shop", (), {"services": {}}))
+    assert modes(state / "projects") == {".": 0o700, "shop": 0o700, "shop/compose.yaml": 0o600}
+    assert path == state / "projects" / "shop" / "compose.yaml"
+
+
+def test_the_same_files_keep_their_folder_and_their_content(state: Path) -> None:
+    compose, bundle = Compose(state), bundle_of(WEB, **{"a.txt": "one\n"})
+    folder = Path(compose.render("shop", bundle, {})[FOLDER])
+    inode = (folder / "a.txt").stat().st_ino
+    assert compose.render("shop", bundle, {})[FOLDER] == str(folder)
+    assert (folder / "a.txt").stat().st_ino == inode
+    (folder / "a.txt").write_text("changed by a container that mounts it")
+    compose.render("shop", bundle, {})
+    assert (folder / "a.txt").read_text() == "one\n"
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside", "a/../../outside", "a//b", "."])
+def test_a_path_that_leaves_the_bundle_is_refused_and_not_written(state: Path, name: str) -> None:
+    with pytest.raises(ComposeRejected, match="is not a path inside the repository"):
+        Compose(state).render("shop", bundle_of(WEB, **{name: "x"}), {})
+    assert not list(state.parent.rglob("outside"))
+
+
+@pytest.mark.parametrize("planted", [".", "conf", "conf/a.txt", "compose.yaml"])
+def test_a_link_that_a_container_planted_is_refused_and_not_followed(state: Path, planted: str) -> None:
+    bundle = bundle_of(WEB, **{"conf/a.txt": "one\n"})
+    folder = Path(Compose(state).render("shop", bundle, {})[FOLDER])
+    outside = state.parent / "outside"
+    (folder / planted).rename(outside)
+    kept = {path: path.read_bytes() for path in (outside, *outside.rglob("*")) if path.is_file()}
+    (folder / planted).symlink_to(outside)
+    with pytest.raises(ComposeRejected, match="has become a link") as refused:
+        Compose(state).render("shop", bundle, {})
+    assert str(folder) in refused.value.hint
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
+def test_a_state_folder_that_cannot_be_written_is_an_expected_failure(tmp_path: Path) -> None:
+    (tmp_path / "state").touch()
+    with pytest.raises(StoreUnavailable):
+        Compose(tmp_path / "state").render("shop", one_service(""), {})
+    with pytest.raises(StoreUnavailable):
+        Compose(tmp_path / "state").save(Application("shop", (), {}))
+
+
+def test_a_bundle_file_that_became_a_folder_is_an_expected_failure(state: Path) -> None:
+    bundle = bundle_of(WEB, **{"a.txt": "x"})
+    folder = Path(Compose(state).render("shop", bundle, {})[FOLDER])
+    (folder / "a.txt").unlink()
+    (folder / "a.txt").mkdir()
+    with pytest.raises(StoreUnavailable, match=r"a\.txt"):
+        Compose(state).render("shop", bundle, {})
+
+
+# --- creating
+
+
+def refused(compose: Compose, project: str, lines: str) -> DeployerError:
+    model = compose.render(project, one_service(lines), {})
+    with pytest.raises(DeployerError) as caught:
+        compose.create(application(project, model), {"web": 1})
+    return caught.value
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("lines", "says", "hint"),
+    [
+        (
+            "    volumes: [{type: bind, source: /no/such, target: /x, bind: {create_host_path: false}}]\n",
+            "bind source path does not exist: /no/such",
+            "`volumes`",
+        ),
+        ("    working_dir: /etc/passwd\n", "Cannot mkdir: /etc/passwd", "`volumes`"),
+        ("    mem_limit: 1m\n", "Minimum memory limit", "Compose file"),
+        (
+            "    networks: [e]\nnetworks: {e: {external: true, name: no-such-net}}\n",
+            "network no-such-net not found",
+            "network create",
+        ),
+    ],
+)
+def test_what_the_engine_will_not_create_is_refused_with_where_to_look(
+    state: Path, project: str, lines: str, says: str, hint: str
+) -> None:
+    error = refused(Compose(state), project, lines)
+    assert isinstance(error, ContainerRefused) and says in str(error) and hint in error.hint
+    assert f"containers of {project} cannot be created" in str(error)
+
+
+@pytest.mark.engine
+def test_a_name_that_is_taken_says_how_to_make_room(state: Path, project: str) -> None:
+    docker("create", "--name", f"{project}-mine", "--label", f"com.docker.compose.project={project}", NGINX)
+    error = refused(Compose(state), project, f"    container_name: {project}-mine\n")
+    assert isinstance(error, ContainerRefused) and "docker rm" in error.hint
+
+
+@pytest.mark.engine
+def test_no_value_of_any_release_of_the_project_is_in_what_create_says(state: Path, project: str) -> None:
+    """Another release of the project may be rendered between this one's rendering and its creation."""
+    compose = Compose(state)
+    lines = "    networks: [e]\nnetworks: {e: {external: true, name: '${NET}'}}\n"
+    model = compose.render(project, one_service(lines), {"NET": SECRET})
+    compose.render(project, one_service(""), {"NET": "another"})
+    with pytest.raises(ContainerRefused, match=r"network \[redacted\] not found") as caught:
+        compose.create(application(project, model), {"web": 1})
+    assert SECRET not in caught.value.diagnostics()
+
+
+@pytest.mark.engine
+def test_an_engine_that_is_not_there_is_not_the_releases_fault(
+    state: Path, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setenv("DOCKER_HOST", f"unix://{state}/no.sock")
+        error = refused(Compose(state), project, "")
+    assert isinstance(error, EngineUnavailable) and "DOCKER_HOST" in error.hint
+
+
+@pytest.mark.engine
+def test_containers_are_created_up_to_the_count_and_not_started(state: Path, project: str) -> None:
+    compose = Compose(state)
+    model = compose.render(project, one_service("    environment: {A: '${A}'}\n"), {"A": "$5"})
+    with compose.exclusive(project, 1.0):
+        for count in (1, 2):
+            compose.create(application(project, model), {"web": count})
+    listed = docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={project}").split()
+    states = docker("inspect", "--format", "{{.State.Status}} {{json .Config.Env}}", *listed).splitlines()
+    assert len(states) == 2 and all(line.startswith("created ") and '"A=$5"' in line for line in states)

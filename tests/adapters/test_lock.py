@@ -53,6 +53,7 @@ def test_a_lock_outlives_its_killed_holder_until_the_holders_child_is_done(tmp_p
             holder.wait()
             assert not is_free(path)
         finally:
+            holder.kill()
             os.kill(child, signal.SIGKILL)
     wait_for("the lock", lambda: is_free(path), 10)
 
