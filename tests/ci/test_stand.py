@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.stand.act import EXAMPLE, copy_release, workflow_text
 from tests.stand.expressions import Known, Loose, UnknownExpression, condition, evaluate, interpolate
+from tests.stand.machine import ROOT
 from tests.stand.runner import BadCommandFile, RunResult, read_pairs, run_action
 
 FUNCTIONS = {
@@ -122,3 +124,21 @@ def test_a_step_of_a_kind_not_known_is_an_error(tmp_path: Path, step: dict[str, 
 def test_an_input_that_is_not_declared_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="other"):
         play(tmp_path, {"run": "true"}, other="x")
+
+
+def test_the_example_becomes_a_workflow_for_act_with_nothing_else_changed() -> None:
+    text = workflow_text({"server": "http://127.0.0.1:1", "registry": "127.0.0.1:5000"})
+    job, example = (
+        yaml.safe_load(one)["jobs"]["deploy"] for one in (text, EXAMPLE.read_text(encoding="utf-8"))
+    )
+    ours, theirs = job["steps"], example["steps"]
+    assert ours[0] == theirs[0] and {**job, "steps": []} == {**example, "steps": []}
+    assert ours[1]["with"] == {"server": "http://127.0.0.1:1", "registry": "127.0.0.1:5000"}
+    assert (ours[1]["uses"], ours[1]["name"]) == ("acme/deploy@v1", theirs[1]["name"])
+    assert ours[2]["if"] == "always()" and len(ours) == 3
+
+
+def test_a_release_holds_the_files_that_git_keeps(tmp_path: Path) -> None:
+    release = copy_release(ROOT, tmp_path / "release")
+    assert (release / "action.yml").read_bytes() == (ROOT / "action.yml").read_bytes()
+    assert not (release / ".venv").exists() and not (release / ".git").exists()

@@ -23,12 +23,12 @@ from typing import Any
 
 from deployer.core.model import Bundle, Run
 from deployer.core.request import DeployRequest, audience_of, encode_request
+from tests.stand.events import OWNER_ID, REPOSITORY, REPOSITORY_ID, occasion
 from tests.stand.issuer import Issuer
 from tests.stand.machine import ROOT, free_port, registry, wait_for
 from tests.stand.runner import RunResult, run_action
 from tests.stand.source import Published, Source
 
-REPOSITORY, REPOSITORY_ID, OWNER_ID = "acme/shop", 4711, 815
 CANARIES = {name: f"canary-{name}-5f3a9c71" for name in ("webhook", "variable", "github", "registry")}
 WORKFLOW = ".github/workflows/deploy.yml"
 
@@ -53,6 +53,7 @@ class Calls:
         self.source = Source(folder / "shop")
         self.issuer = Issuer()
         self.runs = 0
+        self.runner: Callable[..., RunResult] = run_action
         self.engine = ""  # another engine's address for the receiver
         self.answers: list[Answered] = []
         self.logs: list[str] = []  # every log, summary and output of the action
@@ -71,13 +72,18 @@ class Calls:
         return kept | {"DEPLOYER_CONFIG": str(self.folder / "config.toml"), "PYTHONPATH": str(ROOT)}
 
     def act(
-        self, event: str, branch: str, *, say: Callable[[str], None] | None = None, **variables: str
+        self,
+        kind: str,
+        name: str,
+        *,
+        say: Callable[[str], None] | None = None,
+        **variables: str,
     ) -> RunResult:
-        """One workflow run of the shipped action on the work tree as it is."""
+        """One workflow run of the shipped action on the work tree as it is; `kind` as in `events`."""
         self.runs += 1
         sha = self.source.git("rev-parse", "HEAD")
-        ref = f"refs/heads/{branch}" if event == "push" else "refs/pull/7/merge"
-        self.issuer.claims = self.claims(event, ref, sha)
+        why = occasion(kind, name, sha)
+        self.issuer.claims = self.claims(why.event, why.ref, sha)
         env = {
             "GITHUB_REPOSITORY": REPOSITORY,
             "GITHUB_ACTOR": "ada",
@@ -85,18 +91,19 @@ class Calls:
             "GITHUB_RUN_NUMBER": str(self.runs),
             "GITHUB_RUN_ATTEMPT": "1",
             "GITHUB_SERVER_URL": "https://github.com",
-            "GITHUB_HEAD_REF": branch if event == "pull_request" else "",
+            "GITHUB_HEAD_REF": name if why.event == "pull_request" else "",
             "REGISTRY": self.namespace,
             "WEB_PORT": "80",
             "API_PORT": "3001",
         }
-        env |= self.issuer.environment() | variables
-        result = run_action(
+        identity = {} if kind == "fork" else self.issuer.environment()
+        env |= identity | variables
+        result = self.runner(
             action_dir=ROOT,
             workspace=self.source.folder,
-            event_name=event,
-            event=_event(event, branch, sha),
-            ref=ref,
+            event_name=why.event,
+            event=why.payload,
+            ref=why.ref,
             sha=sha,
             inputs={"server": self.url, "registry": self.registry},
             env=env
@@ -249,31 +256,3 @@ class Calls:
 
         ended: dict[str, Any] = wait_for(f"the end of deployment {id}", final, deadline)
         return ended
-
-
-def _event(event: str, branch: str, sha: str) -> dict[str, Any]:
-    repository = {
-        "id": REPOSITORY_ID,
-        "full_name": REPOSITORY,
-        "default_branch": "main",
-        "owner": {"id": OWNER_ID},
-    }
-    if event == "pull_request":
-        side = {"sha": sha, "repo": {"id": REPOSITORY_ID, "full_name": REPOSITORY}}
-        pull = {
-            "number": 7,
-            "merged": False,
-            "head": {"ref": branch, **side},
-            "base": {"ref": "main", **side},
-        }
-        return {"action": "synchronize", "number": 7, "pull_request": pull, "repository": repository}
-    commit = {"id": sha, "message": f"commit {sha[:7]}"}
-    return {
-        "ref": f"refs/heads/{branch}",
-        "before": "1" * 40,
-        "after": sha,
-        "created": False,
-        "deleted": False,
-        "head_commit": commit,
-        "repository": repository,
-    }

@@ -22,7 +22,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from deployer.core.images import Image
-from tests.stand.calls import CANARIES, OWNER_ID, REPOSITORY, REPOSITORY_ID, WORKFLOW, Calls
+from tests.stand.calls import CANARIES, WORKFLOW, Calls
+from tests.stand.events import OWNER_ID, REPOSITORY, REPOSITORY_ID
 from tests.stand.forge import Forge
 from tests.stand.machine import ROOT, docker, free_port, remove_containers, wait_for
 from tests.stand.source import SERVICES, Published, forget
