@@ -30,7 +30,8 @@ pull_images() {
 
 make_rootfs() {
     rm -f "$home/rootfs.part.tar"
-    mmdebstrap --mode=root --variant=minbase --include=ca-certificates trixie \
+    # Its programs run from the temporary folder, and /tmp is mounted noexec on many servers.
+    TMPDIR=$home mmdebstrap --mode=root --variant=minbase --include=ca-certificates trixie \
         "$home/rootfs.part.tar" "$(debian_mirror)"
     mv "$home/rootfs.part.tar" "$home/rootfs.tar"
 }
