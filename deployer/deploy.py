@@ -114,7 +114,7 @@ class _Way:
 
     def _forward(self) -> None:
         """Resolve and pull while nothing is touched; then observe, plan, execute."""
-        self.variables = self.world.variables(self.environment.variables_file)
+        self.variables = variables_of(self.wish, self.environment, self.world)
         release = self._resolve()
         self.variables = {**self.variables, **release.variables}
         application = _assemble(self.environment, release, self.world)
@@ -213,11 +213,15 @@ class _Way:
 
     def _say(self, kind: str, text: str) -> None:
         """A full disk costs a line of the story, not the rollout."""
-        shown = redact_secrets(text, self.variables)
+        shown = self._shown(text)
         try:
             self.world.store.append(self.deployment.id, kind, shown, self.world.clock.now())
         except StoreUnavailable as error:
             _log.error("deployment %s, %s: %s (%s)", self.deployment.id, kind, shown, error)
+
+    def _shown(self, text: str) -> str:
+        """What the request brought comes from secrets, so all of it is hidden, whatever its name."""
+        return redact_secrets(redact(text, self.wish.variables), self.variables)
 
     def _hide(self, text: str) -> str:
         return redact(text, self.variables)
@@ -228,7 +232,7 @@ class _Way:
             return act()
         except DeployerError as error:
             status = Status.FAILURE if isinstance(error, _REFUSED) else Status.ERROR
-            return _Failure(status, redact_secrets(f"{error} [{error.code}]", self.variables))
+            return _Failure(status, self._shown(f"{error} [{error.code}]"))
         except Exception as error:
             _log.exception("deployment %s broke", self.deployment.id)
             name = type(error).__name__
@@ -238,7 +242,7 @@ class _Way:
 def complete(wish: Wish, app: App, environment: Environment, world: World) -> Release:
     """A whole release from what the request brought, the repository and the registry; it has no id yet."""
     bundle = wish.bundle or world.forge.read_bundle(app.repository, wish.revision, environment.compose)
-    variables = world.variables(environment.variables_file)
+    variables = variables_of(wish, environment, world)
     rendered = world.target.render(environment.project, bundle, variables)
     wanted = wanted_images(
         rendered,
@@ -253,6 +257,11 @@ def complete(wish: Wish, app: App, environment: Environment, world: World) -> Re
     }
     check_images(app, {want.service: images[want.service] for want in wanted if want.built})
     return Release("", app.name, wish.revision, images, bundle, variables)
+
+
+def variables_of(wish: Wish, environment: Environment, world: World) -> dict[str, str]:
+    """The server's variables file with what the request brought laid over it."""
+    return {**world.variables(environment.variables_file), **wish.variables}
 
 
 def _assemble(environment: Environment, release: Release, world: World) -> Application:

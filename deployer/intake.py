@@ -21,6 +21,7 @@ from deployer.core.policy import (
     Ignore,
     authorise_claims,
     authorise_person,
+    authorise_signed,
     decide,
     judge_release,
     previous_serves,
@@ -28,6 +29,7 @@ from deployer.core.policy import (
 )
 from deployer.core.ports import Clock
 from deployer.core.request import audience_of, parse_request
+from deployer.core.stamp import LIFETIME, judge_stamp
 
 _PROOF_MARGIN = (
     60.0  # seconds past a token's end until its id may be forgotten; more than the verifier's leeway
@@ -72,10 +74,14 @@ def accept_delivery(
     return _enqueue(intake, decision.wish, delivery)
 
 
-def accept_request(intake: Intake, *, raw: bytes, bearer: str | None) -> Receipt:
-    """A deploy request: from the action with an OIDC token that fits these bytes only, or from a person with
-    a token.
+def accept_request(
+    intake: Intake, *, raw: bytes, bearer: str | None, signature: str | None = None
+) -> Receipt:
+    """A deploy request: from the action with an OIDC token that fits these bytes only or, without a token,
+    signed with a webhook secret; or from a person with a token.
     """
+    if bearer is None and signature is not None:
+        return _accept_signed(intake, raw, signature)
     if bearer is not None and bearer.startswith(PERSON_PREFIX):
         token = person(intake, bearer)
         return _follow(intake, _enqueue(intake, authorise_person(token, parse_request(raw), intake.config)))
@@ -86,6 +92,14 @@ def accept_request(intake: Intake, *, raw: bytes, bearer: str | None) -> Receipt
     claims = intake.verify_token(bearer, audience_of(intake.config.url, raw))
     wish = authorise_claims(claims, parse_request(raw), intake.config)
     proof = Proof(str(claims["jti"]), float(str(claims["exp"])) + _PROOF_MARGIN)
+    return _follow(intake, _enqueue(intake, wish, proof))
+
+
+def _accept_signed(intake: Intake, raw: bytes, signature: str) -> Receipt:
+    signers = _signers(intake, raw, signature)
+    stamp = judge_stamp(raw, intake.config.url, intake.clock.now())
+    wish = authorise_signed(signers, parse_request(raw), intake.config)
+    proof = Proof(f"signed {stamp.nonce}", stamp.at + LIFETIME + _PROOF_MARGIN)
     return _follow(intake, _enqueue(intake, wish, proof))
 
 

@@ -106,7 +106,8 @@ def spend(sql: sqlite3.Connection, proof: Proof, now: float) -> None:
     """Raises TokenRejected where the proof was spent before."""
     sql.execute("DELETE FROM proof WHERE expires_at < ?", (now,))
     if not sql.execute("INSERT OR IGNORE INTO proof VALUES (?, ?)", (proof.jti, proof.expires_at)).rowcount:
-        raise TokenRejected("the token was used before", hint="every request needs an OIDC token of its own")
+        what = "the signed request" if proof.jti.startswith("signed ") else "the token"
+        raise TokenRejected(f"{what} was used before", hint="every request needs a proof of its own")
 
 
 def _token(row: sqlite3.Row) -> Token:

@@ -40,7 +40,9 @@ def run_of(row: sqlite3.Row) -> Run | None:
 
 def sealed_wish(vault: Vault, id: str, wish: Wish) -> tuple[bytes, bytes | None]:
     """The columns `sealed_wish` and `sealed_credentials`."""
-    content = {"images": _pack_images(wish.images), "bundle": _pack_bundle(wish.bundle)}
+    content: dict[str, Any] = {"images": _pack_images(wish.images), "bundle": _pack_bundle(wish.bundle)}
+    if wish.variables:
+        content["variables"] = dict(wish.variables)
     login = wish.credentials
     credentials = json.dumps([login.host, login.username, login.password]) if login else None
     return (
@@ -68,6 +70,7 @@ def wish_of(vault: Vault, row: sqlite3.Row) -> Wish:
         if login
         else None,
         workflow=row["workflow"],
+        variables=content.get("variables", {}),
     )
 
 

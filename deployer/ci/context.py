@@ -125,6 +125,14 @@ def environment() -> str:
     return value
 
 
+def app() -> str:
+    """Which of the server's apps is meant; empty where the repository has only one."""
+    value = input_text("app")
+    if value and not NAME.fullmatch(value):
+        raise ConfigError("app", f"{value!r} should be lower-case letters, digits and hyphens, at most 63")
+    return value
+
+
 def registry() -> str:
     """HOST or HOST:PORT of the registry that built images go to."""
     value = input_text("registry")

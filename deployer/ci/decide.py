@@ -9,6 +9,7 @@ from pathlib import Path
 from deployer.ci import state, workflow
 from deployer.ci.context import (
     InputsRejected,
+    app,
     branch,
     compose_file,
     environment,
@@ -20,6 +21,7 @@ from deployer.ci.context import (
     server,
     timeout,
 )
+from deployer.ci.variables import given_variables
 from deployer.core.mode import Mode, ModeDecision, decide_mode
 
 _CHECKS: tuple[Callable[[], object], ...] = (
@@ -28,8 +30,10 @@ _CHECKS: tuple[Callable[[], object], ...] = (
     lambda: branch("production-branch"),
     lambda: branch("develop-branch"),
     environment,
+    app,
     registry,
     timeout,
+    given_variables,
 )
 
 

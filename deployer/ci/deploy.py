@@ -10,18 +10,28 @@ from urllib.parse import urljoin, urlsplit
 from deployer.ci import sources, state, workflow
 from deployer.ci.built import BuiltImage, require
 from deployer.ci.client import Answer, ServerUnavailable, call
-from deployer.ci.context import Context, compose_file, environment, is_loopback, read_context, server, timeout
+from deployer.ci.context import (
+    Context,
+    app,
+    compose_file,
+    environment,
+    is_loopback,
+    read_context,
+    server,
+    timeout,
+)
 from deployer.ci.follow import Followed, follow
 from deployer.ci.login import given_login
-from deployer.ci.oidc import request_token
+from deployer.ci.proof import prove
 from deployer.ci.push import allow
+from deployer.ci.variables import given_variables
 from deployer.core.bundle import collect_bundle
 from deployer.core.errors import DeployerError
 from deployer.core.images import Image
 from deployer.core.mode import Mode
 from deployer.core.model import Credentials, Status
 from deployer.core.order import Outcome
-from deployer.core.request import DeployRequest, audience_of, encode_request
+from deployer.core.request import DeployRequest, encode_request
 
 # A server that restarts is back within these pauses, in seconds.
 _PAUSES = (1, 2, 4, 8, 15)
@@ -63,7 +73,7 @@ def _request(context: Context, images: list[BuiltImage]) -> DeployRequest:
     workspace = context.workspace
     return DeployRequest(
         repository=context.repository,
-        app="",
+        app=app(),
         environment=environment(),
         revision=context.revision,
         run=context.run,
@@ -75,6 +85,7 @@ def _request(context: Context, images: list[BuiltImage]) -> DeployRequest:
             lambda path: sources.read_text(workspace, path),
         ),
         credentials=_credentials(context, images),
+        variables=given_variables(),
     )
 
 
@@ -102,14 +113,9 @@ def _send(origin: str, body: bytes) -> Mapping[str, Any]:
 
 
 def _post(origin: str, body: bytes) -> Answer:
-    # A token is good for one delivery, so every try has its own.
-    token = request_token(audience_of(origin, body))
-    headers = {
-        "Authorization": f"Bearer {token}",
-        "Content-Type": "application/json",
-        "Accept": "application/json",
-    }
-    return call("POST", f"{origin}{_PATH}", headers=headers, body=body, timeout=60)
+    sent, proof = prove(origin, body)
+    headers = {**proof, "Content-Type": "application/json", "Accept": "application/json"}
+    return call("POST", f"{origin}{_PATH}", headers=headers, body=sent, timeout=60)
 
 
 def _accepted(origin: str, answer: Answer) -> Mapping[str, Any]:

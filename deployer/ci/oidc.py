@@ -15,13 +15,21 @@ _PERMISSIONS = """give the job that uses this action:
       contents: read
       packages: write
       id-token: write"""
+_ELSE = "or, where there are no such tokens, set the input secret to the app's webhook secret"
+
+
+def may_request() -> bool:
+    """Whether GitHub lets this job ask for tokens."""
+    return all(os.environ.get(f"ACTIONS_ID_TOKEN_REQUEST_{part}") for part in ("URL", "TOKEN"))
 
 
 def request_token(audience: str) -> str:
     """A new token at every call, since each is good once. Raises TokenRejected or ForgeUnavailable."""
-    url, bearer = (os.environ.get(f"ACTIONS_ID_TOKEN_REQUEST_{part}", "") for part in ("URL", "TOKEN"))
-    if not url or not bearer:
-        raise TokenRejected("this job may not ask GitHub for an identity token", hint=_PERMISSIONS)
+    if not may_request():
+        raise TokenRejected(
+            "this job may not ask GitHub for an identity token", hint=f"{_PERMISSIONS}\n{_ELSE}"
+        )
+    url, bearer = (os.environ[f"ACTIONS_ID_TOKEN_REQUEST_{part}"] for part in ("URL", "TOKEN"))
     workflow.mask(bearer)
     answer = _ask(f"{url}&audience={quote(audience, safe='')}", bearer)
     token = answer.table().get("value")

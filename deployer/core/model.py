@@ -82,6 +82,7 @@ class Wish:
     workflow: str = (
         ""  # whose numbers `run` counts in: only runs of one workflow are older or newer than each other
     )
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # win over the server's file
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ its name. Whether a run is too old is the store's question.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deployer.core.access import Right, Token
@@ -86,6 +86,32 @@ def authorise_person(token: Token, request: DeployRequest, config: Config) -> Wi
     check_images(app, request.images)
     run = request.run if request.run != Run() else None  # 0.0: not from a run, so nothing is newer or older
     return _wish(request, app, "api", actor=token.name, run=run, workflow="")
+
+
+def authorise_signed(signers: Collection[str], request: DeployRequest, config: Config) -> Wish:
+    """A wish signed with the webhook secret of the apps `signers`: it cannot show run, workflow or
+    environment, so it deploys only where none of these is demanded.
+    """
+    apps = [
+        app
+        for name in sorted(signers)
+        if (app := config.app(name)).repository.lower() == request.repository.lower()
+    ]
+    if not apps:
+        raise Forbidden("repository: the request is signed with another repository's secret")
+    app = _named(apps, request.app)
+    environment = app.environment(request.environment)
+    for demanded, setting in (
+        (environment.protected, "require-environment-claim"),
+        (environment.workflow, "workflow"),
+    ):
+        if demanded:
+            raise Forbidden(
+                f"{environment.name}: its setting {setting} asks for what a signed request cannot show",
+                hint="let the job ask for a token, `permissions: id-token: write`, or change the setting",
+            )
+    check_images(app, request.images)
+    return _wish(request, app, "action", actor=request.actor, run=request.run, workflow="")
 
 
 def require_right(token: Token, kind: Kind, app: str) -> None:
@@ -187,9 +213,14 @@ def _app_of_claims(claims: Mapping[str, object], request: DeployRequest, config:
             f"repository_id: no app on this server has {_shown(claims, 'repository_id')}",
             hint="the app's repository-id in the server's settings must be the repository's id on GitHub",
         )
-    named = [app for app in apps if request.app in ("", app.name)]
+    return _named(apps, request.app)
+
+
+def _named(apps: Sequence[App], name: str) -> App:
+    """The one that the request means, of those that share its repository."""
+    named = [app for app in apps if name in ("", app.name)]
     if not named:
-        raise Forbidden(f"app: {request.app!r} is no app of this repository")
+        raise Forbidden(f"app: {name!r} is no app of this repository")
     if len(named) > 1:
         raise Forbidden(
             "app: several apps share this repository", hint="name one of them in the action's `app` input"
@@ -247,4 +278,5 @@ def _wish(
         bundle=request.bundle,
         credentials=request.credentials,
         workflow=workflow,
+        variables=request.variables,
     )

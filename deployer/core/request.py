@@ -2,8 +2,9 @@
 apart.
 
 JSON, schema 1: repository, environment, revision (40 hex), run {number, attempt}, actor, images {service:
-repository@sha256:…}, compose {entry, files {path: text}}, optional app and registry {host, username,
-password}. The OIDC token's audience binds the server's origin and the exact bytes: `audience_of`.
+repository@sha256:…}, compose {entry, files {path: text}}, optional app, registry {host, username, password}
+and variables {NAME: value}. The OIDC token's audience binds the server's origin and the exact bytes:
+`audience_of`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from deployer.core.errors import PayloadRejected
@@ -25,7 +26,11 @@ SCHEMA = 1
 MAX_SERVICES = 100
 MAX_FILES = 200
 MAX_FILE_BYTES = 1_000_000
+MAX_VARIABLES = 500
+MAX_VARIABLE_BYTES = 100_000
 SERVICE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
+VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
+_STEERING = ("COMPOSE_", "DOCKER_", "BUILDKIT_", "BUILDX_")  # they would steer the tools, not the containers
 _PATH = re.compile(r"(?!/)(?!.*(?:^|/)\.\.(?:/|$))[^\0\n\r\\]{1,255}")
 
 
@@ -42,6 +47,7 @@ class DeployRequest:
     images: Mapping[str, Image]
     bundle: Bundle
     credentials: Credentials | None
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def audience_of(server: str, body: bytes) -> str:
@@ -65,6 +71,8 @@ def encode_request(request: DeployRequest) -> bytes:
     if request.credentials:
         login = request.credentials
         body["registry"] = {"host": login.host, "username": login.username, "password": login.password}
+    if request.variables:
+        body["variables"] = dict(request.variables)
     return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -86,6 +94,7 @@ def parse_request(raw: bytes) -> DeployRequest:
         images=_images(_table(body, "images")),
         bundle=_bundle(_table(body, "compose")),
         credentials=_credentials(body),
+        variables=_variables(_table(body, "variables")) if "variables" in body else {},
     )
 
 
@@ -129,6 +138,31 @@ def _credentials(body: Mapping[str, Any]) -> Credentials | None:
         return None
     table = _table(body, "registry")
     return Credentials(_text(table, "host"), _text(table, "username"), _text(table, "password"))
+
+
+def _variables(table: Mapping[str, Any]) -> dict[str, str]:
+    """No message shows a value."""
+    if len(table) > MAX_VARIABLES:
+        raise PayloadRejected(f"variables: should be at most {MAX_VARIABLES}")
+    for name, value in table.items():
+        if wrong := wrong_variable(name, value):
+            raise PayloadRejected(f"variables: {wrong}")
+    return dict(table)
+
+
+def wrong_variable(name: str, value: object) -> str:
+    """Why a variable cannot be sent, without its value; empty where it can."""
+    if not VARIABLE_NAME.fullmatch(name):
+        return f"{name[:200]!r} is not a variable's name"
+    if name.upper().startswith(_STEERING):
+        return f"{name} would steer Docker's own tools; only the server's variables file may"
+    if (
+        not isinstance(value, str)
+        or "\0" in value
+        or len(value.encode("utf-8", "replace")) > MAX_VARIABLE_BYTES
+    ):
+        return f"{name} should be text of at most {MAX_VARIABLE_BYTES} bytes"
+    return ""
 
 
 def _table(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, current_app, jsonify, request
 
 from deployer.core.errors import PayloadRejected
 from deployer.core.model import Kind
+from deployer.core.stamp import SIGNATURE
 from deployer.core.strict_json import parse_object
 from deployer.intake import accept_manual, accept_request, person, read_deployment, read_events
 from deployer.web.answers import deployment_table, event_table, receipt_answer
@@ -22,7 +23,10 @@ _RELEASE = re.compile(r"[0-9a-f]{1,64}")
 @deployments.post("/deployments")
 def create() -> Response:
     intake = the_intake()
-    return receipt_answer(accept_request(intake, raw=raw_body(), bearer=bearer()), intake.config.url)
+    receipt = accept_request(
+        intake, raw=raw_body(), bearer=bearer(), signature=request.headers.get(SIGNATURE)
+    )
+    return receipt_answer(receipt, intake.config.url)
 
 
 @deployments.get("/deployments/<id>")

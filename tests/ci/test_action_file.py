@@ -62,9 +62,20 @@ def test_conditions_let_nothing_leave_the_runner_but_by_mode() -> None:
 
 
 def test_secrets_reach_only_the_steps_that_need_them() -> None:
-    for step in STEPS:
-        has = {name for name in step.get("env", {}) if name.endswith(("PASSWORD", "TOKEN"))}
-        assert bool(has) == (step["id"] in ("push", "deploy"))
+    kinds = ("PASSWORD", "TOKEN", "SECRET", "ENV")
+    assert {
+        step["id"]: sorted(
+            kind for kind in kinds for name in step.get("env", {}) if name.endswith(f"_{kind}")
+        )
+        for step in STEPS
+    } == {
+        "decide": ["ENV"],  # to say at once what is wrong with it
+        "build": [],
+        "test": [],
+        "push": ["PASSWORD", "TOKEN"],
+        "deploy": ["ENV", "PASSWORD", "SECRET", "TOKEN"],
+        "report": [],
+    }
 
 
 def test_every_output_comes_from_a_key_that_the_last_step_writes(run: Workflow) -> None:

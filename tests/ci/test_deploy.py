@@ -9,8 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
+from deployer.core.delivery import verify
 from deployer.core.model import Run
 from deployer.core.request import audience_of, parse_request
+from deployer.core.stamp import SIGNATURE, judge_stamp
 from tests.ci.conftest import SHA, Step, Workflow, commit_all
 from tests.stand.deploy_api import ID, READ_TOKEN, DeployApi, Reply, end, event, reply, story
 
@@ -300,3 +302,52 @@ def test_a_server_that_does_not_answer_is_named(
     child.send_signal(signal.SIGTERM)
     assert child.wait(10) == 128 + signal.SIGTERM
     child.communicate()
+
+
+def test_variables_go_into_the_request_and_nowhere_else(
+    run: Workflow, api: DeployApi, deploy: Callable[..., Step]
+) -> None:
+    step = deploy(env="STRIPE_KEY=canary-1\nPEM<<END\ncanary-2\ncanary-3\nEND\n", app="shop")
+    assert step.code == 0, step.raw
+    (post,) = api.of("POST", PATH)
+    request = parse_request(post.body)
+    assert request.variables == {"STRIPE_KEY": "canary-1", "PEM": "canary-2\ncanary-3"}
+    assert request.app == "shop"
+    left = "".join(path.read_text() for path in run.state.rglob("*") if path.is_file())
+    assert "canary" not in step.raw + step.errors + left
+
+
+def test_where_no_token_can_be_had_the_secret_signs_each_try_anew(
+    run: Workflow, api: DeployApi, deploy: Callable[..., Step]
+) -> None:
+    for name in api.environment():
+        del run.env[name]
+    api.posts = [reply(503), api.accepted()]
+    step = deploy(secret="a webhook secret of the app")
+    assert step.code == 0, step.raw
+    first, second = api.of("POST", PATH)
+    for post in (first, second):
+        assert "authorization" not in post.headers
+        signature = post.headers[SIGNATURE.lower()]
+        assert verify(post.body, signature, [b"a webhook secret of the app"]) == {0}
+        assert judge_stamp(post.body, api.url, time.time()).server == api.url
+        assert parse_request(post.body).revision == SHA
+    assert first.body != second.body
+    assert "a webhook secret of the app" in step.console.masks
+
+
+def test_a_token_is_preferred_to_the_secret(api: DeployApi, deploy: Callable[..., Step]) -> None:
+    assert deploy(secret="a webhook secret of the app").code == 0
+    (post,) = api.of("POST", PATH)
+    assert post.headers["authorization"] == "Bearer signed-token-1"
+    assert SIGNATURE.lower() not in post.headers
+
+
+def test_without_either_the_lines_to_add_are_shown(
+    run: Workflow, api: DeployApi, deploy: Callable[..., Step]
+) -> None:
+    del run.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]
+    step = deploy()
+    assert step.code == 1 and api.of("POST", PATH) == []
+    assert "permissions:\n      contents: read\n      packages: write\n      id-token: write" in step.error
+    assert "input secret" in step.error

@@ -16,6 +16,7 @@ from deployer.core.model import Credentials, Deployment, Kind, Release, Run, Sta
 from deployer.core.policy import (
     authorise_claims,
     authorise_person,
+    authorise_signed,
     check_images,
     judge_release,
     previous_serves,
@@ -273,3 +274,42 @@ def test_a_rollback_during_a_rollout_means_the_release_that_still_serves(
     serving: Deployment | None, newest: list[Deployment], expected: bool
 ) -> None:
     assert previous_serves(serving, newest) is expected
+
+
+def test_a_signed_request_is_a_wish_of_the_app_whose_secret_signed_it() -> None:
+    request = deploy_request(variables={"A": "1"}, repository="Acme/Shop")
+    wish = authorise_signed({"shop"}, request, config_of())
+    assert (wish.app, wish.trigger, wish.actor, wish.run) == ("shop", "action", request.actor, Run(12, 1))
+    assert wish.variables == {"A": "1"} and wish.images == request.images
+
+
+@pytest.mark.parametrize(
+    ("settings", "changes", "why"),
+    [
+        ({}, {"repository": "acme/bank"}, "another repository's secret"),
+        ({}, {"app": "bank"}, "'bank' is no app"),
+        ({}, {"images": {"web": Image("ghcr.io/mallory/shop-web", DIGEST)}}, "not an image repository"),
+        ({"require_environment_claim": True}, {}, "require-environment-claim asks for"),
+        ({"workflow": WORKFLOW}, {}, "workflow asks for"),
+    ],
+)
+def test_a_signed_request_shows_neither_environment_nor_workflow(
+    settings: dict[str, object], changes: dict[str, object], why: str
+) -> None:
+    with pytest.raises(Forbidden, match=why):
+        authorise_signed({"shop"}, deploy_request(**changes), config_of(**settings))
+
+
+def test_a_signed_request_for_an_environment_that_there_is_not() -> None:
+    with pytest.raises(NotFound):
+        authorise_signed({"shop"}, deploy_request(environment="staging"), config_of())
+
+
+def test_apps_that_share_repository_and_secret_must_be_named() -> None:
+    table = config_table()
+    admin = {**table["apps"]["shop"], "environments": {"production": {"project": "admin"}}}
+    config, both = load_config({**table, "apps": {**table["apps"], "admin": admin}}), {"shop", "admin"}
+    with pytest.raises(Forbidden, match="several apps"):
+        authorise_signed(both, deploy_request(), config)
+    assert authorise_signed(both, deploy_request(app="admin"), config).app == "admin"
+    assert authorise_signed({"admin"}, deploy_request(), config).app == "admin"

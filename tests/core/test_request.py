@@ -18,11 +18,14 @@ from deployer.core.request import (
     MAX_FILE_BYTES,
     MAX_FILES,
     MAX_SERVICES,
+    MAX_VARIABLE_BYTES,
+    MAX_VARIABLES,
     DeployRequest,
     audience_of,
     encode_request,
     is_bundle_path,
     parse_request,
+    wrong_variable,
 )
 
 DIGEST = "sha256:" + "ab" * 32
@@ -58,6 +61,11 @@ requests = st.builds(
     images=st.dictionaries(services, images, min_size=1, max_size=5),
     bundle=bundles(),
     credentials=st.none() | st.builds(Credentials, some_text, some_text, some_text),
+    variables=st.dictionaries(
+        st.from_regex(r"[A-Z_]{1,6}[0-9]{0,2}", fullmatch=True),  # too short for what steers Docker
+        texts,
+        max_size=4,
+    ),
 )
 
 
@@ -262,3 +270,35 @@ def test_a_path_cannot_be_a_file_and_a_folder() -> None:
 def test_a_login_is_complete_or_refused(key: str) -> None:
     login = {"host": "ghcr.io", "username": "me", "password": "secret"}
     assert refused(registry={**login, key: ""}).startswith(f"{key}:")
+
+
+def test_variables_are_taken_as_they_are_and_in_no_printed_form() -> None:
+    variables = {"STRIPE_KEY": "canary $x \n'\"", "_A1": "", "lower": "ü"}
+    request = parse_request(body_of(variables=variables))
+    assert request.variables == variables
+    assert "canary" not in repr(request)
+    assert parse_request(body_of()).variables == {}
+
+
+@pytest.mark.parametrize(
+    ("variables", "why"),
+    [
+        ({"1A": "canary"}, "'1A' is not a variable's name"),
+        ({"A B": "canary"}, "'A B' is not"),
+        ({"A" * 201: "canary"}, "is not a variable's name"),
+        ({"COMPOSE_FILE": "canary"}, "COMPOSE_FILE would steer"),
+        ({"docker_host": "canary"}, "docker_host would steer"),
+        ({"A": 1}, "A should be text"),
+        ({"A": None}, "A should be text"),
+        ({"A": "canary" + "x" * MAX_VARIABLE_BYTES}, "A should be text of at most"),
+        ({f"A{number}": "canary" for number in range(MAX_VARIABLES + 1)}, "at most 500"),
+        (["A=canary"], "should be an object"),
+    ],
+)
+def test_a_variable_that_cannot_be_is_refused_without_its_value(variables: object, why: str) -> None:
+    message = refused(variables=variables)
+    assert message.startswith("variables: ") and why in message and "canary" not in message
+
+
+def test_no_environment_can_hold_a_nul() -> None:
+    assert wrong_variable("A", "x\0") == "A should be text of at most 100000 bytes"
