@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from deployer.cli import _parser, main
+from deployer.cli import main
+from deployer.cli.command import command
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_a_command_without_a_verb_prints_its_help(
 
 
 def test_every_help_says_what_it_is_in_one_line_and_explains_every_word() -> None:
-    found = list(parsers(_parser()))
+    found = list(parsers(command()))
     assert len(found) > 12
     for parser in found:
         assert parser.description and "\n" not in parser.description, parser.prog

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from deployer.cli import _parser
+from deployer.cli.command import command
 from tests.stand.machine import ROOT
 
 MOST_LINES = 350
@@ -126,7 +126,7 @@ def verbs(parser: argparse.ArgumentParser, before: str = "") -> Iterator[str]:
 def test_the_readme_names_verbs_that_the_command_has() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     named = re.findall(r"^\| `deployer ([a-z ]+?)(?: (?:[a-z]+|--.*?))?` \|", text, re.MULTILINE)
-    known = set(verbs(_parser()))
+    known = set(verbs(command()))
     assert len(named) >= 6 and len(known) >= 10
     assert [
         line for line in named if not any(line == verb or line.startswith(f"{verb} ") for verb in known)

@@ -1,0 +1,95 @@
+"""The verbs that act: deploy, redeploy, rollback. In: parsed words. Out: a queued
+deployment, its story until its end.
+
+It asks and follows; the running receiver does the work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import sys
+import time
+
+from deployer.bootstrap import Parts, build, config_path
+from deployer.cli.looking import place, wish_of
+from deployer.cli.paint import coloured
+from deployer.cli.words import Verbs, add_verb, revision
+from deployer.core.access import Right, Token
+from deployer.core.model import Event, Kind, Status
+from deployer.core.order import Outcome
+from deployer.core.reporting import one_line
+from deployer.intake import Receipt, accept_manual
+
+_PICKUP = 15.0  # seconds until a queued deployment that nobody claims is worth a word
+_TICK = 0.1
+
+
+def add_acting(verbs: Verbs) -> None:
+    for kind, text in (
+        ("redeploy", "deploy what serves once more"),
+        ("rollback", "go back to an earlier release"),
+    ):
+        verb = add_verb(verbs, kind, text, _manual, place=True)
+        verb.add_argument(
+            "--release", default="", help="this release instead of the usual one (see history --json)"
+        )
+        verb.set_defaults(kind=Kind(kind))
+    deploy = add_verb(
+        verbs, "deploy", "deploy a revision whose images are in the registry", _deploy, place=True
+    )
+    deploy.add_argument("--revision", required=True, type=revision, help="full commit id")
+
+
+def _manual(arguments: argparse.Namespace) -> int:
+    parts = build(config_path(arguments.config))
+    me = Token(f"cli:{getpass.getuser()}", arguments.app, frozenset(Right), time.time(), None)
+    receipt = accept_manual(
+        parts.intake,
+        principal=me,
+        app=arguments.app,
+        environment=arguments.environment,
+        kind=arguments.kind,
+        release=arguments.release,
+        trigger="cli",
+    )
+    return _follow(parts, receipt)
+
+
+def _deploy(arguments: argparse.Namespace) -> int:
+    parts = build(config_path(arguments.config))
+    place(parts, arguments)
+    deployment, outcome = parts.store.enqueue(wish_of(arguments), time.time())
+    return _follow(parts, Receipt(Outcome(outcome), deployment, ""))
+
+
+def _follow(parts: Parts, receipt: Receipt) -> int:
+    """Prints the deployment's story until its end."""
+    assert receipt.deployment
+    deployment, seen, waited = receipt.deployment, 0, False
+    print(f"deployment {deployment.id} of {deployment.app} to {deployment.environment}")
+    begun = time.monotonic()
+    while True:
+        deployment = parts.store.deployment(deployment.id)
+        for event in parts.store.events(deployment.id, seen):
+            seen = event.n
+            _print_event(event, deployment.created_at)
+        if deployment.status.final:
+            break
+        if deployment.status is Status.QUEUED and not waited and time.monotonic() - begun > _PICKUP:
+            waited = True
+            print("still queued: is the receiver running? `deployer serve` starts it", file=sys.stderr)
+        time.sleep(_TICK)
+    print(
+        coloured(deployment.status.value, deployment.status.value)
+        + (f": {one_line(deployment.reason)}" if deployment.reason else "")
+    )
+    parts.close()
+    return 0 if deployment.status is Status.SUCCESS else 1
+
+
+def _print_event(event: Event, begun: float) -> None:
+    first, *rest = event.text.splitlines() or [""]
+    print(f"{event.at - begun:7.2f} s  {coloured(f'{event.kind:<8}', event.kind)}  {one_line(first)}")
+    for line in rest:
+        print(f"{'':>21}{line}")

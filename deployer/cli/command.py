@@ -1,0 +1,46 @@
+"""The whole command, put together. In: argv. Out: exit code. Each file beside it declares its own verbs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from deployer.cli.acting import add_acting
+from deployer.cli.looking import add_looking
+from deployer.cli.settings import add_settings
+from deployer.cli.words import add_verb, help_of
+from deployer.core.errors import DeployerError
+from deployer.web.server import main as serve
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The console script."""
+    arguments = command().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+    except DeployerError as error:
+        print(f"deployer: {error.diagnostics()}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 0
+    return code
+
+
+def command() -> argparse.ArgumentParser:
+    """Every word that the command knows."""
+    parser = argparse.ArgumentParser(
+        prog="deployer", description="Deploys Docker Compose applications on this server."
+    )
+    parser.add_argument(
+        "--config", default="", help="settings file (default: $DEPLOYER_CONFIG or /etc/deployer/config.toml)"
+    )
+    parser.set_defaults(run=help_of(parser))
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB")
+    add_verb(verbs, "serve", "serve webhooks and deploy requests", lambda a: serve(a.config))
+    add_acting(verbs)
+    add_looking(verbs)
+    add_settings(verbs)
+    return parser
