@@ -21,6 +21,7 @@ from deployer.ci.context import (
     server,
     timeout,
 )
+from deployer.ci.outside import outside
 from deployer.ci.variables import given_variables
 from deployer.core.mode import Mode, ModeDecision, decide_mode
 
@@ -34,6 +35,7 @@ _CHECKS: tuple[Callable[[], object], ...] = (
     registry,
     timeout,
     given_variables,
+    outside,
 )
 
 

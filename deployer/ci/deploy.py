@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 from deployer.ci import sources, state, workflow
 from deployer.ci.built import BuiltImage, require
 from deployer.ci.client import Answer, ServerUnavailable, call
+from deployer.ci.confirm import Check
 from deployer.ci.context import (
     Context,
     app,
@@ -22,6 +23,7 @@ from deployer.ci.context import (
 )
 from deployer.ci.follow import Followed, follow
 from deployer.ci.login import given_login
+from deployer.ci.outside import outside
 from deployer.ci.proof import prove
 from deployer.ci.push import allow
 from deployer.ci.variables import given_variables
@@ -61,12 +63,14 @@ def run() -> None:
     workflow.say(
         f"deployment {accepted['id']}: {accepted.get('outcome', '')} {accepted.get('reason', '')}".rstrip()
     )
-    with workflow.commands_stopped():
-        end = follow(_followed(origin, accepted), until)
-    _keep(accepted, end.status, end.reason)
+    followed = _followed(origin, accepted)
+    check = Check(followed, context.revision, outside())
+    end = follow(followed, until, check.confirm)
+    _keep(accepted, end.status, end.reason, end.record)
     if end.status != Status.SUCCESS:
         raise DeploymentFailed(f"{end.status}: {end.reason}", hint=str(accepted.get("url", "")))
     workflow.say(f"{end.status}: {end.reason}".rstrip(": "))
+    check.finish(end)
 
 
 def _request(context: Context, images: list[BuiltImage]) -> DeployRequest:
@@ -86,6 +90,7 @@ def _request(context: Context, images: list[BuiltImage]) -> DeployRequest:
         ),
         credentials=_credentials(context, images),
         variables=given_variables(),
+        confirm=outside().confirm,
     )
 
 
@@ -167,6 +172,10 @@ def _followed(origin: str, accepted: Mapping[str, Any]) -> Followed:
     )
 
 
-def _keep(accepted: Mapping[str, Any], status: str, reason: str) -> None:
+def _keep(
+    accepted: Mapping[str, Any], status: str, reason: str, record: Mapping[str, Any] | None = None
+) -> None:
     fields = {"id": accepted["id"], "url": _text(accepted, "url"), "status": status, "reason": reason}
-    state.save("deployment", fields)
+    kept = {key: (record or {}).get(key) for key in ("previous", "measured")}
+    page = _text(record, "environment_url") or _text(accepted, "environment_url") or outside().url
+    state.save("deployment", {**fields, **kept, "environment_url": page})

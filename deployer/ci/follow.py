@@ -1,20 +1,21 @@
 """The live story of a deployment. In: where it is told. Out: its lines, printed as they come, and its end.
 
 A stream that breaks is taken up after the last line that arrived; a server without room for a stream is asked
-every two seconds instead.
+every two seconds instead. When the server waits to hear whether the release serves, the caller is asked.
 """
 
 from __future__ import annotations
 
 import http.client
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from deployer.ci import workflow
 from deployer.ci.client import ServerUnavailable, call, open_stream
 from deployer.ci.sse import read_messages
+from deployer.ci.story import Story
 from deployer.core.errors import DeployerError, TokenRejected
 from deployer.core.model import Status
 
@@ -42,74 +43,82 @@ class Followed:
 
 @dataclass(frozen=True)
 class End:
-    """How it ended, in GitHub's status words."""
+    """How it ended, in GitHub's status words; `record` is what else the server says about it."""
 
     status: str
     reason: str
+    record: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass
-class _Story:
-    """What has been told so far."""
+class _Reader:
+    """What was read so far, and who is asked when the server waits for a confirmation."""
 
-    last: int = 0
-    began: float | None = None
+    followed: Followed
+    until: float
+    confirm: Callable[[], None]
+    story: Story
     polling: bool = False
 
-    def tell(self, event: Mapping[str, Any]) -> None:
-        """Prints an event once, with the seconds since the first one."""
-        n, at = event.get("n"), event.get("at")
-        if not isinstance(n, int) or n <= self.last:
-            return
-        self.last = n
-        seconds = float(at) if isinstance(at, int | float) else 0.0
-        self.began = seconds if self.began is None else self.began
-        workflow.say(f"{seconds - self.began:7.1f} s  {event.get('kind', '')}  {event.get('text', '')}")
+    def take(self, event: Mapping[str, Any]) -> None:
+        """One event; what was told before a stream broke is not acted on again."""
+        if self.story.tell(event) and event.get("kind") == "confirm":
+            self.confirm()
 
 
-def follow(followed: Followed, until: float) -> End:
+def follow(followed: Followed, until: float, confirm: Callable[[], None] = lambda: None) -> End:
     """Reads to the end, or to the monotonic time `until`. Raises DeploymentUnfinished, TokenRejected."""
-    story, failures = _Story(), 0
-    while (left := until - time.monotonic()) > 0:
-        told = story.last
+    with Story() as story:
+        return _follow(_Reader(followed, until, confirm, story))
+
+
+def _follow(reader: _Reader) -> End:
+    failures = 0
+    while (left := reader.until - time.monotonic()) > 0:
+        told = reader.story.last
+        look = _poll if reader.polling else _listen
         try:
-            look = _poll if story.polling else _listen
-            end = look(followed, story, until)
+            end = look(reader)
         except ServerUnavailable as error:
             end = None
             workflow.say(f"          {error}; looking again")
         if end is not None:
             return end
-        if story.polling and look is _listen:
+        if reader.polling and look is _listen:
             continue
-        failures = 0 if story.last > told else failures + 1
-        pause = _POLL if story.polling else min(_LONGEST_PAUSE, 0.5 * 2**failures)
+        failures = 0 if reader.story.last > told else failures + 1
+        pause = _POLL if reader.polling else min(_LONGEST_PAUSE, 0.5 * 2**failures)
         time.sleep(max(0.0, min(pause, left)))
     raise DeploymentUnfinished(
         "the deployment has not ended within the timeout; it goes on at the server",
-        hint=f"see {followed.page}; the input timeout sets how long this step waits",
+        hint=f"see {reader.followed.page}; the input timeout sets how long this step waits",
     )
 
 
-def _listen(followed: Followed, story: _Story, until: float) -> End | None:
+def _listen(reader: _Reader) -> End | None:
+    followed = reader.followed
     headers = {**_headers(followed), "Accept": "text/event-stream"}
-    if story.last:
-        headers["Last-Event-ID"] = str(story.last)
-    wait = max(0.1, min(_SILENCE, until - time.monotonic()))
+    if reader.story.last:
+        headers["Last-Event-ID"] = str(reader.story.last)
+    wait = max(0.1, min(_SILENCE, reader.until - time.monotonic()))
     with open_stream("GET", followed.events_url, headers=headers, timeout=wait) as response:
         status = response.status or 0
-        story.polling = status == 503
+        reader.polling = status == 503
         _check(status, followed.events_url)
-        return _read(_lines(response, until), story) if status == 200 else None
+        return _read(_lines(response, reader.until), reader) if status == 200 else None
 
 
-def _read(lines: Iterable[bytes], story: _Story) -> End | None:
+def _read(lines: Iterable[bytes], reader: _Reader) -> End | None:
     for message in read_messages(lines):
         table = message.table()
         if message.kind == "end":
-            return End(str(table.get("status", "")), str(table.get("reason", "")))
-        story.tell({"kind": message.kind, **table})
+            return _end(table)
+        reader.take({"kind": message.kind, **table})
     return None
+
+
+def _end(table: Mapping[str, Any]) -> End:
+    return End(str(table.get("status", "")), str(table.get("reason", "")), table)
 
 
 def _lines(response: Iterable[bytes], until: float) -> Iterator[bytes]:
@@ -123,15 +132,14 @@ def _lines(response: Iterable[bytes], until: float) -> Iterator[bytes]:
         return
 
 
-def _poll(followed: Followed, story: _Story, _until: float) -> End | None:
-    answer = call("GET", f"{followed.status_url}?after={story.last}", headers=_headers(followed))
+def _poll(reader: _Reader) -> End | None:
+    followed = reader.followed
+    answer = call("GET", f"{followed.status_url}?after={reader.story.last}", headers=_headers(followed))
     _check(answer.status, followed.status_url)
     table = answer.table()
     for event in table.get("events") or ():
-        story.tell(event)
-    if answer.status == 200 and table.get("status") in _FINAL:
-        return End(str(table["status"]), str(table.get("reason", "")))
-    return None
+        reader.take(event)
+    return _end(table) if answer.status == 200 and table.get("status") in _FINAL else None
 
 
 def _headers(followed: Followed) -> dict[str, str]:

@@ -47,6 +47,7 @@ class DeployRequest:
     images: Mapping[str, Image]
     bundle: Bundle
     credentials: Credentials | None
+    confirm: int = 0
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -71,6 +72,8 @@ def encode_request(request: DeployRequest) -> bytes:
     if request.credentials:
         login = request.credentials
         body["registry"] = {"host": login.host, "username": login.username, "password": login.password}
+    if request.confirm:
+        body["confirm"] = request.confirm
     if request.variables:
         body["variables"] = dict(request.variables)
     return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

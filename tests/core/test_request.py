@@ -302,3 +302,8 @@ def test_a_variable_that_cannot_be_is_refused_without_its_value(variables: objec
 
 def test_no_environment_can_hold_a_nul() -> None:
     assert wrong_variable("A", "x\0") == "A should be text of at most 100000 bytes"
+
+
+def test_the_seconds_to_wait_for_a_confirmation_are_sent_where_there_are_any() -> None:
+    assert json.loads(encode_request(a_request(confirm=90)))["confirm"] == 90
+    assert "confirm" not in json.loads(encode_request(a_request()))
