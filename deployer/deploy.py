@@ -11,10 +11,12 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from deployer.confirmation import await_confirmation
 from deployer.core.application import Application, Service, assemble, nothing
 from deployer.core.config import App, Config, Environment
 from deployer.core.errors import (
     ComposeRejected,
+    ConfirmationFailed,
     ContainerRefused,
     DeployerError,
     GateFailed,
@@ -38,7 +40,15 @@ from deployer.rollout import Rollout
 _log = logging.getLogger("deployer.deploy")
 _RECORD_SECONDS = 600.0  # a full disk may be cleared meanwhile; afterwards the next start settles it
 _RECORD_PAUSE = 2.0
-_REFUSED = (GateFailed, ContainerRefused, ImageNotFound, ReleaseIncomplete, ComposeRejected, PayloadRejected)
+_REFUSED = (
+    GateFailed,
+    ConfirmationFailed,
+    ContainerRefused,
+    ImageNotFound,
+    ReleaseIncomplete,
+    ComposeRejected,
+    PayloadRejected,
+)
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ class _Way:
         self.world = world
         self.touched = False
         self.variables: Mapping[str, str] = {}  # what no line of the story may show
-        self.deadline = world.clock.monotonic() + world.config.deadline
+        self.deadline = world.clock.monotonic() + world.config.deadline + wish.confirm
 
     @property
     def app(self) -> App:
@@ -122,7 +132,9 @@ class _Way:
         self._roll_out("plan", application)
 
     def _roll_out(self, kind: str, application: Application) -> None:
-        """Observe, plan, execute. After the switch the release serves, and nothing takes that back."""
+        """Observe, plan, execute. The release serves after the switch; once it was confirmed, where that was
+        asked for, nothing takes it back.
+        """
         world, project = self.world, self.environment.project
         observed = world.target.observe(project)
         refuse_foreign(project, observed)
@@ -133,6 +145,8 @@ class _Way:
             application, plan, observed, world.target, world.clock, self._say, self._hide, self.deadline
         )
         rollout.bring_in()
+        if kind == "plan" and self.wish.confirm:
+            await_confirmation(self.deployment.id, self.wish.confirm, world.store, world.clock, self._say)
         if untidy := self._caught(rollout.take_out):
             self._say("untidy", f"the release serves, clearing up failed: {untidy.reason}")
 

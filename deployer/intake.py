@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from deployer.core.access import PERSON_PREFIX, Right, Token
 from deployer.core.config import Config
+from deployer.core.confirmation import parse_confirmation
 from deployer.core.delivery import Delivery, parse_delivery, verify
 from deployer.core.errors import Forbidden, NotFound, TokenRejected
 from deployer.core.inbox import Arrival, Inbox, Proof
@@ -141,6 +142,16 @@ def read_deployment(intake: Intake, *, id: str, bearer: str | None) -> Deploymen
     if bearer and intake.store.may_read(id, bearer):
         return intake.store.deployment(id)
     token = person(intake, bearer)
+    deployment = _visible(intake, id, token)
+    if not token.may(Right.READ, deployment.app):
+        raise Forbidden(
+            f"the token {token.name} may not read",
+            hint="`deployer token create --can read` gives one that may",
+        )
+    return deployment
+
+
+def _visible(intake: Intake, id: str, token: Token) -> Deployment:
     try:
         deployment = intake.store.deployment(id)
     except NotFound:
@@ -149,12 +160,26 @@ def read_deployment(intake: Intake, *, id: str, bearer: str | None) -> Deploymen
         raise NotFound(
             "no such deployment that this token may read", hint="check the id, and whose token it is"
         )
-    if not token.may(Right.READ, deployment.app):
-        raise Forbidden(
-            f"the token {token.name} may not read",
-            hint="`deployer token create --can read` gives one that may",
-        )
     return deployment
+
+
+def confirm(intake: Intake, *, id: str, bearer: str | None, raw: bytes) -> Deployment:
+    """The word that a release which serves may stay, or not; from whoever asked for the deploy, or a person
+    who may deploy. Raises NotWaiting.
+    """
+    verdict, reason = parse_confirmation(raw)
+    if not (bearer and intake.store.may_read(id, bearer)):
+        _may_confirm(intake, id, person(intake, bearer))
+    return intake.store.confirm(id, verdict, reason, intake.clock.now())
+
+
+def _may_confirm(intake: Intake, id: str, token: Token) -> None:
+    deployment = _visible(intake, id, token)
+    if not token.may(Right.DEPLOY, deployment.app):
+        raise Forbidden(
+            f"the token {token.name} may not confirm",
+            hint="`deployer token create --can deploy` gives one that may",
+        )
 
 
 def read_events(intake: Intake, deployment: Deployment, after: int) -> Sequence[Event]:

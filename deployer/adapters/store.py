@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import secrets
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from deployer.adapters.database import Database
 from deployer.adapters.store_access import AccessRows, note_arrival, spend
+from deployer.adapters.store_confirmation import ConfirmationRows, note_word
 from deployer.adapters.store_rows import (
     deployment_of,
     images_sha256,
@@ -29,9 +32,10 @@ from deployer.adapters.store_rows import (
 )
 from deployer.adapters.store_schema import SCHEMA, VERSION
 from deployer.adapters.vault import SealBroken, Vault
+from deployer.core.confirmation import Verdict
 from deployer.core.errors import ConfigError, Forbidden, NotFound
 from deployer.core.inbox import Arrival, Proof
-from deployer.core.model import Deployment, Event, Release, Status, Wish
+from deployer.core.model import Deployment, Event, Measured, Release, Status, Wish
 from deployer.core.order import Outcome, judge_interrupted, judge_run, superseded_by
 
 _CLAIMABLE = """
@@ -43,7 +47,7 @@ SELECT * FROM deployment AS waiting WHERE status = 'queued' AND NOT EXISTS (
 _MAX_TEXT = 20_000  # characters of one event
 
 
-class SqliteStore(AccessRows):
+class SqliteStore(ConfirmationRows, AccessRows):
     """The database file at `path`, whose secrets `vault` seals. Raises ConfigError when the two do not belong
     together.
     """
@@ -84,8 +88,8 @@ class SqliteStore(AccessRows):
                     continue
                 sql.execute(
                     "UPDATE deployment SET status = 'in_progress', attempts = attempts + 1,"
-                    " started_at = coalesce(started_at, ?) WHERE id = ?",
-                    (now, row["id"]),
+                    " started_at = coalesce(started_at, ?), previous = ? WHERE id = ?",
+                    (now, _served(sql, row), row["id"]),
                 )
                 _append(sql, row["id"], "claim", f"attempt {row['attempts'] + 1}", now)
                 return deployment_of(_row(sql, row["id"])), wish
@@ -111,6 +115,17 @@ class SqliteStore(AccessRows):
         with self._database.write() as sql:
             if not Status(_row(sql, id)["status"]).final:
                 _end(sql, id, status, reason, now)
+            return deployment_of(_row(sql, id))
+
+    def note_measured(self, id: str, measured: Measured) -> None:
+        with self._database.write() as sql:
+            text = json.dumps(asdict(measured))
+            sql.execute("UPDATE deployment SET measured = ? WHERE id = ?", (text, id))
+
+    def confirm(self, id: str, verdict: Verdict, reason: str, now: float) -> Deployment:
+        with self._database.write() as sql:
+            if note_word(sql, id, verdict, reason, now):
+                _append(sql, id, "word", f"{verdict}: {reason}" if reason else verdict, now)
             return deployment_of(_row(sql, id))
 
     def append(self, id: str, kind: str, text: str, now: float) -> None:
@@ -183,6 +198,7 @@ class SqliteStore(AccessRows):
             "created_at": now,
             "attempts": 0,
             "release": wish.release,
+            "previous": "",
             "sealed_wish": wanted,
             "sealed_credentials": credentials,
         }
@@ -238,6 +254,16 @@ def _queued(sql: sqlite3.Connection, app: str, environment: str) -> str:
         (app, environment),
     ).fetchone()
     return row["id"] if row else ""
+
+
+def _served(sql: sqlite3.Connection, row: sqlite3.Row) -> str:
+    """The revision that serves while this deployment is claimed."""
+    found = sql.execute(
+        "SELECT revision FROM deployment WHERE app = ? AND environment = ? AND status = 'success'"
+        " ORDER BY seq DESC LIMIT 1",
+        (row["app"], row["environment"]),
+    ).fetchone()
+    return found["revision"] if found else ""
 
 
 def _row(sql: sqlite3.Connection, id: str) -> sqlite3.Row:

@@ -10,7 +10,7 @@ from typing import Any
 
 from deployer.adapters.vault import Vault
 from deployer.core.images import Image
-from deployer.core.model import Bundle, Credentials, Deployment, Kind, Release, Run, Status, Wish
+from deployer.core.model import Bundle, Credentials, Deployment, Kind, Measured, Release, Run, Status, Wish
 
 
 def deployment_of(row: sqlite3.Row) -> Deployment:
@@ -31,6 +31,8 @@ def deployment_of(row: sqlite3.Row) -> Deployment:
         attempts=row["attempts"],
         release=row["release"],
         run=run_of(row) or Run(),
+        previous=row["previous"],
+        measured=Measured(**json.loads(row["measured"])) if row["measured"] else None,
     )
 
 
@@ -40,7 +42,11 @@ def run_of(row: sqlite3.Row) -> Run | None:
 
 def sealed_wish(vault: Vault, id: str, wish: Wish) -> tuple[bytes, bytes | None]:
     """The columns `sealed_wish` and `sealed_credentials`."""
-    content: dict[str, Any] = {"images": _pack_images(wish.images), "bundle": _pack_bundle(wish.bundle)}
+    content: dict[str, Any] = {
+        "images": _pack_images(wish.images),
+        "bundle": _pack_bundle(wish.bundle),
+        "confirm": wish.confirm,
+    }
     if wish.variables:
         content["variables"] = dict(wish.variables)
     login = wish.credentials
@@ -71,6 +77,7 @@ def wish_of(vault: Vault, row: sqlite3.Row) -> Wish:
         else None,
         workflow=row["workflow"],
         variables=content.get("variables", {}),
+        confirm=content["confirm"],
     )
 
 

@@ -30,12 +30,20 @@ CREATE TABLE deployment (
     ended_at REAL,
     attempts INTEGER NOT NULL,
     release TEXT NOT NULL,
+    previous TEXT NOT NULL,  -- revision that served when the deployment was first claimed
+    measured TEXT,  -- JSON
     sealed_wish BLOB,
     sealed_credentials BLOB
 ) STRICT;
 CREATE UNIQUE INDEX one_running ON deployment (app, environment) WHERE status = 'in_progress';
 CREATE UNIQUE INDEX one_queued ON deployment (app, environment) WHERE status = 'queued';
 CREATE INDEX newest_run ON deployment (app, environment, workflow, run_number, run_attempt);
+CREATE TABLE confirmation (  -- a row: the deployment has waited for a word, once it served
+    deployment_id TEXT PRIMARY KEY REFERENCES deployment (id),
+    until REAL NOT NULL,
+    verdict TEXT NOT NULL,
+    reason TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE event (
     deployment_id TEXT NOT NULL REFERENCES deployment (id),
     n INTEGER NOT NULL,

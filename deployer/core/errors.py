@@ -106,6 +106,18 @@ class GateFailed(DeployerError):
     code = "gate-failed"
 
 
+class ConfirmationFailed(DeployerError):
+    """The release serves and was not confirmed from outside; the one before serves again."""
+
+    code = "confirmation-failed"
+
+
+class NotWaiting(DeployerError):
+    """A confirmation came for a deployment that waits for none, or waits no longer."""
+
+    code = "not-waiting"
+
+
 class CommandFailed(DeployerError):
     """A child process ended with an error or ran out of time."""
 

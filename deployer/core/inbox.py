@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from deployer.core.access import Right, Token
+from deployer.core.confirmation import Verdict
 from deployer.core.delivery import Delivery
 from deployer.core.model import Deployment, Wish
 from deployer.core.ports import Store
@@ -34,6 +35,9 @@ class Inbox(Store, Protocol):
         """As `Store.enqueue`; notes the arrival in the same transaction. Raises TokenRejected for a spent
         proof, Forbidden where a run that was accepted before asks for other images now.
         """
+
+    def confirm(self, id: str, verdict: Verdict, reason: str, now: float) -> Deployment:
+        """Writes down the word that a deployment waits for; the same again is fine. Raises NotWaiting."""
 
     def record_ignored(self, delivery: Delivery, reason: str, now: float) -> None:
         """Keeps that a delivery started nothing."""

@@ -83,6 +83,7 @@ class Wish:
         ""  # whose numbers `run` counts in: only runs of one workflow are older or newer than each other
     )
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # win over the server's file
+    confirm: int = 0  # seconds to wait, once the release serves, for a word that it may stay
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,20 @@ class Release:
     images: Mapping[str, Image]
     bundle: Bundle
     variables: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the deployer's own requests through the published ports saw during a deployment, of the service
+    that fared worst. Milliseconds; the percentiles by `before`, `during` and `after`, None where nothing was
+    asked.
+    """
+
+    requests: int
+    failed: int
+    longest_gap_ms: float
+    p50_ms: Mapping[str, float | None] = field(hash=False)
+    p95_ms: Mapping[str, float | None] = field(hash=False)
 
 
 @dataclass(frozen=True)
@@ -116,6 +131,8 @@ class Deployment:
     attempts: int
     release: str
     run: Run
+    previous: str = ""  # revision that served before
+    measured: Measured | None = None
 
 
 @dataclass(frozen=True)

@@ -279,4 +279,5 @@ def _wish(
         credentials=request.credentials,
         workflow=workflow,
         variables=request.variables,
+        confirm=request.confirm,
     )

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from deployer.core.application import Application, EdgeSettings, Service
+from deployer.core.confirmation import Confirmation
 from deployer.core.health import Reading
 from deployer.core.images import Image
 from deployer.core.model import (
@@ -16,6 +17,7 @@ from deployer.core.model import (
     Credentials,
     Deployment,
     Event,
+    Measured,
     ObservedState,
     Release,
     Replica,
@@ -109,6 +111,18 @@ class Store(Protocol):
         """Puts what was in progress back in the queue; to be called before the first claim of a process."""
 
     def finish(self, id: str, status: Status, reason: str, now: float) -> Deployment: ...
+
+    def note_measured(self, id: str, measured: Measured) -> None:
+        """Keeps what was measured while the deployment ran."""
+
+    def await_word(self, id: str, until: float) -> Confirmation:
+        """Begins the wait for a confirmation, or goes on with one that a dead process began."""
+
+    def word(self, id: str) -> Confirmation:
+        """The wait as it stands."""
+
+    def stop_waiting(self, id: str) -> Confirmation:
+        """From its return on no word is taken any more; the one that came before it counts."""
 
     def append(self, id: str, kind: str, text: str, now: float) -> None: ...
 

@@ -2,9 +2,9 @@
 apart.
 
 JSON, schema 1: repository, environment, revision (40 hex), run {number, attempt}, actor, images {service:
-repository@sha256:…}, compose {entry, files {path: text}}, optional app, registry {host, username, password}
-and variables {NAME: value}. The OIDC token's audience binds the server's origin and the exact bytes:
-`audience_of`.
+repository@sha256:…}, compose {entry, files {path: text}}, optional app, registry {host, username, password},
+variables {NAME: value} and confirm, seconds. The OIDC token's audience binds the server's origin and the
+exact bytes: `audience_of`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from deployer.core.confirmation import MAX_CONFIRM
 from deployer.core.errors import PayloadRejected
 from deployer.core.images import REVISION, Image, parse_image
 from deployer.core.model import Bundle, Credentials, Run
@@ -69,6 +70,8 @@ def encode_request(request: DeployRequest) -> bytes:
         "images": {service: str(image) for service, image in request.images.items()},
         "compose": {"entry": request.bundle.entry, "files": dict(request.bundle.files)},
     }
+    if request.confirm:
+        body["confirm"] = request.confirm
     if request.credentials:
         login = request.credentials
         body["registry"] = {"host": login.host, "username": login.username, "password": login.password}
@@ -98,6 +101,7 @@ def parse_request(raw: bytes) -> DeployRequest:
         bundle=_bundle(_table(body, "compose")),
         credentials=_credentials(body),
         variables=_variables(_table(body, "variables")) if "variables" in body else {},
+        confirm=_seconds(body),
     )
 
 
@@ -166,6 +170,13 @@ def wrong_variable(name: str, value: object) -> str:
     ):
         return f"{name} should be text of at most {MAX_VARIABLE_BYTES} bytes"
     return ""
+
+
+def _seconds(body: Mapping[str, Any]) -> int:
+    value = body.get("confirm", 0)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_CONFIRM:
+        raise PayloadRejected(f"confirm: should be a whole number of seconds, at most {MAX_CONFIRM}")
+    return value
 
 
 def _table(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from deployer.core.errors import PayloadRejected
 from deployer.core.model import Kind
 from deployer.core.stamp import SIGNATURE
 from deployer.core.strict_json import parse_object
-from deployer.intake import accept_manual, accept_request, person, read_deployment, read_events
+from deployer.intake import accept_manual, accept_request, confirm, person, read_deployment, read_events
 from deployer.web.answers import deployment_table, event_table, receipt_answer
 from deployer.web.context import bearer, raw_body, the_intake
 from deployer.web.streams import Streams
@@ -51,6 +51,14 @@ def follow(id: str) -> Response:
     streams = current_app.extensions[Streams.KEY]
     assert isinstance(streams, Streams)
     return streams.open(deployment, int(last) if _NUMBER.fullmatch(last) else 0)
+
+
+@deployments.post("/deployments/<id>/confirmation")
+def confirm_release(id: str) -> Response:
+    """The word that a release which serves may stay, or not."""
+    intake = the_intake()
+    deployment = confirm(intake, id=id, bearer=bearer(), raw=raw_body())
+    return jsonify(deployment_table(deployment, intake.config.url))
 
 
 @deployments.post("/apps/<app>/<environment>/redeploy")

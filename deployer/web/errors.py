@@ -20,6 +20,7 @@ _STATUS = {
     "token-rejected": 401,
     "forbidden": 403,
     "not-found": 404,
+    "not-waiting": 409,
     "content-type-rejected": 415,
     "release-incomplete": 422,
     "store-unavailable": 503,

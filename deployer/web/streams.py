@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from flask import Response
 
@@ -92,7 +92,12 @@ class Streams:
 def _end(deployment: Deployment, n: int) -> dict[str, object]:
     text = f"{deployment.status}: {deployment.reason}" if deployment.reason else deployment.status
     last = Event(n, deployment.ended_at or 0.0, "end", text)
-    return event_table(last) | {"status": deployment.status, "reason": deployment.reason}
+    return event_table(last) | {
+        "status": deployment.status,
+        "reason": deployment.reason,
+        "previous": deployment.previous,
+        "measured": asdict(deployment.measured) if deployment.measured else None,
+    }
 
 
 def _frame(table: dict[str, object]) -> str:

@@ -66,6 +66,7 @@ requests = st.builds(
         texts,
         max_size=4,
     ),
+    confirm=st.integers(0, 600),
 )
 
 
@@ -185,6 +186,16 @@ def test_a_run_has_whole_numbers(key: str, value: object) -> None:
     if value is ...:
         del run[key]
     assert refused(run=run) == f"run.{key}: should be a whole number"
+
+
+def test_a_deploy_that_waits_for_a_confirmation_says_how_long() -> None:
+    assert parse_request(body_of()).confirm == 0
+    assert parse_request(body_of(confirm=600)).confirm == 600
+
+
+@pytest.mark.parametrize("seconds", [-1, 601, 1.5, "60", True, None])
+def test_a_wait_for_a_confirmation_is_whole_seconds_and_not_for_ever(seconds: object) -> None:
+    assert refused(confirm=seconds) == "confirm: should be a whole number of seconds, at most 600"
 
 
 def test_images_are_one_to_a_hundred() -> None:

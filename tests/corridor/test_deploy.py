@@ -5,7 +5,7 @@ says.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from deployer.adapters.github import NoForge
 from deployer.adapters.store import SqliteStore
 from deployer.adapters.vault import open_vault
 from deployer.core.config import load_config
+from deployer.core.confirmation import Verdict
 from deployer.core.errors import EdgeUnavailable, EngineUnavailable, StoreUnavailable
 from deployer.core.images import Image
 from deployer.core.model import Bundle, Credentials, Deployment, Kind, Status, Wish
@@ -41,6 +42,7 @@ class FastClock:
 
     def __init__(self) -> None:
         self.time = 1000.0
+        self.meanwhile: Callable[[], object] = lambda: None
 
     def now(self) -> float:
         return self.time
@@ -50,6 +52,7 @@ class FastClock:
 
     def sleep(self, seconds: float) -> None:
         self.time += max(seconds, 0.5)
+        self.meanwhile()
 
 
 class NoRegistry:
@@ -74,7 +77,7 @@ class Scene:
             variables=lambda _: {"DATABASE_URL": "postgres://u:hunter22@db"},
         )
 
-    def deploy(self, marks: str) -> Deployment:
+    def deploy(self, marks: str, **wishes: Any) -> Deployment:
         images = {"backend": image("backend", marks[0]), "frontend": image("frontend", marks[1])}
         wish = Wish(
             app="shop",
@@ -85,6 +88,7 @@ class Scene:
             revision=(marks[0] * 40)[:40],
             images=images,
             bundle=Bundle("compose.yaml", {"compose.yaml": "services: {}\n"}),
+            **wishes,
         )
         self.store.enqueue(wish, self.clock.now())
         self.target.calls.clear()
@@ -186,6 +190,55 @@ def test_requests_that_do_not_end_are_left_at_the_limit(scene: Scene) -> None:
     ended = scene.deploy("cb")
     assert ended.status is Status.SUCCESS
     assert any("3 requests still run after 30 s" in line for line in scene.story(ended))
+
+
+def confirming(scene: Scene, verdict: Verdict) -> Callable[[], object]:
+    """Says the word while the release serves and nothing old was stopped."""
+
+    def say_it() -> None:
+        waiting = scene.store.deployments("shop", "production", 1)[0].id
+        if not scene.store.word(waiting).awaited(scene.clock.now()):
+            return
+        assert scene.marks() == "cd" and len(scene.target.replicas) == 5
+        scene.store.confirm(waiting, verdict, "the checkout", scene.clock.now())
+
+    return say_it
+
+
+def test_a_release_that_is_confirmed_stays(scene: Scene) -> None:
+    scene.deploy("ab")
+    scene.clock.meanwhile = confirming(scene, Verdict.CONFIRMED)
+    ended = scene.deploy("cd", confirm=60)
+    assert (ended.status, ended.previous) == (Status.SUCCESS, "a" * 40)
+    assert scene.marks() == "cd" and len(scene.target.replicas) == 3
+    kinds = [line.partition(" ")[0] for line in scene.story(ended)]
+    told = [kind for kind in kinds if kind in ("switch", "confirm", "word", "confirmed", "drain")]
+    assert told == ["switch", "confirm", "word", "confirmed", "drain", "drain"]
+
+
+def test_a_release_that_is_refused_gives_way_to_the_one_before(scene: Scene) -> None:
+    scene.deploy("ab")
+    scene.clock.meanwhile = confirming(scene, Verdict.FAILED)
+    ended = scene.deploy("cd", confirm=60)
+    assert ended.status is Status.FAILURE and "[confirmation-failed]" in ended.reason
+    assert "not confirmed: the checkout" in ended.reason and "aaaaaaa serves as before" in ended.reason
+    assert scene.marks() == "ab" and len(scene.target.replicas) == 3
+
+
+def test_a_release_that_nobody_confirms_gives_way_in_time(scene: Scene) -> None:
+    scene.deploy("ab")
+    begun = scene.clock.time
+    ended = scene.deploy("cd", confirm=60)
+    assert ended.status is Status.FAILURE and "nobody confirmed" in ended.reason
+    assert 60 <= scene.clock.time - begun < 70
+    assert scene.marks() == "ab" and len(scene.target.replicas) == 3
+
+
+def test_a_way_back_and_a_redeploy_wait_for_no_word(scene: Scene) -> None:
+    scene.deploy("ab")
+    begun = scene.clock.time
+    assert scene.deploy("cd").status is Status.SUCCESS
+    assert scene.clock.time - begun < 10
 
 
 def test_a_bug_is_recorded_and_undone(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,8 @@ def test_a_story_is_told_while_it_happens_and_ends_with_the_status(receiver: Rec
             "text": "failure: the gate said no",
             "status": "failure",
             "reason": "the gate said no",
+            "previous": "",
+            "measured": None,
         }
         assert list(story) == []
         assert answer.read() == b""
