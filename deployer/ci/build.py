@@ -1,50 +1,83 @@
-"""`build`: every service with `build:`, in one go. In: the Compose file. Out: images and their ids."""
+"""`build`: every service with `build:`, in one go, but those whose image is known. In: the Compose file. Out:
+images.
+
+An image is known when the registry has it under the tree of what would be built: it was tested, so it is
+taken as it is. A scheduled run, and one with `rebuild`, takes nothing as known, asks for fresh base images
+and uses no cache.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from deployer.ci import docker, sources, state, workflow
-from deployer.ci.built import BuiltImage, save_images
-from deployer.ci.context import Context, compose_file, read_context, registry
+from deployer.ci.built import BuiltImage, save_images, save_test_images
+from deployer.ci.context import Context, compose_file, flag, read_context, registry
+from deployer.ci.definition import read_definition
+from deployer.ci.known import combine, find_known, was_tested
+from deployer.ci.login import Login, log_in, log_out, login_to
+from deployer.ci.progress import Progress
+from deployer.ci.registry import Manifest
+from deployer.ci.trees import read_trees
 from deployer.core.errors import CommandFailed, ComposeRejected
 from deployer.core.images import repository_of, revision_tag
 from deployer.core.request import SERVICE_NAME
 
-# Values for a production build that the repository itself keeps; without it, Compose reads `.env` as always.
-PRODUCTION_VARIABLES = ".env.production"
 _LABEL = "labels.org.opencontainers.image"
+# Images of services that only test the others: no registry is called that, so none is ever sent to one.
+_TEST_PLACE = "deployer.invalid"
+_THREADS = 8
+
+
+@dataclass(frozen=True)
+class Work:
+    """What there is to build: service → repository, those that ship and those that test."""
+
+    context: Context
+    file: Path
+    shipped: Mapping[str, str]
+    tests: Mapping[str, str]
+    builders: Sequence[str]  # one service for every repository
+
+    @property
+    def repositories(self) -> dict[str, str]:
+        return {**self.tests, **self.shipped}
 
 
 def run() -> None:
-    """Raises ComposeRejected or CommandFailed."""
+    """Raises ComposeRejected, ConfigError, SecretInBuild or CommandFailed."""
     context = read_context()
-    path = compose_file(context.workspace)
-    definition, model = _render(context.workspace / path)
-    repositories = plan_repositories(model["services"], registry=registry(), source=context.repository)
-    if not repositories:
-        raise ComposeRejected(
-            f"{path}: no service has build:", hint="give the services of this repository a build:"
-        )
-    builders = plan_builders(model["services"], repositories)
-    known = _bake(context, definition, builders, repositories)
-    images = [_image(context, service, name, known) for service, name in repositories.items()]
-    save_images(images)
-    for image in images:
-        workflow.say(f"{image.service}: {image.reference} is {image.id}")
+    definition = read_definition(context.workspace, compose_file(context.workspace))
+    work = _plan(context, definition.file, definition.model["services"])
+    settings = list(_settings(work))
+    targets = docker.describe(work.file, [target_of(service) for service in work.builders], settings)
+    _refuse_platforms(targets)
+    trees = read_trees(targets)
+    by_service = {service: trees[target_of(service)] for service in work.builders}
+    login = login_to(context, work.shipped.values())
+    known = _known(work, definition.model, by_service, login)
+    _save(work, by_service, known, _bake(work, known, settings))
 
 
-def _render(file: Path) -> tuple[Path, dict[str, Any]]:
-    variables = file.parent / PRODUCTION_VARIABLES
-    chosen = variables if variables.is_file() else None
-    model = json.loads(docker.render(file, chosen, form="json"))
-    state.save("model", model)
-    # Bake reads Compose's rendering, so that both see the same values; only YAML keeps `x-bake`.
-    definition = state.save_text("bake.yaml", docker.render(file, chosen, form="yaml"))
-    return definition, model
+def is_test(service: Mapping[str, Any]) -> bool:
+    """Whether a service is there to test the others."""
+    return docker.TEST_PROFILE in (service.get("profiles") or ())
+
+
+def _plan(context: Context, file: Path, services: Mapping[str, Mapping[str, Any]]) -> Work:
+    ships = {name: service for name, service in services.items() if not is_test(service)}
+    tests = {name: {"build": service.get("build")} for name, service in services.items() if is_test(service)}
+    shipped = plan_repositories(ships, registry=registry(), source=context.repository)
+    if not shipped:
+        raise ComposeRejected("no service has build:", hint="give the services of this repository a build:")
+    extra = plan_repositories(tests, registry=_TEST_PLACE, source=context.repository)
+    builders = [*plan_builders(ships, shipped), *plan_builders(tests, extra)]
+    return Work(context, file, shipped, extra, builders)
 
 
 def plan_repositories(
@@ -74,44 +107,141 @@ def plan_builders(services: Mapping[str, Mapping[str, Any]], repositories: Mappi
     return list(first.values())
 
 
-def _bake(
-    context: Context, definition: Path, builders: Sequence[str], repositories: Mapping[str, str]
-) -> Mapping[str, Any]:
-    metadata = state.folder() / "bake.json"
-    date = sources.commit_date(context.workspace, context.revision)
-    settings = [
-        setting
-        for service in builders
-        for setting in _settings(context, service, repositories[service], date)
-    ]
-    with workflow.group(f"Build {', '.join(builders)}"):
-        ended = docker.bake(definition, [target_of(service) for service in builders], settings, metadata)
-    if ended.code:
-        raise CommandFailed(f"docker buildx bake ended with exit code {ended.code}: {ended.last_line}")
-    known: dict[str, Any] = json.loads(metadata.read_text(encoding="utf-8"))
-    return {repositories[service]: known.get(target_of(service), {}) for service in builders}
-
-
 def target_of(service: str) -> str:
     """Bake's name for a Compose service: a dot separates parts of an override there."""
     return service.replace(".", "_")
 
 
-def _settings(context: Context, service: str, repository: str, date: str) -> Iterator[str]:
-    target = target_of(service)
-    yield f"{target}.tags={repository}:{revision_tag(context.revision)}"
-    yield f"{target}.{_LABEL}.revision={context.revision}"
-    yield f"{target}.{_LABEL}.source={context.site}/{context.repository}"
-    if date:
-        yield f"{target}.{_LABEL}.created={date}"
+def _settings(work: Work) -> Iterator[str]:
+    context, date = work.context, sources.commit_date(work.context.workspace, work.context.revision)
+    for service in work.builders:
+        target = target_of(service)
+        yield f"{target}.tags={work.repositories[service]}:{revision_tag(context.revision)}"
+        yield f"{target}.{_LABEL}.revision={context.revision}"
+        yield f"{target}.{_LABEL}.source={context.site}/{context.repository}"
+        if date:
+            yield f"{target}.{_LABEL}.created={date}"
 
 
-def _image(context: Context, service: str, repository: str, known: Mapping[str, Any]) -> BuiltImage:
-    tag = revision_tag(context.revision)
+def _refuse_platforms(targets: Mapping[str, Mapping[str, Any]]) -> None:
+    for name, target in targets.items():
+        if len(target.get("platforms") or ()) > 1:
+            raise ComposeRejected(
+                f"{name} is built for {len(target['platforms'])} platforms, and only one can be tested here",
+                hint="keep the server's platform in build.platforms",
+            )
+
+
+def _known(
+    work: Work, model: Mapping[str, Any], trees: Mapping[str, str], login: Login | None
+) -> dict[str, Manifest]:
+    """Repository → image that need not be built; it is fetched where it has to be tested with others."""
+    state.save("tested", False)
+    builder = {work.repositories[service]: service for service in work.builders}
+    combination = combine(
+        work.context, model, {name: trees[builder[place]] for name, place in work.repositories.items()}
+    )
+    state.save("combination", combination)
+    if flag("rebuild") or state.load("refresh", False):
+        return {}
+    by_repository = {place: trees[builder[place]] for place in work.shipped.values()}
+    known = find_known(by_repository, login)
+    if len(known) == len(by_repository) and was_tested(next(iter(known)), combination, login):
+        state.save("tested", True)
+        return known
+    return _fetch(known, login)
+
+
+def _fetch(known: Mapping[str, Manifest], login: Login | None) -> dict[str, Manifest]:
+    """Those that the engine could get; the others are built."""
+    if not known:
+        return {}
+    config = log_in(login)
+    try:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            here = pool.map(lambda place: _pull(f"{place}@{known[place].digest}", config), known)
+            return {place: known[place] for place, done in zip(known, here, strict=True) if done}
+    finally:
+        log_out()
+
+
+def _pull(reference: str, config: Mapping[str, str]) -> bool:
+    try:
+        docker.pull(reference, config)
+    except CommandFailed as error:
+        workflow.say(f"{reference} cannot be fetched and is built: {error}")
+        return False
+    return True
+
+
+def _bake(work: Work, known: Mapping[str, Manifest], settings: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Repository → what bake says of it, with the seconds it took."""
+    tested = state.load("tested", False)
+    builders = [
+        name
+        for name in work.builders
+        if work.repositories[name] not in known and not (tested and name in work.tests)
+    ]
+    targets = [target_of(service) for service in builders]
+    if not builders:
+        return {}
+    metadata, progress = state.folder() / "bake.json", Progress(targets)
+    with workflow.group(f"Build {', '.join(builders)}"):
+        ended = docker.bake(
+            work.file,
+            targets,
+            [setting for setting in settings if setting.partition(".")[0] in targets],
+            metadata,
+            anew=flag("rebuild") or bool(state.load("refresh", False)),
+            watch=progress.read,
+        )
+    if ended.code:
+        raise CommandFailed(f"docker buildx bake ended with exit code {ended.code}: {ended.last_line}")
+    found: dict[str, Any] = json.loads(metadata.read_text(encoding="utf-8"))
+    seconds = progress.seconds()
+    return {
+        work.repositories[service]: {
+            **found.get(target_of(service), {}),
+            "seconds": seconds.get(target_of(service), 0.0),
+        }
+        for service in builders
+    }
+
+
+def _save(
+    work: Work,
+    trees: Mapping[str, str],
+    known: Mapping[str, Manifest],
+    built: Mapping[str, Mapping[str, Any]],
+) -> None:
+    of_repository = {work.repositories[service]: tree for service, tree in trees.items()}
+    images = [
+        _reused(work, service, place, known[place], of_repository[place])
+        if place in known
+        else _built(work, service, place, built[place], of_repository[place])
+        for service, place in work.shipped.items()
+    ]
+    save_images(images)
+    tests = [(service, place) for service, place in work.tests.items() if place in built]
+    save_test_images([_built(work, service, place, built[place], "") for service, place in tests])
+    for image in images:
+        how = f"reused, {image.repository}@{image.digest}" if image.reused else f"built as {image.reference}"
+        workflow.say(f"{image.service}: {how} is {image.id}")
+
+
+def _reused(work: Work, service: str, repository: str, manifest: Manifest, tree: str) -> BuiltImage:
+    id = manifest.config_digest or manifest.digest
+    if not state.load("tested", False):
+        id = str(docker.inspect(f"{repository}@{manifest.digest}")["Id"])
+    tag = revision_tag(work.context.revision)
+    return BuiltImage(service, repository, tag, id, digest=manifest.digest, tree=tree, reused=True)
+
+
+def _built(work: Work, service: str, repository: str, found: Mapping[str, Any], tree: str) -> BuiltImage:
+    tag = revision_tag(work.context.revision)
     id = str(docker.inspect(f"{repository}:{tag}")["Id"])
-    built = {known[repository].get(f"containerimage.{key}") for key in ("config.digest", "digest")}
-    if id not in built:
+    if id not in {found.get(f"containerimage.{key}") for key in ("config.digest", "digest")}:
         raise CommandFailed(
             f"{repository}:{tag} is not what was just built; does another run use this engine?"
         )
-    return BuiltImage(service, repository, tag, id)
+    return BuiltImage(service, repository, tag, id, tree=tree, seconds=float(found["seconds"]))

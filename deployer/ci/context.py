@@ -107,6 +107,14 @@ def input_text(name: str) -> str:
     return os.environ.get(PREFIX + name.upper().replace("-", "_"), "").strip()
 
 
+def flag(name: str) -> bool:
+    """An input that is true or false; empty is false."""
+    value = input_text(name).lower()
+    if value not in ("", "true", "false"):
+        raise ConfigError(name, f"{value!r} should be true or false")
+    return value == "true"
+
+
 def branch(name: str) -> str:
     """A branch name; refs are compared with it exactly, so `refs/heads/main` would never match."""
     value = input_text(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,21 @@ from deployer.core.errors import CommandFailed, ComposeRejected
 
 # A context may lie beside the Compose file's folder; newer buildx asks for leave, and nobody can answer.
 _BAKE = {"BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
+_TRANSFER = 1800.0
+# Services that are there to test the others: Compose passes over them unless this profile is asked for.
+TEST_PROFILE = "test"
 
 
-def render(file: Path, variables: Path | None, *, form: str) -> str:
-    """The Compose model with variables filled in, as `json` or `yaml`. Raises ComposeRejected."""
+def render(files: Sequence[Path], variables: Path | None, *, form: str) -> str:
+    """The Compose model with variables filled in, as `json` or `yaml`, tests included. Raises
+    ComposeRejected.
+    """
     env_file = ["--env-file", str(variables)] if variables else []
+    named = [part for file in files for part in ("-f", str(file))]
+    profiles = [name for name in os.environ.get("COMPOSE_PROFILES", "").split(",") if name]
+    active = [part for name in (*profiles, TEST_PROFILE) for part in ("--profile", name)]
     try:
-        return capture(["docker", "compose", *env_file, "-f", str(file), "config", "--format", form])
+        return capture(["docker", "compose", *env_file, *named, *active, "config", "--format", form])
     except CommandFailed as error:
         raise ComposeRejected(
             str(error),
@@ -28,21 +36,35 @@ def render(file: Path, variables: Path | None, *, form: str) -> str:
         ) from None
 
 
-def bake(definition: Path, targets: Sequence[str], settings: Iterable[str], metadata: Path) -> Ended:
-    """Builds all targets at once and loads them into the engine."""
+def describe(definition: Path, targets: Sequence[str], settings: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Target → what bake would build, also for the targets that these need. Raises ComposeRejected."""
+    try:
+        answer = capture([*_bake(definition, settings), "--print", "--", *targets], extra=_BAKE)
+    except CommandFailed as error:
+        raise ComposeRejected(str(error)) from None
+    return dict(json.loads(answer)["target"])
+
+
+def bake(
+    definition: Path,
+    targets: Sequence[str],
+    settings: Iterable[str],
+    metadata: Path,
+    *,
+    anew: bool,
+    watch: Callable[[bytes], None],
+) -> Ended:
+    """Builds all targets at once and loads them into the engine; `anew`: without cache, with fresh base
+    images.
+    """
+    options = ["--load", "--progress", "plain", "--provenance=false", "--metadata-file", str(metadata)]
+    options += ["--no-cache", "--pull"] if anew else []
+    return stream([*_bake(definition, settings), *options, "--", *targets], extra=_BAKE, watch=watch)
+
+
+def _bake(definition: Path, settings: Iterable[str]) -> list[str]:
     overrides = [part for setting in settings for part in ("--set", setting)]
-    argv = [
-        "docker",
-        "buildx",
-        "bake",
-        "-f",
-        str(definition),
-        "--load",
-        "--progress",
-        "plain",
-        "--provenance=false",
-    ]
-    return stream([*argv, "--metadata-file", str(metadata), *overrides, "--", *targets], extra=_BAKE)
+    return ["docker", "buildx", "bake", "-f", str(definition), *overrides]
 
 
 def inspect(reference: str) -> dict[str, Any]:
@@ -51,14 +73,18 @@ def inspect(reference: str) -> dict[str, Any]:
     return dict(answer[0])
 
 
-def tag(source: str, target: str) -> None:
-    """Gives an image one more name."""
-    capture(["docker", "tag", "--", source, target])
+def push(reference: str, config: Mapping[str, str]) -> str:
+    """Pushes one tag; gives what docker says last. Raises CommandFailed."""
+    return _last_line(capture(["docker", "push", "--", reference], extra=config, timeout=_TRANSFER))
 
 
-def push(reference: str, config: Mapping[str, str]) -> Ended:
-    """Pushes one tag."""
-    return stream(["docker", "push", "--", reference], extra=config)
+def pull(reference: str, config: Mapping[str, str]) -> None:
+    """Raises CommandFailed."""
+    capture(["docker", "pull", "--quiet", "--", reference], extra=config, timeout=_TRANSFER)
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2]
 
 
 def login(host: str, username: str, password: str, config: Mapping[str, str]) -> None:
@@ -82,6 +108,12 @@ def up(project: str, file: Path, timeout: int) -> Ended:
     """Starts a stack and waits until it is healthy."""
     argv = [*_compose(project, file), "up", "-d", "--no-build", "--wait", "--wait-timeout", str(timeout)]
     return stream(argv)
+
+
+def run(project: str, file: Path, service: str, command: Sequence[str] = ()) -> Ended:
+    """Runs one service of a stack to its end, or, in its image, a command instead of its own."""
+    entrypoint = ["--entrypoint", command[0]] if command else []
+    return stream([*_compose(project, file), "run", "--rm", "-T", *entrypoint, "--", service, *command[1:]])
 
 
 def down(project: str, file: Path) -> None:

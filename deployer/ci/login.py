@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,8 +36,13 @@ class Login:
 
 def given_login(context: Context, images: Iterable[BuiltImage]) -> Login | None:
     """The inputs' login, where there is one and an image of this run lies on its host."""
+    return login_to(context, (image.repository for image in images))
+
+
+def login_to(context: Context, repositories: Iterable[str]) -> Login | None:
+    """The inputs' login, where there is one and one of the repositories lies on its host."""
     login = Login(registry(), input_text("registry-username"), input_text("registry-password"))
-    hosts = {split_host(image.repository)[0] for image in images}
+    hosts = {split_host(repository)[0] for repository in repositories}
     if not login.username or not login.password or login.host not in hosts:
         return None
     workflow.mask(login.password)
@@ -61,6 +67,11 @@ def log_in(login: Login | None) -> Mapping[str, str]:
     config = {"DOCKER_CONFIG": str(folder), "DOCKER_HOST": endpoint}
     docker.login(login.host, login.username, login.password, config)
     return config
+
+
+def log_out() -> None:
+    """Removes the configuration, before anything runs that is not ours."""
+    shutil.rmtree(state.folder() / "docker", ignore_errors=True)
 
 
 def authorization(host: str, login: Login | None) -> str:

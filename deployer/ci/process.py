@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,12 +49,18 @@ def _is_ours(name: str) -> bool:
     return name in _STEERING or name.startswith(("ACTIONS_", PREFIX, "INPUT_"))
 
 
-def stream(argv: Sequence[str], *, cwd: Path | None = None, extra: Mapping[str, str] | None = None) -> Ended:
+def stream(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    extra: Mapping[str, str] | None = None,
+    watch: Callable[[bytes], None] = lambda _: None,
+) -> Ended:
     """Runs a child and passes its output on as text; whatever it left running ends with it."""
     with workflow.commands_stopped():
         child = _start(argv, cwd=cwd, extra=extra, stderr=subprocess.STDOUT, session=True)
         try:
-            tail = _pass_on(child)
+            tail = _pass_on(child, watch)
         finally:
             _end_group(child)
     return Ended(child.returncode, tail.decode("utf-8", "replace"))
@@ -103,7 +109,7 @@ def _start(
         ) from None
 
 
-def _pass_on(child: subprocess.Popen[bytes]) -> bytes:
+def _pass_on(child: subprocess.Popen[bytes], watch: Callable[[bytes], None]) -> bytes:
     """Copies output to its end; a child's own end is the end, though what it left running may still print."""
     assert child.stdout is not None
     tail, until = b"", float("inf")
@@ -119,6 +125,7 @@ def _pass_on(child: subprocess.Popen[bytes]) -> bytes:
                     break
                 tail = (tail + chunk)[-_TAIL:]
                 _write(chunk)
+                watch(chunk)
     if tail and not tail.endswith(b"\n"):
         _write(b"\n")
     return tail

@@ -1,20 +1,31 @@
-"""`push`: the tested images to the registry. In: image ids. Out: digests, proven to be those images."""
+"""`push`: the tested images to the registry. In: image ids. Out: digests, proven to be those images, and
+their tags.
+
+A layer travels once, under the revision's own tag. Every other tag is the same manifest sent again, after
+the proof: a tag that names something untested does not exist at any moment.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TypeVar
 
 from deployer.ci import docker, state, workflow
 from deployer.ci.built import BuiltImage, require, save_images
-from deployer.ci.context import read_context
+from deployer.ci.context import Context, read_context, read_payload
 from deployer.ci.login import Login, authorization, given_login, log_in
-from deployer.ci.registry import config_digest, fetch_manifest
-from deployer.core.errors import CommandFailed, Forbidden, ReleaseIncomplete
-from deployer.core.images import Image, is_tag, split_host
+from deployer.ci.registry import Manifest, fetch_manifest, put_manifest
+from deployer.core.errors import CommandFailed, DeployerError, Forbidden, ReleaseIncomplete
+from deployer.core.images import Image, split_host
 from deployer.core.mode import Mode
+from deployer.core.tags import tags_of
+from deployer.core.tree import TESTED, TREE
 
-_HEADS = "refs/heads/"
+_THREADS = 8
+Given = TypeVar("Given")
+Found = TypeVar("Found")
 
 
 def run() -> None:
@@ -23,12 +34,20 @@ def run() -> None:
     context, images = read_context(), require("test")
     login = given_login(context, images)
     config = log_in(login)
-    references = dict.fromkeys(image.reference for image in images)
-    for reference in references:
-        _push(reference, config)
-    proven = [_proven(image, login) for image in images]
-    save_images(proven)
-    _move_branch_tag(context.ref, proven, config)
+    built = {image.repository: image.reference for image in images if not image.reused}
+    for line in _at_once(lambda reference: _push(reference, config), built.values()):
+        workflow.say(line)
+    by_repository = {image.repository: image for image in images}
+    proven = dict(
+        zip(by_repository, _at_once(lambda image: _prove(image, login), by_repository.values()), strict=True)
+    )
+    tagged = _tag(context, by_repository, proven, login)
+    save_images(
+        [
+            replace(image, digest=proven[image.repository].digest, tags=tagged[image.repository])
+            for image in images
+        ]
+    )
 
 
 def allow(*modes: Mode) -> None:
@@ -38,35 +57,41 @@ def allow(*modes: Mode) -> None:
         raise Forbidden(f"this run's mode is {mode or 'not decided'}: nothing may leave the runner")
 
 
-def _push(reference: str, config: Mapping[str, str]) -> None:
-    with workflow.group(f"Push {reference}"):
-        ended = docker.push(reference, config)
-    if ended.code:
+def _at_once(do: Callable[[Given], Found], values: Iterable[Given]) -> list[Found]:
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return list(pool.map(do, values))
+
+
+def _push(reference: str, config: Mapping[str, str]) -> str:
+    try:
+        return f"pushed {reference}: {docker.push(reference, config)}"
+    except CommandFailed as error:
         raise CommandFailed(
-            f"{reference} cannot be pushed: {ended.last_line}",
+            f"{reference} cannot be pushed: {error}",
             hint="the job needs `packages: write`, and the package must belong to this repository",
-        )
+        ) from None
 
 
-def _proven(image: BuiltImage, login: Login | None) -> BuiltImage:
+def _prove(image: BuiltImage, login: Login | None) -> Manifest:
+    """What the registry has of an image; a reused one was proven when its tree's tag was written."""
     host, _ = split_host(image.repository)
-    for candidate in _pushed(image):
+    for candidate in [Image(image.repository, image.digest)] if image.reused else _pushed(image):
         manifest = fetch_manifest(candidate, authorization(host, login))
-        if config_digest(manifest) == image.id:
+        if manifest.config_digest == image.id:
             workflow.say(f"{image.service}: {candidate} has the tested image's configuration, {image.id}")
-            return replace(image, digest=candidate.digest)
+            return manifest
         if candidate.digest == image.id:
             workflow.say(
                 f"{image.service}: {candidate} is the tested image (the engine names it by its manifest)"
             )
-            return replace(image, digest=candidate.digest)
+            return manifest
     raise ReleaseIncomplete(
         f"{image.reference}: what the registry has is not the image that was tested ({image.id})",
         hint="did another run, or the test command, tag over it? Run the workflow again",
     )
 
 
-def _pushed(image: BuiltImage) -> Iterable[Image]:
+def _pushed(image: BuiltImage) -> Iterator[Image]:
     """What the engine has pushed of this image; Docker Hub's names are written without their host there."""
     for name in docker.inspect(image.reference).get("RepoDigests") or ():
         repository, _, digest = str(name).partition("@")
@@ -74,15 +99,55 @@ def _pushed(image: BuiltImage) -> Iterable[Image]:
             yield Image(image.repository, digest)
 
 
-def _move_branch_tag(ref: str, images: Iterable[BuiltImage], config: Mapping[str, str]) -> None:
-    """The branch's tag is for people and moves after the proof; no deploy reads it, so it fails none."""
-    branch = ref.removeprefix(_HEADS)
-    if not ref.startswith(_HEADS) or not is_tag(branch):
-        return
-    for source, repository in {image.reference: image.repository for image in images}.items():
-        target = f"{repository}:{branch}"
-        try:
-            docker.tag(source, target)
-            _push(target, config)
-        except CommandFailed as error:
-            workflow.warning(error.diagnostics(), title=f"deployer: {target} was not moved")
+def _tag(
+    context: Context,
+    images: Mapping[str, BuiltImage],
+    manifests: Mapping[str, Manifest],
+    login: Login | None,
+) -> dict[str, tuple[str, ...]]:
+    """Repository → every tag that names its image now. Only the revision's own is one that others rely on."""
+    moving = _moving_tags(context)
+    needed = [(place, image.tag) for place, image in images.items() if image.reused]
+    trees = [
+        (place, f"{TREE}{image.tree}") for place, image in images.items() if image.tree and not image.reused
+    ]
+    wished = [*trees, *((place, tag) for place in images for tag in moving)]
+    for place, tag in needed:
+        _put(place, tag, manifests[place], login)
+    tried = _at_once(lambda wish: _try(wish[0], wish[1], manifests[wish[0]], login), wished)
+    done = [wish for wish, written in zip(wished, tried, strict=True) if written]
+    _keep_tested(images, manifests, login)
+    return {
+        place: (image.tag, *(tag for other, tag in done if other == place)) for place, image in images.items()
+    }
+
+
+def _moving_tags(context: Context) -> Sequence[str]:
+    repository = read_payload().get("repository")
+    default = repository.get("default_branch") if isinstance(repository, Mapping) else ""
+    return tags_of(context.ref, str(default or ""))
+
+
+def _keep_tested(
+    images: Mapping[str, BuiltImage], manifests: Mapping[str, Manifest], login: Login | None
+) -> None:
+    """That these images passed the test together is worth a tag: the next run need not test them again."""
+    combination = state.load("combination", "")
+    if combination and not state.load("tested", False):
+        place = next(iter(images))
+        _try(place, f"{TESTED}{combination}", manifests[place], login)
+
+
+def _try(place: str, tag: str, manifest: Manifest, login: Login | None) -> bool:
+    """No deploy reads this tag, so it fails none."""
+    try:
+        _put(place, tag, manifest, login)
+    except DeployerError as error:
+        workflow.warning(error.diagnostics(), title=f"deployer: {place}:{tag} was not written")
+        return False
+    return True
+
+
+def _put(place: str, tag: str, manifest: Manifest, login: Login | None) -> None:
+    host, _ = split_host(place)
+    put_manifest(place, tag, manifest, authorization(host, login))

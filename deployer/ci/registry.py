@@ -1,4 +1,7 @@
-"""The registry's HTTP API, as far as a proof needs it. In: image, login. Out: the manifest, digest checked.
+"""The registry's HTTP API, as far as a proof and a tag need it. In: names, login. Out: manifests, digest
+checked.
+
+A tag is given to an image by sending its manifest's own bytes again: its digest stays, and no layer travels.
 
 https://distribution.github.io/distribution/spec/auth/token/
 """
@@ -9,8 +12,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
 from deployer.ci.client import Answer, call
@@ -19,6 +21,7 @@ from deployer.core.errors import ImageNotFound, RegistryUnavailable
 from deployer.core.images import DEFAULT_HOST, Image, split_host
 
 _TRIES = 3
+_ABSENT = (401, 403, 404)
 _HUB = "registry-1.docker.io"
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 _ACCEPT = ", ".join(
@@ -36,15 +39,76 @@ def basic(username: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
-def fetch_manifest(image: Image, authorization: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Manifest:
+    """What the registry keeps of one image: the bytes that its digest is made of."""
+
+    media_type: str
+    body: bytes = field(repr=False)
+
+    @property
+    def digest(self) -> str:
+        return f"sha256:{hashlib.sha256(self.body).hexdigest()}"
+
+    @property
+    def config_digest(self) -> str:
+        """The image id that a single-platform manifest names, empty for an index."""
+        return str((json.loads(self.body).get("config") or {}).get("digest", ""))
+
+
+def fetch_manifest(image: Image, authorization: str) -> Manifest:
     """The manifest of `image` as the registry has it. Raises ImageNotFound or RegistryUnavailable."""
-    host, path = split_host(image.repository)
-    url = f"{_origin(host)}/v2/{path}/manifests/{image.digest}"
-    answer = call("GET", url, headers={"Accept": _ACCEPT}, tries=_TRIES)
-    if answer.status == 401:
-        bearer = _authorize(answer.headers.get("www-authenticate", ""), path, authorization)
-        answer = call("GET", url, headers={"Accept": _ACCEPT, "Authorization": bearer}, tries=_TRIES)
-    return _checked(image, answer)
+    answer = _ask("GET", image.repository, image.digest, authorization)
+    if answer.status in _ABSENT:
+        raise ImageNotFound(
+            f"the registry answers {answer.status} for {image}",
+            hint="either the image is not there or this login may not read it",
+        )
+    found = _manifest(image.repository, answer)
+    if found.digest != image.digest:
+        raise RegistryUnavailable(f"the registry sent other bytes than {image}")
+    return found
+
+
+def find_manifest(repository: str, tag: str, authorization: str, *, tries: int = _TRIES) -> Manifest | None:
+    """What a tag names; None where it names nothing that this login may read. Raises RegistryUnavailable."""
+    answer = _ask("GET", repository, tag, authorization, tries=tries)
+    return None if answer.status in _ABSENT else _manifest(repository, answer)
+
+
+def put_manifest(repository: str, tag: str, manifest: Manifest, authorization: str) -> None:
+    """Lets a tag name an image that is in the repository already. Raises RegistryUnavailable."""
+    answer = _ask("PUT", repository, tag, authorization, manifest)
+    if answer.status != 201:
+        raise RegistryUnavailable(f"the registry answers {answer.status} to the tag {repository}:{tag}")
+
+
+def _manifest(repository: str, answer: Answer) -> Manifest:
+    found = Manifest(answer.headers.get("content-type", ""), answer.body)
+    if answer.status != 200 or not answer.table():
+        raise RegistryUnavailable(f"the registry answers {answer.status} for {repository}")
+    return found
+
+
+def _ask(
+    method: str,
+    repository: str,
+    reference: str,
+    authorization: str,
+    manifest: Manifest | None = None,
+    *,
+    tries: int = _TRIES,
+) -> Answer:
+    host, path = split_host(repository)
+    url = f"{_origin(host)}/v2/{path}/manifests/{reference}"
+    headers = {"Content-Type": manifest.media_type} if manifest else {"Accept": _ACCEPT}
+    body = manifest.body if manifest else None
+    answer = call(method, url, headers=headers, body=body, tries=tries)
+    if answer.status != 401:
+        return answer
+    scope = f"repository:{path}:{'pull,push' if manifest else 'pull'}"
+    bearer = _authorize(answer.headers.get("www-authenticate", ""), scope, authorization)
+    return call(method, url, headers={**headers, "Authorization": bearer}, body=body, tries=tries)
 
 
 def _origin(host: str) -> str:
@@ -52,7 +116,7 @@ def _origin(host: str) -> str:
     return f"http://{name}" if is_loopback(name) else f"https://{name}"
 
 
-def _authorize(challenge: str, path: str, authorization: str) -> str:
+def _authorize(challenge: str, scope: str, authorization: str) -> str:
     scheme, _, rest = challenge.partition(" ")
     if scheme.lower() == "basic" and authorization:
         return authorization
@@ -60,25 +124,7 @@ def _authorize(challenge: str, path: str, authorization: str) -> str:
     realm = urlsplit(parameters.get("realm", ""))
     if scheme.lower() != "bearer" or not (realm.scheme == "https" or is_loopback(realm.netloc)):
         raise RegistryUnavailable(f"the registry asks for a login that cannot be given: {challenge[:100]!r}")
-    query = urlencode({"service": parameters.get("service", ""), "scope": f"repository:{path}:pull"})
+    query = urlencode({"service": parameters.get("service", ""), "scope": scope})
     headers = {"Authorization": authorization} if authorization else {}
     answer = call("GET", f"{realm.geturl()}?{query}", headers=headers, tries=_TRIES).table()
     return f"Bearer {answer.get('token') or answer.get('access_token') or ''}"
-
-
-def _checked(image: Image, answer: Answer) -> dict[str, Any]:
-    if answer.status in (401, 403, 404):
-        raise ImageNotFound(
-            f"the registry answers {answer.status} for {image}",
-            hint="either the image is not there or this login may not read it",
-        )
-    if answer.status != 200:
-        raise RegistryUnavailable(f"the registry answers {answer.status} for {image}")
-    if f"sha256:{hashlib.sha256(answer.body).hexdigest()}" != image.digest:
-        raise RegistryUnavailable(f"the registry sent other bytes than {image}")
-    return dict(json.loads(answer.body))
-
-
-def config_digest(manifest: Mapping[str, Any]) -> str:
-    """The image id that a single-platform manifest names, empty for an index."""
-    return str((manifest.get("config") or {}).get("digest", ""))

@@ -7,44 +7,60 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from deployer.ci import docker, state, workflow
-from deployer.ci.built import BuiltImage, require
+from deployer.ci.build import is_test
+from deployer.ci.built import BuiltImage, load_test_images, require
 from deployer.ci.context import Context, input_text, read_context
 from deployer.ci.process import Ended, stream
 from deployer.ci.stack import isolate, wait_seconds
-from deployer.core.errors import CommandFailed, GateFailed
+from deployer.core.errors import CommandFailed, ConfigError, GateFailed
 
 _LOG_LINES = 60
 
 
 def run() -> None:
-    """Raises CommandFailed for the user's command, GateFailed for the stack."""
+    """Raises CommandFailed for the user's tests, GateFailed for the stack."""
     context, images = read_context(), require("build")
-    command = input_text("test-command")
-    if command:
+    if state.load("tested", False):
+        workflow.say(
+            "tested already: these images, this Compose file and this test passed before; not run again"
+        )
+        return
+    command, service = input_text("test-command"), input_text("test-service")
+    model = state.load("model")
+    if service and service not in model["services"]:
+        raise ConfigError("test-service", f"the Compose file has no service {service!r}")
+    if command and not service:
         _run_command(command, context, images)
-    _run_stack(context, images)
+    _run_stack(context, [*images, *load_test_images()], model, command if service else "", service)
 
 
 def _run_command(command: str, context: Context, images: Iterable[BuiltImage]) -> None:
-    names = {f"IMAGE_{_variable(image.service)}": image.reference for image in images}
+    names = {f"IMAGE_{_variable(image.service)}": _name(image) for image in images}
     with workflow.group("Test command"):
         ended = stream(["bash", "-euo", "pipefail", "-c", command], cwd=context.workspace, extra=names)
     if ended.code:
         raise CommandFailed(f"the test command ended with exit code {ended.code}: {ended.last_line}")
 
 
+def _name(image: BuiltImage) -> str:
+    """What docker knows it by: nothing was tagged where nothing was built."""
+    return f"{image.repository}@{image.digest}" if image.reused else image.reference
+
+
 def _variable(service: str) -> str:
     return "".join(letter if letter.isalnum() else "_" for letter in service.upper())
 
 
-def _run_stack(context: Context, images: Iterable[BuiltImage]) -> None:
+def _run_stack(
+    context: Context, images: Iterable[BuiltImage], model: Mapping[str, Any], command: str, service: str
+) -> None:
     project = f"ci-{context.run_id}-{context.run.attempt}-{secrets.token_hex(3)}"
-    model, ids = state.load("model"), {image.service: image.id for image in images}
+    ids = {image.service: image.id for image in images}
     workspace = os.path.realpath(context.workspace)
     file = state.save("stack", isolate(model, ids, project=project, workspace=workspace))
     state.save("project", project)
@@ -52,8 +68,26 @@ def _run_stack(context: Context, images: Iterable[BuiltImage]) -> None:
         with workflow.group("Start the built images"):
             ended = docker.up(project, file, wait_seconds(model))
         _judge(ended, docker.containers(project, file))
+        if command:
+            _run_service(project, file, service, ["sh", "-euc", command])
+        for name in find_tests(model["services"]):
+            _run_service(project, file, name, [])
     finally:
         remove_stack()
+
+
+def find_tests(services: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Services of the profile `test`, but those that another of them only needs beside it."""
+    tests = {name: service for name, service in services.items() if is_test(service)}
+    needed = {other for service in tests.values() for other in service.get("depends_on") or {}}
+    return [name for name in tests if name not in needed]
+
+
+def _run_service(project: str, file: Path, service: str, command: Sequence[str]) -> None:
+    with workflow.group(f"Test in {service}"):
+        ended = docker.run(project, file, service, command)
+    if ended.code:
+        raise CommandFailed(f"the test in {service} ended with exit code {ended.code}: {ended.last_line}")
 
 
 def remove_stack() -> None:

@@ -36,7 +36,7 @@ def test_every_variable_is_the_input_of_its_name_and_is_read_by_the_code() -> No
             if text != "${{ github.token }}":
                 (input_name,) = USED.findall(text)
                 assert (name, text) == (variable(input_name), f"${{{{ inputs.{input_name} }}}}")
-    read = set(re.findall(r'(?:input_text|branch)\("([\w-]+)"\)', CODE))
+    read = set(re.findall(r'(?:input_text|branch|flag)\("([\w-]+)"\)', CODE))
     assert read == set(ACTION["inputs"]) | {"github-token"}
 
 
@@ -70,7 +70,7 @@ def test_secrets_reach_only_the_steps_that_need_them() -> None:
         for step in STEPS
     } == {
         "decide": ["ENV"],  # to say at once what is wrong with it
-        "build": [],
+        "build": ["PASSWORD", "TOKEN"],  # to look for tested images in the registry
         "test": [],
         "push": ["PASSWORD", "TOKEN"],
         "deploy": ["ENV", "PASSWORD", "SECRET", "TOKEN"],

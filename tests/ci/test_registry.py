@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from deployer.ci import login
-from deployer.ci.registry import basic, config_digest, fetch_manifest
+from deployer.ci.registry import Manifest, basic, fetch_manifest, find_manifest, put_manifest
 from deployer.core.errors import ImageNotFound, RegistryUnavailable
 from deployer.core.images import Image
 from tests.stand.deploy_api import Asked, DeployApi, Reply, reply
@@ -42,7 +42,7 @@ def guarded(api: DeployApi, *, realm: str = "/login", login: str = "") -> Callab
 
 def test_an_open_registry_is_just_asked(api: DeployApi) -> None:
     api.others = lambda _: Reply(200, MANIFEST)
-    assert config_digest(fetch_manifest(image(api), "")) == "sha256:" + "1" * 64
+    assert fetch_manifest(image(api), "").config_digest == "sha256:" + "1" * 64
     (asked,) = api.asked
     assert asked.path == f"/v2/acme/web/manifests/{DIGEST}"
     assert asked.headers["accept"].count("application/vnd.") == 4
@@ -97,7 +97,44 @@ def test_other_bytes_than_the_digests_are_refused(api: DeployApi) -> None:
 
 
 def test_an_index_has_no_configuration() -> None:
-    assert config_digest({"manifests": []}) == ""
+    assert Manifest("application/x", b'{"manifests": []}').config_digest == ""
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_tag_that_is_not_there_or_not_to_be_read_names_nothing(api: DeployApi, status: int) -> None:
+    api.others = lambda asked: Reply(
+        status, headers=(("WWW-Authenticate", f'Bearer realm="{api.url}/login"'),)
+    )
+    assert find_manifest(image(api).repository, "main", "") is None
+
+
+@pytest.mark.parametrize("answer", [reply(503), Reply(200, b"<html>"), Reply(200, b"[]"), reply(307)])
+def test_what_is_no_manifest_is_not_taken_for_one(api: DeployApi, answer: Reply) -> None:
+    api.others = lambda _: answer
+    with pytest.raises(RegistryUnavailable):
+        find_manifest(image(api).repository, "main", "", tries=1)
+
+
+def test_a_tag_is_the_same_bytes_sent_again_by_one_who_may(api: DeployApi) -> None:
+    def answer(asked: Asked) -> Reply:
+        if asked.path.startswith("/login"):
+            scope = "repository%3Aacme%2Fweb%3Apull%2Cpush"
+            return reply(200, token="pass") if f"scope={scope}" in asked.path else reply(403)
+        if asked.headers.get("authorization") == "Bearer pass":
+            return Reply(201)
+        return Reply(401, headers=(("WWW-Authenticate", f'Bearer realm="{api.url}/login",service="here"'),))
+
+    api.others = answer
+    put_manifest(image(api).repository, "v1", Manifest("application/x-kind", MANIFEST), basic("dev", "x"))
+    sent = api.asked[-1]
+    assert (sent.method, sent.path, sent.body) == ("PUT", "/v2/acme/web/manifests/v1", MANIFEST)
+    assert sent.headers["content-type"] == "application/x-kind"
+
+
+def test_a_tag_that_the_registry_refuses_is_an_error(api: DeployApi) -> None:
+    api.others = lambda _: reply(403)
+    with pytest.raises(RegistryUnavailable, match="answers 403 to the tag"):
+        put_manifest(image(api).repository, "v1", Manifest("x", MANIFEST), "")
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,9 @@ class DeployApi:
             def do_POST(self) -> None:
                 api._answer(self, self.rfile.read(int(self.headers["Content-Length"])))
 
+            def do_PUT(self) -> None:
+                api._answer(self, self.rfile.read(int(self.headers["Content-Length"])))
+
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 

@@ -1,0 +1,105 @@
+"""What the registry has already, tested. In: trees, the model. Out: manifests, and whether all of it was
+tested together.
+
+Two tags say so, and both are written after a test only: `tree-<hash>` names the image made from exactly
+these files, `tested-<hash>` says that exactly these images ran together as this Compose file has them, and
+passed this test.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from deployer.ci import sources, workflow
+from deployer.ci.client import ServerUnavailable
+from deployer.ci.context import Context, input_text
+from deployer.ci.login import Login, authorization
+from deployer.ci.registry import Manifest, find_manifest
+from deployer.ci.stack import isolate
+from deployer.ci.trees import hash_path
+from deployer.core.arguments import why_secret
+from deployer.core.errors import RegistryUnavailable
+from deployer.core.images import split_host
+from deployer.core.tree import TESTED, TREE, hash_value
+
+_THREADS = 8
+
+
+def find_known(trees: Mapping[str, str], login: Login | None) -> dict[str, Manifest]:
+    """Repository → tested image, for those that have one of their tree."""
+    asked = {repository: f"{TREE}{tree}" for repository, tree in trees.items() if tree}
+    with ThreadPoolExecutor(_THREADS) as pool:
+        found = pool.map(lambda repository: _find(repository, asked[repository], login), asked)
+        return {repository: manifest for repository, manifest in zip(asked, found, strict=True) if manifest}
+
+
+def was_tested(repository: str, combination: str, login: Login | None) -> bool:
+    """Whether a run has tested this combination and kept the fact beside the first service's image."""
+    return bool(combination) and _find(repository, f"{TESTED}{combination}", login) is not None
+
+
+def _find(repository: str, tag: str, login: Login | None) -> Manifest | None:
+    """A registry that does not answer knows nothing; the push will say what is wrong with it."""
+    host, _ = split_host(repository)
+    try:
+        return find_manifest(repository, tag, authorization(host, login), tries=1)
+    except (RegistryUnavailable, ServerUnavailable) as error:
+        workflow.say(f"{repository}: {error}; it is built")
+        return None
+
+
+def combine(context: Context, model: Mapping[str, Any], trees: Mapping[str, str]) -> str:
+    """The hash of everything that the test depends on; empty where an image's tree cannot be told."""
+    if not all(trees.values()):
+        return ""
+    workspace = os.path.realpath(context.workspace)
+    stack = isolate(model, trees, project="test", workspace=workspace)
+    command = [input_text("test-command"), input_text("test-service")]
+    parts = {
+        "stack": _without_place(_without_secrets(stack), workspace),
+        "mounted": {path: hash_path(Path(path)) for path in _mounted(stack, workspace)},
+        "command": command,
+        "files": _tracked(context.workspace) if command[0] else {},
+    }
+    return hash_value(_without_place(parts, workspace))
+
+
+def _tracked(workspace: Path) -> dict[str, str]:
+    """A command may read every file of the checkout."""
+    return {path: hash_path(workspace / path) for path in sorted(sources.listed_files(workspace))}
+
+
+def _mounted(stack: Mapping[str, Any], workspace: str) -> list[str]:
+    """Files and folders of the checkout that the containers are given as they are."""
+    mounts = [volume for service in stack["services"].values() for volume in service.get("volumes") or ()]
+    places = [str(volume.get("source", "")) for volume in mounts if volume.get("type") == "bind"]
+    places += [str(config.get("file", "")) for config in (stack.get("configs") or {}).values()]
+    return sorted({place for place in places if Path(place).is_relative_to(workspace)})
+
+
+def _without_secrets(stack: Mapping[str, Any]) -> dict[str, Any]:
+    """A tag is public: what looks like a secret is not even part of its hash."""
+    services = {
+        name: {**service, "environment": _harmless(service.get("environment") or {})}
+        for name, service in stack["services"].items()
+    }
+    return {**stack, "services": services, "secrets": sorted(stack.get("secrets") or ())}
+
+
+def _harmless(environment: Mapping[str, Any]) -> dict[str, str]:
+    return {name: "" if why_secret(name, str(value)) else str(value) for name, value in environment.items()}
+
+
+def _without_place(value: Any, workspace: str) -> Any:
+    """The same values wherever the checkout lies."""
+    if isinstance(value, str):
+        return value.replace(workspace, ".")
+    if isinstance(value, Mapping):
+        return {_without_place(key, workspace): _without_place(one, workspace) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_without_place(one, workspace) for one in value]
+    return value

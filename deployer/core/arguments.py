@@ -1,0 +1,90 @@
+"""Build arguments. In: names and values, Dockerfiles' text. Out: which are declared, which look like secrets.
+
+Whoever can pull an image can read the arguments it was built with (`docker history`), so a secret among
+them is everybody's. Known by what it is (a private key, a token of a known make, a password in an
+address), or by its name.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ARG = re.compile(r"^[ \t]*ARG[ \t]+((?:\\\r?\n|[^\n])*)", re.IGNORECASE | re.MULTILINE)
+_WORD = re.compile(r"""([A-Za-z_]\w*)(?:=(?:"[^"]*"|'[^']*'|\S*))?""")
+_LINE = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.]*)[ \t]*[=:][ \t]*(.*)$", re.MULTILINE)
+
+_SECRET_NAME = re.compile(
+    r"(?:.*_)?(?:SECRET|SECRETS|SECRET_KEY|SERVICE_KEY|SERVICE_ROLE(?:_KEY)?|PRIVATE_KEY|PASSWORD|PASSWD|PASSPHRASE"
+    r"|API_SECRET|CLIENT_SECRET|ACCESS_TOKEN|AUTH_TOKEN|SECRET_TOKEN|ENCRYPTION_KEY|SIGNING_KEY|ADMIN_KEY"
+    r"|SECRET_ACCESS_KEY|CREDENTIALS?|DATABASE_URL|DB_URL|DSN_PASSWORD)",
+    re.IGNORECASE,
+)
+_JWT = re.compile(r"eyJ[A-Za-z0-9_-]+\.(eyJ[A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*")
+_PUBLIC_ROLES = ("anon", "authenticated")
+_SECRET_VALUES = (
+    (re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY"), "holds a private key"),
+    (
+        re.compile(r"[a-z][a-z0-9+.-]*://[^\s/:@]*:[^\s/@]+@", re.IGNORECASE),
+        "holds an address with a password",
+    ),
+    (
+        re.compile(
+            r"gh[pousr]_[A-Za-z0-9]{30}|github_pat_\w{20}|glpat-[\w-]{20}|sk_(?:live|test)_\w{16}|rk_live_\w{16}"
+            r"|sk-(?:ant-|proj-)?[\w-]{20}|AKIA[A-Z0-9]{16}|xox[abprs]-[\w-]{10}|sb_secret_\w{10}|npm_[A-Za-z0-9]{30}"
+            r"|dckr_pat_[\w-]{20}|SG\.[\w-]{16}\.[\w-]{16}|whsec_\w{16}"
+        ),
+        "holds a token of a known make",
+    ),
+)
+
+
+def why_secret(name: str, value: str) -> str:
+    """What makes an argument look like a secret; empty where nothing does."""
+    for pattern, reason in _SECRET_VALUES:
+        if pattern.search(value):
+            return reason
+    role = next(filter(None, map(_role, _JWT.findall(value))), "")
+    if role:
+        return f"holds a JWT with the role {role}"
+    # An empty value gives nothing away.
+    return "has a secret's name" if value.strip() and _SECRET_NAME.fullmatch(name) else ""
+
+
+def _role(claims: str) -> str:
+    """The role that a JWT grants, where it is not one that every browser may have."""
+    try:
+        table = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+    except (ValueError, RecursionError):
+        return ""
+    role = table.get("role") if isinstance(table, dict) else None
+    return role if isinstance(role, str) and role not in _PUBLIC_ROLES else ""
+
+
+def find_secrets(arguments: Mapping[str, str], allowed: frozenset[str]) -> dict[str, str]:
+    """Name → reason, for what looks like a secret and is not named as allowed."""
+    found = {name: why_secret(name, value) for name, value in arguments.items() if name not in allowed}
+    return {name: reason for name, reason in found.items() if reason}
+
+
+def parse_names(text: str) -> frozenset[str]:
+    """A list of names, as an input gives it: separated by commas or white space. Raises ValueError."""
+    names = re.split(r"[\s,]+", text.strip()) if text.strip() else []
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise ValueError(name)
+    return frozenset(names)
+
+
+def declared_in(dockerfile: str) -> frozenset[str]:
+    """The names that a Dockerfile's ARG lines declare."""
+    lines = (re.sub(r"\\\r?\n", " ", line) for line in _ARG.findall(dockerfile))
+    return frozenset(name for line in lines for name in _WORD.findall(line))
+
+
+def lines_of(text: str) -> dict[str, str]:
+    """An env file's names and values, roughly: enough to look for secrets, not to build with."""
+    return {name: value.strip().strip("\"'") for name, value in _LINE.findall(text)}

@@ -1,0 +1,97 @@
+"""What an image is built from, as one hash. In: bake's definition of a target, the files of its contexts.
+Out: a tree.
+
+Two builds with the same tree are given the same files, Dockerfile, arguments, stage and platform. What a
+build fetches by itself (a base image's tag, an `ADD` of a URL) is not in it; a scheduled run builds anew
+for that. No build secret is: a tree is a tag that everybody may read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Table = Mapping[str, Any]
+
+TREE, TESTED = "tree-", "tested-"
+# Another value whenever the same parts shall give other hashes than before.
+_EDITION = 1
+# Where the result goes and what may speed it up does not change it; the places of files stand for their
+# contents.
+_LEFT_OUT = frozenset(
+    {
+        "context",
+        "contexts",
+        "dockerfile",
+        "tags",
+        "output",
+        "cache-from",
+        "cache-to",
+        "no-cache",
+        "pull",
+        "secret",
+    }
+)
+_OUR_LABELS = frozenset(f"org.opencontainers.image.{name}" for name in ("created", "revision", "source"))
+_REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://|git@|github\.com/", re.IGNORECASE)
+_IMAGE, _TARGET = "docker-image://", "target:"
+_SECRET_ID = re.compile(r"(?:^|,)id=([^,]*)")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a target's files are: folders by the name a Dockerfile knows them under (empty for the
+    context).
+    """
+
+    folders: Mapping[str, str]
+    dockerfile: str  # empty where the definition itself holds it
+    targets: Mapping[str, str]  # contexts that are other targets
+
+
+def find_places(target: Table) -> Places | None:
+    """Every place that has to be read; None where one of them is not on this machine."""
+    context, dockerfile = str(target.get("context") or "."), str(target.get("dockerfile") or "Dockerfile")
+    named = {name: str(place) for name, place in (target.get("contexts") or {}).items()}
+    folders, targets = {"": context}, {}
+    for name, place in named.items():
+        if place.startswith(_TARGET):
+            targets[name] = place.removeprefix(_TARGET)
+        elif not place.startswith(_IMAGE):
+            folders[name] = place
+    if any(_REMOTE.match(place) or place == "-" for place in folders.values()):
+        return None
+    return Places(folders, "" if target.get("dockerfile-inline") else dockerfile, targets)
+
+
+def hash_tree(target: Table, contents: Mapping[str, str], dockerfile: str) -> str:
+    """64 hex digits. `contents`: context's name → hash of what it holds; `dockerfile`: hash of its text."""
+    images = {name: place for name, place in (target.get("contexts") or {}).items() if name not in contents}
+    settings = {key: value for key, value in target.items() if key not in _LEFT_OUT}
+    settings["labels"] = {k: v for k, v in (target.get("labels") or {}).items() if k not in _OUR_LABELS}
+    parts = {
+        "edition": _EDITION,
+        "settings": settings,
+        "secrets": sorted(_secret_id(secret) for secret in target.get("secret") or ()),
+        "images": images,
+        "contents": dict(contents),
+        "dockerfile": dockerfile,
+    }
+    return hash_value(parts)
+
+
+def _secret_id(secret: object) -> str:
+    if isinstance(secret, Mapping):
+        return str(secret.get("id", ""))
+    found = _SECRET_ID.search(str(secret))
+    return found.group(1) if found else ""
+
+
+def hash_value(value: object) -> str:
+    """The hash of plain values, the same for the same values."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()

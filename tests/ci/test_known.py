@@ -1,0 +1,196 @@
+"""What was tested once is not built again, on a real engine with a real registry, and never by mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployer.core.request import parse_request
+from tests.ci.conftest import ROOT, commit_all, git
+from tests.stand.deploy_api import DeployApi
+from tests.stand.machine import docker, registry
+from tests.stand.runner import RunResult, run_action
+
+pytestmark = pytest.mark.engine
+
+DOCKERFILE = """FROM nginx:alpine
+ARG PLACE=none
+COPY . /usr/share/nginx/html
+"""
+COMPOSE = """services:
+  web:
+    build: {context: web, dockerfile: ../docker/web.Dockerfile}
+    environment: {MODE: "${MODE:-a}"}
+    stop_grace_period: 0s
+  api:
+    build: {context: api, args: {PLACE: "${PLACE:-here}"}, additional_contexts: {shared: shared}}
+    stop_grace_period: 0s
+"""
+
+
+@dataclass
+class Shop:
+    """Two services in one repository, and the runs of its workflow."""
+
+    folder: Path
+    name: str
+    work: Path
+    runs: int = 0
+
+    def commit(self, **files: str) -> str:
+        for path, text in files.items():
+            file = self.work / path.replace("__", "/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        return commit_all(self.work)
+
+    def run(
+        self, ref: str = "refs/heads/develop", env: dict[str, str] | None = None, **inputs: str
+    ) -> RunResult:
+        self.runs += 1
+        given = {name.replace("_", "-"): value for name, value in inputs.items()}
+        event = {
+            "repository": {"full_name": f"{self.name}/shop", "default_branch": "main"},
+            "head_commit": {"message": git(self.work, "show", "-s", "--format=%B")},
+        }
+        place = {"HOME": str(self.folder), "DOCKER_HOST": os.environ["DOCKER_HOST"]}
+        return run_action(
+            ROOT, self.work, "push", event, ref, git(self.work, "rev-parse", "HEAD"),
+            {"registry": registry(), **given}, {**place, **(env or {})}, self.folder / f"temp-{self.runs}",
+        )  # fmt: skip
+
+    def images(self, result: RunResult) -> dict[str, Any]:
+        assert result.outcome == "success", result.log
+        return dict(json.loads(result.outputs["images"]))
+
+    def forget(self) -> None:
+        """The engine as a fresh runner has it: none of these images, and nothing in the build's cache."""
+        found = docker(
+            "images", "-q", "--no-trunc", "--filter", f"reference={registry()}/{self.name}/*"
+        ).split()
+        if found:
+            docker("image", "rm", "-f", *sorted(set(found)))
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    made = Shop(tmp_path, f"known-{secrets.token_hex(4)}", tmp_path / "work")
+    mark = secrets.token_hex(8)
+    made.commit(
+        **{
+            "compose.yaml": COMPOSE,
+            "docker__web.Dockerfile": DOCKERFILE,
+            "api__Dockerfile": DOCKERFILE,
+            "web__page.html": f"web {mark}",
+            "api__page.html": f"api {mark}",
+            "shared__text": "shared",
+            "readme": "one",
+        }
+    )
+    yield made
+    made.forget()
+
+
+def built(result: RunResult) -> set[str]:
+    """The services of which something was built."""
+    lines = [line for line in result.log.splitlines() if ": built as " in line]
+    return {line.partition(":")[0] for line in lines}
+
+
+def ran_test(result: RunResult) -> bool:
+    assert ("tested already" in result.log) != ("Start the built images" in result.log), result.log
+    return "tested already" not in result.log
+
+
+def test_only_what_changed_is_built_and_every_request_names_everything(shop: Shop, api: DeployApi) -> None:
+    first = shop.run()
+    one = shop.images(first)
+    assert built(first) == {"web", "api"}
+
+    # Nothing that an image is made from has changed: no build and no test, on an engine that has no image
+    # either.
+    shop.commit(readme="two")
+    shop.forget()
+    again = shop.run("refs/heads/main", server=api.url, env=api.environment())
+    two = shop.images(again)
+    assert (built(again), ran_test(again)) == (set(), False)
+    request = parse_request(api.of("POST", "/deployments")[0].body)
+    assert {name: image.digest for name, image in request.images.items()} == {
+        name: image["digest"] for name, image in one.items()
+    }
+    assert [image["digest"] for image in two.values()] == [image["digest"] for image in one.values()]
+
+    # One service changed: the other comes from the registry and is tested beside it.
+    page = (shop.work / "web/page.html").read_text()
+    shop.commit(**{"web/page.html": "changed"})
+    third = shop.run("refs/heads/main", server=api.url, env=api.environment())
+    three = shop.images(third)
+    assert (built(third), ran_test(third)) == ({"web"}, True)
+    assert three["api"]["digest"] == one["api"]["digest"]
+    assert three["web"]["digest"] != one["web"]["digest"]
+    sent = parse_request(api.of("POST", "/deployments")[1].body).images
+    assert {name: image.digest for name, image in sent.items()} == {
+        name: image["digest"] for name, image in three.items()
+    }
+    # The revision's own tag is there for both, which a deploy by revision relies on.
+    for image in three.values():
+        assert docker("pull", "-q", f"{image['image']}:{image['tag']}")
+
+    # A force-push back to the first content, by another history and in a shallow clone: all is known.
+    shutil.rmtree(shop.work / ".git")
+    shop.commit(**{"web/page.html": page})
+    shop.commit(other="history")
+    shallow = shop.folder / "shallow"
+    git(shop.folder, "clone", "-q", "--depth", "1", f"file://{shop.work}", str(shallow))
+    shop.work = shallow
+    back = shop.run()
+    assert (built(back), ran_test(back)) == (set(), False)
+    assert [image["digest"] for image in shop.images(back).values()] == [
+        image["digest"] for image in one.values()
+    ]
+
+
+def test_what_failed_its_test_is_never_taken_as_known(shop: Shop) -> None:
+    bad = shop.run(test_command="exit 3")
+    assert bad.steps["test"].outcome == "failure", bad.log
+    # The same files again: nothing was kept of the run that failed.
+    good = shop.run()
+    assert (built(good), ran_test(good)) == ({"web", "api"}, True)
+    assert good.outcome == "success", good.log
+    # Known images under another test, or another configuration, are tested again, and may fail.
+    other = shop.run(test_command="exit 3")
+    assert (built(other), other.outcome) == (set(), "failure")
+    setting = shop.run(env={"PLACE": "here", "MODE": "b"})
+    assert (built(setting), ran_test(setting)) == (set(), True)
+    assert not ran_test(shop.run(env={"MODE": "b"}))
+
+
+@pytest.mark.long
+def test_a_rebuild_takes_nothing_as_known_and_gets_the_newest_base(shop: Shop) -> None:
+    base = f"{registry()}/{shop.name}/base:1"
+    docker("tag", "nginx:alpine", base)
+    docker("push", "-q", base)
+    dockerfile = DOCKERFILE.replace("nginx:alpine", base)
+    shop.commit(**{"api/Dockerfile": dockerfile, "docker/web.Dockerfile": dockerfile})
+    one = shop.images(shop.run())
+    docker("tag", f"{one['web']['image']}:{one['web']['tag']}", base)
+    docker("push", "-q", base)
+    assert built(shop.run()) == set()
+    again = shop.run(rebuild="true")
+    assert (built(again), ran_test(again)) == ({"web", "api"}, True)
+    two = shop.images(again)
+    assert layers(two["web"]["id"]) == [*layers(one["web"]["id"]), layers(two["web"]["id"])[-1]]
+    # From now on the new ones are known.
+    assert shop.images(shop.run())["web"]["digest"] == two["web"]["digest"]
+
+
+def layers(id: str) -> list[str]:
+    return list(json.loads(docker("image", "inspect", "-f", "{{json .RootFS.Layers}}", id)))
