@@ -23,6 +23,7 @@ from deployer.ci.context import (
 )
 from deployer.ci.outside import outside
 from deployer.ci.variables import given_variables
+from deployer.core.branches import Rule, default_rules, parse_branches
 from deployer.core.mode import Mode, ModeDecision, decide_mode
 
 _CHECKS: tuple[Callable[[], object], ...] = (
@@ -36,6 +37,7 @@ _CHECKS: tuple[Callable[[], object], ...] = (
     timeout,
     given_variables,
     outside,
+    lambda: parse_branches(input_text("branches"), "production"),
 )
 
 
@@ -58,10 +60,16 @@ def _decide() -> ModeDecision:
         context.event,
         context.ref,
         read_payload(),
-        production_branch=branch("production-branch"),
-        develop_branch=branch("develop-branch"),
-        environment=environment(),
+        _rules(environment()),
     )
+
+
+def _rules(place: str) -> tuple[Rule, ...]:
+    """Those of the input `branches`, else those of the two branch inputs."""
+    lines = input_text("branches")
+    if lines:
+        return parse_branches(lines, place)
+    return default_rules(branch("production-branch"), branch("develop-branch"), place)
 
 
 def _needs(decision: ModeDecision | None) -> list[Callable[[], object]]:
@@ -77,6 +85,7 @@ def _needs(decision: ModeDecision | None) -> list[Callable[[], object]]:
 def _publish(decision: ModeDecision) -> None:
     outputs = {"mode": str(decision.mode), "reason": decision.reason, "environment": decision.environment}
     state.save("decision", outputs)
+    state.save("refresh", decision.refresh)
     for name, value in outputs.items():
         workflow.set_output(name, value)
     if decision.mode is Mode.SKIP:

@@ -15,7 +15,6 @@ from deployer.ci.context import (
     Context,
     app,
     compose_file,
-    environment,
     is_loopback,
     read_context,
     server,
@@ -78,7 +77,7 @@ def _request(context: Context, images: list[BuiltImage]) -> DeployRequest:
     return DeployRequest(
         repository=context.repository,
         app=app(),
-        environment=environment(),
+        environment=state.load("decision")["environment"],
         revision=context.revision,
         run=context.run,
         actor=context.actor,

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployer.core.branches import default_rules, parse_branches
 from deployer.core.mode import Mode, decide_mode
 
 ZEROS = "0" * 40
@@ -42,9 +43,7 @@ OTHERS = [
     "pull_request_review_comment",
     "pull_request_target",
     "registry_package",
-    "release",
     "repository_dispatch",
-    "schedule",
     "status",
     "watch",
     "workflow_call",
@@ -71,7 +70,9 @@ ROWS: list[tuple[str, str, Mapping[str, Any], Mode, str]] = [
     ("push", DEVELOP, push(), Mode.BUILD, "develop"),
     ("push", DEVELOP, push("x [skip deploy]"), Mode.BUILD, "develop"),
     ("push", TOPIC, push(), Mode.TEST, "topic"),
-    ("push", TAG, push(), Mode.TEST, "tag"),
+    ("push", TAG, push(), Mode.BUILD, "tag v1.0.0"),
+    ("push", "refs/tags/nightly", push(), Mode.TEST, "tag nightly"),
+    ("push", "refs/tags/v1/x", push(), Mode.TEST, "without a rule"),
     # A name is compared whole and as it stands.
     ("push", "refs/heads/Main", push(), Mode.TEST, "Main"),
     ("push", "refs/heads/main2", push(), Mode.TEST, "main2"),
@@ -105,12 +106,30 @@ ROWS: list[tuple[str, str, Mapping[str, Any], Mode, str]] = [
     ("push", MAIN, push(head_commit="[skip deploy]"), Mode.DEPLOY, "production"),
     ("push", MAIN, push(head_commit={"message": ["[skip deploy]"]}), Mode.DEPLOY, "production"),
     ("push", MAIN, push(commits=[{"message": "[skip deploy]"}]), Mode.DEPLOY, "production"),
+    ("push", MAIN, push("fix\n\nDeploy: skip"), Mode.BUILD, "Deploy: skip"),
+    ("push", MAIN, push("fix\n\nSigned-off-by: A <a@b>\ndeploy:  SKIP\nX: y\n"), Mode.BUILD, "deploy:  SKIP"),
+    ("push", MAIN, push("fix\r\n\r\nDeploy: skip\r\n"), Mode.BUILD, "Deploy: skip"),
+    ("push", MAIN, push("Deploy: skip"), Mode.DEPLOY, "production"),
+    ("push", MAIN, push("fix\n\nDeploy: skip\n\nmore text"), Mode.DEPLOY, "production"),
+    ("push", MAIN, push("fix\n\nDeploy: skipping"), Mode.DEPLOY, "production"),
+    ("push", MAIN, push("fix\n\nNo-Deploy: skip"), Mode.DEPLOY, "production"),
+    # A release is as its tag, once, when it is published.
+    ("release", TAG, {"action": "published"}, Mode.BUILD, "release of tag v1.0.0"),
+    ("release", "refs/tags/nightly", {"action": "published"}, Mode.TEST, "without a rule"),
+    *[
+        ("release", TAG, {"action": action}, Mode.SKIP, "just published")
+        for action in ("created", "edited", "deleted", "prereleased", "released", "unpublished", None)
+    ],
+    ("release", MAIN, {"action": "published"}, Mode.SKIP, "with a tag"),
+    # The clock never deploys by itself.
+    ("schedule", MAIN, {"schedule": "0 3 * * 1"}, Mode.TEST, "newest base images"),
+    ("schedule", DEVELOP, {}, Mode.TEST, "newest base images"),
     # By hand: the branch decides.
     ("workflow_dispatch", MAIN, {}, Mode.DEPLOY, "workflow_dispatch"),
     ("workflow_dispatch", MAIN, push("[skip deploy]", deleted=True), Mode.DEPLOY, "production"),
     ("workflow_dispatch", DEVELOP, {}, Mode.BUILD, "develop"),
     ("workflow_dispatch", TOPIC, {}, Mode.TEST, "topic"),
-    ("workflow_dispatch", TAG, {}, Mode.TEST, "tag"),
+    ("workflow_dispatch", TAG, {}, Mode.BUILD, "tag"),
     # Pull requests: never more than a test, whatever the ref claims.
     ("pull_request", "refs/pull/7/merge", pull(), Mode.TEST, "this repository"),
     ("pull_request", "refs/pull/7/merge", pull(head=2), Mode.TEST, "a fork"),
@@ -165,20 +184,47 @@ def test_every_other_event_is_skipped_on_every_ref(event: str, ref: str) -> None
     ],
 )
 def test_configured_branches_replace_the_defaults(ref: str, mode: Mode) -> None:
-    decision = decide_mode(
-        "push", ref, push(), production_branch="live", develop_branch="next", environment="eu"
-    )
+    decision = decide_mode("push", ref, push(), default_rules("live", "next", "eu"))
     assert decision.mode is mode
     assert decision.environment == ("eu" if mode is Mode.DEPLOY else "")
 
 
 def test_one_branch_in_both_roles_deploys() -> None:
-    assert decide_mode("push", MAIN, push(), develop_branch="main").mode is Mode.DEPLOY
+    assert decide_mode("push", MAIN, push(), default_rules("main", "main", "production")).mode is Mode.DEPLOY
 
 
 @pytest.mark.parametrize("event", ["push", "workflow_dispatch"])
 def test_an_empty_branch_name_matches_no_ref(event: str) -> None:
-    assert decide_mode(event, "refs/heads/", {}, production_branch="", develop_branch="").mode is Mode.TEST
+    assert decide_mode(event, "refs/heads/", {}, default_rules("", "", "production")).mode is Mode.TEST
+
+
+@pytest.mark.parametrize(
+    ("line", "mode", "environment"),
+    [
+        ("deploy staging", Mode.DEPLOY, "staging"),
+        ("build", Mode.BUILD, ""),
+        ("test", Mode.TEST, ""),
+        ("skip", Mode.SKIP, ""),
+    ],
+)
+def test_a_scheduled_run_does_what_its_own_line_says(line: str, mode: Mode, environment: str) -> None:
+    rules = parse_branches(f"main: deploy production\nschedule: {line}", "production")
+    decision = decide_mode("schedule", MAIN, {}, rules)
+    assert (decision.mode, decision.environment) == (mode, environment)
+    assert decision.refresh is (mode is not Mode.SKIP)
+    assert "`branches` says" in decision.reason
+
+
+def test_only_a_scheduled_run_builds_anew() -> None:
+    for event in ("push", "workflow_dispatch", "release", "pull_request", "merge_group"):
+        assert not decide_mode(event, MAIN, {"action": "published"}).refresh
+
+
+@pytest.mark.parametrize("mode", ["test", "skip"])
+def test_a_line_may_narrow_even_the_production_branch(mode: str) -> None:
+    decision = decide_mode("push", MAIN, push(), parse_branches(f"main: {mode}", "production"))
+    assert decision.mode is Mode(mode)
+    assert decision.environment == ""
 
 
 JSON = st.recursive(
@@ -209,7 +255,9 @@ JSON = st.recursive(
 
 
 @given(
-    event=st.sampled_from(["push", "pull_request", "merge_group", "workflow_dispatch", *OTHERS]),
+    event=st.sampled_from(
+        ["push", "pull_request", "merge_group", "workflow_dispatch", "release", "schedule", *OTHERS]
+    ),
     ref=st.sampled_from(REFS) | st.text(max_size=20),
     payload=st.dictionaries(
         st.sampled_from(["head_commit", "pull_request", "action", "deleted", "after"]), JSON, max_size=5
