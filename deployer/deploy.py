@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from deployer.confirmation import await_confirmation
 from deployer.core.application import Application, Service, assemble, nothing
@@ -33,6 +34,7 @@ from deployer.core.plan import Plan
 from deployer.core.planner import plan_rollout, plan_routes, refuse_foreign
 from deployer.core.policy import check_images
 from deployer.core.ports import Clock, Forge, Registry, Store, Target
+from deployer.core.powers import refuse_powers
 from deployer.core.release import login_for, redact, redact_secrets, wanted_images
 from deployer.core.reporting import describe
 from deployer.rollout import Rollout
@@ -127,7 +129,7 @@ class _Way:
         self.variables = variables_of(self.wish, self.environment, self.world)
         release = self._resolve()
         self.variables = {**self.variables, **release.variables}
-        application = _assemble(self.environment, release, self.world)
+        application = _assemble(self.environment, release, self.world, judged=True)
         self._pull(application)
         self._roll_out("plan", application)
 
@@ -258,6 +260,7 @@ def complete(wish: Wish, app: App, environment: Environment, world: World) -> Re
     bundle = wish.bundle or world.forge.read_bundle(app.repository, wish.revision, environment.compose)
     variables = variables_of(wish, environment, world)
     rendered = world.target.render(environment.project, bundle, variables)
+    _judge_powers(rendered, app.name, environment)
     wanted = wanted_images(
         rendered,
         wish.images or {},
@@ -278,11 +281,21 @@ def variables_of(wish: Wish, environment: Environment, world: World) -> dict[str
     return {**world.variables(environment.variables_file), **wish.variables}
 
 
-def _assemble(environment: Environment, release: Release, world: World) -> Application:
+def _assemble(
+    environment: Environment, release: Release, world: World, *, judged: bool = False
+) -> Application:
+    """`judged` on the way forward only: what served may come back under settings that became stricter."""
     rendered = world.target.render(environment.project, release.bundle, release.variables)
+    if judged:
+        _judge_powers(rendered, release.app, environment)
     return assemble(
         rendered, release.images, environment.project, world.target.edge_settings(environment.project)
     )
+
+
+def _judge_powers(rendered: Mapping[str, Any], app: str, environment: Environment) -> None:
+    setting = f"apps.{app}.environments.{environment.name}"
+    refuse_powers(rendered, environment.allow, project=environment.project, setting=setting)
 
 
 def reroute(environment: Environment, app: App, world: World) -> list[str]:

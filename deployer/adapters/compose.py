@@ -62,7 +62,7 @@ class Compose:
     def render(self, project: str, bundle: Bundle, variables: Mapping[str, str]) -> dict[str, Any]:
         """The model with variables filled in. Raises ComposeRejected with Compose's own words."""
         for content in bundle.files.values():  # whatever its name: Compose includes any file
-            refuse_outside(_parse(content))
+            refuse_outside(_parse(content), variables)
         folder = self._unpack(bundle)
         entry = folder / bundle.entry
         for value in variables.values():

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from deployer.core.errors import ConfigError, NotFound
+from deployer.core.powers import GRANTS, is_grant
 from deployer.core.settings import Section
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -35,6 +36,7 @@ class Environment:
     compose: str  # path of the Compose file in the repository, for deploys that bring none
     variables_file: str
     url: str
+    allow: tuple[str, ...]  # power over the host that the Compose file may ask for, as `powers.py` spells it
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,11 @@ def _environment(app: str, name: str, section: Section) -> Environment:
         compose=section.text("compose", "compose.yaml"),
         variables_file=section.text("variables-file", ""),
         url=section.text("url", ""),
+        allow=section.texts("allow"),
     )
+    for grant in environment.allow:
+        if not is_grant(grant):
+            raise ConfigError(section.at("allow"), f"{grant!r} grants nothing", hint=GRANTS)
     _check_name(section.at("project"), environment.project)
     section.end()
     return environment

@@ -143,6 +143,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
         f"{PRODUCTION}.compose": "deploy/compose.yaml",
         f"{PRODUCTION}.variables-file": "/etc/deployer/shop.env",
         f"{PRODUCTION}.url": "https://shop.example",
+        f"{PRODUCTION}.allow": ["bind:/srv/shop", "privileged"],
     }
     assert sorted(changes) == DOCUMENTED
     table = reference()
@@ -175,6 +176,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
         ".github/workflows/deploy.yml",
         "deploy/compose.yaml",
     )
+    assert production.allow == ("bind:/srv/shop", "privileged")
     assert (production.variables_file, production.url) == ("/etc/deployer/shop.env", "https://shop.example")
 
 

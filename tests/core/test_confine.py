@@ -26,7 +26,7 @@ OUTSIDE = ("/etc/passwd", "../key", "a/../../key", "~/key", "$HOME/key", "${HOME
 )
 def test_what_the_server_would_read_outside_the_repository_is_refused(path: str, shape: Any) -> None:
     with pytest.raises(ComposeRejected, match="is outside the repository"):
-        refuse_outside(shape(path))
+        refuse_outside(shape(path), {})
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,35 @@ def test_what_the_server_would_read_outside_the_repository_is_refused(path: str,
     ],
 )
 def test_what_is_inside_is_let_through(document: Any) -> None:
-    refuse_outside(document)
+    refuse_outside(document, {"STAGE": "blue", "OTHER": "../x"})
+
+
+@pytest.mark.parametrize("value", ["../../etc/deployer/shop.env", "/etc/passwd", "..", "a/b"])
+@pytest.mark.parametrize("path", ["env/${STAGE}.env", "env/$STAGE", "env/${STAGE:-blue}", "e${STAGE?x}"])
+def test_a_variable_cannot_lead_out_of_the_repository(path: str, value: str) -> None:
+    document = {"services": {"web": {"env_file": path}}}
+    refuse_outside(document, {"STAGE": "blue"})
+    with pytest.raises(ComposeRejected, match="is outside the repository"):
+        refuse_outside(document, {"STAGE": value})
+
+
+@pytest.mark.parametrize("path", ["env/${STAGE:-../../key}", "a/${X}/../../..", "a${X:-/..}/../key"])
+def test_nor_can_its_default(path: str) -> None:
+    with pytest.raises(ComposeRejected, match="is outside the repository"):
+        refuse_outside({"include": [path]}, {})
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "oci://registry.example/evil:1",
+        "https://github.com/acme/evil.git",
+        "git@github.com:acme/evil.git#main:compose.yaml",
+        "github.com/acme/evil",
+        "ssh://git@host/evil.git",
+        "${X:-https}://host/evil.git",
+    ],
+)
+def test_nothing_is_fetched_from_elsewhere(path: str) -> None:
+    with pytest.raises(ComposeRejected, match="is not a file of the repository"):
+        refuse_outside({"services": {}, "include": [path]}, {})

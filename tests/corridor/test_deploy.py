@@ -4,8 +4,9 @@ says.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from deployer.core.config import load_config
 from deployer.core.confirmation import Verdict
 from deployer.core.errors import EdgeUnavailable, EngineUnavailable, StoreUnavailable
 from deployer.core.images import Image
-from deployer.core.model import Bundle, Credentials, Deployment, Kind, Status, Wish
+from deployer.core.model import Bundle, Credentials, Deployment, Kind, Replica, Status, Wish
 from deployer.deploy import World, deploy, reroute
 from deployer.worker import Worker
 from tests.core.models import application, image, shop
@@ -96,6 +97,12 @@ class Scene:
         assert claimed
         return deploy(*claimed, self.world)
 
+    def allow(self, *granted: str) -> None:
+        """Other settings from now on, also for a deployment that is under way."""
+        settings = copy.deepcopy(SETTINGS)
+        settings["apps"]["shop"]["environments"]["production"]["allow"] = list(granted)
+        object.__setattr__(self.world, "config", load_config(settings))
+
     def marks(self) -> str:
         """Whose images requests reach: backend's mark, then frontend's."""
         serving = self.target.serving()
@@ -110,6 +117,31 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     made = Scene(tmp_path)
     yield made
     made.store.close()
+
+
+def test_a_model_that_asks_for_more_than_the_settings_grant_touches_nothing(scene: Scene) -> None:
+    scene.deploy("aa")
+    scene.target.model["services"]["backend"]["privileged"] = True
+    refused = scene.deploy("bb")
+    assert refused.status is Status.FAILURE and "[power-refused]" in refused.reason
+    assert scene.marks() == "aa" and scene.target.calls == []
+
+
+def test_what_served_comes_back_under_settings_that_became_stricter(scene: Scene) -> None:
+    scene.target.model["services"]["backend"]["privileged"] = True
+    scene.allow("privileged")
+    scene.deploy("aa")
+    scene.target.sick = {service.spec for service in application("bb", dict(scene.target.model)).services}
+    start = scene.target.start
+
+    def start_and_tighten(project: str, replicas: Sequence[Replica]) -> None:
+        scene.allow()
+        start(project, replicas)
+
+    scene.target.start = start_and_tighten  # type: ignore[method-assign]
+    failed = scene.deploy("bb")
+    assert failed.status is Status.FAILURE and "serves as before" in failed.reason
+    assert scene.marks() == "aa"
 
 
 def test_new_before_old(scene: Scene) -> None:
