@@ -33,6 +33,7 @@ from deployer.core.errors import ConfigError
 from deployer.core.model import Credentials, Deployment
 from deployer.deploy import World
 from deployer.intake import Intake
+from deployer.preview import preview
 from deployer.worker import Worker
 
 CONFIG_VARIABLE = "DEPLOYER_CONFIG"
@@ -114,13 +115,6 @@ def build(path: Path) -> Parts:
     clock = SystemClock()
     login = _login(config)
     forge = _forge(config, store)
-    intake = Intake(
-        config=config,
-        store=store,
-        verify_token=OidcVerifier(config.issuer, state / "jwks.json").verify_token,
-        secrets=read_webhook_secrets(config),
-        clock=clock,
-    )
     world = World(
         config=config,
         store=store,
@@ -130,6 +124,14 @@ def build(path: Path) -> Parts:
         clock=clock,
         variables=read_variables,
         login=login,
+    )
+    intake = Intake(
+        config=config,
+        store=store,
+        verify_token=OidcVerifier(config.issuer, state / "jwks.json").verify_token,
+        secrets=read_webhook_secrets(config),
+        clock=clock,
+        preview=lambda wish: preview(wish, world),
     )
     return Parts(config, store, intake, world, Worker(world), forge)
 

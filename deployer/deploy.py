@@ -29,7 +29,7 @@ from deployer.core.errors import (
 )
 from deployer.core.health import ANSWERED
 from deployer.core.images import Image
-from deployer.core.model import Credentials, Deployment, Kind, Release, Replica, Status, Wish
+from deployer.core.model import Credentials, Deployment, Kind, ObservedState, Release, Replica, Status, Wish
 from deployer.core.plan import Plan
 from deployer.core.planner import plan_rollout, plan_routes, refuse_foreign
 from deployer.core.policy import check_images
@@ -74,8 +74,13 @@ def deploy(deployment: Deployment, wish: Wish, world: World) -> Deployment:
 
 def plan_of_release(environment: Environment, release: Release, world: World) -> Plan:
     """What a deploy of the release would do now; touches nothing."""
-    application = _assemble(environment, release, world)
-    return plan_rollout(application, world.target.observe(environment.project))
+    application, observed = look(environment, release, world)
+    return plan_rollout(application, observed)
+
+
+def look(environment: Environment, release: Release, world: World) -> tuple[Application, ObservedState]:
+    """What the release would be here, and what runs now."""
+    return _assemble(environment, release, world), world.target.observe(environment.project)
 
 
 def plan_of_wish(wish: Wish, world: World) -> Plan:

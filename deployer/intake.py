@@ -22,6 +22,7 @@ from deployer.core.policy import (
     Ignore,
     authorise_claims,
     authorise_person,
+    authorise_plan,
     authorise_signed,
     decide,
     judge_release,
@@ -29,6 +30,7 @@ from deployer.core.policy import (
     require_right,
 )
 from deployer.core.ports import Clock
+from deployer.core.preview import Preview
 from deployer.core.request import audience_of, parse_request
 from deployer.core.stamp import LIFETIME, judge_stamp
 
@@ -48,6 +50,7 @@ class Intake:
     verify_token: Callable[[str, str], Mapping[str, object]]  # token, audience → claims; raises TokenRejected
     secrets: Mapping[str, Sequence[bytes]] = field(repr=False)
     clock: Clock
+    preview: Callable[[Wish], Preview] | None = None  # where there is an engine to look at
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,7 @@ def accept_request(
         )
     claims = intake.verify_token(bearer, audience_of(intake.config.url, raw))
     wish = authorise_claims(claims, parse_request(raw), intake.config)
-    proof = Proof(str(claims["jti"]), float(str(claims["exp"])) + _PROOF_MARGIN)
-    return _follow(intake, _enqueue(intake, wish, proof))
+    return _follow(intake, _enqueue(intake, wish, _proof(claims)))
 
 
 def _accept_signed(intake: Intake, raw: bytes, signature: str) -> Receipt:
@@ -102,6 +104,24 @@ def _accept_signed(intake: Intake, raw: bytes, signature: str) -> Receipt:
     wish = authorise_signed(signers, parse_request(raw), intake.config)
     proof = Proof(f"signed {stamp.nonce}", stamp.at + LIFETIME + _PROOF_MARGIN)
     return _follow(intake, _enqueue(intake, wish, proof))
+
+
+def accept_plan(intake: Intake, *, raw: bytes, bearer: str | None) -> Preview:
+    """What a pull request would change; of all of it only the spent token is kept."""
+    if not bearer or bearer.startswith(PERSON_PREFIX):
+        raise TokenRejected(
+            "a plan needs a workflow's token", hint="the workflow's job needs `permissions: id-token: write`"
+        )
+    claims = intake.verify_token(bearer, audience_of(intake.config.url, raw))
+    wish = authorise_plan(claims, parse_request(raw), intake.config)
+    if intake.preview is None:
+        raise Forbidden("this process makes no plans", hint="it has no engine to look at")
+    intake.store.spend_proof(_proof(claims), intake.clock.now())
+    return intake.preview(wish)
+
+
+def _proof(claims: Mapping[str, object]) -> Proof:
+    return Proof(str(claims["jti"]), float(str(claims["exp"])) + _PROOF_MARGIN)
 
 
 def accept_manual(

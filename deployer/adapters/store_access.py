@@ -23,6 +23,10 @@ class AccessRows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def spend_proof(self, proof: Proof, now: float) -> None:
+        with self._database.write() as sql:
+            spend(sql, proof, now)
+
     def record_ignored(self, delivery: Delivery, reason: str, now: float) -> None:
         with self._database.write() as sql:
             note_arrival(sql, delivery, Outcome.IGNORED, reason, None, now)

@@ -33,6 +33,7 @@ class Environment:
     branch: str
     workflow: str  # path of the only workflow file that may deploy here; empty: any
     protected: bool  # the OIDC token must carry this environment's name
+    plans: bool  # a pull request may ask what its merge would change
     compose: str  # path of the Compose file in the repository, for deploys that bring none
     variables_file: str
     url: str
@@ -139,6 +140,7 @@ def _environment(app: str, name: str, section: Section) -> Environment:
         branch=section.text("branch", "main"),
         workflow=section.text("workflow", ""),
         protected=section.flag("require-environment-claim"),
+        plans=section.flag("plans"),
         compose=section.text("compose", "compose.yaml"),
         variables_file=section.text("variables-file", ""),
         url=section.text("url", ""),

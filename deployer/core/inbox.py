@@ -39,6 +39,9 @@ class Inbox(Store, Protocol):
     def confirm(self, id: str, verdict: Verdict, reason: str, now: float) -> Deployment:
         """Writes down the word that a deployment waits for; the same again is fine. Raises NotWaiting."""
 
+    def spend_proof(self, proof: Proof, now: float) -> None:
+        """For a request that stores nothing else. Raises TokenRejected for a spent proof."""
+
     def record_ignored(self, delivery: Delivery, reason: str, now: float) -> None:
         """Keeps that a delivery started nothing."""
 

@@ -76,6 +76,26 @@ def authorise_claims(claims: Mapping[str, object], request: DeployRequest, confi
     )
 
 
+def authorise_plan(claims: Mapping[str, object], request: DeployRequest, config: Config) -> Wish:
+    """What a pull request would deploy once it is merged into the environment's branch; nothing is deployed.
+
+    GitHub gives no token to a pull request from a fork, unless the repository's owner wants it to.
+    """
+    app = _app_of_claims(claims, request, config)
+    environment = app.environment(request.environment)
+    if not environment.plans:
+        raise Forbidden(
+            f"{environment.name} answers no plans",
+            hint=f"apps.{app.name}.environments.{environment.name}.plans",
+        )
+    _require(claims, "repository_owner_id", str(app.owner_id))
+    _require(claims, "event_name", "pull_request")
+    _require(claims, "base_ref", environment.branch)
+    _require(claims, "sha", request.revision)
+    check_images(app, request.images)
+    return _wish(request, app, "action", actor=str(claims.get("actor", "")), run=request.run, workflow="")
+
+
 def authorise_person(token: Token, request: DeployRequest, config: Config) -> Wish:
     """A wish from somebody with a token of their own: no claims, so the token's app and rights decide."""
     require_right(token, Kind.DEPLOY, request.app or token.app)

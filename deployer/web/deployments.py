@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 
 from flask import Blueprint, Response, current_app, jsonify, request
 
@@ -10,7 +11,15 @@ from deployer.core.errors import PayloadRejected
 from deployer.core.model import Kind
 from deployer.core.stamp import SIGNATURE
 from deployer.core.strict_json import parse_object
-from deployer.intake import accept_manual, accept_request, confirm, person, read_deployment, read_events
+from deployer.intake import (
+    accept_manual,
+    accept_plan,
+    accept_request,
+    confirm,
+    person,
+    read_deployment,
+    read_events,
+)
 from deployer.web.answers import deployment_table, event_table, receipt_answer
 from deployer.web.context import bearer, raw_body, the_intake
 from deployer.web.streams import Streams
@@ -27,6 +36,12 @@ def create() -> Response:
         intake, raw=raw_body(), bearer=bearer(), signature=request.headers.get(SIGNATURE)
     )
     return receipt_answer(receipt, intake.config.url)
+
+
+@deployments.post("/plans")
+def plan() -> Response:
+    """What a pull request would change."""
+    return jsonify(asdict(accept_plan(the_intake(), raw=raw_body(), bearer=bearer())))
 
 
 @deployments.get("/deployments/<id>")

@@ -23,9 +23,11 @@ _STATUS = {
     "not-waiting": 409,
     "content-type-rejected": 415,
     "release-incomplete": 422,
+    "compose-rejected": 422,
     "store-unavailable": 503,
     "issuer-unavailable": 503,
     "github-unavailable": 503,
+    "engine-unavailable": 503,
     "too-many-streams": 503,
 }
 _RETRY_AFTER = "10"  # seconds

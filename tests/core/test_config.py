@@ -140,6 +140,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
         f"{PRODUCTION}.branch": "release/1",
         f"{PRODUCTION}.workflow": ".github/workflows/deploy.yml",
         f"{PRODUCTION}.require-environment-claim": True,
+        f"{PRODUCTION}.plans": True,
         f"{PRODUCTION}.compose": "deploy/compose.yaml",
         f"{PRODUCTION}.variables-file": "/etc/deployer/shop.env",
         f"{PRODUCTION}.url": "https://shop.example",

@@ -16,6 +16,7 @@ from deployer.core.model import Credentials, Deployment, Kind, Release, Run, Sta
 from deployer.core.policy import (
     authorise_claims,
     authorise_person,
+    authorise_plan,
     authorise_signed,
     check_images,
     judge_release,
@@ -313,3 +314,35 @@ def test_apps_that_share_repository_and_secret_must_be_named() -> None:
         authorise_signed(both, deploy_request(), config)
     assert authorise_signed(both, deploy_request(app="admin"), config).app == "admin"
     assert authorise_signed({"admin"}, deploy_request(), config).app == "admin"
+
+
+PULL = {**CLAIMS, "event_name": "pull_request", "ref": "refs/pull/7/merge", "base_ref": "main"}
+
+
+def test_a_pull_request_may_ask_what_its_merge_would_change() -> None:
+    wish = authorise_plan(PULL, deploy_request(), config_of(plans=True))
+    assert (wish.app, wish.environment, wish.actor) == ("shop", "production", "octocat")
+
+
+@pytest.mark.parametrize(
+    ("settings", "claims", "why"),
+    [
+        ({}, {}, "answers no plans"),
+        ({"plans": True}, {"event_name": "push"}, "event_name"),
+        ({"plans": True}, {"event_name": "pull_request_target"}, "event_name"),
+        ({"plans": True}, {"base_ref": "develop"}, "base_ref"),
+        ({"plans": True}, {"base_ref": None}, "base_ref"),
+        ({"plans": True}, {"repository_id": "4712"}, "repository_id"),
+        ({"plans": True}, {"repository_owner_id": "1"}, "repository_owner_id"),
+        ({"plans": True}, {"sha": "b" * 40}, "sha"),
+    ],
+)
+def test_nobody_else_may(settings: dict[str, object], claims: dict[str, object], why: str) -> None:
+    with pytest.raises(Forbidden, match=why):
+        authorise_plan({**PULL, **claims}, deploy_request(), config_of(**settings))
+
+
+def test_a_plan_names_images_of_the_app_only() -> None:
+    images = {"web": Image("ghcr.io/mallory/shop-web", DIGEST)}
+    with pytest.raises(Forbidden, match="not an image repository"):
+        authorise_plan(PULL, deploy_request(images=images), config_of(plans=True))

@@ -1,0 +1,59 @@
+"""What a request would do, for a pull request. In: a wish. Out: a `Preview`; nothing is changed, pulled or
+asked of a registry.
+
+The Compose file comes from a branch that nobody has reviewed yet, so no value of a variable may be in what
+leaves.
+"""
+
+from __future__ import annotations
+
+from deployer.core.config import Environment
+from deployer.core.errors import ComposeRejected, DeployerError
+from deployer.core.interpolation import missing_variables
+from deployer.core.model import Bundle, Release, Wish
+from deployer.core.planner import plan_rollout
+from deployer.core.policy import check_images
+from deployer.core.preview import Preview, changes_of, image_without_lookup
+from deployer.core.release import redact, redact_secrets, wanted_images
+from deployer.deploy import World, look, variables_of
+
+
+def preview(wish: Wish, world: World) -> Preview:
+    """Raises what a deploy of the wish would raise before it touches anything, with no value in its words."""
+    environment = world.config.app(wish.app).environment(wish.environment)
+    variables = variables_of(wish, environment, world)
+
+    def hide(text: str) -> str:
+        return redact_secrets(redact(text, variables), variables)
+
+    bundle = wish.bundle or Bundle("", {})
+    missing = missing_variables(bundle.files, variables)
+    try:
+        release = _release(wish, environment, bundle, variables, world)
+        application, observed = look(environment, release, world)
+    except DeployerError as error:
+        error.args, error.hint = (hide(str(error)),), hide(error.hint)
+        if missing and isinstance(error, ComposeRejected):
+            return Preview(str(error), {}, missing)
+        raise error from None
+    plan = plan_rollout(application, observed)
+    return Preview(hide(str(plan)), changes_of(application, observed), missing)
+
+
+def _release(
+    wish: Wish, environment: Environment, bundle: Bundle, variables: dict[str, str], world: World
+) -> Release:
+    app = world.config.app(wish.app)
+    rendered = world.target.render(environment.project, bundle, variables)
+    before = world.store.serving(app.name, environment.name)
+    serving = world.store.release(before.release) if before else None
+    wanted = wanted_images(
+        rendered,
+        wish.images or {},
+        revision=wish.revision,
+        registry=world.config.registry_host,
+        source=app.repository,
+    )
+    images = {want.service: image_without_lookup(want, serving) for want in wanted}
+    check_images(app, {want.service: images[want.service] for want in wanted if want.built})
+    return Release("", app.name, wish.revision, images, bundle, variables)

@@ -1,0 +1,115 @@
+"""A plan for a pull request: what it says, and that it says no more and changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployer.adapters.github import NoForge
+from deployer.adapters.oidc import OidcVerifier
+from deployer.adapters.store import SqliteStore
+from deployer.core.config import load_config
+from deployer.core.errors import ComposeRejected, Forbidden, TokenRejected
+from deployer.core.images import Image
+from deployer.core.model import Bundle
+from deployer.core.request import audience_of, encode_request
+from deployer.deploy import World
+from deployer.intake import Intake, accept_plan
+from deployer.preview import preview
+from tests.core.models import image, shop
+from tests.corridor.senders import count
+from tests.corridor.test_deploy import FastClock, NoRegistry
+from tests.stand.issuer import Issuer
+from tests.stand.receiver import URL, config_table, deploy_request, intake_of
+from tests.stand.target import MemoryTarget
+
+SECRET = "canary-of-the-server"
+
+
+@pytest.fixture
+def target() -> MemoryTarget:
+    return MemoryTarget(shop())
+
+
+@pytest.fixture
+def intake(store: SqliteStore, issuer: Issuer, target: MemoryTarget, tmp_path: Path) -> Intake:
+    config = load_config(config_table(plans=True))
+    world = World(
+        config=config,
+        store=store,
+        target=target,
+        registry=NoRegistry(),
+        forge=NoForge(),
+        clock=FastClock(),
+        variables=lambda _path: {"DATABASE_PASSWORD": SECRET},
+    )
+    verifier = OidcVerifier(issuer.url, tmp_path / "jwks.json")
+    issuer.claims = {"event_name": "pull_request", "base_ref": "main", "ref": "refs/pull/7/merge"}
+    return intake_of(
+        store, config, verify_token=verifier.verify_token, preview=lambda wish: preview(wish, world)
+    )
+
+
+def ask(intake: Intake, issuer: Issuer, **changes: Any) -> Any:
+    images = {name: image(name, "a") for name in ("backend", "frontend")}
+    raw = encode_request(deploy_request(**{"images": images, **changes}))
+    return accept_plan(intake, raw=raw, bearer=issuer.mint(audience_of(URL, raw)))
+
+
+def test_it_says_what_a_merge_would_change_and_what_nobody_gives(
+    intake: Intake, issuer: Issuer, target: MemoryTarget, store: SqliteStore
+) -> None:
+    files = {"compose.yaml": "a: ${STRIPE_KEY} ${DATABASE_PASSWORD} ${GIVEN} ${X:-1}"}
+    found = ask(intake, issuer, bundle=Bundle("compose.yaml", files), variables={"GIVEN": "1"})
+    assert found.changes == {"backend": "new", "frontend": "new"}
+    assert found.missing_variables == ["STRIPE_KEY"]
+    assert "create  backend" in found.plan
+    assert not set(target.calls) - {"render"}
+    assert count(store, "deployment") == count(store, "release") == 0 and count(store, "proof") == 1
+
+
+def test_a_token_makes_one_plan(intake: Intake, issuer: Issuer) -> None:
+    images = {name: image(name, "a") for name in ("backend", "frontend")}
+    raw = encode_request(deploy_request(images=images))
+    bearer = issuer.mint(audience_of(URL, raw))
+    accept_plan(intake, raw=raw, bearer=bearer)
+    with pytest.raises(TokenRejected, match="used before"):
+        accept_plan(intake, raw=raw, bearer=bearer)
+    for other in (None, "", "dpl_a-persons-token", issuer.mint(audience_of(URL, raw + b" "))):
+        with pytest.raises(TokenRejected):
+            accept_plan(intake, raw=raw, bearer=other)
+
+
+def test_a_service_that_is_not_built_asks_no_registry(
+    intake: Intake, issuer: Issuer, target: MemoryTarget
+) -> None:
+    model = shop()
+    model["services"]["cache"] = {"image": f"evil.example/{SECRET}:1", "networks": {"default": None}}
+    target.model = model
+    found = ask(intake, issuer)
+    assert found.changes["cache"] == "new"
+    assert SECRET not in repr(found)
+
+
+def test_what_compose_refuses_is_told_without_values(
+    intake: Intake, issuer: Issuer, target: MemoryTarget
+) -> None:
+    target.breaks["render"] = ComposeRejected(f"services.x: {SECRET} is no port", hint=f"not {SECRET}")
+    with pytest.raises(ComposeRejected) as caught:
+        ask(intake, issuer)
+    assert SECRET not in caught.value.diagnostics() and "is no port" in str(caught.value)
+    target.breaks["render"] = ComposeRejected("required variable STRIPE_KEY is missing a value")
+    files = {"compose.yaml": "a: ${STRIPE_KEY:?}"}
+    found = ask(intake, issuer, bundle=Bundle("compose.yaml", files))
+    assert (found.changes, found.missing_variables) == ({}, ["STRIPE_KEY"])
+    assert found.plan.startswith("required variable STRIPE_KEY")
+
+
+def test_images_of_others_and_a_process_without_an_engine_are_refused(intake: Intake, issuer: Issuer) -> None:
+    with pytest.raises(Forbidden, match="not an image repository"):
+        ask(intake, issuer, images={"web": Image("ghcr.io/mallory/x", "sha256:" + "a" * 64)})
+    with pytest.raises(Forbidden, match="no plans"):
+        ask(replace(intake, preview=None), issuer)
