@@ -104,6 +104,7 @@ def test_a_script_of_the_bundle_can_be_run_and_any_user_may_read_the_files(tmp_p
     assert (script.stat().st_mode & 0o777, config.stat().st_mode & 0o777) == (0o755, 0o644)
 
 
+@pytest.mark.case("D06")
 @pytest.mark.parametrize("line", ["ports: ['${SECRET}:80']", "mem_limit: ${SECRET}", "shm_size: ${SECRET}"])
 def test_what_compose_quotes_of_a_variable_is_hidden(tmp_path: Path, line: str) -> None:
     with pytest.raises(ComposeRejected) as error:
@@ -132,6 +133,7 @@ AWKWARD = [
 ]
 
 
+@pytest.mark.case("D04")
 def test_every_value_arrives_as_it_is(state: Path) -> None:
     variables = {f"V{n}": value for n, value in enumerate(AWKWARD)}
     lines = "".join(f'      {name}: "${{{name}}}"\n' for name in variables)

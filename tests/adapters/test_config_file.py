@@ -93,6 +93,7 @@ def test_a_secret_that_everybody_may_read_is_refused(settings: Settings, name: s
     assert f"chmod 600 {path}" in refused(settings)
 
 
+@pytest.mark.case("A11")
 def test_a_short_webhook_secret_is_refused(settings: Settings) -> None:
     settings.secret("webhook", "short")
     assert "at least 16 bytes" in refused(settings)

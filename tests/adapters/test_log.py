@@ -9,10 +9,14 @@ import subprocess
 import sys
 from datetime import datetime
 
+import pytest
+
 from tests.stand.machine import ROOT
 
 PROGRAM = r"""
 import logging
+import pytest
+
 from deployer.adapters.log import start_log
 start_log()
 log = logging.getLogger("deployer.test")
@@ -41,6 +45,7 @@ def on_a_terminal() -> str:
     return b"".join(parts).decode()
 
 
+@pytest.mark.case("D05")
 def test_machines_get_one_object_a_line() -> None:
     done = subprocess.run(ARGV, cwd=ROOT, capture_output=True, text=True, check=True)
     first, second = (json.loads(line) for line in done.stderr.splitlines())
@@ -51,6 +56,7 @@ def test_machines_get_one_object_a_line() -> None:
     assert done.stdout == ""
 
 
+@pytest.mark.case("D05")
 def test_on_a_terminal_nothing_from_outside_starts_a_line_or_colours_it() -> None:
     text = on_a_terminal()
     assert "info    hello a\\nFAKE line \\x1b[31mred" in text

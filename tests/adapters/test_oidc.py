@@ -54,6 +54,7 @@ def test_a_token_of_the_issuer_for_this_audience_gives_its_claims(
     assert claims["aud"] == AUDIENCE
 
 
+@pytest.mark.case("E01")
 @pytest.mark.parametrize(
     ("claims", "why"),
     [
@@ -82,12 +83,14 @@ def test_claims_that_are_not_for_us_now_are_refused(
     assert why in reason(verifier, issuer.mint(AUDIENCE, **claims))
 
 
+@pytest.mark.case("E01")
 def test_clocks_may_differ_by_half_a_minute(issuer: Issuer, verifier: OidcVerifier) -> None:
     now = int(time.time())
     verifier.verify_token(issuer.mint(AUDIENCE, exp=now - 20), AUDIENCE)
     verifier.verify_token(issuer.mint(AUDIENCE, iat=now + 20, nbf=now + 20), AUDIENCE)
 
 
+@pytest.mark.case("E01")
 def test_an_issuer_whose_url_only_begins_alike_is_another(issuer: Issuer, verifier: OidcVerifier) -> None:
     assert "issuer" in reason(verifier, issuer.mint(AUDIENCE, iss=f"{issuer.url}/"))
 
@@ -97,11 +100,13 @@ def forged(issuer: Issuer, header: dict[str, Any], key: Any, algorithm: str) -> 
     return jwt.encode(claims, key, algorithm=algorithm, headers={"kid": issuer.kid, **header})
 
 
+@pytest.mark.case("E01")
 def test_a_stranger_with_the_right_key_id_does_not_pass(issuer: Issuer, verifier: OidcVerifier) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     assert "signature" in reason(verifier, forged(issuer, {}, key, "RS256"))
 
 
+@pytest.mark.case("E01")
 @pytest.mark.parametrize("algorithm", ["RS512", "PS256"])
 def test_only_rs256_is_taken_even_with_the_right_key(
     issuer: Issuer, verifier: OidcVerifier, algorithm: str
@@ -109,6 +114,7 @@ def test_only_rs256_is_taken_even_with_the_right_key(
     assert "RS256" in reason(verifier, forged(issuer, {}, issuer.key, algorithm))
 
 
+@pytest.mark.case("E01")
 def test_the_public_key_is_no_shared_secret_and_none_is_no_algorithm(
     issuer: Issuer, verifier: OidcVerifier
 ) -> None:
@@ -130,6 +136,7 @@ def _part(table: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(table).encode()).decode().rstrip("=")
 
 
+@pytest.mark.case("E01")
 def test_a_token_cannot_bring_its_own_key(issuer: Issuer, verifier: OidcVerifier) -> None:
     with Issuer() as evil:
         for header in (
@@ -141,6 +148,7 @@ def test_a_token_cannot_bring_its_own_key(issuer: Issuer, verifier: OidcVerifier
         assert evil.jwks_hits == 0
 
 
+@pytest.mark.case("E01")
 @pytest.mark.parametrize(
     "header", [{"kid": ""}, {"kid": "k" * 201}, {"kid": "../../etc/passwd"}, {"crit": ["exp"]}]
 )
@@ -148,6 +156,7 @@ def test_odd_headers_are_refused(issuer: Issuer, verifier: OidcVerifier, header:
     reason(verifier, forged(issuer, header, issuer.key, "RS256"))
 
 
+@pytest.mark.case("E01")
 @pytest.mark.parametrize(
     "token", ["a", "a.b", "a.b.c", "a.b.c.d", "é.é.é", "x" * 100_000, "\0", "eyJhbGciOiJSUzI1NiJ9.e30."]
 )
@@ -180,6 +189,7 @@ def test_the_keys_are_asked_for_once(issuer: Issuer, verifier: OidcVerifier) -> 
     assert issuer.jwks_hits == 1
 
 
+@pytest.mark.case("E02")
 def test_a_flood_of_made_up_keys_asks_the_issuer_once_and_good_tokens_pass(
     issuer: Issuer, verifier: OidcVerifier
 ) -> None:
@@ -190,6 +200,7 @@ def test_a_flood_of_made_up_keys_asks_the_issuer_once_and_good_tokens_pass(
     verifier.verify_token(issuer.mint(AUDIENCE), AUDIENCE)
 
 
+@pytest.mark.case("E02")
 def test_a_new_key_of_the_issuer_is_learned_and_the_old_one_forgotten(
     issuer: Issuer, verifier: OidcVerifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,6 +212,7 @@ def test_a_new_key_of_the_issuer_is_learned_and_the_old_one_forgotten(
     assert "does not publish" in reason(verifier, before)
 
 
+@pytest.mark.case("E02")
 def test_during_an_outage_known_keys_serve_also_after_a_restart(
     issuer: Issuer, verifier: OidcVerifier, tmp_path: Path
 ) -> None:
@@ -221,6 +233,7 @@ def test_keys_that_are_an_hour_old_are_asked_for_again_and_serve_on_during_an_ou
     assert issuer.jwks_hits == 2
 
 
+@pytest.mark.case("E02")
 def test_keys_that_could_not_be_refreshed_for_a_day_are_not_believed(
     issuer: Issuer, verifier: OidcVerifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,6 +245,7 @@ def test_keys_that_could_not_be_refreshed_for_a_day_are_not_believed(
         verifier.verify_token(issuer.mint(AUDIENCE), AUDIENCE)
 
 
+@pytest.mark.case("E02")
 def test_without_any_key_an_outage_is_an_outage_and_not_a_bad_token(
     issuer: Issuer, verifier: OidcVerifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +278,7 @@ def test_keys_kept_from_another_issuer_are_not_used(
             OidcVerifier(other.url, tmp_path / "jwks.json").verify_token(issuer.mint(AUDIENCE), AUDIENCE)
 
 
+@pytest.mark.case("D07", "E02")
 @pytest.mark.parametrize(
     "answer", [b"HTTP/1.0 302 Found\r\nLocation: {good}\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\n{junk}"]
 )
@@ -286,6 +301,7 @@ def test_redirects_are_not_followed_and_endless_answers_not_read(
     assert issuer.jwks_hits == 0
 
 
+@pytest.mark.case("E02")
 def test_an_issuer_that_trickles_is_given_up_in_time(
     issuer: Issuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -331,6 +347,7 @@ def test_an_answer_without_usable_keys_counts_as_an_outage(
         verifier.verify_token(issuer.mint(AUDIENCE), AUDIENCE)
 
 
+@pytest.mark.case("D07")
 @pytest.mark.parametrize(
     "url", ["http://issuer.example.com", "http://127.0.0.1.example.com", "http://10.0.0.1", "ftp://x"]
 )

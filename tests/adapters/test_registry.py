@@ -292,6 +292,7 @@ def test_a_realm_that_gives_no_token_is_unavailable(odd: Odd, answer: Answer) ->
     assert basic() not in caught.value.diagnostics()
 
 
+@pytest.mark.case("D07")
 @pytest.mark.parametrize(
     "realm", ["http://realm.example/token", "http://127.evil.example/token", "ftp://x/", "", "/token"]
 )
@@ -436,6 +437,7 @@ def test_a_moved_manifest_is_followed_on_the_same_host_with_the_token(odd: Odd) 
     assert odd.calls[-1] == ("HEAD", "/v2/elsewhere", "Bearer issued")
 
 
+@pytest.mark.case("D07")
 def test_a_manifest_is_not_followed_to_another_host_without_tls(odd: Odd) -> None:
     odd.manifest = lambda method, proof: Answer(302, b"", {"Location": "http://evil.example/v2/x"})
     with pytest.raises(RegistryUnavailable, match="without TLS"):

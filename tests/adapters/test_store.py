@@ -44,6 +44,7 @@ def test_a_wish_without_images_and_run_comes_back_so(store: SqliteStore) -> None
     assert claimed[0].release == "0123"
 
 
+@pytest.mark.case("B05", "B07")
 def test_an_older_run_is_stale_and_points_to_the_newer(store: SqliteStore) -> None:
     newest, _ = store.enqueue(wish(12, 2), 1.0)
     for number, attempt in [(12, 1), (11, 9)]:
@@ -73,6 +74,7 @@ def test_a_webhook_for_a_run_that_the_action_brought_is_a_duplicate(store: Sqlit
     assert store.enqueue(wish(images=None, bundle=None, trigger="webhook"), 2.0)[1] == "duplicate"
 
 
+@pytest.mark.case("B06")
 def test_one_attempt_of_a_run_cannot_ask_for_two_sets_of_images(store: SqliteStore) -> None:
     store.enqueue(wish(), 1.0)
     with pytest.raises(Forbidden, match="images"):
@@ -106,6 +108,7 @@ def test_a_newer_one_takes_the_place_of_the_one_that_waits(store: SqliteStore) -
     assert claimed and claimed[0].id == new.id
 
 
+@pytest.mark.case("B10", "B11")
 def test_pushes_during_a_rollout_wait_and_become_one_more_deployment(store: SqliteStore) -> None:
     store.enqueue(wish(1), 1.0)
     first = store.claim(1.0)

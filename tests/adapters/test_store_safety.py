@@ -28,6 +28,7 @@ from tests.adapters.wishes import LOGIN, release, wish
 from tests.stand.receiver import BUNDLE, open_store
 
 
+@pytest.mark.case("D06")
 def test_no_secret_stands_readable_in_any_file_of_the_database(store: SqliteStore, tmp_path: Path) -> None:
     bundle = replace(BUNDLE, files={"compose.yaml": "# canary-bundle"})
     id = store.enqueue(wish(credentials=LOGIN, bundle=bundle), 1.0)[0].id
@@ -106,6 +107,7 @@ def test_every_commit_is_synced_to_the_disk(store: SqliteStore) -> None:
         assert sql.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
 
 
+@pytest.mark.case("B01")
 def test_fifty_senders_of_one_run_get_one_deployment(store: SqliteStore) -> None:
     begin = threading.Barrier(50)
     outcomes: list[tuple[str, str]] = []

@@ -250,6 +250,7 @@ def test_a_value_that_cannot_work_is_refused_by_its_path(path: str, values: list
         assert refusal(with_value(path, value)).path == path, value
 
 
+@pytest.mark.case("D01")
 @pytest.mark.parametrize("name", ["Shop", "a_b", "-a", "", "a" * 64, "a.b", "a\n"])
 def test_a_name_that_does_not_fit_urls_and_projects_is_refused(name: str) -> None:
     table = least()

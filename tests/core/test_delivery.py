@@ -36,10 +36,12 @@ def delivery_of(payload: dict[str, Any], event: str = "workflow_run") -> Deliver
     return parse_delivery(headers_of(event), body_of(payload))
 
 
+@pytest.mark.case("A15")
 def test_the_vector_that_github_publishes_is_accepted() -> None:
     assert verify(b"Hello, World!", f"sha256={HEX}", [b"It's a Secret to Everybody"]) == {0}
 
 
+@pytest.mark.case("C01")
 @pytest.mark.parametrize("form", [False, True])
 @pytest.mark.parametrize("name", ALL)
 def test_every_example_of_github_is_verified_and_read_in_both_content_types(name: str, form: bool) -> None:
@@ -54,6 +56,7 @@ def test_every_example_of_github_is_verified_and_read_in_both_content_types(name
     assert delivery.event == event
 
 
+@pytest.mark.case("A01", "A02", "A04", "A05", "A06", "A07", "A08")
 @pytest.mark.parametrize(
     "signature",
     [
@@ -79,6 +82,7 @@ def test_a_signature_in_any_other_form_is_a_mismatch_and_no_crash(signature: str
         verify(b"Hello, World!", signature, [b"It's a Secret to Everybody"])
 
 
+@pytest.mark.case("A01")
 @pytest.mark.parametrize("at", range(64))
 def test_every_digit_of_the_signature_counts(at: int) -> None:
     changed = HEX[:at] + ("0" if HEX[at] != "0" else "1") + HEX[at + 1 :]
@@ -86,6 +90,7 @@ def test_every_digit_of_the_signature_counts(at: int) -> None:
         verify(b"Hello, World!", f"sha256={changed}", [b"It's a Secret to Everybody"])
 
 
+@pytest.mark.case("A12")
 def test_while_a_secret_is_replaced_the_old_and_the_new_are_accepted_and_no_third() -> None:
     secrets = [b"new", b"old"]
     assert verify(b"x", sign(b"x", b"new"), secrets) == {0}
@@ -94,6 +99,7 @@ def test_while_a_secret_is_replaced_the_old_and_the_new_are_accepted_and_no_thir
         verify(b"x", sign(b"x", b"third"), secrets)
 
 
+@pytest.mark.case("A11")
 def test_without_a_configured_secret_nothing_is_accepted() -> None:
     with pytest.raises(SignatureMismatch):
         verify(b"x", sign(b"x", b""), [])
@@ -109,12 +115,14 @@ def test_any_changed_byte_breaks_the_signature(raw: bytes, draw: st.DataObject) 
         verify(bytes(changed), sign(raw), [SECRET])
 
 
+@pytest.mark.case("A14")
 def test_json_that_means_the_same_is_not_what_was_signed() -> None:
     raw = (PAYLOADS / "push/payload.json").read_bytes()
     with pytest.raises(SignatureMismatch):
         verify(json.dumps(json.loads(raw)).encode(), sign(raw), [SECRET])
 
 
+@pytest.mark.case("B09")
 @pytest.mark.parametrize("guid", ["", "a" * 101, "a b", "a\n", "é", "a\0"])
 def test_a_guid_that_is_no_short_printable_text_is_refused(guid: str) -> None:
     with pytest.raises(PayloadRejected, match="X-GitHub-Delivery"):
@@ -132,6 +140,7 @@ def test_header_names_are_read_in_any_case() -> None:
     assert parse_delivery(headers, b"{}").event == "ping"
 
 
+@pytest.mark.case("C02")
 @pytest.mark.parametrize(
     "kind",
     [
@@ -236,6 +245,7 @@ FIELDS = [
 ]
 
 
+@pytest.mark.case("C11")
 @pytest.mark.parametrize("path", FIELDS, ids=".".join)
 @given(value=ANYTHING)
 @settings(max_examples=40)
@@ -263,6 +273,7 @@ def test_a_field_that_is_a_list_is_refused_by_its_name(path: tuple[str, ...]) ->
         workflow_run_of(delivery_of(payload))
 
 
+@pytest.mark.case("C11")
 @pytest.mark.parametrize("value", [True, -1, 1.5, "12", None])
 def test_a_run_number_is_a_whole_number(value: object) -> None:
     with pytest.raises(PayloadRejected, match="run_number"):

@@ -42,6 +42,7 @@ def test_an_image_by_digest_is_read_and_its_tag_dropped(text: str, repository: s
     assert parse_image(text) == Image(repository, DIGEST)
 
 
+@pytest.mark.case("D03")
 @pytest.mark.parametrize(
     "text",
     [
@@ -74,6 +75,7 @@ def test_anything_else_is_no_image(text: object) -> None:
         parse_image(text)
 
 
+@pytest.mark.case("D03")
 def test_a_tag_instead_of_a_digest_is_told_why() -> None:
     with pytest.raises(PayloadRejected) as caught:
         parse_image("ghcr.io/acme/web:main")

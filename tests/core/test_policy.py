@@ -55,6 +55,7 @@ def test_a_successful_run_on_the_branch_is_a_wish_for_its_revision() -> None:
     )
 
 
+@pytest.mark.case("A17", "A20", "A21", "A22", "A23")
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
@@ -89,6 +90,7 @@ def test_the_example_of_github_starts_nothing() -> None:
     assert "repository_dispatch" in reason(fixture("workflow_run/completed.payload"))
 
 
+@pytest.mark.case("A21")
 def test_only_the_configured_workflow_file_may_deploy() -> None:
     config = config_of(workflow=WORKFLOW)
     assert isinstance(decision(run_payload(), config), Deploy)
@@ -104,6 +106,7 @@ def test_a_run_that_fits_two_environments_deploys_neither() -> None:
     assert "shop/production" in answer and "admin/production" in answer
 
 
+@pytest.mark.case("A24")
 @pytest.mark.parametrize("name", ["push", "package", "registry_package", "deployment"])
 def test_other_events_start_nothing(name: str) -> None:
     examples = {"push": "push/payload", "deployment": "deployment/payload"}
@@ -116,6 +119,7 @@ def test_a_body_of_another_event_than_the_header_says_is_refused() -> None:
         decision(fixture("push/payload"))
 
 
+@pytest.mark.case("A16", "C01")
 @pytest.mark.parametrize(
     ("hook", "answer"),
     [

@@ -55,6 +55,7 @@ def test_claims_that_cover_the_request_are_a_wish() -> None:
     )
 
 
+@pytest.mark.case("A22", "E03")
 @pytest.mark.parametrize(
     ("claim", "value"),
     [
@@ -91,6 +92,7 @@ def test_a_claim_that_does_not_fit_is_refused_by_its_name(claim: str, value: obj
         authorise_claims({**claims, claim: value}, deploy_request(), config)
 
 
+@pytest.mark.case("A23", "E03")
 def test_githubs_environment_names_ignore_case_and_lookalikes_do_not_pass() -> None:
     table = config_table()
     table["apps"]["shop"]["environments"] = {"desk": {"require-environment-claim": True}}
@@ -117,6 +119,7 @@ def test_the_workflow_file_is_found_beside_at_signs_in_its_name_and_in_the_ref(
     assert authorise_claims(claims, deploy_request(), config).workflow == ".github/workflows/a@b.yml"
 
 
+@pytest.mark.case("A18")
 def test_a_repository_that_was_renamed_is_known_by_its_id() -> None:
     assert authorise_claims({**CLAIMS, "repository": "new/name"}, deploy_request(), config_of()).app == "shop"
 
@@ -182,6 +185,7 @@ def test_a_person_is_held_to_the_tokens_app(request_: DeployRequest) -> None:
         authorise_person(TOKEN, request_, config_of())
 
 
+@pytest.mark.case("E05")
 def test_an_unknown_app_and_a_foreign_one_get_the_same_answer() -> None:
     answers = []
     for app in ("admin", "bank"):
@@ -204,6 +208,7 @@ def test_a_token_ends_at_its_time() -> None:
     assert not TOKEN.expired(1e12)
 
 
+@pytest.mark.case("D03")
 @pytest.mark.parametrize(
     ("repository", "allowed"),
     [
@@ -227,6 +232,7 @@ def test_an_image_must_come_from_the_apps_repositories(repository: str, allowed:
         check_images(app, images)
 
 
+@pytest.mark.case("D03")
 def test_one_foreign_image_among_good_ones_is_enough() -> None:
     good, bad = Image("ghcr.io/acme/shop-web", DIGEST), Image("docker.io/library/redis", DIGEST)
     with pytest.raises(Forbidden, match="service cache"):

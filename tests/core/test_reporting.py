@@ -84,6 +84,7 @@ def test_a_text_that_fits_is_not_cut_and_one_that_does_not_ends_with_an_ellipsis
     assert cut("abc def", 5) == "abc…"
 
 
+@pytest.mark.case("D05")
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -36,6 +36,7 @@ def test_any_bytes_are_an_object_or_refused(raw: bytes) -> None:
         assert isinstance(parse_object(raw), dict)
 
 
+@pytest.mark.case("C02", "C14")
 @pytest.mark.parametrize(
     "raw",
     [
@@ -55,24 +56,28 @@ def test_what_is_not_json_in_utf8_is_refused(raw: bytes) -> None:
         parse_object(raw)
 
 
+@pytest.mark.case("C12")
 @pytest.mark.parametrize("raw", [b"[]", b'"a"', b"1", b"null", b"true"])
 def test_only_an_object_is_a_body(raw: bytes) -> None:
     with pytest.raises(PayloadRejected, match="must be a JSON object"):
         parse_object(raw)
 
 
+@pytest.mark.case("C08")
 @pytest.mark.parametrize("raw", [b'{"a": 1, "a": 1}', b'{"x": [{"b": 1, "\\u0062": 2}]}'])
 def test_a_key_that_comes_twice_is_refused_at_any_depth(raw: bytes) -> None:
     with pytest.raises(PayloadRejected, match="same key twice"):
         parse_object(raw)
 
 
+@pytest.mark.case("C07")
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
 def test_a_number_that_is_not_finite_is_refused(number: str) -> None:
     with pytest.raises(PayloadRejected, match="not finite"):
         parse_object(f'{{"a": {number}}}'.encode())
 
 
+@pytest.mark.case("C06")
 @pytest.mark.parametrize("number", [str(2**63), str(-(2**63)), "9" * 21, "1" * 100_000])
 def test_a_number_outside_64_bits_is_refused_without_reading_its_digits(number: str) -> None:
     with pytest.raises(PayloadRejected, match="64 bits"):
@@ -84,6 +89,7 @@ def test_a_number_inside_64_bits_is_kept(number: int) -> None:
     assert parse_object(json.dumps({"a": number}).encode()) == {"a": number}
 
 
+@pytest.mark.case("C05")
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
 def test_nesting_is_limited_also_where_python_itself_gives_up(opening: str, closing: str) -> None:
     def nested(depth: int) -> bytes:
@@ -95,6 +101,7 @@ def test_nesting_is_limited_also_where_python_itself_gives_up(opening: str, clos
             parse_object(nested(depth))
 
 
+@pytest.mark.case("C09", "C10")
 @pytest.mark.parametrize("text", ["\\u0000", "\\ud800", "\\udfff", "a\\udc80b"])
 def test_text_that_a_database_or_a_command_cannot_carry_is_refused(text: str) -> None:
     for body in (f'{{"a": "{text}"}}', f'{{"{text}": 1}}', f'{{"a": [{{"b": "{text}"}}]}}'):

@@ -44,6 +44,7 @@ def test_a_signed_run_is_queued_before_the_receipt_is_there(intake: Intake, tmp_
     assert receipt.deployment.trigger == "webhook"
 
 
+@pytest.mark.case("B01", "B02")
 def test_the_same_delivery_again_is_a_duplicate_also_with_a_new_guid_and_as_a_form(intake: Intake) -> None:
     first = deliver(intake, run_payload())
     again = [
@@ -58,6 +59,7 @@ def test_the_same_delivery_again_is_a_duplicate_also_with_a_new_guid_and_as_a_fo
     assert first.deployment and first.deployment.id in again[0].reason
 
 
+@pytest.mark.case("B03")
 def test_a_redelivery_after_a_failure_is_a_new_attempt(intake: Intake) -> None:
     first = deliver(intake, run_payload())
     intake.store.claim(1.0)
@@ -66,6 +68,7 @@ def test_a_redelivery_after_a_failure_is_a_new_attempt(intake: Intake) -> None:
     assert deliver(intake, run_payload()).outcome is Outcome.QUEUED
 
 
+@pytest.mark.case("B05")
 def test_deliveries_out_of_order_end_at_the_newest(intake: Intake) -> None:
     outcomes = [deliver(intake, run_payload(run_number=number)).outcome for number in (2, 1, 3)]
     assert outcomes == [Outcome.QUEUED, Outcome.STALE, Outcome.QUEUED]
@@ -73,11 +76,13 @@ def test_deliveries_out_of_order_end_at_the_newest(intake: Intake) -> None:
     assert claimed and claimed[0].run == Run(3, 1)
 
 
+@pytest.mark.case("B04")
 def test_a_stale_run_says_which_newer_one_there_is(intake: Intake) -> None:
     deliver(intake, run_payload(run_number=12))
     assert "11.1 is older than 12.1" in deliver(intake, run_payload(run_number=11)).reason
 
 
+@pytest.mark.case("A01", "A02")
 @pytest.mark.parametrize("signature", [None, "sha256=" + "0" * 64, "sha1=" + "0" * 40])
 def test_a_delivery_that_is_not_signed_leaves_no_trace(
     intake: Intake, store: SqliteStore, signature: str | None
@@ -98,6 +103,7 @@ def test_a_ping_is_kept_and_starts_nothing(intake: Intake, store: SqliteStore) -
     assert (count(store, "delivery"), count(store, "deployment")) == (1, 0)
 
 
+@pytest.mark.case("A17")
 def test_a_secret_speaks_for_its_own_app_only(store: SqliteStore) -> None:
     table = config_table()
     table["apps"]["bank"] = {**table["apps"]["shop"], "repository": "acme/bank", "repository-id": 815}

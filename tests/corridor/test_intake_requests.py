@@ -58,6 +58,7 @@ def test_the_actions_request_is_queued_and_can_be_followed(intake: Intake, issue
     assert claimed and claimed[1].credentials == login
 
 
+@pytest.mark.case("E01")
 def test_a_token_for_one_body_does_not_bring_another(
     intake: Intake, issuer: Issuer, store: SqliteStore
 ) -> None:
@@ -75,6 +76,7 @@ def test_a_token_for_one_body_does_not_bring_another(
     assert count(store, "deployment") == 0
 
 
+@pytest.mark.case("E01")
 def test_a_token_is_taken_once_and_a_new_one_for_the_same_run_finds_the_deployment(
     intake: Intake, issuer: Issuer
 ) -> None:
@@ -167,6 +169,7 @@ def test_a_redeploy_means_the_release_that_serves(intake: Intake) -> None:
     )
 
 
+@pytest.mark.case("B08")
 def test_a_rollback_means_the_release_before_it(intake: Intake) -> None:
     first, _ = served(intake, 1, "a" * 40), served(intake, 2, "b" * 40)
     assert wanted(manual(intake, Kind.ROLLBACK)) == (first.release, "a" * 40, Kind.ROLLBACK)
@@ -188,6 +191,7 @@ def test_there_must_be_something_to_go_back_to(intake: Intake) -> None:
         manual(intake, Kind.ROLLBACK)
 
 
+@pytest.mark.case("B08", "E05")
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
@@ -230,6 +234,7 @@ def test_a_deployment_is_read_with_its_own_token_or_a_persons(intake: Intake, is
         read_deployment(intake, id=first.deployment.id, bearer=token(intake, Right.DEPLOY, name="ben"))
 
 
+@pytest.mark.case("E05")
 def test_another_apps_deployment_reads_as_one_that_does_not_exist(intake: Intake) -> None:
     receipt = deliver(intake, run_payload())
     assert receipt.deployment

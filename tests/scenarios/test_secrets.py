@@ -38,6 +38,7 @@ def test_a_secret_is_known_in_every_form(turned: Callable[[str], str], before: s
     assert not holds(turned(before + secret[::-1]).encode(), forms(secret))
 
 
+@pytest.mark.case("D06")
 @pytest.mark.engine
 def test_no_secret_is_found_and_each_that_is_planted_is(stage: Stage) -> None:
     """The action, a webhook, people and the command at work; then a leak of each kind."""

@@ -55,6 +55,7 @@ def test_events_can_be_polled_from_any_point(receiver: Receiver) -> None:
         assert receiver.client.get(url, query_string={"after": wrong}, headers=headers).status_code == 400
 
 
+@pytest.mark.case("E01")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -82,6 +83,7 @@ def test_without_a_valid_token_everything_is_401(receiver: Receiver, headers: di
         assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
+@pytest.mark.case("E03")
 def test_a_claim_that_does_not_fit_is_403_and_named(receiver: Receiver) -> None:
     raw, audience = encoded(deploy_request())
     minted = receiver.issuer.mint(audience, event_name="pull_request_target")
@@ -125,6 +127,7 @@ def test_a_person_redeploys_and_rolls_back(receiver: Receiver) -> None:
         assert (record["kind"], record["release"], record["actor"]) == (verb, release, "anna")
 
 
+@pytest.mark.case("B08", "D01", "E05")
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [
@@ -189,6 +192,7 @@ def test_a_bug_is_500_with_an_id_that_the_log_has_too_and_shows_nothing(
     assert record.exc_info and record.exc_info[0] is ZeroDivisionError
 
 
+@pytest.mark.case("D05", "D06")
 def test_the_log_of_refusals_is_one_line_each_and_holds_no_token(
     receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:

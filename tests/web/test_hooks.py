@@ -24,6 +24,7 @@ def post(
     return answer.status_code, answer.get_json()
 
 
+@pytest.mark.case("B01", "C01")
 @pytest.mark.parametrize("form", [False, True])
 def test_a_run_is_202_and_again_200(receiver: Receiver, form: bool) -> None:
     raw = body_of(run_payload(), form=form)
@@ -48,6 +49,7 @@ def test_what_starts_nothing_is_200_with_its_reason_so_that_no_hook_turns_red(re
     assert "develop" in body["reason"]
 
 
+@pytest.mark.case("A01", "A02", "A07", "B09", "C02", "C03")
 @pytest.mark.parametrize(
     ("headers", "status", "code"),
     [
@@ -69,6 +71,7 @@ def test_refusals_have_their_status_and_code(
     assert (got, body.get("error", "")) == (status, code)
 
 
+@pytest.mark.case("A03")
 def test_only_the_old_signature_is_no_signature(receiver: Receiver) -> None:
     raw = body_of(run_payload())
     headers = {**headers_of("workflow_run"), "X-Hub-Signature": "sha1=" + "0" * 40}
@@ -76,6 +79,7 @@ def test_only_the_old_signature_is_no_signature(receiver: Receiver) -> None:
     assert (answer.status_code, answer.get_json()["error"]) == (401, "signature-mismatch")
 
 
+@pytest.mark.case("C05", "C07", "C08", "C09", "C12", "C14")
 @pytest.mark.parametrize(
     "raw", [b"", b"[]", b"null", b"{", b'{"a":NaN}', b'{"a":1,"a":2}', b"[" * 100_000, b'{"a":"\\ud800"}']
 )
@@ -84,6 +88,7 @@ def test_signed_nonsense_is_400(receiver: Receiver, raw: bytes) -> None:
     assert (status, body["error"]) == (400, "payload-rejected")
 
 
+@pytest.mark.case("C03")
 def test_a_body_over_the_limit_is_413_and_one_at_the_limit_is_read(receiver: Receiver) -> None:
     assert post(receiver, b" " * MAX_BODY)[0] == 400
     status, body = post(receiver, b" " * (MAX_BODY + 1))
@@ -117,6 +122,7 @@ def test_no_body_and_no_header_makes_a_500(receiver: Receiver, raw: bytes, signe
     assert answer.status_code in ((200, 400) if signed else (401,))
 
 
+@pytest.mark.case("A09")
 def test_over_a_real_socket_signature_headers_that_come_twice_are_refused(
     receiver: Receiver, served: str
 ) -> None:
