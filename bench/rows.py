@@ -21,8 +21,8 @@ _LIMITS: dict[str, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One figure: `value` is the median of `runs` where there are several; `goal` reads `<= 0.7`; `peer` is
-    what it is held against.
+    """One figure: `value` is the median of `runs` where there are several; `goal` reads `<= 0.7`, or is empty
+    where the figure is only told; `peer` is what it is held against.
     """
 
     key: str
@@ -35,7 +35,7 @@ class Row:
     @property
     def holds(self) -> bool:
         word, _, limit = self.goal.partition(" ")
-        return _LIMITS[word](self.value, float(limit))
+        return not self.goal or _LIMITS[word](self.value, float(limit))
 
 
 def machine() -> dict[str, Any]:
@@ -58,8 +58,7 @@ def as_json(name: str, rows: Sequence[Row]) -> str:
 def as_table(name: str, rows: Sequence[Row]) -> str:
     heads = ("", "key", "value", "unit", "goal", "runs", "against")
     cells = [
-        ("ok" if row.holds else "NO", row.key, f"{row.value:g}", row.unit, row.goal, _runs(row), row.peer)
-        for row in rows
+        (_mark(row), row.key, f"{row.value:g}", row.unit, row.goal, _runs(row), row.peer) for row in rows
     ]
     widths = [max(len(line[n]) for line in (heads, *cells)) for n in range(len(heads))]
     lines = [
@@ -67,6 +66,10 @@ def as_table(name: str, rows: Sequence[Row]) -> str:
         for line in (heads, *cells)
     ]
     return "\n".join((f"{name} on {machine()['processors']} processors", *lines))
+
+
+def _mark(row: Row) -> str:
+    return ("ok" if row.holds else "NO") if row.goal else "-"
 
 
 def _runs(row: Row) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deployer.adapters.clock import SystemClock
 from deployer.adapters.compose import Compose
@@ -20,9 +21,10 @@ from deployer.adapters.config_file import read_config, read_secret, read_webhook
 from deployer.adapters.docker_target import DockerTarget
 from deployer.adapters.engine import Engine
 from deployer.adapters.files import make_folder, sweep
-from deployer.adapters.github import GithubForge, NoForge
 from deployer.adapters.lock import hold
 from deployer.adapters.log import start_log
+from deployer.adapters.memory import share_memory
+from deployer.adapters.no_forge import NoForge
 from deployer.adapters.oidc import OidcVerifier
 from deployer.adapters.registry import OciRegistry
 from deployer.adapters.store import SqliteStore
@@ -36,13 +38,16 @@ from deployer.intake import Intake
 from deployer.preview import preview
 from deployer.worker import Worker
 
+if TYPE_CHECKING:
+    from deployer.adapters.github import GithubForge
+
 CONFIG_VARIABLE = "DEPLOYER_CONFIG"
 CONFIG_PATH = "/etc/deployer/config.toml"
 _LONGEST_SOCKET = 107  # bytes a Unix socket's path may have
 _LONGEST_PROJECT = 63
 _TAKEOVER = 15.0  # seconds the server before may take to end
 
-__all__ = ["CONFIG_VARIABLE", "Parts", "build", "config_path", "load", "start_log"]
+__all__ = ["CONFIG_VARIABLE", "Parts", "build", "config_path", "load", "share_memory", "start_log"]
 
 
 @dataclass(frozen=True)
@@ -153,6 +158,7 @@ def _forge(config: Config, store: SqliteStore) -> GithubForge | NoForge:
     token = _forge_token(config)
     if not token:
         return NoForge()
+    from deployer.adapters.github import GithubForge  # noqa: PLC0415 - only who uses it pays its 6 MB
 
     def address(deployment: Deployment) -> str:
         return config.app(deployment.app).environment(deployment.environment).url

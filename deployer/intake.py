@@ -7,15 +7,18 @@ HTTP and no Docker.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from deployer.core.access import PERSON_PREFIX, Right, Token
 from deployer.core.config import Config
 from deployer.core.confirmation import parse_confirmation
-from deployer.core.delivery import Delivery, parse_delivery, verify
+from deployer.core.delivery import Delivery, parse_delivery
 from deployer.core.errors import Forbidden, NotFound, TokenRejected
 from deployer.core.inbox import Arrival, Inbox, Proof
+from deployer.core.keyring import Keyring
 from deployer.core.model import Deployment, Event, Kind, Wish
 from deployer.core.order import Outcome
 from deployer.core.policy import (
@@ -38,6 +41,9 @@ _PROOF_MARGIN = (
     60.0  # seconds past a token's end until its id may be forgotten; more than the verifier's leeway
 )
 
+_READERS = 2  # bodies read at once: more would hold memory and not be faster, as Python runs one thread
+_ABOUT = "X-Github-Hook-Installation-Target-Id"  # of a repository's webhook: the repository; nobody signs it
+
 
 @dataclass(frozen=True)
 class Intake:
@@ -51,6 +57,13 @@ class Intake:
     secrets: Mapping[str, Sequence[bytes]] = field(repr=False)
     clock: Clock
     preview: Callable[[Wish], Preview] | None = None  # where there is an engine to look at
+    reading: threading.Semaphore = field(
+        default_factory=lambda: threading.Semaphore(_READERS), repr=False, compare=False
+    )
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        return Keyring(self.secrets, {name: app.repository_id for name, app in self.config.apps.items()})
 
 
 @dataclass(frozen=True)
@@ -69,10 +82,12 @@ def accept_delivery(
     intake: Intake, *, headers: Mapping[str, str], raw: bytes, signature: str | None
 ) -> Receipt:
     """A webhook call. Raises SignatureMismatch before anything of the body is read."""
-    signers = _signers(intake, raw, signature)
-    delivery = parse_delivery(headers, raw)
-    visible = {name: app for name, app in intake.config.apps.items() if name in signers}
-    decision = decide(delivery, replace(intake.config, apps=visible))
+    with intake.reading:
+        signers = intake.keyring.signers(raw, signature, headers.get(_ABOUT, ""))
+        delivery = parse_delivery(headers, raw)
+        visible = {name: intake.config.apps[name] for name in sorted(signers) if name in intake.config.apps}
+        decision = decide(delivery, replace(intake.config, apps=visible))
+        delivery = replace(delivery, payload={})  # decided; what waits to be stored is small
     if isinstance(decision, Ignore):
         return _ignore(intake, delivery, decision.reason)
     return _enqueue(intake, decision.wish, delivery)
@@ -99,7 +114,7 @@ def accept_request(
 
 
 def _accept_signed(intake: Intake, raw: bytes, signature: str) -> Receipt:
-    signers = _signers(intake, raw, signature)
+    signers = intake.keyring.signers(raw, signature)
     stamp = judge_stamp(raw, intake.config.url, intake.clock.now())
     wish = authorise_signed(signers, parse_request(raw), intake.config)
     proof = Proof(f"signed {stamp.nonce}", stamp.at + LIFETIME + _PROOF_MARGIN)
@@ -205,12 +220,6 @@ def _may_confirm(intake: Intake, id: str, token: Token) -> None:
 def read_events(intake: Intake, deployment: Deployment, after: int) -> Sequence[Event]:
     """The story of a deployment that the caller may read."""
     return intake.store.events(deployment.id, after)
-
-
-def _signers(intake: Intake, raw: bytes, signature: str | None) -> set[str]:
-    """The apps whose secret signed the body: it speaks for no other app."""
-    keys = [(app, secret) for app, secrets in intake.secrets.items() for secret in secrets]
-    return {keys[index][0] for index in verify(raw, signature, [secret for _, secret in keys])}
 
 
 def _ignore(intake: Intake, delivery: Delivery, reason: str) -> Receipt:

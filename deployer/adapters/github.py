@@ -67,22 +67,6 @@ class _Report:
         return f"{self.deployment.status} of deployment {self.deployment.id} for {self.repository}"
 
 
-class NoForge:
-    """Stands in GitHub's place where no token is configured: reports nothing, reads nothing."""
-
-    def read_bundle(self, repository: str, revision: str, entry: str) -> Bundle:
-        raise ForgeUnavailable(
-            f"{entry} of {repository} cannot be read: no GitHub token is configured",
-            hint="set github.token-file, or deploy with the action, which brings the Compose file",
-        )
-
-    def report(self, repository: str, deployment: Deployment, url: str, text: str) -> None:
-        """Nobody to tell."""
-
-    def close(self, timeout: float) -> bool:
-        return True
-
-
 class GithubForge:
     """See `ports.Forge`. `environment_url` gives the address users open, empty where there is none."""
 

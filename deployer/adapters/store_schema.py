@@ -37,6 +37,7 @@ CREATE TABLE deployment (
 ) STRICT;
 CREATE UNIQUE INDEX one_running ON deployment (app, environment) WHERE status = 'in_progress';
 CREATE UNIQUE INDEX one_queued ON deployment (app, environment) WHERE status = 'queued';
+CREATE INDEX history ON deployment (app, environment);
 CREATE INDEX newest_run ON deployment (app, environment, workflow, run_number, run_attempt);
 CREATE TABLE confirmation (  -- a row: the deployment has waited for a word, once it served
     deployment_id TEXT PRIMARY KEY REFERENCES deployment (id),

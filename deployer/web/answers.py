@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import Any
 
-from flask import Response, jsonify
+from flask import Response
 
 from deployer.core.model import Deployment, Event
 from deployer.core.order import Outcome
@@ -27,9 +28,9 @@ def receipt_answer(receipt: Receipt, server: str) -> Response:
         }
     if receipt.read_token:
         body["read_token"] = receipt.read_token
-    answer = jsonify(body)
-    answer.status_code = 202 if receipt.outcome is Outcome.QUEUED else 200
-    return answer
+    # Not jsonify(), which takes a tenth of the time that accepting a delivery takes.
+    status = 202 if receipt.outcome is Outcome.QUEUED else 200
+    return Response(json.dumps(body) + "\n", status, mimetype="application/json")
 
 
 def deployment_table(deployment: Deployment, server: str) -> dict[str, Any]:

@@ -19,16 +19,23 @@ from types import FrameType
 from typing import Any
 
 from flask import Flask
-from waitress.server import create_server
+from waitress.server import BaseWSGIServer, create_server
 
-from deployer.bootstrap import Parts, build, config_path, start_log
+from deployer.bootstrap import Parts, build, config_path, share_memory, start_log
 from deployer.core.errors import DeployerError
 from deployer.web.app import MAX_BODY, create_app
+from deployer.web.connections import connection_limit, keep_in_bounds
 from deployer.web.streams import Streams
+from deployer.web.threads import Threads
 
 _log = logging.getLogger("deployer.server")
 _THREADS = 128
 _MAX_HEADER = 16_384
+_PIECE = (
+    65_536  # bytes read at once, and kept in memory of a body that is not whole yet; the rest waits in a file
+)
+_UNREAD = 262_144  # bytes of answers that a client may leave unread before its thread waits for it
+_BACKLOG = 1024
 _FINISH = 8.0  # seconds from a signal to the end; Docker kills after 10
 _TELL = 2.0  # of these, kept for what waits for GitHub and for answers under way
 
@@ -37,6 +44,7 @@ def main(given: str = "") -> int:
     """Serves until SIGTERM or SIGINT."""
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, _leave)
+    share_memory()
     start_log()
     try:
         parts = build(config_path(given))
@@ -72,18 +80,29 @@ def _serve(parts: Parts) -> int:
 
 def _open(app: Flask, listen: str) -> Any:
     """Listens from now on, answers from `run` on. Raises OSError."""
-    return create_server(
+    sockets: dict[int, Any] = {}
+    server = create_server(
         app,
+        map=sockets,
+        _dispatcher=Threads(_THREADS),
         listen=listen,
-        threads=_THREADS,
-        connection_limit=1000,
+        connection_limit=connection_limit(),
+        backlog=_BACKLOG,
         channel_timeout=20,
-        cleanup_interval=5,
+        cleanup_interval=1,
         max_request_body_size=MAX_BODY,
+        recv_bytes=_PIECE,
+        inbuf_overflow=_PIECE,
         max_request_header_size=_MAX_HEADER,
         asyncore_use_poll=True,
         ident="",
+        outbuf_high_watermark=_UNREAD,
+        outbuf_overflow=_UNREAD,
     )
+    for one in list(sockets.values()):  # a name may stand for several addresses
+        if isinstance(one, BaseWSGIServer):
+            keep_in_bounds(one)
+    return server
 
 
 def _stop(parts: Parts, app: Flask, server: Any) -> int:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from flask import Response
 
@@ -49,6 +50,7 @@ class Streams:
         self._limits = limits
         self._free = threading.BoundedSemaphore(limits.count)
         self._over = threading.Event()
+        self._seen: dict[str, tuple[float, Deployment | None, int]] = {}  # id → when, what, last event
 
     def close(self) -> None:
         """Ends all streams at their next look; readers come back to the next server."""
@@ -62,7 +64,7 @@ class Streams:
             )
         answer = Response(self._tell(deployment.id, after), mimetype="text/event-stream")
         answer.headers["X-Accel-Buffering"] = "no"
-        answer.call_on_close(self._free.release)
+        answer.call_on_close(partial(self._leave, deployment.id))
         return answer
 
     def _tell(self, id: str, after: int) -> Iterator[str]:
@@ -71,9 +73,7 @@ class Streams:
         yield _HELLO
         while not self._over.is_set() and clock.monotonic() - begun < limits.length:
             try:
-                # In this order: what ends a deployment is written with its last event.
-                deployment = self._intake.store.deployment(id)
-                events = read_events(self._intake, deployment, after)
+                deployment, events = self._look(id, after)
             except StoreUnavailable:
                 return
             for event in events:
@@ -87,6 +87,24 @@ class Streams:
                 yield _BEAT
                 spoke = clock.monotonic()
             clock.sleep(limits.look)
+
+    def _look(self, id: str, after: int) -> tuple[Deployment, Sequence[Event]]:
+        """What is new behind event number `after`. Viewers of one deployment look together: the database is
+        asked once for all who know what it said a moment ago.
+        """
+        now = self._intake.clock.monotonic()
+        at, deployment, last = self._seen.get(id, (0.0, None, 0))
+        if deployment and last == after and now - at < self._limits.look and not deployment.status.final:
+            return deployment, ()
+        # In this order: what ends a deployment is written with its last event.
+        deployment = self._intake.store.deployment(id)
+        events = read_events(self._intake, deployment, after)
+        self._seen[id] = (now, deployment, events[-1].n if events else after)
+        return deployment, events
+
+    def _leave(self, id: str) -> None:
+        self._seen.pop(id, None)
+        self._free.release()
 
 
 def _end(deployment: Deployment, n: int) -> dict[str, object]:

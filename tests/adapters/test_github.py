@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from deployer.adapters.github import GithubForge, NoForge
+from deployer.adapters.github import GithubForge
+from deployer.adapters.no_forge import NoForge
 from deployer.core.errors import ForgeUnavailable, ReleaseIncomplete, StoreUnavailable
 from deployer.core.model import Deployment, Kind, Run, Status
 from deployer.core.request import MAX_FILE_BYTES

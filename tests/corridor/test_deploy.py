@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deployer.adapters.github import NoForge
+from deployer.adapters.no_forge import NoForge
 from deployer.adapters.store import SqliteStore
 from deployer.adapters.vault import open_vault
 from deployer.core.config import load_config

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deployer.adapters.github import NoForge
+from deployer.adapters.no_forge import NoForge
 from deployer.adapters.oidc import OidcVerifier
 from deployer.adapters.store import SqliteStore
 from deployer.core.config import load_config

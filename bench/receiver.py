@@ -1,0 +1,227 @@
+"""What the receiver takes, side by side in one run with Debian's `webhook`: rates, times, memory.
+
+In: how many runs. Out: rows. Both sides get the same signed deliveries from the same sender. Ours has stored
+and synced a delivery when it answers 202, while its worker has a deployment under way. `webhook` keeps
+nothing and answers before the command it was asked for (`/bin/true`) ran; what it answered and did not run
+yet exists in its memory only. So its rate counts hits that ran: the time ends with its last command.
+`ack_ratio_*` compares with what it merely answered.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.deliveries import Load, Sent, send
+from bench.rows import Row
+from bench.unsigned import CHUNKED, KNOWN, flood
+from tests.stand.machine import free_port, wait_for
+from tests.stand.server import SECRET, Server, rss_mb
+
+_SECONDS = 2.5  # of one load
+_CONNECTIONS = (1, 8)
+_SIZES = {"1kb": 1_000, "30kb": 30_000, "1mb": 1_000_000}
+_RATE_GOALS = {"1kb": "", "30kb": ">= 1.0", "1mb": ">= 1.5"}
+_DENSE = "1mb_dense"  # many small objects instead of one long text: the dearest to read
+_UNSIGNED = 100  # bodies of each kind
+_QUIET = 0.1  # seconds without a child after which the peer has run its last command
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One load: size and connections."""
+
+    size: str
+    connections: int
+
+    def __str__(self) -> str:
+        return f"{self.size}_c{self.connections}"
+
+    def load(self, port: int, path: str, first: int = 0) -> Load:
+        bytes_ = _SIZES[self.size.partition("_")[0]]
+        dense = self.size == _DENSE
+        return Load(port, path, bytes_, self.connections, _SECONDS, SECRET, first, dense)
+
+
+CELLS = [Cell(size, count) for size in _SIZES for count in _CONNECTIONS] + [Cell(_DENSE, 8)]
+
+
+@dataclass
+class Side:
+    """What one of the two did. `rates`: dealt with a second; `acks`: answered a second."""
+
+    rates: dict[Cell, list[float]] = field(default_factory=dict)
+    acks: dict[Cell, list[float]] = field(default_factory=dict)
+    p99: dict[Cell, list[float]] = field(default_factory=dict)
+    idle: float = 0.0
+    load: float = 0.0
+    growth: float = 0.0
+
+    def note(self, cell: Cell, sent: Sent, lag: float) -> None:
+        self.rates.setdefault(cell, []).append(len(sent.times_ms) / (sent.seconds + lag))
+        self.acks.setdefault(cell, []).append(sent.rate)
+        self.p99.setdefault(cell, []).append(sent.percentile(0.99))
+
+
+def measure(runs: int) -> Sequence[Row]:
+    """Load by load in turn, `runs` times; then the unsigned bodies."""
+    mine, other = Side(), Side()
+    with Server(max(_CONNECTIONS)) as server, Peer() as peer:
+        server.keep_busy()
+        mine.idle, other.idle = server.rss_mb(), peer.rss_mb()
+        with _Most(server.pid) as ours_most, _Most(peer.pid) as peer_most:
+            for run in range(runs):
+                _one_run(run, server, peer, mine, other)
+        mine.load, other.load = ours_most.mb, peer_most.mb
+        mine.growth = _growth(server.pid, server.port, "/webhook", 413)
+        other.growth = _growth(peer.pid, peer.port, "/hooks/deploy", 401)
+    return _rows(mine, other)
+
+
+def _one_run(run: int, server: Server, peer: Peer, mine: Side, other: Side) -> None:
+    for number, cell in enumerate(CELLS):
+        sent = send(cell.load(peer.port, "/hooks/deploy"))
+        assert sent.count(202) == len(sent.times_ms), sent.statuses
+        other.note(cell, sent, peer.lag())
+        before = server.value("SELECT count(*) FROM delivery WHERE outcome = 'queued'")
+        first = (run * len(CELLS) + number) * 1_000_000
+        sent = send(cell.load(server.port, "/webhook", first))
+        stored = server.value("SELECT count(*) FROM delivery WHERE outcome = 'queued'") - before
+        assert sent.count(202) == len(sent.times_ms) == stored, (sent.statuses, stored)
+        mine.note(cell, sent, 0.0)
+        print(f"{cell}: {mine.rates[cell][-1]:.0f}/s, webhook {other.rates[cell][-1]:.0f}/s", file=sys.stderr)
+
+
+def _growth(pid: int, port: int, path: str, refused: int) -> float:
+    """MB (2^20 bytes) that are held afterwards and were not before."""
+    before = rss_mb(pid)
+    for kind in (KNOWN, CHUNKED):
+        statuses = flood(port, path, kind, _UNSIGNED)
+        assert set(statuses) <= {refused, 0}, statuses
+    return rss_mb(pid) - before
+
+
+def _rows(mine: Side, other: Side) -> list[Row]:
+    rows = [_rate_row("rate_ratio", cell, mine.rates[cell], other.rates[cell]) for cell in CELLS]
+    rows += [_rate_row("ack_ratio", cell, mine.acks[cell], other.acks[cell]) for cell in CELLS]
+    rows += [_p99_row(cell, mine.p99[cell], other.p99[cell]) for cell in CELLS]
+    for key, goal in (("idle", "<= 60"), ("load", "<= 90")):
+        rows += _memory_rows(f"rss_{key}_mb", goal, getattr(mine, key), getattr(other, key))
+    return rows + _memory_rows("rss_growth_unsigned_mb", "<= 20", mine.growth, other.growth)
+
+
+def _rate_row(key: str, cell: Cell, ours: Sequence[float], theirs: Sequence[float]) -> Row:
+    ratios = tuple(round(mine / peer, 2) for mine, peer in zip(ours, theirs, strict=True))
+    text = f"{statistics.median(ours):.0f}/s, webhook {statistics.median(theirs):.0f}/s"
+    goal = _RATE_GOALS.get(cell.size, "") if key == "rate_ratio" else ""
+    return Row(f"{key}_{cell}", statistics.median(ratios), "", goal, ratios, text)
+
+
+def _p99_row(cell: Cell, ours: Sequence[float], theirs: Sequence[float]) -> Row:
+    goal = "<= 10" if str(cell) == "30kb_c1" else ""
+    runs = tuple(round(value, 1) for value in ours)
+    text = f"webhook {statistics.median(theirs):.1f} ms"
+    return Row(f"p99_ms_{cell}", statistics.median(runs), "ms", goal, runs, text)
+
+
+def _memory_rows(key: str, goal: str, ours: float, theirs: float) -> list[Row]:
+    mine, peer = round(ours, 1), round(theirs, 1)
+    return [
+        Row(key, mine, "MB", goal, (mine,), f"webhook {peer:g} MB"),
+        Row(f"peer_{key}", peer, "MB", "", (peer,), "webhook itself"),
+    ]
+
+
+class Peer:
+    """Debian's `webhook` with one hook, which checks the signature and runs `/bin/true`."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self._folder = tempfile.TemporaryDirectory(prefix="dpl-", dir="/tmp")
+        hooks = Path(self._folder.name) / "hooks.json"
+        hooks.write_text(json.dumps([_HOOK]), encoding="utf-8")
+        self._argv = ["webhook", "-hooks", str(hooks), "-ip", "127.0.0.1", "-port", str(self.port)]
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._child
+        return self._child.pid
+
+    def __enter__(self) -> Peer:
+        self._child = subprocess.Popen(self._argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for("the peer's answer", lambda: _listens(self.port), 20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._child
+        self._child.kill()
+        self._child.wait()
+        self._folder.cleanup()
+
+    def rss_mb(self) -> float:
+        return rss_mb(self.pid)
+
+    def lag(self) -> float:
+        """Seconds until it has run what it answered."""
+        begun = seen = time.monotonic()
+        while time.monotonic() - seen < _QUIET:
+            if self._children():
+                seen = time.monotonic()
+            time.sleep(0.002)
+        return seen - begun
+
+    def _children(self) -> bool:
+        tasks = Path(f"/proc/{self.pid}/task").glob("*/children")
+        return any(task.read_text(encoding="ascii").strip() for task in tasks)
+
+
+_HOOK = {
+    "id": "deploy",
+    "execute-command": "/bin/true",
+    "success-http-response-code": 202,
+    "trigger-rule-mismatch-http-response-code": 401,
+    "trigger-rule": {
+        "match": {
+            "type": "payload-hmac-sha256",
+            "secret": SECRET,
+            "parameter": {"source": "header", "name": "X-Hub-Signature-256"},
+        }
+    },
+}
+
+
+def _listens(port: int) -> bool:
+    hexed = f":{port:04X} "
+    listed = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()
+    return any(hexed in line and " 0A " in line for line in listed)
+
+
+class _Most:
+    """The most memory a process held meanwhile."""
+
+    def __init__(self, pid: int) -> None:
+        self.mb = 0.0
+        self._pid = pid
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> _Most:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.1):
+            self.mb = max(self.mb, rss_mb(self._pid))

@@ -1,0 +1,25 @@
+"""Stands in GitHub's place where no token is configured. In: the calls of `ports.Forge`. Out: nothing.
+
+Apart from `github`, so that a server without a token does not carry PyGithub, which takes 6 MB.
+"""
+
+from __future__ import annotations
+
+from deployer.core.errors import ForgeUnavailable
+from deployer.core.model import Bundle, Deployment
+
+
+class NoForge:
+    """Reports nothing, reads nothing."""
+
+    def read_bundle(self, repository: str, revision: str, entry: str) -> Bundle:
+        raise ForgeUnavailable(
+            f"{entry} of {repository} cannot be read: no GitHub token is configured",
+            hint="set github.token-file, or deploy with the action, which brings the Compose file",
+        )
+
+    def report(self, repository: str, deployment: Deployment, url: str, text: str) -> None:
+        """Nobody to tell."""
+
+    def close(self, timeout: float) -> bool:
+        return True
