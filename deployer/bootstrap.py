@@ -33,10 +33,10 @@ from deployer.adapters.vault import open_vault
 from deployer.core.config import Config
 from deployer.core.errors import ConfigError
 from deployer.core.model import Credentials, Deployment
-from deployer.deploy import World
 from deployer.intake import Intake
 from deployer.preview import preview
 from deployer.worker import Worker
+from deployer.world import World
 
 if TYPE_CHECKING:
     from deployer.adapters.github import GithubForge

@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from deployer.confirmation import await_confirmation
-from deployer.core.application import Application, Service, assemble, nothing
-from deployer.core.config import App, Config, Environment
+from deployer.core.application import Application, Service, nothing
+from deployer.core.config import App, Environment
 from deployer.core.errors import (
+    BudgetExceeded,
     ComposeRejected,
     ConfirmationFailed,
     ContainerRefused,
@@ -29,21 +29,21 @@ from deployer.core.errors import (
 )
 from deployer.core.health import ANSWERED
 from deployer.core.images import Image
-from deployer.core.model import Credentials, Deployment, Kind, ObservedState, Release, Replica, Status, Wish
+from deployer.core.model import Deployment, Kind, ObservedState, Release, Replica, Status, Wish
 from deployer.core.plan import Plan
 from deployer.core.planner import plan_rollout, plan_routes, refuse_foreign
-from deployer.core.policy import check_images
-from deployer.core.ports import Clock, Forge, Registry, Store, Target
-from deployer.core.powers import refuse_powers
-from deployer.core.release import login_for, redact, redact_secrets, wanted_images
+from deployer.core.release import login_for, redact, redact_secrets
 from deployer.core.reporting import describe
+from deployer.measuring import Measuring
 from deployer.rollout import Rollout
+from deployer.world import World, assembled, complete, variables_of
 
 _log = logging.getLogger("deployer.deploy")
 _RECORD_SECONDS = 600.0  # a full disk may be cleared meanwhile; afterwards the next start settles it
 _RECORD_PAUSE = 2.0
 _REFUSED = (
     GateFailed,
+    BudgetExceeded,
     ConfirmationFailed,
     ContainerRefused,
     ImageNotFound,
@@ -51,20 +51,6 @@ _REFUSED = (
     ComposeRejected,
     PayloadRejected,
 )
-
-
-@dataclass(frozen=True)
-class World:
-    """Everything outside that a deploy works with."""
-
-    config: Config
-    store: Store
-    target: Target
-    registry: Registry
-    forge: Forge
-    clock: Clock
-    variables: Callable[[str], Mapping[str, str]]  # reads an environment's variables file
-    login: Credentials | None = None  # the server's own, for requests that bring none
 
 
 def deploy(deployment: Deployment, wish: Wish, world: World) -> Deployment:
@@ -80,7 +66,7 @@ def plan_of_release(environment: Environment, release: Release, world: World) ->
 
 def look(environment: Environment, release: Release, world: World) -> tuple[Application, ObservedState]:
     """What the release would be here, and what runs now."""
-    return _assemble(environment, release, world), world.target.observe(environment.project)
+    return assembled(environment, release, world), world.target.observe(environment.project)
 
 
 def plan_of_wish(wish: Wish, world: World) -> Plan:
@@ -108,6 +94,7 @@ class _Way:
         self.touched = False
         self.variables: Mapping[str, str] = {}  # what no line of the story may show
         self.deadline = world.clock.monotonic() + world.config.deadline + wish.confirm
+        self.measuring = Measuring(world.target, world.clock, self._say)
 
     @property
     def app(self) -> App:
@@ -119,7 +106,13 @@ class _Way:
 
     def go(self) -> Deployment:
         self.report(self.deployment)
-        return self._record(self._caught(self._in_turn))
+        failure = self._caught(self._in_turn)
+        self._caught(self._measured)
+        return self._record(failure)
+
+    def _measured(self) -> None:
+        if figures := self.measuring.stop():
+            self.world.store.note_measured(self.deployment.id, figures)
 
     def _in_turn(self) -> _Failure | None:
         with self.world.target.exclusive(self.environment.project):
@@ -134,7 +127,8 @@ class _Way:
         self.variables = variables_of(self.wish, self.environment, self.world)
         release = self._resolve()
         self.variables = {**self.variables, **release.variables}
-        application = _assemble(self.environment, release, self.world, judged=True)
+        application = assembled(self.environment, release, self.world, judged=True)
+        self.measuring.start(application.doors)
         self._pull(application)
         self._roll_out("plan", application)
 
@@ -148,14 +142,29 @@ class _Way:
         plan = plan_rollout(application, observed, tasks=kind == "plan")
         self._say(kind, str(plan))
         self.touched = True
+        if not plan.empty:
+            self.measuring.touch()
         rollout = Rollout(
             application, plan, observed, world.target, world.clock, self._say, self._hide, self.deadline
         )
         rollout.bring_in()
-        if kind == "plan" and self.wish.confirm:
-            await_confirmation(self.deployment.id, self.wish.confirm, world.store, world.clock, self._say)
-        if untidy := self._caught(rollout.take_out):
+        if kind == "plan":
+            self._prove()
+        untidy = self._caught(rollout.drain)
+        self.measuring.drained()
+        if kind == "plan":
+            self.measuring.judge(wait=0.0)
+        if untidy := untidy or self._caught(rollout.take_out):
             self._say("untidy", f"the release serves, clearing up failed: {untidy.reason}")
+
+    def _prove(self) -> None:
+        """The release serves, and the old one stands by: users must bear it, and whoever asked may have the
+        last word.
+        """
+        self.measuring.judge()
+        if seconds := self.wish.confirm:
+            await_confirmation(self.deployment.id, seconds, self.world.store, self.world.clock, self._say)
+            self.measuring.judge(wait=0.0)
 
     def restore(self) -> str:
         """Brings back what served before a deployment that was given up."""
@@ -181,7 +190,7 @@ class _Way:
             return
         release = self.world.store.release(before.release)
         self.variables = {**release.variables, **self.variables}
-        self._roll_out("rollback", _assemble(self.environment, release, self.world))
+        self._roll_out("rollback", assembled(self.environment, release, self.world))
 
     def _resolve(self) -> Release:
         if self.wish.release:
@@ -260,49 +269,6 @@ class _Way:
             return _Failure(Status.ERROR, f"the deployer broke ({name}); its log has the details")
 
 
-def complete(wish: Wish, app: App, environment: Environment, world: World) -> Release:
-    """A whole release from what the request brought, the repository and the registry; it has no id yet."""
-    bundle = wish.bundle or world.forge.read_bundle(app.repository, wish.revision, environment.compose)
-    variables = variables_of(wish, environment, world)
-    rendered = world.target.render(environment.project, bundle, variables)
-    _judge_powers(rendered, app.name, environment)
-    wanted = wanted_images(
-        rendered,
-        wish.images or {},
-        revision=wish.revision,
-        registry=world.config.registry_host,
-        source=app.repository,
-    )
-    images = {
-        want.service: want.image or world.registry.resolve(want.repository, want.tag, wish.credentials)
-        for want in wanted
-    }
-    check_images(app, {want.service: images[want.service] for want in wanted if want.built})
-    return Release("", app.name, wish.revision, images, bundle, variables)
-
-
-def variables_of(wish: Wish, environment: Environment, world: World) -> dict[str, str]:
-    """The server's variables file with what the request brought laid over it."""
-    return {**world.variables(environment.variables_file), **wish.variables}
-
-
-def _assemble(
-    environment: Environment, release: Release, world: World, *, judged: bool = False
-) -> Application:
-    """`judged` on the way forward only: what served may come back under settings that became stricter."""
-    rendered = world.target.render(environment.project, release.bundle, release.variables)
-    if judged:
-        _judge_powers(rendered, release.app, environment)
-    return assemble(
-        rendered, release.images, environment.project, world.target.edge_settings(environment.project)
-    )
-
-
-def _judge_powers(rendered: Mapping[str, Any], app: str, environment: Environment) -> None:
-    setting = f"apps.{app}.environments.{environment.name}"
-    refuse_powers(rendered, environment.allow, project=environment.project, setting=setting)
-
-
 def reroute(environment: Environment, app: App, world: World) -> list[str]:
     """Points the edge at replicas that run, answer and are not served: a reboot or a restart by hand gave
     them new addresses. Changes nothing else and waits for nobody; the names of the services it routed.
@@ -313,7 +279,7 @@ def reroute(environment: Environment, app: App, world: World) -> list[str]:
     serving = world.store.serving(app.name, environment.name)
     if serving is None:
         return []
-    application = _assemble(environment, world.store.release(serving.release), world)
+    application = assembled(environment, world.store.release(serving.release), world)
     with world.target.exclusive(project, wait=0.0):
         wanted = plan_routes(application, world.target.observe(project))
         answering = {

@@ -15,7 +15,8 @@ from deployer.core.planner import plan_rollout
 from deployer.core.policy import check_images
 from deployer.core.preview import Preview, changes_of, image_without_lookup
 from deployer.core.release import redact, redact_secrets, wanted_images
-from deployer.deploy import World, look, variables_of
+from deployer.deploy import look
+from deployer.world import World, variables_of
 
 
 def preview(wish: Wish, world: World) -> Preview:

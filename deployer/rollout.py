@@ -51,11 +51,14 @@ class Rollout:
             self._switch([step for step in self.plan.of(SWITCH, level) if not self._is_served(step)])
         self._switch([step for step in self.plan.of(SWITCH) if self._is_served(step)])
 
+    def drain(self) -> None:
+        """Requests that the old release still serves may end."""
+        self._drain(list(self.plan.of(DRAIN)))
+
     def take_out(self) -> None:
         """What the new release has replaced. From the switch on the new one serves: a failure here costs
         tidiness only.
         """
-        self._drain(list(self.plan.of(DRAIN)))
         self._stop(list(self.plan.of(STOP)))
         self._remove(step for step in self.plan.of(REMOVE) if step.level >= 0)
         self.target.settle(self.application)

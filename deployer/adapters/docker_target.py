@@ -18,8 +18,10 @@ from typing import Any
 from deployer.adapters.compose import Compose
 from deployer.adapters.edge import Edge
 from deployer.adapters.engine import Engine
+from deployer.adapters.knocker import Knocker
 from deployer.adapters.probe import ask_http, ask_tcp
 from deployer.core.application import EDGE, Application, EdgeSettings, Service
+from deployer.core.door import Door
 from deployer.core.errors import EdgeUnavailable
 from deployer.core.health import ANSWERED, Reading
 from deployer.core.images import Image
@@ -117,6 +119,9 @@ class DockerTarget:
         self._compose.save(application)
         if application.routes:
             self._edge(application.project).settle(application.routes)
+
+    def watch(self, doors: Sequence[Door]) -> Knocker:
+        return Knocker(doors).start()
 
     def log_tail(self, replica: Replica) -> str:
         return self._engine.log_tail(replica)

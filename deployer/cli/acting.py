@@ -13,12 +13,11 @@ import time
 
 from deployer.bootstrap import Parts, build, config_path
 from deployer.cli.looking import place, wish_of
-from deployer.cli.paint import coloured
+from deployer.cli.story import print_events, print_state
 from deployer.cli.words import Verbs, add_verb, revision
 from deployer.core.access import Right, Token
-from deployer.core.model import Event, Kind, Status
+from deployer.core.model import Kind, Status
 from deployer.core.order import Outcome
-from deployer.core.reporting import one_line
 from deployer.intake import Receipt, accept_manual
 
 _PICKUP = 15.0  # seconds until a queued deployment that nobody claims is worth a word
@@ -71,25 +70,15 @@ def _follow(parts: Parts, receipt: Receipt) -> int:
     begun = time.monotonic()
     while True:
         deployment = parts.store.deployment(deployment.id)
-        for event in parts.store.events(deployment.id, seen):
-            seen = event.n
-            _print_event(event, deployment.created_at)
+        events = parts.store.events(deployment.id, seen)
+        print_events(events, deployment.created_at)
+        seen = events[-1].n if events else seen
         if deployment.status.final:
             break
         if deployment.status is Status.QUEUED and not waited and time.monotonic() - begun > _PICKUP:
             waited = True
             print("still queued: is the receiver running? `deployer serve` starts it", file=sys.stderr)
         time.sleep(_TICK)
-    print(
-        coloured(deployment.status.value, deployment.status.value)
-        + (f": {one_line(deployment.reason)}" if deployment.reason else "")
-    )
+    print_state(deployment)
     parts.close()
     return 0 if deployment.status is Status.SUCCESS else 1
-
-
-def _print_event(event: Event, begun: float) -> None:
-    first, *rest = event.text.splitlines() or [""]
-    print(f"{event.at - begun:7.2f} s  {coloured(f'{event.kind:<8}', event.kind)}  {one_line(first)}")
-    for line in rest:
-        print(f"{'':>21}{line}")

@@ -1,4 +1,4 @@
-"""The verbs that look: plan, status, history. In: parsed words. Out: text for people, or JSON.
+"""The verbs that look: plan, status, history, show. In: parsed words. Out: text for people, or JSON.
 Changes nothing.
 """
 
@@ -11,6 +11,7 @@ import time
 from dataclasses import asdict
 
 from deployer.bootstrap import Parts, build, config_path
+from deployer.cli.story import print_events, print_state
 from deployer.cli.words import Verbs, add_verb, limit, revision
 from deployer.core.config import App, Environment
 from deployer.core.errors import NotFound
@@ -29,7 +30,9 @@ def add_looking(verbs: Verbs) -> None:
     status.add_argument("app", nargs="?", default="", help="only this app (default: all)")
     history = add_verb(verbs, "history", "past deployments, newest first", _history, place=True)
     history.add_argument("--limit", type=limit, default=20, metavar="N", help="at most so many (default 20)")
-    for verb in (status, history):
+    show = add_verb(verbs, "show", "one deployment: its story, its end, what users noticed", _show)
+    show.add_argument("id", help="as `history` shows it")
+    for verb in (status, history, show):
         verb.add_argument("--json", action="store_true", help="for machines")
 
 
@@ -80,6 +83,19 @@ def _history(arguments: argparse.Namespace) -> int:
         print(json.dumps([asdict(row) for row in rows], indent=2))
     else:
         print(history_table(rows, time.time()))
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    parts = build(config_path(arguments.config))
+    deployment = parts.store.deployment(arguments.id)
+    events = parts.store.events(deployment.id)
+    if arguments.json:
+        print(json.dumps(asdict(deployment) | {"events": [asdict(event) for event in events]}, indent=2))
+    else:
+        print(f"deployment {deployment.id} of {deployment.app} to {deployment.environment}")
+        print_events(events, deployment.created_at)
+        print_state(deployment)
     return 0
 
 

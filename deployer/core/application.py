@@ -31,6 +31,7 @@ from deployer.core.compose_model import (
     shares_with,
     speaks_http,
 )
+from deployer.core.door import Door, doors_of
 from deployer.core.errors import ComposeRejected, ReleaseIncomplete
 from deployer.core.images import Image
 from deployer.core.probe import HttpProbe
@@ -104,6 +105,7 @@ class Application:
     project: str
     services: tuple[Service, ...]
     document: Mapping[str, Any]
+    doors: tuple[Door, ...] = ()
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -156,7 +158,8 @@ def assemble(
     if routes:
         services.append(_edge_service(specs[EDGE], publishes(models[EDGE])))
     ordered = tuple(sorted(services, key=lambda service: (service.level, service.name)))
-    return Application(project, ordered, {"name": project, "services": models, **tops})
+    document = {"name": project, "services": models, **tops}
+    return Application(project, ordered, document, doors_of(tables))
 
 
 def _place(tables: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Order], dict[str, tuple[Route, ...]]]:

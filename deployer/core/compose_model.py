@@ -50,7 +50,7 @@ _DATABASES = frozenset(
         "nats",
     ]
 )
-_SETTINGS = ("order", "gate-timeout", "drain-timeout", "protocol")
+_SETTINGS = ("order", "gate-timeout", "drain-timeout", "protocol", "max-failed", "max-gap")
 _MOST_REPLICAS = 100
 START_FIRST, STOP_FIRST = "start-first", "stop-first"
 

@@ -112,6 +112,12 @@ class ConfirmationFailed(DeployerError):
     code = "confirmation-failed"
 
 
+class BudgetExceeded(DeployerError):
+    """Users lost more during the deploy than the service's settings allow; the release before serves."""
+
+    code = "budget-exceeded"
+
+
 class NotWaiting(DeployerError):
     """A confirmation came for a deployment that waits for none, or waits no longer."""
 

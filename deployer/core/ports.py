@@ -10,8 +10,10 @@ from typing import Any, Protocol
 
 from deployer.core.application import Application, EdgeSettings, Service
 from deployer.core.confirmation import Confirmation
+from deployer.core.door import Door
 from deployer.core.health import Reading
 from deployer.core.images import Image
+from deployer.core.measure import Sample
 from deployer.core.model import (
     Bundle,
     Credentials,
@@ -75,8 +77,20 @@ class Target(Protocol):
     def settle(self, application: Application) -> None:
         """After a rollout: forgets what only the old release needed."""
 
+    def watch(self, doors: Sequence[Door]) -> Watch:
+        """Begins to knock at published ports, many times a second."""
+
     def log_tail(self, replica: Replica) -> str:
         """The last lines it printed."""
+
+
+class Watch(Protocol):
+    """Knocking at doors until it is stopped."""
+
+    def samples(self) -> Mapping[Door, Sequence[Sample]]:
+        """What is known by now."""
+
+    def stop(self) -> None: ...
 
 
 class Registry(Protocol):

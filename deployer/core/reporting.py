@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from deployer.core.measure import brief
 from deployer.core.model import Deployment, Kind, Status
 
 MAX_DESCRIPTION = 140  # GitHub's REST API, "Create a deployment status"
@@ -22,6 +23,8 @@ _COLUMNS: tuple[tuple[str, Callable[[Deployment, float], str]], ...] = (
     ("STATUS", lambda row, now: row.status.value),
     ("WHEN", lambda row, now: ago(row.created_at, now)),
     ("TOOK", lambda row, now: _took(row)),
+    ("LOST", lambda row, now: f"{row.measured.failed}/{row.measured.requests}" if row.measured else "-"),
+    ("GAP", lambda row, now: f"{row.measured.longest_gap_ms:.0f} ms" if row.measured else "-"),
     ("WHAT", lambda row, now: _WORDS[row.kind]),
     ("REVISION", lambda row, now: row.revision[:7] or "-"),
     ("BY", lambda row, now: cut(f"{row.actor or '-'} ({row.trigger})", 40)),
@@ -53,12 +56,16 @@ def _sentence(deployment: Deployment) -> str:
         case Status.IN_PROGRESS:
             return f"{what} is running"
         case Status.SUCCESS:
-            return f"{what} serves after {_took(deployment)}"
+            return f"{what} serves after {_took(deployment)}{_cost(deployment)}"
         case Status.INACTIVE:
             return f"{what} gave way: {deployment.reason or 'a newer one was asked for'}"
         case Status.FAILURE:
             return f"{what} was refused: {deployment.reason}"
     return f"{what} broke: {deployment.reason}"
+
+
+def _cost(deployment: Deployment) -> str:
+    return f"; {brief(deployment.measured)}" if deployment.measured else ""
 
 
 def payload_of(deployment: Deployment) -> dict[str, str]:

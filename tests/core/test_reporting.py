@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployer.core.model import Deployment, Kind, Run, Status
+from deployer.core.model import Deployment, Kind, Measured, Run, Status
 from deployer.core.reporting import (
     MAX_DESCRIPTION,
     ago,
@@ -24,6 +24,7 @@ from deployer.core.reporting import (
 
 REVISION = "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d"
 NOW = 10_000.0
+MEASURED = Measured(231, 3, 24.1, {"before": 0.9}, {"before": 1.6})
 
 
 def a_deployment(**changes: Any) -> Deployment:
@@ -103,6 +104,11 @@ def test_our_own_deployments_on_github_carry_a_mark_and_the_id() -> None:
     assert payload_of(a_deployment()) == {"schema": "deployer/1", "deployment": "d1"}
 
 
+def test_what_users_noticed_is_told_to_github() -> None:
+    text = describe(a_deployment(measured=MEASURED))
+    assert text == "deploy of 1a2b3c4 serves after 12 s; 3 of 231 requests failed, longest gap 24 ms"
+
+
 def test_the_history_is_a_table_with_aligned_columns_and_no_colours() -> None:
     rows = [
         a_deployment(id="d12", status=Status.IN_PROGRESS, ended_at=None, created_at=NOW),
@@ -112,13 +118,14 @@ def test_the_history_is_a_table_with_aligned_columns_and_no_colours() -> None:
             actor="",
             revision="",
             status=Status.FAILURE,
-            reason="\x1b[31mweb\nbroke",
+            reason="\x1b[31mweb\nout",
+            measured=MEASURED,
         ),
     ]
     assert history_table(rows, NOW).splitlines() == [
-        "ID   STATUS       WHEN       TOOK  WHAT      REVISION  BY                REASON",
-        "d12  in_progress  just now   -     deploy    1a2b3c4   octocat (action)",
-        "d7   failure      3 min ago  12 s  rollback  -         - (action)        [31mweb broke",
+        "ID   STATUS       WHEN       TOOK  LOST   GAP    WHAT      REVISION  BY                REASON",
+        "d12  in_progress  just now   -     -      -      deploy    1a2b3c4   octocat (action)",
+        "d7   failure      3 min ago  12 s  3/231  24 ms  rollback  -         - (action)        [31mweb out",
     ]
 
 

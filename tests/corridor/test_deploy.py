@@ -17,11 +17,14 @@ from deployer.adapters.store import SqliteStore
 from deployer.adapters.vault import open_vault
 from deployer.core.config import load_config
 from deployer.core.confirmation import Verdict
+from deployer.core.door import Budget, Door
 from deployer.core.errors import EdgeUnavailable, EngineUnavailable, StoreUnavailable
 from deployer.core.images import Image
+from deployer.core.measure import Sample
 from deployer.core.model import Bundle, Credentials, Deployment, Kind, Replica, Status, Wish
-from deployer.deploy import World, deploy, reroute
+from deployer.deploy import deploy, reroute
 from deployer.worker import Worker
+from deployer.world import World
 from tests.core.models import application, image, shop
 from tests.stand.target import MemoryTarget
 
@@ -271,6 +274,54 @@ def test_a_way_back_and_a_redeploy_wait_for_no_word(scene: Scene) -> None:
     begun = scene.clock.time
     assert scene.deploy("cd").status is Status.SUCCESS
     assert scene.clock.time - begun < 10
+
+
+def steady(scene: Scene, *, lost: int = 0, budget: Budget | None = None) -> None:
+    """What the watch will see: two seconds from now on, every 20 ms, in whose middle `lost` requests fail."""
+    door = Door("frontend", "127.0.0.1", 8080, True, "/", budget or Budget())
+    begun = scene.clock.time
+    scene.target.seen = {
+        door: [Sample(begun + n * 0.02, 0.001, not 50 <= n < 50 + lost) for n in range(100)],
+    }
+
+
+def budgeted(scene: Scene) -> None:
+    scene.target.model["services"]["frontend"]["x-deployer"] = {"max-failed": 0}
+
+
+def test_what_users_noticed_is_in_the_record_and_the_story(scene: Scene) -> None:
+    scene.deploy("ab")
+    steady(scene, lost=3)
+    ended = scene.deploy("cd")
+    assert ended.status is Status.SUCCESS and ended.measured
+    assert (ended.measured.requests, ended.measured.failed) == (100, 3)
+    assert scene.store.deployment(ended.id).measured == ended.measured
+    assert any(line.startswith("measured frontend: 3 of 100 requests failed") for line in scene.story(ended))
+
+
+def test_a_deploy_that_costs_more_than_it_may_is_taken_back(scene: Scene) -> None:
+    budgeted(scene)
+    scene.deploy("ab")
+    steady(scene, lost=3, budget=Budget(max_failed=0))
+    ended = scene.deploy("cd")
+    assert ended.status is Status.FAILURE
+    assert "frontend: 3 requests failed, at most 0 may [budget-exceeded]" in ended.reason
+    assert "aaaaaaa serves as before" in ended.reason and ended.measured
+    assert scene.marks() == "ab" and len(scene.target.replicas) == 3
+    assert "remove backend" in scene.target.calls[-4:]
+
+
+def test_a_deploy_within_its_budget_stays(scene: Scene) -> None:
+    budgeted(scene)
+    scene.deploy("ab")
+    steady(scene, budget=Budget(max_failed=0, max_gap_ms=5000.0))
+    assert scene.deploy("cd").status is Status.SUCCESS
+
+
+def test_nothing_is_measured_where_nothing_is_done(scene: Scene) -> None:
+    scene.deploy("ab")
+    steady(scene)
+    assert scene.deploy("ab").measured is None
 
 
 def test_a_bug_is_recorded_and_undone(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

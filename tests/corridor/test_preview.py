@@ -16,9 +16,9 @@ from deployer.core.errors import ComposeRejected, Forbidden, TokenRejected
 from deployer.core.images import Image
 from deployer.core.model import Bundle
 from deployer.core.request import audience_of, encode_request
-from deployer.deploy import World
 from deployer.intake import Intake, accept_plan
 from deployer.preview import preview
+from deployer.world import World
 from tests.core.models import image, shop
 from tests.corridor.senders import count
 from tests.corridor.test_deploy import FastClock, NoRegistry

@@ -12,23 +12,39 @@ from contextlib import contextmanager
 from typing import Any
 
 from deployer.core.application import Application, EdgeSettings, Service
+from deployer.core.door import Door
 from deployer.core.errors import DeployerError
 from deployer.core.health import ANSWERED, Reading
 from deployer.core.images import Image
+from deployer.core.measure import Sample
 from deployer.core.model import Bundle, Credentials, ObservedState, Replica
 from tests.core.models import EDGE_SETTINGS
+
+
+class MemoryWatch:
+    """A watch that saw what it is given."""
+
+    def __init__(self, seen: Mapping[Door, Sequence[Sample]]) -> None:
+        self._seen = seen
+
+    def samples(self) -> Mapping[Door, Sequence[Sample]]:
+        return self._seen
+
+    def stop(self) -> None:
+        return
 
 
 class MemoryTarget:
     """`breaks` maps a call's name to the error it raises; `sick` names the specs that never answer."""
 
-    def __init__(self, model: Mapping[str, Any]) -> None:
+    def __init__(self, model: dict[str, Any]) -> None:
         self.model = model
         self.replicas: dict[str, Replica] = {}
         self.calls: list[str] = []
         self.breaks: dict[str, DeployerError] = {}
         self.sick: set[str] = set()
         self.in_flight = 0
+        self.seen: dict[Door, list[Sample]] = {}  # by the watch
         self._made = 0
 
     def serving(self) -> dict[str, list[str]]:
@@ -103,6 +119,9 @@ class MemoryTarget:
 
     def settle(self, application: Application) -> None:
         self._call("settle")
+
+    def watch(self, doors: Sequence[Door]) -> MemoryWatch:
+        return MemoryWatch(self.seen)
 
     def log_tail(self, replica: Replica) -> str:
         return "listening\nError: no database at postgres://u:hunter22@db"

@@ -1,0 +1,148 @@
+"""Requests to published ports, one to each every 20 ms, while a deploy runs. In: doors. Out: what each
+request found. Chooses nothing, retries nothing.
+
+One thread for all doors, with sockets that never block: a request costs about 0.1 ms of the processor. Every
+request has a connection of its own, as a new user has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from deployer.core.door import Door
+from deployer.core.measure import Sample
+
+_EVERY = 0.02
+_MOST_A_SECOND = 500.0  # over all doors
+_PATIENCE = 2.0  # seconds without an answer; longer ones count as lost
+_QUIET = 0.1  # a TCP server that neither answers nor hangs up so long has taken the connection
+_IN_PROGRESS = 115  # EINPROGRESS
+
+
+@dataclass(eq=False)
+class _Knock:
+    door: Door
+    at: float
+    socket: socket.socket
+    connected: float = 0.0
+    head: bytes = b""
+
+
+@dataclass
+class Knocker:
+    """Implements `ports.Watch`; knocks from `start` to `stop`."""
+
+    doors: Sequence[Door]
+    _samples: dict[Door, list[Sample]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._samples = {door: [] for door in self.doors}
+        self._over = threading.Event()
+        self._selector = selectors.DefaultSelector()
+        self._open: dict[_Knock, None] = {}  # oldest first
+        self._thread = threading.Thread(target=self._run, name="knocker", daemon=True)
+
+    def start(self) -> Knocker:
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """The thread ends by itself within a moment; nobody waits for it."""
+        self._over.set()
+
+    def samples(self) -> Mapping[Door, Sequence[Sample]]:
+        """What is known by now; requests that still wait are not in it."""
+        return {door: tuple(found) for door, found in self._samples.items()}
+
+    def _run(self) -> None:
+        every = max(_EVERY, len(self.doors) / _MOST_A_SECOND)
+        due = time.monotonic()
+        while not self._over.is_set():
+            if time.monotonic() >= due:
+                due = max(due + every, time.monotonic() - every)
+                for door in self.doors:
+                    self._knock(door)
+            self._attend(max(0.0, due - time.monotonic()))
+        for knock in list(self._open):
+            self._close(knock)
+        self._selector.close()
+
+    def _knock(self, door: Door) -> None:
+        family = socket.AF_INET6 if ":" in door.host else socket.AF_INET
+        knock = _Knock(door, time.monotonic(), socket.socket(family, socket.SOCK_STREAM))
+        knock.socket.setblocking(False)
+        self._open[knock] = None
+        error = knock.socket.connect_ex((door.host, door.port))
+        if error not in (0, _IN_PROGRESS):
+            self._end(knock, good=False)
+        else:
+            self._selector.register(knock.socket, selectors.EVENT_WRITE, knock)
+
+    def _attend(self, wait: float) -> None:
+        for key, events in self._selector.select(wait):
+            try:
+                if events & selectors.EVENT_WRITE:
+                    self._connected(key.data)
+                else:
+                    self._answered(key.data)
+            except OSError:
+                self._end(key.data, good=False)
+        self._expire(time.monotonic())
+
+    def _connected(self, knock: _Knock) -> None:
+        if error := knock.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(error, os.strerror(error))
+        knock.connected = time.monotonic()
+        if knock.door.http:
+            knock.socket.send(_request(knock.door))
+        self._selector.modify(knock.socket, selectors.EVENT_READ, knock)
+
+    def _answered(self, knock: _Knock) -> None:
+        got = knock.socket.recv(4096)
+        knock.head += got
+        if not knock.door.http:
+            self._end(knock, good=bool(got))
+        elif not got or b"\n" in knock.head:
+            self._end(knock, good=_is_good(knock.head))
+
+    def _expire(self, now: float) -> None:
+        for knock in list(self._open):
+            quiet = bool(knock.connected) and not knock.door.http and now - knock.connected > _QUIET
+            if quiet or now - knock.at > _PATIENCE:
+                self._end(knock, good=quiet)
+
+    def _end(self, knock: _Knock, *, good: bool) -> None:
+        tcp = knock.connected and not knock.door.http
+        ended = knock.connected if tcp else time.monotonic()
+        self._close(knock)
+        self._samples[knock.door].append(Sample(knock.at, ended - knock.at, good))
+
+    def _close(self, knock: _Knock) -> None:
+        del self._open[knock]
+        with contextlib.suppress(KeyError):  # refused at once: it was never waited for
+            self._selector.unregister(knock.socket)
+        knock.socket.close()
+
+
+def _request(door: Door) -> bytes:
+    lines = (
+        f"GET {door.path} HTTP/1.1",
+        f"Host: {door.host}:{door.port}",
+        "User-Agent: deployer-measure",
+        "Accept: */*",
+        "Connection: close",
+    )
+    return "\r\n".join((*lines, "", "")).encode()
+
+
+def _is_good(head: bytes) -> bool:
+    """Anything but a server's failure: a login page or a redirect is an answer."""
+    parts = head.split(None, 2)
+    return len(parts) > 1 and parts[0].startswith(b"HTTP/") and b"100" <= parts[1] < b"500"

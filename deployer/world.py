@@ -1,0 +1,74 @@
+"""Everything outside that a deploy works with, and releases made whole from it. In: wishes, releases. Out: a
+release that lacks nothing, an application that could run. Touches nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deployer.core.application import Application, assemble
+from deployer.core.config import App, Config, Environment
+from deployer.core.model import Credentials, Release, Wish
+from deployer.core.policy import check_images
+from deployer.core.ports import Clock, Forge, Registry, Store, Target
+from deployer.core.powers import refuse_powers
+from deployer.core.release import wanted_images
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything outside that a deploy works with."""
+
+    config: Config
+    store: Store
+    target: Target
+    registry: Registry
+    forge: Forge
+    clock: Clock
+    variables: Callable[[str], Mapping[str, str]]  # reads an environment's variables file
+    login: Credentials | None = None  # the server's own, for requests that bring none
+
+
+def complete(wish: Wish, app: App, environment: Environment, world: World) -> Release:
+    """A whole release from what the request brought, the repository and the registry; it has no id yet."""
+    bundle = wish.bundle or world.forge.read_bundle(app.repository, wish.revision, environment.compose)
+    variables = variables_of(wish, environment, world)
+    rendered = world.target.render(environment.project, bundle, variables)
+    _judge_powers(rendered, app.name, environment)
+    wanted = wanted_images(
+        rendered,
+        wish.images or {},
+        revision=wish.revision,
+        registry=world.config.registry_host,
+        source=app.repository,
+    )
+    images = {
+        want.service: want.image or world.registry.resolve(want.repository, want.tag, wish.credentials)
+        for want in wanted
+    }
+    check_images(app, {want.service: images[want.service] for want in wanted if want.built})
+    return Release("", app.name, wish.revision, images, bundle, variables)
+
+
+def variables_of(wish: Wish, environment: Environment, world: World) -> dict[str, str]:
+    """The server's variables file with what the request brought laid over it."""
+    return {**world.variables(environment.variables_file), **wish.variables}
+
+
+def assembled(
+    environment: Environment, release: Release, world: World, *, judged: bool = False
+) -> Application:
+    """`judged` on the way forward only: what served may come back under settings that became stricter."""
+    rendered = world.target.render(environment.project, release.bundle, release.variables)
+    if judged:
+        _judge_powers(rendered, release.app, environment)
+    return assemble(
+        rendered, release.images, environment.project, world.target.edge_settings(environment.project)
+    )
+
+
+def _judge_powers(rendered: Mapping[str, Any], app: str, environment: Environment) -> None:
+    setting = f"apps.{app}.environments.{environment.name}"
+    refuse_powers(rendered, environment.allow, project=environment.project, setting=setting)

@@ -1,0 +1,126 @@
+"""Knocking at real sockets of this machine."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from deployer.adapters.knocker import Knocker
+from deployer.core.door import Budget, Door
+from deployer.core.measure import Sample
+from tests.stand.machine import free_port, wait_for
+
+Serve = Callable[[socket.socket], None]
+
+
+@contextmanager
+def server(serve: Serve) -> Iterator[int]:
+    """Gives each connection to `serve`, in a thread of its own."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def accept() -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield listening.getsockname()[1]
+    listening.shutdown(socket.SHUT_RDWR)
+    listening.close()
+
+
+def answering(text: bytes, seen: list[bytes] | None = None) -> Serve:
+    def serve(connection: socket.socket) -> None:
+        with connection:
+            got = connection.recv(4096)
+            if seen is not None:
+                seen.append(got)
+            connection.sendall(text)
+
+    return serve
+
+
+def hang_up(connection: socket.socket) -> None:
+    connection.close()
+
+
+def say_nothing(connection: socket.socket) -> None:
+    time.sleep(5)
+    connection.close()
+
+
+def knock(port: int, *, http: bool, until: int = 3, host: str = "127.0.0.1") -> list[Sample]:
+    door = Door("web", host, port, http, "/health", Budget())
+    watch = Knocker([door]).start()
+    try:
+        wait_for("requests", lambda: len(watch.samples()[door]) >= until, 10)
+    finally:
+        watch.stop()
+    return list(watch.samples()[door])
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n", True),
+        (b"HTTP/1.1 302 Found\r\nLocation: /login\r\n\r\n", True),
+        (b"HTTP/1.1 401 Unauthorized\r\n\r\n", True),
+        (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", False),
+        (b"", False),
+        (b"SSH-2.0-OpenSSH\r\n", False),
+        (b"HTTP/1.1\r\n", False),
+    ],
+)
+def test_an_http_answer_is_good_unless_the_server_failed(text: bytes, good: bool) -> None:
+    seen: list[bytes] = []
+    with server(answering(text, seen)) as port:
+        found = knock(port, http=True)
+    assert {sample.good for sample in found} == {good}
+    assert seen[0].startswith(b"GET /health HTTP/1.1\r\n") and b"Connection: close\r\n" in seen[0]
+
+
+def test_a_closed_port_is_a_lost_request() -> None:
+    assert not any(sample.good for sample in knock(free_port(), http=True))
+
+
+def test_an_answer_that_does_not_come_is_lost_after_two_seconds() -> None:
+    with server(say_nothing) as port:
+        first = knock(port, http=True, until=1)[0]
+    assert not first.good and 2.0 <= first.took < 3.0
+
+
+def test_a_tcp_server_that_waits_is_there_and_one_that_hangs_up_is_not() -> None:
+    with server(say_nothing) as port:
+        assert all(sample.good and sample.took < 0.09 for sample in knock(port, http=False))
+    with server(answering(b"220 mail\r\n")) as port:
+        assert all(sample.good for sample in knock(port, http=False))
+    with server(hang_up) as port:
+        assert not any(sample.good for sample in knock(port, http=False))
+
+
+def test_a_request_goes_out_about_every_20_ms_to_each_door() -> None:
+    with server(answering(b"HTTP/1.1 200 OK\r\n\r\n")) as port:
+        starts = [sample.at for sample in knock(port, http=True, until=40)]
+    assert 0.018 <= (starts[-1] - starts[0]) / (len(starts) - 1) < 0.05
+
+
+def test_after_its_stop_nobody_knocks() -> None:
+    seen: list[bytes] = []
+    with server(answering(b"HTTP/1.1 200 OK\r\n\r\n", seen)) as port:
+        knock(port, http=True)
+        wait_for("the knocker's end", lambda: not _knockers(), 5)
+        told = len(seen)
+        time.sleep(0.1)  # five requests' time
+        assert len(seen) <= told + 1
+
+
+def _knockers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "knocker"]
