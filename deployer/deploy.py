@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from deployer.confirmation import await_confirmation
-from deployer.core.application import Application, Service, nothing
+from deployer.core.application import Application, nothing
 from deployer.core.config import App, Environment
 from deployer.core.errors import (
     BudgetExceeded,
@@ -27,11 +27,10 @@ from deployer.core.errors import (
     ReleaseIncomplete,
     StoreUnavailable,
 )
-from deployer.core.health import ANSWERED
 from deployer.core.images import Image
-from deployer.core.model import Deployment, Kind, ObservedState, Release, Replica, Status, Wish
+from deployer.core.model import Deployment, Kind, ObservedState, Release, Status, Wish
 from deployer.core.plan import Plan
-from deployer.core.planner import plan_rollout, plan_routes, refuse_foreign
+from deployer.core.planner import plan_rollout, refuse_foreign
 from deployer.core.release import login_for, redact, redact_secrets
 from deployer.core.reporting import describe
 from deployer.measuring import Measuring
@@ -138,7 +137,8 @@ class _Way:
         """
         world, project = self.world, self.environment.project
         observed = world.target.observe(project)
-        refuse_foreign(project, observed)
+        if self.world.store.serving(self.app.name, self.environment.name) is None:
+            refuse_foreign(project, observed)
         plan = plan_rollout(application, observed, tasks=kind == "plan")
         self._say(kind, str(plan))
         self.touched = True
@@ -267,38 +267,6 @@ class _Way:
             _log.exception("deployment %s broke", self.deployment.id)
             name = type(error).__name__
             return _Failure(Status.ERROR, f"the deployer broke ({name}); its log has the details")
-
-
-def reroute(environment: Environment, app: App, world: World) -> list[str]:
-    """Points the edge at replicas that run, answer and are not served: a reboot or a restart by hand gave
-    them new addresses. Changes nothing else and waits for nobody; the names of the services it routed.
-    """
-    project = environment.project
-    if not any(_is_lost(replica) for replica in world.target.observe(project).replicas):
-        return []
-    serving = world.store.serving(app.name, environment.name)
-    if serving is None:
-        return []
-    application = assembled(environment, world.store.release(serving.release), world)
-    with world.target.exclusive(project, wait=0.0):
-        wanted = plan_routes(application, world.target.observe(project))
-        answering = {
-            service: found
-            for service, replicas in wanted.items()
-            if (found := [replica for replica in replicas if _answers(service, replica, project, world)])
-        }
-        if answering:
-            world.target.route(project, answering)
-    return sorted(service.name for service in answering)
-
-
-def _answers(service: Service, replica: Replica, project: str, world: World) -> bool:
-    reading = world.target.read(project, service, replica)
-    return replica.serving or reading.answer == ANSWERED or reading.health == "healthy"
-
-
-def _is_lost(replica: Replica) -> bool:
-    return replica.running and bool(replica.spec) and not replica.serving
 
 
 def restore(deployment: Deployment, world: World) -> None:

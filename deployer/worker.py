@@ -15,7 +15,8 @@ from collections.abc import Callable
 from deployer.core.config import App, Environment
 from deployer.core.errors import Busy, DeployerError
 from deployer.core.model import Deployment, Status
-from deployer.deploy import deploy, reroute, restore
+from deployer.deploy import deploy, restore
+from deployer.upkeep import reroute
 from deployer.world import World
 
 _log = logging.getLogger("deployer.worker")

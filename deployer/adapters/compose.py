@@ -1,5 +1,5 @@
-"""`docker compose`, the command. In: files and model. Out: the rendered model, created containers. Starts and
-stops nothing.
+"""`docker compose`, the command. In: files and variables. Out: the rendered model, and what Compose would
+create from it. Starts and stops nothing.
 
 Only Compose knows how to read its files and to turn a service into a container, so both are left to it. What
 it says may quote variables: nothing of that leaves this room unredacted.
@@ -11,11 +11,13 @@ engine opens a mount's source as root and does not need to pass through there as
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,9 +26,11 @@ import yaml
 
 from deployer.adapters.files import make_folder, write_whole
 from deployer.adapters.lock import hold
+from deployer.adapters.recorder import Forward, recording
 from deployer.adapters.refusals import refusal
 from deployer.adapters.shell import ExitedWithError, run
-from deployer.core.application import FILES, FOLDER, Application
+from deployer.core.application import FILES, FOLDER, RENDERING, Application
+from deployer.core.blueprint import Recorded
 from deployer.core.confine import refuse_outside
 from deployer.core.errors import ComposeRejected, DeployerError, EngineUnavailable, StoreUnavailable
 from deployer.core.model import Bundle
@@ -35,19 +39,33 @@ from deployer.core.request import is_bundle_path
 
 _RENDER_TIMEOUT = 30.0
 _CREATE_TIMEOUT = 120.0
-_CREATE = ("up", "--no-start", "--no-recreate", "--no-deps", "--no-build", "--pull", "never", "--quiet-pull")
+_CREATE = ("up", "--no-start", "--no-build", "--pull", "never", "--quiet-pull")
+_KEPT_RENDERINGS = 64
 _FROM_ENGINE = "Error response from daemon: "
 _NO_ENGINE = ("Cannot connect to the Docker daemon", "error during connect")
+
+
+@dataclass
+class _Rendering:
+    """One bundle with its variables: the same ones always give the same model and the same containers."""
+
+    bundle: Bundle
+    variables: Mapping[str, str]
+    folder: Path
+    model: dict[str, Any]
+    recorded: dict[str, tuple[Recorded, ...]] = field(default_factory=dict)  # by the ids it was made with
 
 
 class Compose:
     """Compose with its files below `state`, which the engine's host must see under the same path."""
 
     def __init__(self, state: Path) -> None:
+        self._state = state
         self._bundles = state / "bundles"
         self._projects = state / "projects"
         self._held: dict[str, int] = {}
         self._values: dict[str, dict[str, str]] = {}  # project → what no error may show
+        self._renderings: dict[str, _Rendering] = {}  # name → rendering, oldest first
 
     @contextmanager
     def exclusive(self, project: str, wait: float) -> Iterator[None]:
@@ -64,46 +82,82 @@ class Compose:
         for content in bundle.files.values():  # whatever its name: Compose includes any file
             refuse_outside(_parse(content), variables)
         folder = self._unpack(bundle)
-        entry = folder / bundle.entry
-        for value in variables.values():
-            self._values.setdefault(project, {}).update((text, text) for text in _spellings(value))
-        argv = ["docker", "compose", "-p", project, "--project-directory", str(entry.parent)]
-        with _in_memory(_dotenv(variables)) as descriptor:
-            argv += ["--env-file", f"/dev/fd/{descriptor}", "-f", str(entry), "config"]
-            try:
-                text = run(
-                    argv, timeout=_RENDER_TIMEOUT, keep=(descriptor,), hide=self._hiding(project)
-                ).stdout
-            except ExitedWithError as error:
-                raise ComposeRejected(
-                    str(error), hint="`docker compose config` on the same files shows the same"
-                ) from None
+        name = _sha256(json.dumps([project, str(folder), bundle.entry, sorted(variables.items())]))
+        if name not in self._renderings:
+            for value in variables.values():
+                self._values.setdefault(project, {}).update((text, text) for text in _spellings(value))
+            made = _Rendering(bundle, dict(variables), folder, {})
+            made.model = self._config(project, made) | {RENDERING: name}
+            self._renderings[name] = made
+            for oldest in list(self._renderings)[:-_KEPT_RENDERINGS]:
+                del self._renderings[oldest]
+        return copy.deepcopy(self._renderings[name].model)
+
+    def _config(self, project: str, rendering: _Rendering) -> dict[str, Any]:
+        try:
+            text = self._call(project, rendering, ("config",), _RENDER_TIMEOUT)
+        except ExitedWithError as error:
+            raise ComposeRejected(
+                str(error), hint="`docker compose config` on the same files shows the same"
+            ) from None
         model = yaml.load(text, Loader=_Printed)
         if not isinstance(model, dict):
             raise ComposeRejected("docker compose config printed no model")
-        files = {str(folder / name): _sha256(text) for name, text in bundle.files.items()}
-        return model | {FILES: files, FOLDER: str(folder)}
+        files = {str(rendering.folder / name): _sha256(text) for name, text in rendering.bundle.files.items()}
+        return model | {FILES: files, FOLDER: str(rendering.folder)}
 
-    def create(self, application: Application, counts: Mapping[str, int]) -> None:
-        """Creates containers until each service has `counts` of them; what exists is left as it is. Raises
-        ContainerRefused, ComposeRejected or EngineUnavailable.
+    def record(
+        self, application: Application, forward: Forward, ids: Mapping[str, str]
+    ) -> tuple[Recorded, ...]:
+        """What Compose would create for the whole application, one container a service; its networks and
+        volumes are made. Compose is asked once a rendering. Raises ContainerRefused, ComposeRejected or
+        EngineUnavailable.
         """
-        project = application.project
-        argv = ["docker", "compose", "-p", project, "-f", str(self.save(application)), *_CREATE]
-        for service, count in sorted(counts.items()):
-            argv += ["--scale", f"{service}={count}"]
-        argv += sorted(counts)
-        try:
-            run(argv, timeout=_CREATE_TIMEOUT, keep=self._holding(project), hide=self._hiding(project))
-        except ExitedWithError as error:
-            raise _judged(project, error) from None
+        rendering = self._renderings[application.rendering]
+        key = json.dumps(sorted(ids.items()))
+        if key in rendering.recorded:
+            return rendering.recorded[key]
+        words = list(_CREATE)
+        for service in application.document["services"]:
+            words += ["--scale", f"{service}=1"]
+        socket = self._state / f"{application.project}.sock"
+        with recording(socket, forward, ids) as recorder:
+            extra = {"DOCKER_HOST": f"unix://{socket}", "DOCKER_TLS_VERIFY": ""}
+            try:
+                self._call(application.project, rendering, words, _CREATE_TIMEOUT, extra)
+            except ExitedWithError as error:
+                raise recorder.broken or _judged(application.project, error) from None
+        rendering.recorded[key] = recorder.recorded
+        return recorder.recorded
+
+    def forget(self, application: Application) -> None:
+        self._renderings[application.rendering].recorded.clear()
+
+    def _call(
+        self,
+        project: str,
+        rendering: _Rendering,
+        words: Sequence[str],
+        timeout: float,
+        extra: Mapping[str, str] | None = None,
+    ) -> str:
+        """Compose on the user's own files, with the variables in memory."""
+        entry = rendering.folder / rendering.bundle.entry
+        argv = ["docker", "compose", "-p", project, "--project-directory", str(entry.parent)]
+        with _in_memory(_dotenv(rendering.variables)) as descriptor:
+            argv += ["--env-file", f"/dev/fd/{descriptor}", "-f", str(entry), *words]
+            keep = (descriptor, *self._holding(project))
+            return run(argv, timeout=timeout, extra=extra, keep=keep, hide=self._hiding(project)).stdout
 
     def save(self, application: Application) -> Path:
-        """Writes the model that is being applied to where `docker compose -f` finds it by hand."""
-        path = self._projects / application.project / "compose.yaml"
+        """Writes the model that runs to where `docker compose -f` finds it by hand."""
+        path = self.path(application.project)
         make_folder(path.parent)
         write_whole(path, json.dumps(application.document, indent=1, sort_keys=True))
         return path
+
+    def path(self, project: str) -> Path:
+        return self._projects / project / "compose.yaml"
 
     def _holding(self, project: str) -> tuple[int, ...]:
         return (self._held[project],) if project in self._held else ()

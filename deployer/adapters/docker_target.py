@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from deployer.adapters.compose import Compose
 from deployer.adapters.edge import Edge
@@ -21,6 +21,17 @@ from deployer.adapters.engine import Engine
 from deployer.adapters.knocker import Knocker
 from deployer.adapters.probe import ask_http, ask_tcp
 from deployer.core.application import EDGE, Application, EdgeSettings, Service
+from deployer.core.blueprint import (
+    Place,
+    Recorded,
+    edge_body,
+    free_numbers,
+    name_of,
+    networks_in,
+    own_name,
+    replica_body,
+    shares,
+)
 from deployer.core.door import Door
 from deployer.core.errors import EdgeUnavailable
 from deployer.core.health import ANSWERED, Reading
@@ -29,6 +40,7 @@ from deployer.core.model import Bundle, Credentials, ObservedState, Replica
 
 HAPROXY_USER = 99  # the official image's own
 _AT_ONCE = 4
+_Thing = TypeVar("_Thing")
 
 
 class DockerTarget:
@@ -71,12 +83,55 @@ class DockerTarget:
     def create(self, application: Application, counts: Mapping[str, int]) -> None:
         if application.routes:
             self._edge(application.project).prepare(application.routes)
-        before = {replica.id for replica in self._engine.observe(application.project)}
-        self._compose.create(application, counts)
-        for replica in self._engine.observe(application.project):
-            service = application.service(replica.service)
-            if replica.id not in before and service and service.aliases:
-                self._engine.give_up_aliases(replica, service.aliases)
+        present = self._engine.observe(application.project)
+        recorded = self._recorded(application)
+        wanted = [
+            request
+            for name, count in counts.items()
+            if (missing := count - sum(replica.service == name for replica in present)) > 0
+            for request in self._requests(application, name, missing, recorded, present)
+        ]
+        self._each(lambda request: self._engine.create(*request), wanted)
+
+    def _recorded(self, application: Application) -> tuple[Recorded, ...]:
+        """Asks Compose again where somebody removed a network since."""
+        recorded = self._compose.record(application, self._engine.forward, {})
+        if networks_in(recorded) <= self._engine.networks():
+            return recorded
+        self._compose.forget(application)
+        return self._compose.record(application, self._engine.forward, {})
+
+    def _requests(
+        self,
+        application: Application,
+        name: str,
+        count: int,
+        recorded: Sequence[Recorded],
+        present: Sequence[Replica],
+    ) -> Iterator[tuple[str, Mapping[str, Any], Sequence[tuple[str, bytes]]]]:
+        """The engine's requests for new replicas of one service."""
+        project = application.project
+        numbers = free_numbers(project, name, [replica.name for replica in present], count)
+        if name == EDGE:
+            yield name_of(project, EDGE, numbers[0]), edge_body(application, recorded), ()
+            return
+        service, one = application.service(name), _of(recorded, name)
+        assert service and service.image
+        actual = {
+            replica.service: replica
+            for replica in reversed(present)
+            if (other := application.service(replica.service)) and other.spec == replica.spec
+        }
+        if shares(one, recorded):
+            ids = {other: replica.id for other, replica in actual.items()}
+            one = _of(self._compose.record(application, self._engine.forward, ids), name)
+        names = {other.name: actual[other.service].name for other in recorded if other.service in actual}
+        image, model = self._engine.image_id(service.image), str(self._compose.path(project))
+        for number in numbers:
+            standard = one.name == name_of(project, name, 1)
+            made = name_of(project, name, number) if standard else one.name
+            body = replica_body(one, service, Place(made, number, image, model, names))
+            yield made, body, one.archives
 
     def start(self, project: str, replicas: Sequence[Replica]) -> None:
         alive = {
@@ -114,9 +169,18 @@ class DockerTarget:
     def remove(self, replicas: Sequence[Replica]) -> None:
         self._each(self._engine.remove, replicas)
 
+    def clear(self, project: str) -> None:
+        replicas = self._engine.observe(project)
+        if all(replica.service == EDGE for replica in replicas):
+            self.remove(replicas)
+            self._engine.remove_networks(project)
+
     def settle(self, application: Application) -> None:
         """After a rollout: the model on disk is the one that runs, and the edge knows no other routes."""
         self._compose.save(application)
+        for service in application.services:
+            if service.image and (name := own_name(application, service)):
+                self._engine.tag(service.image, name)
         if application.routes:
             self._edge(application.project).settle(application.routes)
 
@@ -143,9 +207,9 @@ class DockerTarget:
             else ""
         )
 
-    def _each(self, act: Callable[[Replica], None], replicas: Sequence[Replica]) -> None:
+    def _each(self, act: Callable[[_Thing], object], things: Sequence[_Thing]) -> None:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for _ in pool.map(act, replicas):
+            for _ in pool.map(act, things):
                 pass
 
 
@@ -154,6 +218,10 @@ def _with_serving(replica: Replica, served: Mapping[str, set[str]]) -> Replica:
     mine = [addresses for name, addresses in served.items() if name.rpartition("_")[0] == replica.service]
     in_rotation = all(addresses & set(replica.addresses.values()) for addresses in mine)
     return dataclasses.replace(replica, serving=replica.running and in_rotation)
+
+
+def _of(recorded: Sequence[Recorded], service: str) -> Recorded:
+    return next(one for one in recorded if one.service == service)
 
 
 def _address(replica: Replica) -> str:

@@ -24,19 +24,19 @@ from docker.errors import NotFound as Gone
 
 from deployer.adapters.pull import follow, raise_pull_error
 from deployer.adapters.refusals import is_refusal, refusal
-from deployer.core.application import SPEC_LABEL
+from deployer.core.application import EDGE, SPEC_LABEL
+from deployer.core.blueprint import SERVICE_LABEL
 from deployer.core.errors import EngineUnavailable, ImageNotFound, RegistryUnavailable
 from deployer.core.images import Image, split_tag
 from deployer.core.model import Credentials, Replica
 
 _PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
-_NOT_BY_HAND = "com.docker.compose.oneoff=False"  # `docker compose run` is somebody's own
+_ONE_OFF = "com.docker.compose.oneoff"
 _TIMEOUT = 60
 _PING_TIMEOUT = 5.0
 _PULL_DEADLINE = 600.0
 _LOG_LINES = 20
 _LOG_BYTES = 2_000
-_KEPT_ENDPOINT = ("IPAMConfig", "Links", "MacAddress", "DriverOpts", "GwPriority")  # what a person may set
 _BROKEN = (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 
@@ -64,13 +64,50 @@ class Engine:
     def observe(self, project: str) -> tuple[Replica, ...]:
         """Every container of the project, by number within its service."""
         with _answering("observe"):
-            listed = self._client.containers(
-                all=True, filters={"label": [f"{_PROJECT}={project}", _NOT_BY_HAND]}
-            )
-            found = [details for entry in listed if (details := self._inspect(entry["Id"]))]
-        return tuple(
-            sorted(map(_replica, found), key=lambda replica: (replica.service, _number(replica.name)))
-        )
+            listed = self._client.containers(all=True, filters={"label": [f"{_PROJECT}={project}"]})
+            ours = [entry["Id"] for entry in listed if _is_ours(entry["Labels"])]
+            found = [details for id in ours if (details := self._inspect(id))]
+        found.sort(key=lambda details: str(details["Created"]))  # RFC 3339 in UTC
+        return tuple(sorted(map(_replica, found), key=lambda replica: replica.service))
+
+    def create(self, name: str, body: Mapping[str, Any], archives: Sequence[tuple[str, bytes]] = ()) -> str:
+        """One container from the engine's own request; its id. Raises ContainerRefused where the engine will
+        not.
+        """
+        with _answering(f"create {name}"), _refusing(f"{name} cannot be created"):
+            answer = self._post("/containers/create", params={"name": name}, json=body, timeout=self._timeout)
+            id = str(answer.json()["Id"])
+            for query, content in archives:
+                path = f"/containers/{id}/archive?{query}"
+                self._send("PUT", path, data=content, timeout=self._timeout)
+        return id
+
+    def networks(self) -> frozenset[str]:
+        """Names of the networks that there are."""
+        with _answering("list networks"):
+            return frozenset(str(network["Name"]) for network in self._client.networks())
+
+    def remove_networks(self, project: str) -> None:
+        """Those of the project that no container is connected to."""
+        with _answering("remove networks"):
+            for network in self._client.networks(filters={"label": f"{_PROJECT}={project}"}):
+                with suppress(APIError):
+                    self._client.remove_network(network["Id"])
+
+    def tag(self, image: Image, name: str) -> None:
+        """Gives a local image one more name, taking the name from any other."""
+        repository, tag = split_tag(name)
+        with _answering(f"tag {name}"), suppress(MissingHere):
+            self._client.tag(str(image), repository, tag or "latest", force=True)
+
+    def forward(self, method: str, path: str, body: bytes, kind: str) -> tuple[int, Mapping[str, str], bytes]:
+        """Somebody else's call of the engine's API, with its answer."""
+        headers = {"Content-Type": kind} if kind else {}
+        with _answering("forward"):
+            client = self._client
+            url = f"{client.base_url}{path}"
+            answer = client.request(method, url, data=body or None, headers=headers, timeout=self._timeout)
+        return answer.status_code, answer.headers, answer.content
 
     def look(self, replica: Replica) -> Replica | None:
         """The replica now, or None when it is gone."""
@@ -135,24 +172,6 @@ class Engine:
         with _answering(f"remove {replica.name}"), _gone_is_fine():
             self._client.remove_container(replica.id, force=True)
 
-    def give_up_aliases(self, replica: Replica, networks: Mapping[str, Sequence[str]]) -> None:
-        """Takes these aliases, which are the edge's, from a created replica; all else it has on a network
-        stays.
-        """
-        given_up = {alias for names in networks.values() for alias in names}
-        action = f"{replica.name} cannot be connected"
-        with _answering(f"connect {replica.name}"), _refusing(action):
-            details = self._inspect(replica.id) or {"NetworkSettings": {"Networks": {}}}
-            for network, settings in details["NetworkSettings"]["Networks"].items():
-                if given_up & set(settings.get("Aliases") or ()):
-                    endpoint = _endpoint(settings, given_up | {replica.id[:12]})
-                    self._client.disconnect_container_from_network(replica.id, network, force=True)
-                    self._post(
-                        f"/networks/{network}/connect",
-                        json={"Container": replica.id, "EndpointConfig": endpoint},
-                        timeout=self._timeout,
-                    )
-
     def log_tail(self, replica: Replica) -> str:
         """The last lines a replica printed, for the reason of a failure: empty where they cannot be read, as
         that must not hide the failure.
@@ -188,8 +207,12 @@ class Engine:
         )
 
     def _post(self, path: str, **options: Any) -> requests.Response:
+        return self._send("POST", path, **options)
+
+    def _send(self, method: str, path: str, **options: Any) -> requests.Response:
         client = self._client
-        answer: requests.Response = client.post(f"{client.base_url}/v{client.api_version}{path}", **options)
+        url = f"{client.base_url}/v{client.api_version}{path}"
+        answer: requests.Response = client.request(method, url, **options)
         try:
             answer.raise_for_status()
         except requests.HTTPError as error:
@@ -218,7 +241,7 @@ def _replica(details: Mapping[str, Any]) -> Replica:
     return Replica(
         id=details["Id"],
         name=details["Name"].lstrip("/"),
-        service=labels.get(_SERVICE, ""),
+        service=labels.get(SERVICE_LABEL) or labels.get(_SERVICE, ""),
         spec=labels.get(SPEC_LABEL, ""),
         state=state["Status"],
         health=(state.get("Health") or {}).get("Status", "none"),
@@ -244,15 +267,9 @@ def _host_ports(bindings: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _number(name: str) -> tuple[int, str]:
-    last = name.rpartition("-")[2]
-    return (int(last) if last.isdigit() else 0, name)
-
-
-def _endpoint(settings: Mapping[str, Any], without: set[str]) -> dict[str, Any]:
-    """How a container was connected to a network, without these aliases."""
-    kept = {key: settings[key] for key in _KEPT_ENDPOINT if settings.get(key)}
-    return {**kept, "Aliases": [alias for alias in settings["Aliases"] if alias not in without]}
+def _is_ours(labels: Mapping[str, str]) -> bool:
+    """`docker compose run` is somebody's own; the edge is a one-off container for Compose."""
+    return labels.get(_ONE_OFF) != "True" or labels.get(SERVICE_LABEL) == EDGE
 
 
 def _last_lines(raw: bytes) -> bytes:

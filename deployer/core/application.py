@@ -1,9 +1,9 @@
 """From a release to what will run. In: the rendered Compose model and digests. Out: `Application`: services
-and the model to apply.
+and how to make them.
 
-The model to apply is the user's with three changes: images by digest, a content label on every service, and
-the published ports of start-first services held by one more service, the edge. The user's own file stays as
-it is.
+Nothing here changes the user's model. What is made from it differs in three ways (`blueprint.py`): images by
+digest, a content label on every container, and the published ports of start-first services held by one more
+container, the edge.
 """
 
 from __future__ import annotations
@@ -41,10 +41,8 @@ EDGE = "deployer-edge"
 SPEC_LABEL = "deployer.spec"
 EDGE_MOUNT = "/run/edge"
 DRAIN_SECONDS = 30.0
-FILES, FOLDER = (
-    "x-deployer-files",
-    "x-deployer-folder",
-)  # what a rendered model's files hold, and where they lie
+# What a rendered model's files hold, where they lie, and under which name its rendering is known.
+FILES, FOLDER, RENDERING = "x-deployer-files", "x-deployer-folder", "x-deployer-rendering"
 _TOP = ("networks", "volumes", "configs", "secrets")
 
 
@@ -100,11 +98,15 @@ class Service:
 
 @dataclass(frozen=True)
 class Application:
-    """What one environment should run: services by level, and the Compose model that makes them."""
+    """What one environment should run: services by level, the user's Compose model as rendered, and the
+    name of the rendering that makes its containers.
+    """
 
     project: str
     services: tuple[Service, ...]
     document: Mapping[str, Any]
+    edge: EdgeSettings | None = None
+    rendering: str = ""
     doors: tuple[Door, ...] = ()
 
     @property
@@ -147,8 +149,6 @@ def assemble(
         specs[name] = bind_specs(
             specs[name], [specs[other] for other in shares_with(tables[name]) if other in specs]
         )
-    for name, model in models.items():
-        model["labels"] = {**(model.get("labels") or {}), SPEC_LABEL: specs[name]}
     services = [
         _service(
             name, tables, images.get(name), orders[name], levels[name], routes.get(name, ()), specs[name]
@@ -158,8 +158,9 @@ def assemble(
     if routes:
         services.append(_edge_service(specs[EDGE], publishes(models[EDGE])))
     ordered = tuple(sorted(services, key=lambda service: (service.level, service.name)))
-    document = {"name": project, "services": models, **tops}
-    return Application(project, ordered, document, doors_of(tables))
+    document = {key: value for key, value in rendered.items() if key not in (FILES, FOLDER, RENDERING)}
+    rendering = str(rendered.get(RENDERING, ""))
+    return Application(project, ordered, document, edge if routes else None, rendering, doors_of(tables))
 
 
 def _place(tables: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Order], dict[str, tuple[Route, ...]]]:
@@ -185,6 +186,7 @@ def _place(tables: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Order], d
 def _model(
     table: Mapping[str, Any], name: str, images: Mapping[str, Image], *, behind: bool
 ) -> dict[str, Any]:
+    """What a replica is made from, for its spec."""
     if name not in images:
         raise ReleaseIncomplete(
             f"service {name} has no image in this release", hint="send the digest of every service"
@@ -195,31 +197,17 @@ def _model(
 
 
 def _edge_model(tables: Mapping[str, Mapping[str, Any]], edge: EdgeSettings) -> dict[str, Any]:
+    """What the edge is made from, for its spec."""
     names: dict[str, list[str]] = {}
     for service, table in sorted(tables.items()):
         for network, aliases in _aliases(service, table).items():
             names.setdefault(network, []).extend(aliases)
     return {
         "image": edge.image,
-        "entrypoint": [
-            "haproxy",
-            "-W",
-            "-db",
-            "-S",
-            f"{EDGE_MOUNT}/master.sock,mode,600",
-            "-f",
-            f"{EDGE_MOUNT}/haproxy.cfg",
-        ],
         "user": edge.user,
-        "restart": "unless-stopped",
+        "folder": edge.folder,
         "ports": [port for _, table in sorted(tables.items()) for port in table.get("ports") or ()],
         "networks": {network: {"aliases": aliases} for network, aliases in names.items()},
-        "volumes": [{"type": "bind", "source": edge.folder, "target": EDGE_MOUNT}],
-        "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges:true"],
-        "read_only": True,
-        "stop_grace_period": "5s",
-        "stop_signal": "SIGUSR1",
     }
 
 

@@ -225,8 +225,8 @@ def _place(step: Step) -> tuple[int, int]:
 
 
 def refuse_foreign(project: str, observed: ObservedState) -> None:
-    """Raises ComposeRejected while the project runs containers that were started by hand: their ports are
-    taken.
+    """Raises ComposeRejected while a project that was never deployed runs containers: they are
+    somebody's, and their ports are taken. In a project of ours what was started by hand is replaced.
     """
     names = [replica.name for replica in observed.replicas if replica.running and not replica.spec]
     if names:

@@ -74,6 +74,9 @@ class Target(Protocol):
 
     def remove(self, replicas: Sequence[Replica]) -> None: ...
 
+    def clear(self, project: str) -> None:
+        """Removes the edge and the networks of a project that runs nothing else."""
+
     def settle(self, application: Application) -> None:
         """After a rollout: forgets what only the old release needed."""
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from deployer.adapters.compose import Compose
+from deployer.adapters.engine import Engine
 from deployer.adapters.files import make_folder
-from deployer.core.application import FILES, FOLDER, Application
+from deployer.core.application import FILES, FOLDER, RENDERING, Application
 from deployer.core.errors import (
     CommandFailed,
     ComposeRejected,
@@ -53,7 +54,14 @@ def project() -> Iterator[str]:
 
 
 def application(project: str, model: Mapping[str, Any]) -> Application:
-    return Application(project, (), {key: model[key] for key in model if key not in (FILES, FOLDER)})
+    shown = {key: model[key] for key in model if key not in (FILES, FOLDER, RENDERING)}
+    return Application(project, (), shown, None, model[RENDERING])
+
+
+def create(compose: Compose, project: str, model: Mapping[str, Any]) -> None:
+    """What Compose would have created, unchanged."""
+    for one in compose.record(application(project, model), Engine().forward, {}):
+        Engine().create(one.name, one.body, one.archives)
 
 
 # --- rendering
@@ -247,7 +255,7 @@ def test_a_bundle_file_that_became_a_folder_is_an_expected_failure(state: Path) 
 def refused(compose: Compose, project: str, lines: str) -> DeployerError:
     model = compose.render(project, one_service(lines), {})
     with pytest.raises(DeployerError) as caught:
-        compose.create(application(project, model), {"web": 1})
+        create(compose, project, model)
     return caught.value
 
 
@@ -274,7 +282,7 @@ def test_what_the_engine_will_not_create_is_refused_with_where_to_look(
 ) -> None:
     error = refused(Compose(state), project, lines)
     assert isinstance(error, ContainerRefused) and says in str(error) and hint in error.hint
-    assert f"containers of {project} cannot be created" in str(error)
+    assert project in str(error) and "cannot be created" in str(error)
 
 
 @pytest.mark.engine
@@ -292,7 +300,7 @@ def test_no_value_of_any_release_of_the_project_is_in_what_create_says(state: Pa
     model = compose.render(project, one_service(lines), {"NET": SECRET})
     compose.render(project, one_service(""), {"NET": "another"})
     with pytest.raises(ContainerRefused, match=r"network \[redacted\] not found") as caught:
-        compose.create(application(project, model), {"web": 1})
+        create(compose, project, model)
     assert SECRET not in caught.value.diagnostics()
 
 
@@ -307,12 +315,25 @@ def test_an_engine_that_is_not_there_is_not_the_releases_fault(
 
 
 @pytest.mark.engine
-def test_containers_are_created_up_to_the_count_and_not_started(state: Path, project: str) -> None:
+def test_what_compose_would_create_is_recorded_once_and_its_networks_are_made(
+    state: Path, project: str
+) -> None:
     compose = Compose(state)
-    model = compose.render(project, one_service("    environment: {A: '${A}'}\n"), {"A": "$5"})
+    lines = "    environment: {A: '${A}'}\n    deploy: {replicas: 3}\n    secrets: [s]\n"
+    model = compose.render(project, one_service(lines + "secrets: {s: {environment: A}}\n"), {"A": "$5"})
+    asked: list[str] = []
+
+    def forward(method: str, path: str, body: bytes, kind: str) -> tuple[int, Mapping[str, str], bytes]:
+        asked.append(path)
+        return Engine().forward(method, path, body, kind)
+
     with compose.exclusive(project, 1.0):
-        for count in (1, 2):
-            compose.create(application(project, model), {"web": count})
-    listed = docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={project}").split()
-    states = docker("inspect", "--format", "{{.State.Status}} {{json .Config.Env}}", *listed).splitlines()
-    assert len(states) == 2 and all(line.startswith("created ") and '"A=$5"' in line for line in states)
+        (one,) = compose.record(application(project, model), forward, {})
+        calls = len(asked)
+        assert compose.record(application(project, model), forward, {}) == (one,)
+    assert calls == len(asked) > 0, "the second time nobody is asked"
+    assert (one.name, one.service, one.body["Env"]) == (f"{project}-web-1", "web", ["A=$5"])
+    assert b"$5" in one.archives[0][1]
+    assert f"{project}_default" in Engine().networks()
+    assert not docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={project}").split()
+    assert not (state / f"{project}.sock").exists()

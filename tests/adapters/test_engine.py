@@ -270,7 +270,10 @@ ASKS: dict[str, Callable[[Engine], object]] = {
     "remove": lambda engine: engine.remove(replica("a" * 64)),
     "log_tail": lambda engine: engine.log_tail(replica("a" * 64)),
     "image_id": lambda engine: engine.image_id(IMAGE),
-    "give_up_aliases": lambda engine: engine.give_up_aliases(replica("a" * 64), {"n": ("web",)}),
+    "create": lambda engine: engine.create("shop-web-1", {"Image": "x"}),
+    "tag": lambda engine: engine.tag(IMAGE, "shop-web"),
+    "networks": lambda engine: engine.networks(),
+    "remove_networks": lambda engine: engine.remove_networks("shop"),
 }
 
 
@@ -409,39 +412,7 @@ def test_a_container_that_is_gone_cannot_be_started_but_is_stopped_and_removed(m
     refusal(gone)
     Engine().stop(gone, 1)
     Engine().remove(gone)
-    Engine().give_up_aliases(gone, {"n": ("web",)})
     assert Engine().look(gone) is None
-
-
-@pytest.mark.engine
-def test_giving_up_aliases_leaves_everything_else_of_a_connection(made: Made) -> None:
-    address, mac = "10.213.9.77", "02:42:0a:d5:09:4d"
-    first, second, third = made.network("10.213.9.0/24"), made.network(), made.network()
-    settings = {
-        first: sdk.types.EndpointConfig(
-            "1.44",
-            aliases=["web", "api", "own"],
-            ipv4_address=address,
-            mac_address=mac,
-            driver_opt={"com.example.kept": "yes"},
-        )
-    }
-    web = made.container("sleep", "60", networking_config={"EndpointsConfig": settings})
-    docker("network", "connect", "--alias", "web", "--alias", web.name, second, web.id)
-    docker("network", "connect", "--alias", "other", third, web.id)
-    Engine().give_up_aliases(web, {"front": ("web", "api"), "back": ("web",)})
-    after = made.endpoints(web)
-    assert {name: after[name]["Aliases"] for name in after} == {
-        first: ["own"],
-        second: [web.name],
-        third: ["other"],
-    }
-    assert after[first]["IPAMConfig"]["IPv4Address"] == address
-    assert after[first]["DriverOpts"] == {"com.example.kept": "yes"}
-    Engine().start(web)
-    running = made.endpoints(web)[first]
-    assert (running["IPAddress"], running["MacAddress"]) == (address, mac)
-    assert {"own", web.name} <= set(running["DNSNames"]) and not {"web", "api"} & set(running["DNSNames"])
 
 
 @pytest.mark.engine

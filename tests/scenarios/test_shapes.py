@@ -12,6 +12,7 @@ import pytest
 
 from bench.load import KEPT, NEW, Load
 from deployer.core.model import Bundle
+from tests.stand.machine import service_of
 from tests.stand.stage import Published, Stage, docker
 
 pytestmark = pytest.mark.engine
@@ -44,7 +45,7 @@ def echo(stage: Stage) -> Published:
 
 def ship(stage: Stage, release: Published, compose: str, **files: str) -> dict[str, object]:
     """Deploys the release's backend image in another Compose file; `{backend}` there is its build."""
-    text = textwrap.dedent(compose).replace("{check}", CHECK).replace("{port}", str(stage.api_port))
+    text = written(stage, compose)
     named = {name.replace("__", "/").replace("_dot_", "."): content for name, content in files.items()}
     image = release.images["backend"]
     built = [name for name in ("web", "worker", "migrate", "api") if f"\n  {name}:" in text]
@@ -57,6 +58,10 @@ def ship(stage: Stage, release: Published, compose: str, **files: str) -> dict[s
     return stage.finished(answer["id"], answer["read_token"])
 
 
+def written(stage: Stage, compose: str) -> str:
+    return textwrap.dedent(compose).replace("{check}", CHECK).replace("{port}", str(stage.api_port))
+
+
 def ask(stage: Stage) -> dict[str, str]:
     with urllib.request.urlopen(f"http://127.0.0.1:{stage.api_port}/", timeout=10) as answer:
         body: dict[str, str] = json.loads(answer.read())
@@ -64,8 +69,7 @@ def ask(stage: Stage) -> dict[str, str]:
 
 
 def of(stage: Stage, service: str) -> list[dict[str, object]]:
-    label = "com.docker.compose.service"
-    return [c for c in stage.containers() if c["Config"]["Labels"][label] == service]
+    return [c for c in stage.containers() if service_of(c) == service]
 
 
 REPLICAS = """
@@ -266,9 +270,14 @@ def test_a_new_replica_at_a_dead_ones_address_must_pass_the_gate_too(stage: Stag
 def test_a_redeploy_after_scaling_by_hand_sends_nobody_to_what_it_removes(
     stage: Stage, echo: Published
 ) -> None:
-    assert ship(stage, echo, REPLICAS.format(mark="one", count=1))["status"] == "success"
-    model = stage.state / "projects" / stage.project / "compose.yaml"
-    docker("compose", "-p", stage.project, "-f", str(model), "up", "-d", "--no-recreate", "--scale", "web=2")
+    text = REPLICAS.format(mark="one", count=1)
+    assert ship(stage, echo, text)["status"] == "success"
+    portless = written(stage, text).replace("ports: ", "expose: ").replace(f"{stage.api_port}:", "")
+    by_hand = stage.folder / "compose.yaml"
+    by_hand.write_text(portless.replace("build: backend", f"image: {echo.images['backend']}"))
+    docker(
+        "compose", "-p", stage.project, "-f", str(by_hand), "up", "-d", "--no-recreate", "--scale", "web=2"
+    )
     with Load(f"http://127.0.0.1:{stage.api_port}/") as load:
         assert stage.cli("redeploy", "shop").returncode == 0
     assert (load.report.lost(NEW), load.report.lost(KEPT)) == (0, 0)

@@ -20,9 +20,8 @@ from urllib.parse import quote
 from deployer.core.access import READ_PREFIX
 from deployer.core.application import EDGE
 from tests.stand.calls import CANARIES, Answered
+from tests.stand.machine import service_of
 from tests.stand.stage import Stage
-
-_SERVICE = "com.docker.compose.service"
 
 
 @dataclass(frozen=True)
@@ -129,6 +128,6 @@ def _rows(path: Path) -> Iterator[Place]:
 def _containers(stage: Stage) -> Iterator[Place]:
     """The edge as a whole; of the others all but their environment."""
     for container in stage.containers():
-        if container["Config"]["Labels"][_SERVICE] != EDGE:
+        if service_of(container) != EDGE:
             container["Config"].pop("Env")
         yield Place("container", container["Name"], json.dumps(container).encode())

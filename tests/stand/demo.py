@@ -22,6 +22,7 @@ from pathlib import Path
 
 from bench.load import KEPT, NEW, Load, Report
 from tests.stand.canaries import find_canaries
+from tests.stand.machine import service_of
 from tests.stand.runner import RunResult
 from tests.stand.stage import SERVICES, Stage, remove_containers, wait_for
 
@@ -207,10 +208,7 @@ class Story:
 
     def _same_images(self, run: RunResult) -> None:
         tested = {name: entry["id"] for name, entry in json.loads(run.outputs["images"]).items()}
-        running = {
-            container["Config"]["Labels"]["com.docker.compose.service"]: container["Image"]
-            for container in self.stage.containers()
-        }
+        running = {service_of(container): container["Image"] for container in self.stage.containers()}
         same = all(running[service] == tested[service] for service in SERVICES)
         self._hold(same, f"tested {tested}, running {running}")
         self.page.good(

@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deployer.core.edge_config import slots_in
-from tests.stand.machine import docker
+from tests.stand.machine import docker, service_of
 from tests.stand.stage import Stage
-
-_SERVICE = "com.docker.compose.service"
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Inventory:
 
 def take_inventory(stage: Stage) -> Inventory:
     containers = stage.containers()
-    states = Counter(f"{one['Config']['Labels'][_SERVICE]} {one['State']['Status']}" for one in containers)
+    states = Counter(f"{service_of(one)} {one['State']['Status']}" for one in containers)
     label = f"label=com.docker.compose.project={stage.project}"
     return Inventory(
         containers=dict(sorted(states.items())),
@@ -55,7 +53,7 @@ def _astray(stage: Stage) -> Iterator[str]:
     """What distinguishes each route's used slots from its service's replicas."""
     addresses: dict[str, set[str]] = {}
     for container in stage.containers():
-        service = container["Config"]["Labels"][_SERVICE]
+        service = service_of(container)
         for network in container["NetworkSettings"]["Networks"].values():
             addresses.setdefault(service, set()).add(network["IPAddress"])
     (config,) = (stage.state / "edge" / stage.project).rglob("haproxy.cfg")

@@ -55,6 +55,12 @@ def docker(*arguments: str, cwd: Path | None = None, extra: Mapping[str, str] | 
     return done.stdout
 
 
+def service_of(container: Mapping[str, Any]) -> str:
+    """The service of an inspected container, the edge among them."""
+    labels = container["Config"]["Labels"]
+    return str(labels.get("deployer.service") or labels["com.docker.compose.service"])
+
+
 def remove_containers(project: str) -> None:
     """Every container and network of one project, and nothing else."""
     label = f"label=com.docker.compose.project={project}"

@@ -117,6 +117,10 @@ class MemoryTarget:
         for replica in replicas:
             del self.replicas[replica.id]
 
+    def clear(self, project: str) -> None:
+        self._call("clear")
+        self.replicas.clear()
+
     def settle(self, application: Application) -> None:
         self._call("settle")
 

@@ -1,0 +1,195 @@
+"""From what Compose would create to what is created. In: recorded requests of Compose. Out: the engine's own
+request for one container.
+
+Compose has turned the user's unmodified file into these requests, so everything a Compose file can say is
+in them, and their `config-hash` is the one that `docker compose up -d` on that file computes: it finds
+nothing to do. Changed here is only what a roll-out needs: the image by digest, which replica it is, our own
+labels, and for a service behind the edge its published ports and its names on the networks, which the edge
+has.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deployer.core.application import EDGE, EDGE_MOUNT, SPEC_LABEL, Application, Service
+from deployer.core.images import split_host, split_tag
+
+Body = Mapping[str, Any]
+
+_LABEL = "com.docker.compose."
+SERVICE_LABEL = "deployer.service"  # where Compose's own label must say something else
+_PASSING = (f"{_LABEL}replace", f"{_LABEL}project.environment_file")
+_EDGE_COMMAND = (
+    "haproxy",
+    "-W",
+    "-db",
+    "-S",
+    f"{EDGE_MOUNT}/master.sock,mode,600",
+    "-f",
+    f"{EDGE_MOUNT}/haproxy.cfg",
+)
+_SHARED = ("NetworkMode", "PidMode", "IpcMode")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One container that Compose asked for: the id it was given for an answer, its name, the request, and the
+    archives that were to be unpacked in it, each with the query that says where.
+    """
+
+    id: str
+    name: str
+    body: Body
+    archives: tuple[tuple[str, bytes], ...] = ()
+
+    @property
+    def service(self) -> str:
+        return str(self.body["Labels"][f"{_LABEL}service"])
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which container is to be made: its name and number, of which local image, and the containers that
+    others of its recording have become.
+    """
+
+    name: str
+    number: int
+    image_id: str
+    model: str  # path of the Compose file that Compose's commands by hand are pointed to
+    actual: Mapping[str, str]  # recorded name → name of what runs
+
+
+def free_numbers(project: str, service: str, names: Iterable[str], count: int) -> list[int]:
+    """The lowest numbers whose names nobody has: they alternate instead of growing with every deploy."""
+    taken = set(names)
+    free: list[int] = []
+    number = 1
+    while len(free) < count:
+        if name_of(project, service, number) not in taken:
+            free.append(number)
+        number += 1
+    return free
+
+
+def name_of(project: str, service: str, number: int) -> str:
+    """As Compose names its containers."""
+    return f"{project}-{service}-{number}"
+
+
+def replica_body(recorded: Recorded, service: Service, place: Place) -> dict[str, Any]:
+    """The request for one replica."""
+    body: dict[str, Any] = copy.deepcopy(dict(recorded.body))
+    body["Image"] = str(service.image)
+    body["Labels"] = _labels(recorded.body["Labels"], service, place)
+    host = body["HostConfig"]
+    host["Links"] = _translated(host.get("Links"), place)
+    if service.routes:
+        host["PortBindings"] = {}
+    given_up = {alias for aliases in service.aliases.values() for alias in aliases}
+    for settings in _endpoints(body).values():
+        names = [alias for alias in settings.get("Aliases") or () if alias not in {*given_up, recorded.name}]
+        settings["Aliases"] = [place.name, *names]
+        settings["Links"] = _translated(settings.get("Links"), place)
+    return body
+
+
+def _labels(recorded: Mapping[str, str], service: Service, place: Place) -> dict[str, str]:
+    kept = {name: text for name, text in recorded.items() if name not in _PASSING}
+    return kept | {
+        SPEC_LABEL: service.spec,
+        f"{_LABEL}image": place.image_id,
+        f"{_LABEL}container-number": str(place.number),
+        f"{_LABEL}project.config_files": place.model,
+    }
+
+
+def own_name(application: Application, service: Service) -> str:
+    """The name that the user's own file has for the image of a service; empty where that is a digest, or
+    names another image than the one that was deployed.
+    """
+    table = application.document["services"][service.name]
+    name = str(table.get("image") or "")
+    if not name:
+        return f"{application.project}-{service.name}"
+    same = service.image and split_host(split_tag(name)[0]) == split_host(service.image.repository)
+    return name if same and "@" not in name else ""
+
+
+def _translated(links: Sequence[str] | None, place: Place) -> list[str] | None:
+    """`NAME:ALIAS` with the name of the container that runs in place of the recorded one."""
+    pairs = [text.partition(":") for text in links or ()]
+    return [f"{place.actual.get(name, name)}:{alias}" for name, _, alias in pairs] or None
+
+
+def shares(one: Recorded, recorded: Sequence[Recorded]) -> bool:
+    """Whether its request names another container by its id, which Compose then counts as its
+    configuration.
+    """
+    host = one.body["HostConfig"]
+    text = " ".join([*(str(host.get(space)) for space in _SHARED), *(host.get("VolumesFrom") or ())])
+    return any(other.id in text for other in recorded)
+
+
+def networks_in(recorded: Sequence[Recorded]) -> frozenset[str]:
+    """The networks that the requests name."""
+    return frozenset(name for one in recorded for name in _endpoints(one.body))
+
+
+def _endpoints(body: Body) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = (body.get("NetworkingConfig") or {}).get("EndpointsConfig") or {}
+    return found
+
+
+def edge_body(application: Application, recorded: Sequence[Recorded]) -> dict[str, Any]:
+    """The request for the edge: it has the ports and names of all services behind it.
+
+    For Compose it is a one-off container of one of them: so `docker compose down` on the user's own file
+    takes it along and `up -d` neither counts it nor calls it an orphan.
+    """
+    edge, spec = application.edge, application.service(EDGE)
+    assert edge and spec
+    behind = [one for one in recorded if (found := application.service(one.service)) and found.routes]
+    bindings: dict[str, list[Any]] = {}
+    networks: dict[str, list[str]] = {}
+    for one in sorted(behind, key=lambda one: one.service):
+        for port, bound in (one.body["HostConfig"].get("PortBindings") or {}).items():
+            bindings.setdefault(port, []).extend(bound)
+        for network, settings in _endpoints(one.body).items():
+            names = [alias for alias in settings.get("Aliases") or () if alias != one.name]
+            networks.setdefault(network, []).extend(name for name in names if name not in networks[network])
+    labels = {
+        f"{_LABEL}project": application.project,
+        f"{_LABEL}service": min(one.service for one in behind),
+        f"{_LABEL}oneoff": "True",
+        f"{_LABEL}container-number": "1",
+        f"{_LABEL}config-hash": spec.spec,
+        SERVICE_LABEL: EDGE,
+        SPEC_LABEL: spec.spec,
+    }
+    return {
+        "Image": edge.image,
+        "Entrypoint": list(_EDGE_COMMAND),
+        "Cmd": [],
+        "User": edge.user,
+        "Labels": labels,
+        "ExposedPorts": {port: {} for port in bindings},
+        "StopSignal": "SIGUSR1",
+        "StopTimeout": 5,
+        "HostConfig": {
+            "Binds": [f"{edge.folder}:{EDGE_MOUNT}"],
+            "NetworkMode": next(iter(networks), "default"),
+            "PortBindings": bindings,
+            "RestartPolicy": {"Name": "unless-stopped"},
+            "CapDrop": ["ALL"],
+            "SecurityOpt": ["no-new-privileges:true"],
+            "ReadonlyRootfs": True,
+        },
+        "NetworkingConfig": {
+            "EndpointsConfig": {name: {"Aliases": names} for name, names in networks.items()}
+        },
+    }

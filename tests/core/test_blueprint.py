@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from deployer.core.application import EDGE, SPEC_LABEL
+from deployer.core.blueprint import (
+    Place,
+    Recorded,
+    edge_body,
+    free_numbers,
+    name_of,
+    networks_in,
+    own_name,
+    replica_body,
+    shares,
+)
+from tests.core.models import application, digest, image, shop
+
+LABEL = "com.docker.compose."
+
+
+def recorded(service: str, port: str = "", **host: Any) -> Recorded:
+    """As Compose asks for it."""
+    body = {
+        "Image": "acme/x:latest",
+        "Labels": {
+            f"{LABEL}service": service,
+            f"{LABEL}config-hash": "users-own",
+            f"{LABEL}image": "sha256:0",
+            f"{LABEL}container-number": "1",
+            f"{LABEL}project.config_files": "/x",
+            f"{LABEL}replace": "old",
+        },
+        "HostConfig": {"PortBindings": {f"{port}/tcp": [{"HostPort": f"1{port}"}]} if port else {}, **host},
+        "NetworkingConfig": {
+            "EndpointsConfig": {
+                "shop_default": {"Aliases": [f"shop-{service}-1", service, "other"], "Links": None}
+            }
+        },
+    }
+    return Recorded(f"id-of-{service}", f"shop-{service}-1", body)
+
+
+BACKEND, FRONTEND = recorded("backend", "3001"), recorded("frontend", "80")
+PLACE = Place(
+    "shop-backend-2", 2, "sha256:local", "/state/compose.yaml", {"shop-frontend-1": "shop-frontend-7"}
+)
+
+
+def made(one: Recorded = BACKEND) -> dict[str, Any]:
+    service = application().service("backend")
+    assert service
+    return replica_body(one, service, PLACE)
+
+
+def test_a_replica_is_what_compose_asked_for_by_digest_without_ports_and_names_of_the_edge() -> None:
+    body = made()
+    assert body["Image"] == str(image("backend", "a"))
+    assert body["HostConfig"]["PortBindings"] == {}
+    endpoint = body["NetworkingConfig"]["EndpointsConfig"]["shop_default"]
+    assert endpoint["Aliases"] == ["shop-backend-2", "other"]
+    assert BACKEND.body["HostConfig"]["PortBindings"], "the recording stays as it is"
+
+
+def test_its_labels_are_those_that_composes_own_up_looks_for() -> None:
+    labels = made()["Labels"]
+    assert labels[f"{LABEL}config-hash"] == "users-own"
+    assert labels[f"{LABEL}image"] == "sha256:local"
+    assert labels[f"{LABEL}container-number"] == "2"
+    assert labels[f"{LABEL}project.config_files"] == "/state/compose.yaml"
+    assert f"{LABEL}replace" not in labels and SPEC_LABEL in labels
+
+
+def test_links_lead_to_the_containers_that_run() -> None:
+    body = made(recorded("backend", Links=["shop-frontend-1:www", "elsewhere:x"]))
+    assert body["HostConfig"]["Links"] == ["shop-frontend-7:www", "elsewhere:x"]
+
+
+def test_the_edge_has_the_ports_and_names_of_all_and_is_a_one_off_container_for_compose() -> None:
+    body = edge_body(application(), (FRONTEND, BACKEND, recorded("cron", "9")))
+    assert body["HostConfig"]["PortBindings"] == {
+        "3001/tcp": [{"HostPort": "13001"}],
+        "80/tcp": [{"HostPort": "180"}],
+    }
+    assert body["NetworkingConfig"]["EndpointsConfig"] == {
+        "shop_default": {"Aliases": ["backend", "other", "frontend"]}
+    }
+    assert body["Labels"][f"{LABEL}oneoff"] == "True"
+    assert body["Labels"][f"{LABEL}service"] == "backend" and body["Labels"]["deployer.service"] == EDGE
+    host = body["HostConfig"]
+    assert host["CapDrop"] == ["ALL"] and host["ReadonlyRootfs"] and body["User"] == "99:99"
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ("", "shop-backend"),
+        ("ghcr.io/acme/shop-backend", "ghcr.io/acme/shop-backend"),
+        ("ghcr.io/acme/shop-backend:v1", "ghcr.io/acme/shop-backend:v1"),
+        (f"ghcr.io/acme/shop-backend@{digest('a')}", ""),
+        ("nginx:alpine", ""),
+    ],
+)
+def test_the_users_name_for_an_image_is_given_to_it_and_to_no_other(image: str, name: str) -> None:
+    model = shop()
+    model["services"]["backend"]["image"] = image
+    app = application(model=model)
+    service = app.service("backend")
+    assert service and own_name(app, service) == name
+
+
+def test_numbers_are_the_lowest_that_are_free() -> None:
+    assert free_numbers("shop", "web", [name_of("shop", "web", 1), "shop-web-3"], 2) == [2, 4]
+
+
+def test_who_shares_another_containers_network_or_volumes_names_it() -> None:
+    sharing = recorded("side", NetworkMode="container:id-of-backend")
+    assert shares(sharing, (BACKEND, sharing))
+    assert shares(recorded("side", VolumesFrom=["id-of-backend:ro"]), (BACKEND,))
+    assert not shares(recorded("side", NetworkMode="shop_default"), (BACKEND,))
+    assert networks_in((BACKEND, FRONTEND)) == {"shop_default"}

@@ -1,0 +1,125 @@
+"""Docker Compose by hand on the user's own file, beside the deployer: `up -d` finds nothing to do, `ps` and
+`down` do what users expect.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scenarios.test_shapes import ECHO, ship, written
+from tests.stand.machine import service_of, wait_for
+from tests.stand.stage import Published, Stage, docker
+
+pytestmark = pytest.mark.engine
+
+OWN = """
+    services:
+      web:
+        build: backend
+        environment: {{MARK: "{mark}"}}
+        ports: ["{{port}}:3001"]
+        deploy: {{replicas: 2}}
+        networks: {{default: {{aliases: [www]}}, back: {{}}}}
+        secrets: [token]
+        {{check}}
+      api:
+        build: backend
+        depends_on: [web]
+        links: ["web:site"]
+        x-deployer: {{order: stop-first}}
+        volumes: ["data:/data"]
+      worker:
+        build: backend
+        command: ["sleep", "600"]
+        init: true
+        network_mode: "service:api"
+    networks: {{back: {{}}}}
+    volumes: {{data: {{}}}}
+    secrets: {{token: {{environment: CORS_ORIGIN}}}}
+"""
+
+
+def compose(stage: Stage, *words: str) -> str:
+    """Compose in the user's checkout, with the variables that the server has."""
+    folder = stage.folder / "checkout"
+    argv = ("compose", "-p", stage.project, "--env-file", str(stage.folder / "shop.env"))
+    return docker(*argv, *words, cwd=folder)
+
+
+def check_out(stage: Stage, text: str) -> None:
+    (stage.folder / "checkout").mkdir(exist_ok=True)
+    (stage.folder / "checkout" / "compose.yaml").write_text(text, encoding="utf-8")
+
+
+def lives(stage: Stage) -> dict[str, str]:
+    return {container["Id"]: container["State"]["StartedAt"] for container in stage.containers()}
+
+
+def expect_nothing_to_do(stage: Stage) -> None:
+    before = lives(stage)
+    compose(stage, "up", "-d", "--no-build")
+    assert lives(stage) == before
+    saved = stage.state / "projects" / stage.project / "compose.yaml"
+    docker("compose", "-p", stage.project, "-f", str(saved), "up", "-d")
+    assert lives(stage) == before
+
+
+def expect_nothing_left(stage: Stage) -> None:
+    """The deployer takes the edge along, and the networks that Compose could not remove for it."""
+    label = f"label=com.docker.compose.project={stage.project}"
+    wait_for("no container", lambda: not stage.containers(), 10)
+    wait_for("no network", lambda: not docker("network", "ls", "-q", "--filter", label).strip(), 10)
+
+
+def test_e7_up_on_the_users_own_file_changes_nothing_after_each_kind_of_deploy(stage: Stage) -> None:
+    first, second = stage.publish("1.0.0"), stage.publish("2.0.0")
+    folder = stage.source.folder
+    check_out(stage, (folder / "compose.yaml").read_text())
+    for release in (first, second):  # the first one, and a roll of images only
+        assert stage.deploy(release)["status"] == "success"
+        expect_nothing_to_do(stage)
+    stage.source.write("backend/server.js", "process.exit(3);\n")
+    assert stage.deploy(stage.publish("3.0.0"))["status"] == "failure"
+    expect_nothing_to_do(stage)
+    assert stage.cli("rollback", "shop").returncode == 0
+    expect_nothing_to_do(stage)
+    shown = compose(stage, "ps", "--format", "{{.Service}} {{.State}}").split("\n")
+    assert sorted(filter(None, shown)) == ["backend running", "frontend running"]
+    compose(stage, "down")
+    expect_nothing_left(stage)
+    assert stage.cli("redeploy", "shop").returncode == 0, "after `down` everything can be made again"
+    assert stage.serves() == "1.0.0"
+
+
+@pytest.mark.long
+def test_e7_up_changes_nothing_for_replicas_stop_first_services_and_shared_networks(stage: Stage) -> None:
+    stage.source.write("backend/server.js", ECHO)
+    echo = stage.publish("1.0.0")
+    try:
+        for mark in ("one", "two"):
+            deploy(stage, echo, mark)
+            expect_nothing_to_do(stage)
+        web = next(one["Name"].lstrip("/") for one in stage.containers() if service_of(one) == "web")
+        token = docker("exec", web, "cat", "/run/secrets/token")
+        assert token.strip() == next(
+            line.partition("=")[2]
+            for line in (stage.folder / "shop.env").read_text().splitlines()
+            if line.startswith("CORS_ORIGIN=")
+        )
+        assert sorted(service_of(one) for one in stage.containers()) == [
+            "api",
+            "deployer-edge",
+            "web",
+            "web",
+            "worker",
+        ]
+    finally:
+        compose(stage, "down", "-v")
+    expect_nothing_left(stage)
+
+
+def deploy(stage: Stage, echo: Published, mark: str) -> None:
+    text = OWN.format(mark=mark)
+    ended = ship(stage, echo, text)
+    assert ended["status"] == "success", ended["reason"]
+    check_out(stage, written(stage, text))
