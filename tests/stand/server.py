@@ -23,6 +23,7 @@ from typing import Any, Self
 
 from deployer.adapters.lock import hold
 from deployer.core.access import Right
+from tests.stand.cheap import TAKES
 from tests.stand.machine import ROOT, free_port, wait_for
 from tests.stand.receiver import open_store
 
@@ -36,9 +37,19 @@ def repository_id(app: int) -> int:
 
 
 class Server:
-    """A context manager. `own_secrets` gives every app a webhook secret of its own."""
+    """A context manager. `own_secrets` gives every app a webhook secret of its own; with `deploys`, deploys
+    take so many seconds and go to targets in memory, else they fail for want of an engine.
+    """
 
-    def __init__(self, apps: int, *, own_secrets: bool = False, state: Path | None = None) -> None:
+    def __init__(
+        self,
+        apps: int,
+        *,
+        own_secrets: bool = False,
+        state: Path | None = None,
+        deploys: float | None = None,
+        workers: int = 2,
+    ) -> None:
         # A Unix socket's path ends at 107 bytes, and some of them lie below the state folder.
         self.folder = Path(tempfile.mkdtemp(prefix="dpl-", dir="/tmp"))
         self.apps = apps
@@ -46,6 +57,8 @@ class Server:
         self.state = state or self.folder / "state"
         self.child: subprocess.Popen[bytes] | None = None
         self._own_secrets = own_secrets
+        self._deploys = deploys
+        self._workers = workers
         self._locks = ExitStack()
 
     def __enter__(self) -> Self:
@@ -80,14 +93,31 @@ class Server:
             "PATH": os.environ["PATH"],
             "DEPLOYER_CONFIG": str(self.folder / "config.toml"),
             "DOCKER_HOST": f"unix://{self.folder}/no-engine.sock",
+            TAKES: str(self._deploys or 0),
         }
         with (self.folder / "log").open("ab") as log:
             self.child = subprocess.Popen(
-                [*before, sys.executable, str(ROOT / "webhook_server.py")],
+                [*before, sys.executable, *self._program],
                 env=environment,
+                cwd=ROOT,
                 stdout=log,
                 stderr=log,
             )
+
+    @property
+    def _program(self) -> tuple[str, ...]:
+        if self._deploys is None:
+            return (str(ROOT / "webhook_server.py"),)
+        return ("-m", "tests.stand.cheap", str(self.folder))
+
+    def served(self, app: int) -> str:
+        """The digest that requests would reach."""
+        return (self.folder / "served" / self.name(app)).read_text(encoding="ascii")
+
+    def story(self) -> list[tuple[float, str, str, str]]:
+        """When, begin or end, project, digest."""
+        lines = (self.folder / "story").read_text(encoding="ascii").splitlines()
+        return [(float(at), kind, app, digest) for at, kind, app, digest in map(str.split, lines)]
 
     def end(self, sign: signal.Signals = signal.SIGKILL) -> None:
         if self.child and self.child.poll() is None:
@@ -146,7 +176,7 @@ class Server:
 
     def _configure(self) -> None:
         text = [f'server = {{ url = "http://127.0.0.1:{self.port}", listen = "127.0.0.1:{self.port}",']
-        text[0] += f' state = "{self.state}" }}'
+        text[0] += f' state = "{self.state}", workers = {self._workers} }}'
         for app in range(self.apps):
             secret = self.folder / (f"{app}.secret" if self._own_secrets else "all.secret")
             secret.write_bytes(self.secret(app))

@@ -1,0 +1,148 @@
+"""The receiver with real door, store, queue, worker and way of a deploy; only what is deployed to lies in memory.
+
+In: the settings file, a folder. Out: a server as `webhook_server.py` starts it, which writes to
+`FOLDER/served/PROJECT` what requests would reach now and to `FOLDER/story` a line for every deploy's begin and
+end. GitHub, registry and engine are stood in for, so that hundreds of deploys fit into seconds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from deployer.adapters.lock import hold
+from deployer.adapters.no_forge import NoForge
+from deployer.core.application import Application, Service
+from deployer.core.images import Image
+from deployer.core.model import Bundle, Credentials, Replica
+from deployer.web import server
+from deployer.worker import Worker
+from tests.core.models import shop
+from tests.stand.target import MemoryTarget
+
+TAKES = "DEPLOYER_TEST_DEPLOY_TAKES"  # seconds of a pull
+
+
+def digest_of(revision: str) -> str:
+    """What the registry here says that a revision's images are."""
+    return "sha256:" + hashlib.sha256(f"sha-{revision}".encode()).hexdigest()
+
+
+class Registry:
+    def resolve(self, repository: str, tag: str, credentials: Credentials | None) -> Image:
+        return Image(repository, "sha256:" + hashlib.sha256(tag.encode()).hexdigest())
+
+
+class Forge(NoForge):
+    def read_bundle(self, repository: str, revision: str, entry: str) -> Bundle:
+        return Bundle(entry, {entry: "services: {}\n"})
+
+
+class Project(MemoryTarget):
+    """One environment's replicas, and the file that says what serves."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        networks = {"default": {"name": f"{name}_default"}}
+        super().__init__({**shop(), "name": name, "networks": networks})
+        self._name = name
+        self._file = folder / "served" / name
+
+    def _add(self, service: Service) -> None:
+        """Under a name that no other project has."""
+        super()._add(service)
+        id, replica = self.replicas.popitem()
+        unique = f"{self._name}-{id}"
+        self.replicas[unique] = dataclasses.replace(replica, id=unique, name=unique)
+
+    def route(self, project: str, serving: Mapping[Service, Sequence[Replica]]) -> None:
+        super().route(project, serving)
+        digests = sorted({digest for found in self.serving().values() for digest in found if digest})
+        written = self._file.with_suffix(".new")
+        written.write_text(" ".join(digests), encoding="ascii")
+        written.replace(self._file)
+
+
+class Fleet:
+    """A target for any number of projects: each call goes to the project's own."""
+
+    def __init__(self, folder: Path, state: Path, takes: float) -> None:
+        self._folder, self._state, self._takes = folder, state, takes
+        self._projects: dict[str, Project] = {}
+        self._lock = threading.Lock()
+        self._story = os.open(folder / "story", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        (folder / "served").mkdir(exist_ok=True)
+
+    def of(self, project: str) -> Project:
+        with self._lock:
+            return self._projects.setdefault(project, Project(project, self._folder))
+
+    @contextmanager
+    def exclusive(self, project: str, wait: float = 120.0) -> Iterator[None]:
+        with hold(self._state / "projects" / f"{project}.lock", wait=wait):
+            yield
+
+    def pull(self, image: Image, credentials: Credentials | None, say: Callable[[str], None]) -> None:
+        """Where a real deploy spends its time."""
+        project = image.repository.split("/")[2].rpartition("-")[0]
+        self._tell(f"begin {project} {image.digest}")
+        time.sleep(self._takes)
+        self._tell(f"end {project} {image.digest}")
+
+    def create(self, application: Application, counts: Mapping[str, int]) -> None:
+        self.of(application.project).create(application, counts)
+
+    def settle(self, application: Application) -> None:
+        self.of(application.project).settle(application)
+
+    def render(self, project: str, bundle: Bundle, variables: Mapping[str, str]) -> Mapping[str, Any]:
+        return self.of(project).model
+
+    def image_id(self, image: Image) -> str:
+        return ""
+
+    def fetch_edge(self, say: Callable[[str], None]) -> None:
+        """It is there."""
+
+    def remove(self, replicas: Sequence[Replica]) -> None:
+        for project in list(self._projects.values()):
+            project.remove([replica for replica in replicas if replica.id in project.replicas])
+
+    def log_tail(self, replica: Replica) -> str:
+        return ""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """observe, start, read, route, sessions, stop, edge_settings: their first argument is the project."""
+
+        def call(project: str, *more: Any) -> Any:
+            return getattr(self.of(project), name)(project, *more)
+
+        return call
+
+    def _tell(self, line: str) -> None:
+        os.write(self._story, f"{time.monotonic():.4f} {line}\n".encode())
+
+
+def main() -> int:
+    folder = Path(sys.argv[1])
+    build = server.build
+
+    def cheap(path: Path) -> Any:
+        parts = build(path)
+        fleet: Any = Fleet(folder, Path(parts.config.state), float(os.environ.get(TAKES, "0")))
+        world = dataclasses.replace(parts.world, target=fleet, registry=Registry(), forge=Forge())
+        return dataclasses.replace(parts, world=world, worker=Worker(world))
+
+    server.build = cheap
+    return server.main()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
