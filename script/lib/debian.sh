@@ -112,3 +112,10 @@ install_engine_packages() {
 install_standin_packages() {
     command -v mmdebstrap >/dev/null || install_packages mmdebstrap
 }
+
+# need_command COMMAND: something that a test or a benchmark calls; on Debian the package has the same name.
+need_command() {
+    ! command -v "$1" >/dev/null || return 0
+    is_debian_root || die "There is no $1 on this machine." "Install it, then run this again."
+    install_packages "$1"
+}

@@ -1,8 +1,8 @@
-"""The receiver with real door, store, queue, worker and way of a deploy; only what is deployed to lies in memory.
+"""The receiver with real door, store, queue, worker and way of a deploy; what is deployed to lies in memory.
 
 In: the settings file, a folder. Out: a server as `webhook_server.py` starts it, which writes to
-`FOLDER/served/PROJECT` what requests would reach now and to `FOLDER/story` a line for every deploy's begin and
-end. GitHub, registry and engine are stood in for, so that hundreds of deploys fit into seconds.
+`FOLDER/served/PROJECT` what requests would reach now and to `FOLDER/story` a line for the begin and the end
+of every pull. GitHub, registry and engine are stood in for, so that hundreds of deploys fit into seconds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from deployer.adapters.no_forge import NoForge
 from deployer.core.application import Application, Service
 from deployer.core.images import Image
 from deployer.core.model import Bundle, Credentials, Replica
-from deployer.web import server
+from deployer.web import server as real_server
 from deployer.worker import Worker
 from tests.core.models import shop
 from tests.stand.target import MemoryTarget
@@ -131,6 +131,7 @@ class Fleet:
 
 
 def main() -> int:
+    server: Any = real_server
     folder = Path(sys.argv[1])
     build = server.build
 
@@ -141,7 +142,7 @@ def main() -> int:
         return dataclasses.replace(parts, world=world, worker=Worker(world))
 
     server.build = cheap
-    return server.main()
+    return int(server.main())
 
 
 if __name__ == "__main__":
