@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 
 from deployer.core.config import App, Environment
-from deployer.core.errors import Busy, DeployerError
+from deployer.core.errors import Busy, DeployerError, EngineUnavailable
 from deployer.core.model import Deployment, Status
 from deployer.deploy import deploy, restore
 from deployer.upkeep import reroute
@@ -21,6 +21,8 @@ from deployer.world import World
 
 _log = logging.getLogger("deployer.worker")
 _IDLE = 0.2  # seconds between two looks at an empty queue
+_LOOKS = 20  # environments in one of these looks: a thousand of them take turns
+_TIDY = 60.0  # seconds between two times of forgetting what is old
 _WATCH = 2.0  # seconds between two looks at whether the edge knows every running replica's address
 
 
@@ -32,6 +34,8 @@ class Worker:
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._given_up: list[Deployment] = []
+        self._looked = 0  # at so many environments, over and over
+        self._tidied = world.clock.monotonic()
 
     def start(self) -> None:
         """Recovers first, then works with as many threads as the settings say."""
@@ -76,18 +80,31 @@ class Worker:
         return True
 
     def reroute_all(self) -> None:
-        """Looks at every environment in which nothing is being deployed."""
-        for app in self._world.config.apps.values():
-            for environment in app.environments.values():
-                newest = self._world.store.deployments(app.name, environment.name, 1)
-                if newest and newest[0].status.final:
-                    self._reroute(app, environment)
+        """Looks at the next environments in which nothing is being deployed. Raises EngineUnavailable."""
+        apps = self._world.config.apps.values()
+        places = [(app, environment) for app in apps for environment in app.environments.values()]
+        for _ in range(min(_LOOKS, len(places))):
+            app, environment = places[self._looked % len(places)]
+            self._looked += 1
+            newest = self._world.store.deployments(app.name, environment.name, 1)
+            if newest and newest[0].status.final:
+                self._reroute(app, environment)
+
+    def tidy(self) -> None:
+        """Now and then forgets what is old."""
+        now = self._world.clock.monotonic()
+        if now - self._tidied >= _TIDY:
+            self._tidied = now
+            if forgotten := self._world.store.forget_old(self._world.clock.now()):
+                _log.info("%d old deployments were forgotten", forgotten)
 
     def _reroute(self, app: App, environment: Environment) -> None:
-        """One app's trouble must not hide the others'."""
+        """One app's trouble must not hide the others'; an engine that is away is everybody's."""
         try:
             if routed := reroute(environment, app, self._world):
                 _log.warning("%s: the edge was sent to %s again", environment.project, ", ".join(routed))
+        except EngineUnavailable:
+            raise
         except Busy:
             return
         except DeployerError as error:
@@ -101,6 +118,7 @@ class Worker:
     def _watch(self) -> None:
         while not self._stopping.wait(_WATCH):
             try:
+                self.tidy()
                 self.reroute_all()
             except DeployerError as error:
                 _log.error("%s", error.diagnostics())

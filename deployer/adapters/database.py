@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from deployer.core.errors import StoreUnavailable
 
 _BUSY = 5.0  # seconds to wait for another process, and for another thread
+_LARGEST_LOG = 16 * 1024 * 1024  # bytes that the log keeps on the disk once it was read back
 _OUT_OF_REACH = {
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_READONLY: "the file system is read-only",
@@ -50,6 +51,7 @@ class Database:
             self._writer.execute("PRAGMA journal_mode=WAL")
             self._writer.execute("PRAGMA synchronous=FULL")
             self._writer.execute("PRAGMA foreign_keys=ON")
+            self._writer.execute(f"PRAGMA journal_size_limit={_LARGEST_LOG}")
             self._check()
         self._migrate(schema, version)
 
@@ -71,7 +73,7 @@ class Database:
         finally:
             self._lock.release()
 
-    def read(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+    def read(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[sqlite3.Row]:
         """Rows as they were committed last."""
         with _translated():
             connection = getattr(self._readers, "connection", None)

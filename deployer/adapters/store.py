@@ -21,6 +21,7 @@ from typing import Any
 from deployer.adapters.database import Database
 from deployer.adapters.store_access import AccessRows, note_arrival, spend
 from deployer.adapters.store_confirmation import ConfirmationRows, note_word
+from deployer.adapters.store_retention import forget_old
 from deployer.adapters.store_rows import (
     deployment_of,
     images_sha256,
@@ -164,6 +165,9 @@ class SqliteStore(ConfirmationRows, AccessRows):
         if not rows:
             raise NotFound(f"no release {id}")
         return unpack_release(id, rows[0]["app"], self._vault.open(f"release {id}", rows[0]["sealed"]))
+
+    def forget_old(self, now: float) -> int:
+        return forget_old(self._database, now)
 
     def serving(self, app: str, environment: str) -> Deployment | None:
         return next(iter(self._find("status = 'success'", (app, environment), 1)), None)

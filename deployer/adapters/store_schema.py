@@ -70,6 +70,7 @@ CREATE TABLE delivery (
     deployment_id TEXT REFERENCES deployment (id)
 ) STRICT;
 CREATE INDEX delivery_guid ON delivery (guid);
+CREATE INDEX delivery_of ON delivery (deployment_id);
 CREATE TABLE proof (
     jti TEXT PRIMARY KEY,
     expires_at REAL NOT NULL
@@ -91,6 +92,7 @@ CREATE TABLE read_token (
     deployment_id TEXT NOT NULL REFERENCES deployment (id),
     created_at REAL NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX read_token_of ON read_token (deployment_id);
 CREATE TABLE seal (
     only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
     salt BLOB NOT NULL  -- sealed; shows that the key fits, and keys the release ids

@@ -156,6 +156,9 @@ class Store(Protocol):
     def release(self, id: str) -> Release:
         """Raises NotFound."""
 
+    def forget_old(self, now: float) -> int:
+        """Deletes what nobody needs any more, so that the record stops growing; the number of deployments."""
+
     def serving(self, app: str, environment: str) -> Deployment | None:
         """The newest successful deployment."""
 

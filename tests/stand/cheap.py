@@ -21,12 +21,13 @@ from typing import Any
 from deployer.adapters.lock import hold
 from deployer.adapters.no_forge import NoForge
 from deployer.core.application import Application, Service
+from deployer.core.door import Door
 from deployer.core.images import Image
 from deployer.core.model import Bundle, Credentials, Replica
 from deployer.web import server as real_server
 from deployer.worker import Worker
 from tests.core.models import shop
-from tests.stand.target import MemoryTarget
+from tests.stand.target import MemoryTarget, MemoryWatch
 
 TAKES = "DEPLOYER_TEST_DEPLOY_TAKES"  # seconds of a pull
 
@@ -114,6 +115,9 @@ class Fleet:
     def remove(self, replicas: Sequence[Replica]) -> None:
         for project in list(self._projects.values()):
             project.remove([replica for replica in replicas if replica.id in project.replicas])
+
+    def watch(self, doors: Sequence[Door]) -> MemoryWatch:
+        return MemoryWatch({})
 
     def log_tail(self, replica: Replica) -> str:
         return ""

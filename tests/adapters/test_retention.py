@@ -1,0 +1,100 @@
+"""The record stops growing, and nothing that is still needed goes."""
+
+from __future__ import annotations
+
+import pytest
+
+from deployer.adapters import store_retention
+from deployer.adapters.store import SqliteStore
+from deployer.adapters.store_retention import _OF_A_DEPLOYMENT, KEEP_READ_TOKENS
+from deployer.core.delivery import Delivery
+from deployer.core.model import Run, Status
+from tests.adapters.wishes import release, wish
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_retention, "KEEP", 5)
+    monkeypatch.setattr(store_retention, "_AT_ONCE", 3)
+
+
+def deployed(
+    store: SqliteStore,
+    number: int,
+    status: Status = Status.FAILURE,
+    app: str = "shop",
+    workflow: str = "deploy.yml",
+) -> str:
+    """One deployment from its delivery to its end, with everything that belongs to it."""
+    made = wish(number, app=app, workflow=workflow)
+    id = store.enqueue(made, float(number), Delivery(f"guid-{number}", "workflow_run", "00", {}))[0].id
+    store.claim(float(number))
+    if status is Status.SUCCESS:
+        store.save_release(id, release(app=app, variables={"N": str(number)}))
+    store.issue_read_token(id, float(number))
+    store.remember_forge_id(id, number)
+    store.finish(id, status, "", float(number))
+    return id
+
+
+def count(store: SqliteStore, table: str) -> int:
+    return int(store._database.read(f"SELECT count(*) FROM {table}")[0][0])
+
+
+def test_what_serves_and_served_before_and_the_newest_of_each_workflow_stay(store: SqliteStore) -> None:
+    other = deployed(store, 900, workflow="nightly.yml")
+    before = deployed(store, 1, Status.SUCCESS)
+    serves = deployed(store, 2, Status.SUCCESS)
+    failed = [deployed(store, number) for number in range(3, 30)]
+    waiting = store.enqueue(wish(40), 40.0)[0].id
+    assert store.forget_old(50.0) == len(failed) - 4
+    kept = {item.id for item in store.deployments("shop", "production", 100)}
+    assert kept == {other, before, serves, *failed[-4:], waiting}
+    serving = store.serving("shop", "production")
+    assert serving and serving.id == serves
+    earlier = store.before("shop", "production", serving.release)
+    assert earlier and earlier.id == before
+    assert store.release(earlier.release).variables == {"N": "1"}
+    assert store.enqueue(wish(800, workflow="nightly.yml"), 60.0)[1] == "stale"
+    assert store.forget_old(61.0) == 0
+
+
+def test_nothing_of_a_forgotten_deployment_is_left_and_no_other_app_loses_any(store: SqliteStore) -> None:
+    for number in range(1, 21):
+        deployed(store, number, Status.SUCCESS)
+    others = [deployed(store, number, app="blog") for number in range(1, 5)]
+    assert store.forget_old(30.0) == 15
+    for table in _OF_A_DEPLOYMENT:
+        rows = count(store, table)
+        assert rows == (0 if table == "confirmation" else rows)
+        orphans = f"SELECT count(*) FROM {table} WHERE deployment_id NOT IN (SELECT id FROM deployment)"
+        assert store._database.read(orphans)[0][0] == 0
+    assert count(store, "delivery") == count(store, "forge") == 9
+    assert count(store, "release") == 5
+    assert [item.id for item in store.deployments("blog", "production")] == others[::-1]
+    assert store.deployments("shop", "production")[0].run == Run(20, 1)
+
+
+def test_every_table_that_belongs_to_a_deployment_is_known(store: SqliteStore) -> None:
+    tables = [row[0] for row in store._database.read("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    referring = {
+        table
+        for table in tables
+        for key in store._database.read(f"PRAGMA foreign_key_list({table})")
+        if key["table"] == "deployment"
+    }
+    assert referring == set(_OF_A_DEPLOYMENT)
+
+
+def test_deliveries_proofs_and_read_tokens_end_by_number_and_age(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_retention, "KEEP_DELIVERIES", 10)
+    for number in range(25):
+        store.record_ignored(Delivery(f"guid-{number}", "push", "00", {}), "not mine", 1.0)
+    id = store.enqueue(wish(1), 1.0)[0].id
+    old, new = store.issue_read_token(id, 1.0), store.issue_read_token(id, KEEP_READ_TOKENS)
+    store.forget_old(KEEP_READ_TOKENS + 2.0)
+    assert count(store, "delivery") == 10
+    assert store._database.read("SELECT guid FROM delivery ORDER BY seq DESC")[0][0] == "guid-24"
+    assert (store.may_read(id, old), store.may_read(id, new)) == (False, True)
