@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -215,33 +215,37 @@ def _save(
     built: Mapping[str, Mapping[str, Any]],
 ) -> None:
     of_repository = {work.repositories[service]: tree for service, tree in trees.items()}
+    tag = revision_tag(work.context.revision)
+    names = {place: f"{place}:{tag}" for place in built}
+    if not state.load("tested", False):
+        names.update({place: f"{place}@{manifest.digest}" for place, manifest in known.items()})
+    here = docker.inspect_all(names.values())
+    ids = {place: str(here[name]["Id"]) for place, name in names.items()}
     images = [
-        _reused(work, service, place, known[place], of_repository[place])
+        _reused(BuiltImage(service, place, tag, ids.get(place, "")), known[place], of_repository[place])
         if place in known
-        else _built(work, service, place, built[place], of_repository[place])
+        else _built(BuiltImage(service, place, tag, ids[place]), built[place], of_repository[place])
         for service, place in work.shipped.items()
     ]
     save_images(images)
     tests = [(service, place) for service, place in work.tests.items() if place in built]
-    save_test_images([_built(work, service, place, built[place], "") for service, place in tests])
+    save_test_images(
+        _built(BuiltImage(service, place, tag, ids[place]), built[place], "") for service, place in tests
+    )
     for image in images:
         how = f"reused, {image.repository}@{image.digest}" if image.reused else f"built as {image.reference}"
         workflow.say(f"{image.service}: {how} is {image.id}")
 
 
-def _reused(work: Work, service: str, repository: str, manifest: Manifest, tree: str) -> BuiltImage:
-    id = manifest.config_digest or manifest.digest
-    if not state.load("tested", False):
-        id = str(docker.inspect(f"{repository}@{manifest.digest}")["Id"])
-    tag = revision_tag(work.context.revision)
-    return BuiltImage(service, repository, tag, id, digest=manifest.digest, tree=tree, reused=True)
+def _reused(image: BuiltImage, manifest: Manifest, tree: str) -> BuiltImage:
+    """The engine has it only where it is to be tested; elsewhere the registry says what it is."""
+    id = image.id or manifest.config_digest or manifest.digest
+    return replace(image, id=id, digest=manifest.digest, tree=tree, reused=True)
 
 
-def _built(work: Work, service: str, repository: str, found: Mapping[str, Any], tree: str) -> BuiltImage:
-    tag = revision_tag(work.context.revision)
-    id = str(docker.inspect(f"{repository}:{tag}")["Id"])
-    if id not in {found.get(f"containerimage.{key}") for key in ("config.digest", "digest")}:
+def _built(image: BuiltImage, found: Mapping[str, Any], tree: str) -> BuiltImage:
+    if image.id not in {found.get(f"containerimage.{key}") for key in ("config.digest", "digest")}:
         raise CommandFailed(
-            f"{repository}:{tag} is not what was just built; does another run use this engine?"
+            f"{image.reference} is not what was just built; does another run use this engine?"
         )
-    return BuiltImage(service, repository, tag, id, tree=tree, seconds=float(found["seconds"]))
+    return replace(image, tree=tree, seconds=float(found["seconds"]))

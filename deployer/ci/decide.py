@@ -72,11 +72,18 @@ def _rules(place: str) -> tuple[Rule, ...]:
     return default_rules(branch("production-branch"), branch("develop-branch"), place)
 
 
+def _compose_file() -> None:
+    """An empty workspace is filled by the next step, which looks again."""
+    workspace = Path(os.environ.get("GITHUB_WORKSPACE", "."))
+    if not workspace.is_dir() or any(workspace.iterdir()):
+        compose_file(workspace)
+
+
 def _needs(decision: ModeDecision | None) -> list[Callable[[], object]]:
     """What only some modes need; without a decision, what can be checked anyway."""
     checks: list[Callable[[], object]] = []
     if decision is None or decision.mode is not Mode.SKIP:
-        checks.append(lambda: compose_file(Path(os.environ.get("GITHUB_WORKSPACE", "."))))
+        checks.append(_compose_file)
     if decision.mode is Mode.DEPLOY if decision else input_text("server"):
         checks.append(server)
     return checks

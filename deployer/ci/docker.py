@@ -69,8 +69,14 @@ def _bake(definition: Path, settings: Iterable[str]) -> list[str]:
 
 def inspect(reference: str) -> dict[str, Any]:
     """An image of the engine. Raises CommandFailed."""
-    answer = json.loads(capture(["docker", "image", "inspect", "--", reference]))
-    return dict(answer[0])
+    return inspect_all([reference])[reference]
+
+
+def inspect_all(references: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Name → image of the engine, asked for at once. Raises CommandFailed."""
+    names = list(dict.fromkeys(references))
+    answer = json.loads(capture(["docker", "image", "inspect", "--", *names])) if names else []
+    return dict(zip(names, answer, strict=True))
 
 
 def push(reference: str, config: Mapping[str, str]) -> str:

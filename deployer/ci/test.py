@@ -17,6 +17,7 @@ from deployer.ci.built import BuiltImage, load_test_images, require
 from deployer.ci.context import Context, input_text, read_context
 from deployer.ci.process import Ended, stream
 from deployer.ci.stack import isolate, wait_seconds
+from deployer.core.compose_model import is_checked
 from deployer.core.errors import CommandFailed, ConfigError, GateFailed
 
 _LOG_LINES = 60
@@ -67,7 +68,9 @@ def _run_stack(
     try:
         with workflow.group("Start the built images"):
             ended = docker.up(project, file, wait_seconds(model))
-        _judge(ended, docker.containers(project, file))
+        if ended.code:
+            _explain(ended, docker.containers(project, file))
+        _say_well(model["services"])
         if command:
             _run_service(project, file, service, ["sh", "-euc", command])
         for name in find_tests(model["services"]):
@@ -98,11 +101,19 @@ def remove_stack() -> None:
         state.save("project", "")
 
 
-def _judge(ended: Ended, containers: list[dict[str, Any]]) -> None:
+def _say_well(services: Mapping[str, Mapping[str, Any]]) -> None:
+    """Compose waited until every service was what it should be; asking again would cost as long as a small
+    test.
+    """
+    for name, service in services.items():
+        if not is_test(service):
+            workflow.say(f"{name}: {'healthy' if is_checked(service) else 'started'}")
+
+
+def _explain(ended: Ended, containers: list[dict[str, Any]]) -> None:
+    """Raises GateFailed."""
     for container in containers:
         workflow.say(f"{container['Service']}: {_condition(container)}")
-    if not ended.code:
-        return
     unwell = [container for container in containers if not _is_well(container)]
     for container in unwell:
         with workflow.group(f"Last {_LOG_LINES} log lines of {container['Service']}"):

@@ -53,6 +53,7 @@ def test_conditions_let_nothing_leave_the_runner_but_by_mode() -> None:
     mode = "steps.decide.outputs.mode"
     assert {step["id"]: step.get("if", "") for step in STEPS} == {
         "decide": "",
+        "checkout": f"{mode} != 'skip'",
         "build": f"{mode} != 'skip'",
         "test": f"{mode} != 'skip'",
         "push": f"{mode} == 'build' || {mode} == 'deploy'",
@@ -70,6 +71,7 @@ def test_secrets_reach_only_the_steps_that_need_them() -> None:
         for step in STEPS
     } == {
         "decide": ["ENV"],  # to say at once what is wrong with it
+        "checkout": ["TOKEN"],
         "build": ["PASSWORD", "TOKEN"],  # to look for tested images in the registry
         "test": [],
         "push": ["PASSWORD", "TOKEN"],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,6 +28,7 @@ class Asked:
     path: str
     headers: dict[str, str]
     body: bytes = field(repr=False)
+    at: float = 0.0  # by the monotonic clock
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class DeployApi:
 
     def _answer(self, door: BaseHTTPRequestHandler, body: bytes) -> None:
         headers = {name.lower(): value for name, value in door.headers.items()}
-        asked = Asked(door.command, door.path, headers, body)
+        asked = Asked(door.command, door.path, headers, body, time.monotonic())
         self.asked.append(asked)
         _send(door, self._choose(asked))
 

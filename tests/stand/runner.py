@@ -11,9 +11,10 @@ import json
 import os
 import re
 import subprocess
+import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ class StepResult:
 
     outcome: str
     outputs: Mapping[str, str]
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,9 @@ def _run_steps(steps: list[dict[str, Any]], job: _Job, contexts: Known, temp: Pa
             raise ValueError(f"step {step.get('name')} has keys unknown here: {sorted(set(step) - _KEYS)}")
         result = StepResult("skipped", {})
         if condition(str(step.get("if", "success()")), contexts, job.functions):
+            begun = time.monotonic()
             result = _run_step(step, job, contexts, temp)
+            result = replace(result, seconds=time.monotonic() - begun)
         job.failed = job.failed or result.outcome == "failure"
         if "id" in step:
             job.steps[step["id"]] = result

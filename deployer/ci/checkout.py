@@ -1,0 +1,115 @@
+"""`checkout`: the event's commit in the workspace. In: workspace, token. Out: a work tree, or proof that it
+is there.
+
+A workspace with something in it is used as it is, made files included. An empty one is filled: one commit,
+no history. The token is in git's environment only, neither on the disk nor in an argument list, and goes
+to GitHub alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from deployer.ci import state, workflow
+from deployer.ci.context import Context, compose_file, input_text, is_loopback, read_context
+from deployer.ci.process import capture
+from deployer.ci.registry import basic
+from deployer.core.errors import CommandFailed, DeployerError
+from deployer.core.mode import Mode
+
+_TIMEOUT = 1200.0
+_USER = "x-access-token"
+
+
+class CheckoutFailed(DeployerError):
+    """The workspace does not hold the event's commit."""
+
+    code = "checkout-failed"
+
+
+def run() -> None:
+    """Raises CheckoutFailed; ConfigError where the commit has no Compose file."""
+    context = read_context()
+    if any(context.workspace.iterdir()):
+        _compare(context)
+    else:
+        _fill(context)
+    compose_file(context.workspace)
+
+
+def _compare(context: Context) -> None:
+    """Only images of the event's own commit may leave the runner under its name."""
+    found = _head(context)
+    if found in ("", context.revision):
+        workflow.say(f"the workspace is used as it is, at {found or 'a commit that nobody knows'}")
+        return
+    difference = f"the workspace holds commit {found}, and this run is for {context.revision}"
+    if state.load("decision", {}).get("mode") != Mode.TEST:
+        raise CheckoutFailed(
+            difference,
+            hint="check out without `ref:`, or leave the checkout to this action (an empty workspace)",
+        )
+    workflow.notice(f"{difference}; it is tested as it is", title="deployer checkout")
+
+
+def _head(context: Context) -> str:
+    try:
+        return _git(context, "rev-parse", "--verify", "HEAD").strip()
+    except CommandFailed:
+        return ""  # a work tree without git is one, too
+
+
+def _fill(context: Context) -> None:
+    url = f"{context.site}/{context.repository}"
+    try:
+        _git(context, "init", "--quiet")
+        _git(context, "remote", "add", "origin", url)
+        words = ("--quiet", "--no-tags", "--no-recurse-submodules", "--depth=1")
+        _git(context, "fetch", *words, "origin", context.revision, extra=_authorization(context.site))
+        _git(context, "checkout", "--quiet", "--force", "--detach", context.revision)
+    except CommandFailed as error:
+        raise CheckoutFailed(
+            f"{url} at {context.revision} cannot be checked out: {error}",
+            hint="the job needs `contents: read`, and a private repository the job's token",
+        ) from None
+    workflow.say(f"checked out {context.revision} of {url}")
+    _warn(context)
+
+
+def _warn(context: Context) -> None:
+    """What this checkout leaves out, and actions/checkout can do."""
+    attributes = context.workspace / ".gitattributes"
+    left_out = {
+        "submodules": (context.workspace / ".gitmodules").is_file(),
+        "files in Git LFS": attributes.is_file() and b"filter=lfs" in attributes.read_bytes(),
+    }
+    missing = " and ".join(name for name, used in left_out.items() if used)
+    if missing:
+        workflow.warning(
+            f"{missing} are not fetched here; put actions/checkout before this step",
+            title="deployer checkout",
+        )
+
+
+def _authorization(site: str) -> Mapping[str, str]:
+    token = input_text("github-token")
+    parts = urlsplit(site)
+    if not token or not (parts.scheme == "https" or is_loopback(parts.netloc)):
+        return {}
+    workflow.mask(token)
+    header = basic(_USER, token)
+    workflow.mask(header.partition(" ")[2])
+    return {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"http.{site}/.extraHeader",
+        "GIT_CONFIG_VALUE_0": f"Authorization: {header}",
+    }
+
+
+def _git(context: Context, *words: str, extra: Mapping[str, str] | None = None) -> str:
+    # A container job's workspace belongs to another user, which git would refuse.
+    safe = ["-c", f"safe.directory={os.path.realpath(context.workspace)}"]
+    argv = ["git", *safe, "-c", "credential.helper=", "-C", str(context.workspace), *words]
+    return capture(argv, extra={"GIT_TERMINAL_PROMPT": "0", **(extra or {})}, timeout=_TIMEOUT)
