@@ -196,7 +196,7 @@ class _Way:
         if self.wish.release:
             return self.world.store.release(self.wish.release)
         draft = complete(self.wish, self.app, self.environment, self.world)
-        release = self.world.store.save_release(self.deployment.id, draft)
+        release = self.world.store.save_release(self.deployment.id, draft, self.world.clock.now())
         named = ", ".join(f"{service} {image.short}" for service, image in release.images.items())
         self._say("resolve", f"release {release.id}: {named}")
         return release

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from deployer.core.access import PERSON_PREFIX, Right, Token
+from deployer.core.acts import LOCAL, refusal
 from deployer.core.config import Config
 from deployer.core.confirmation import parse_confirmation
 from deployer.core.delivery import Delivery, parse_delivery
-from deployer.core.errors import Forbidden, NotFound, TokenRejected
+from deployer.core.errors import DeployerError, Forbidden, NotFound, StoreUnavailable, TokenRejected
 from deployer.core.inbox import Arrival, Inbox, Proof
 from deployer.core.keyring import Keyring
 from deployer.core.model import Deployment, Event, Kind, Wish
@@ -61,9 +64,18 @@ class Intake:
         default_factory=lambda: threading.Semaphore(_READERS), repr=False, compare=False
     )
 
+    origin: str = LOCAL  # the address of whoever is being served
+
     @cached_property
     def keyring(self) -> Keyring:
         return Keyring(self.secrets, {name: app.repository_id for name, app in self.config.apps.items()})
+
+    def serve(self, origin: str) -> Intake:
+        """The same intake for one caller; what was made ready once is shared."""
+        assert self.keyring is not None
+        served = copy(self)
+        object.__setattr__(served, "origin", origin)
+        return served
 
 
 @dataclass(frozen=True)
@@ -217,6 +229,12 @@ def _may_confirm(intake: Intake, id: str, token: Token) -> None:
         )
 
 
+def record_refusal(intake: Intake, error: DeployerError, place: str) -> None:
+    """Into the audit log; a store that cannot take it must not change the answer."""
+    with suppress(StoreUnavailable):
+        intake.store.record_refusal(refusal(intake.origin, error.code, str(error), place), intake.clock.now())
+
+
 def read_events(intake: Intake, deployment: Deployment, after: int) -> Sequence[Event]:
     """The story of a deployment that the caller may read."""
     return intake.store.events(deployment.id, after)
@@ -228,7 +246,9 @@ def _ignore(intake: Intake, delivery: Delivery, reason: str) -> Receipt:
 
 
 def _enqueue(intake: Intake, wish: Wish, arrival: Arrival | None = None) -> Receipt:
-    deployment, outcome = intake.store.enqueue(wish, intake.clock.now(), arrival)
+    deployment, outcome = intake.store.enqueue(
+        replace(wish, origin=intake.origin), intake.clock.now(), arrival
+    )
     return Receipt(Outcome(outcome), deployment, _reason(Outcome(outcome), wish, deployment))
 
 

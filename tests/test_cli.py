@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,3 +108,24 @@ def test_a_wrong_app_names_only_where_the_right_ones_stand(
     assert "admin" not in told.err and "shop" not in told.err
     assert main(["config", "check"]) == 0
     assert "admin: acme/admin" in capsys.readouterr().out
+
+
+def test_the_audit_log_is_listed_and_verified(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", "verify"]) == 0
+    assert capsys.readouterr().out.startswith("0 entries hold; head 0:")
+    create = ["token", "create", "--app", "shop", "--can", "read", "--name", "ada"]
+    assert main(create) == 0
+    assert main(["token", "revoke", "ada"]) == 0
+    capsys.readouterr()
+    assert main(["audit", "list"]) == 0
+    granted, revoked = capsys.readouterr().out.splitlines()
+    assert " grant shop " in granted and "can=read" in granted and " revoke " in revoked
+    assert main(["audit", "list", "--json", "--limit", "1"]) == 0
+    assert json.loads(capsys.readouterr().out)["action"] == "revoke"
+    assert main(["audit", "verify"]) == 0
+    head = capsys.readouterr().out.split()[-1]
+    assert head.startswith("2:") and main(["audit", "verify", "--head", head]) == 0
+    assert main(["audit", "verify", "--head", f"2:{'0' * 64}"]) == 1
+    assert "[audit-broken]" in capsys.readouterr().err
+    assert main(["audit", "verify", "--head", "2"]) == 1
+    assert "--head: should be N:HASH" in capsys.readouterr().err

@@ -125,12 +125,10 @@ def verbs(parser: argparse.ArgumentParser, before: str = "") -> Iterator[str]:
 
 def test_the_readme_names_verbs_that_the_command_has() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    named = re.findall(r"^\| `deployer ([a-z ]+?)(?: (?:[a-z]+|--.*?))?` \|", text, re.MULTILINE)
+    named = re.findall(r"^\| `deployer ([^`]+)` \|", text, re.MULTILINE)
     known = set(verbs(command()))
     assert len(named) >= 6 and len(known) >= 10
-    assert [
-        line for line in named if not any(line == verb or line.startswith(f"{verb} ") for verb in known)
-    ] == []
+    assert [line for line in named if not any(f"{line} ".startswith(f"{verb} ") for verb in known)] == []
 
 
 def test_no_file_names_a_place_on_somebodys_machine() -> None:

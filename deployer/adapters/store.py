@@ -20,6 +20,7 @@ from typing import Any
 
 from deployer.adapters.database import Database
 from deployer.adapters.store_access import AccessRows, note_arrival, spend
+from deployer.adapters.store_audit import AuditRows, Ledger
 from deployer.adapters.store_confirmation import ConfirmationRows, note_word
 from deployer.adapters.store_retention import forget_old
 from deployer.adapters.store_rows import (
@@ -33,6 +34,7 @@ from deployer.adapters.store_rows import (
 )
 from deployer.adapters.store_schema import SCHEMA, VERSION
 from deployer.adapters.vault import SealBroken, Vault
+from deployer.core.acts import acceptance, completion, confirmation, ending
 from deployer.core.confirmation import Verdict
 from deployer.core.errors import ConfigError, Forbidden, NotFound
 from deployer.core.inbox import Arrival, Proof
@@ -49,7 +51,7 @@ SELECT * FROM deployment AS waiting INDEXED BY one_queued WHERE status = 'queued
 _MAX_TEXT = 20_000  # characters of one event
 
 
-class SqliteStore(ConfirmationRows, AccessRows):
+class SqliteStore(ConfirmationRows, AuditRows, AccessRows):
     """The database file at `path`, whose secrets `vault` seals. Raises ConfigError when the two do not belong
     together.
     """
@@ -58,6 +60,7 @@ class SqliteStore(ConfirmationRows, AccessRows):
         super().__init__(Database(path, SCHEMA, VERSION))
         self._vault = vault
         self._salt = self._unseal_salt()
+        self._ledger = Ledger(hmac.digest(self._salt, b"audit", "sha256"))
 
     def close(self) -> None:
         self._database.close()
@@ -74,6 +77,7 @@ class SqliteStore(ConfirmationRows, AccessRows):
             else:
                 id = newest["id"]
             note_arrival(sql, arrival, outcome, "", id, now)
+            self._ledger.record(sql, acceptance(wish, id, outcome), now)
             return deployment_of(_row(sql, id)), outcome
 
     def claim(self, now: float) -> tuple[Deployment, Wish] | None:
@@ -86,7 +90,7 @@ class SqliteStore(ConfirmationRows, AccessRows):
                 try:
                     wish = wish_of(self._vault, row)
                 except SealBroken as error:  # one damaged row must not block the queue
-                    _end(sql, row["id"], Status.ERROR, f"{error} [{error.code}]", now)
+                    self._end(sql, row["id"], Status.ERROR, f"{error} [{error.code}]", now)
                     continue
                 sql.execute(
                     "UPDATE deployment SET status = 'in_progress', attempts = attempts + 1,"
@@ -106,7 +110,7 @@ class SqliteStore(ConfirmationRows, AccessRows):
                 newer = _queued(sql, row["app"], row["environment"])
                 status, reason = judge_interrupted(row["attempts"], newer)
                 if status.final:
-                    _end(sql, row["id"], status, reason, now)
+                    self._end(sql, row["id"], status, reason, now)
                 else:
                     sql.execute("UPDATE deployment SET status = ? WHERE id = ?", (status, row["id"]))
                     _append(sql, row["id"], "requeue", "the deployer stopped in the middle of it", now)
@@ -116,7 +120,7 @@ class SqliteStore(ConfirmationRows, AccessRows):
         """A deployment ends once: finishing it again changes nothing."""
         with self._database.write() as sql:
             if not Status(_row(sql, id)["status"]).final:
-                _end(sql, id, status, reason, now)
+                self._end(sql, id, status, reason, now)
             return deployment_of(_row(sql, id))
 
     def note_measured(self, id: str, measured: Measured) -> None:
@@ -128,6 +132,7 @@ class SqliteStore(ConfirmationRows, AccessRows):
         with self._database.write() as sql:
             if note_word(sql, id, verdict, reason, now):
                 _append(sql, id, "word", f"{verdict}: {reason}" if reason else verdict, now)
+                self._ledger.record(sql, confirmation(deployment_of(_row(sql, id)), verdict, reason), now)
             return deployment_of(_row(sql, id))
 
     def append(self, id: str, kind: str, text: str, now: float) -> None:
@@ -149,7 +154,7 @@ class SqliteStore(ConfirmationRows, AccessRows):
     def deployments(self, app: str, environment: str, limit: int = 20) -> Sequence[Deployment]:
         return self._find("1", (app, environment), limit)
 
-    def save_release(self, deployment_id: str, draft: Release) -> Release:
+    def save_release(self, deployment_id: str, draft: Release, now: float) -> Release:
         content = pack_release(draft)
         id = hmac.new(self._salt, f"{draft.app}\n{content}".encode(), hashlib.sha256).hexdigest()[:16]
         with self._database.write() as sql:
@@ -158,6 +163,7 @@ class SqliteStore(ConfirmationRows, AccessRows):
                 (id, draft.app, draft.revision, self._vault.seal(f"release {id}", content)),
             )
             sql.execute("UPDATE deployment SET release = ? WHERE id = ?", (id, deployment_id))
+            self._ledger.record(sql, completion(deployment_of(_row(sql, deployment_id)), draft.images), now)
         return unpack_release(id, draft.app, content)
 
     def release(self, id: str) -> Release:
@@ -184,7 +190,7 @@ class SqliteStore(ConfirmationRows, AccessRows):
 
     def _queue(self, sql: sqlite3.Connection, id: str, wish: Wish, now: float) -> None:
         if waiting := _queued(sql, wish.app, wish.environment):
-            _end(sql, waiting, Status.INACTIVE, superseded_by(id), now)
+            self._end(sql, waiting, Status.INACTIVE, superseded_by(id), now)
         wanted, credentials = sealed_wish(self._vault, id, wish)
         columns: dict[str, Any] = {
             "id": id,
@@ -214,6 +220,15 @@ class SqliteStore(ConfirmationRows, AccessRows):
         _append(
             sql, id, "enqueue", f"{wish.kind} of {wish.revision[:7] or wish.release} by {wish.actor}", now
         )
+
+    def _end(self, sql: sqlite3.Connection, id: str, status: Status, reason: str, now: float) -> None:
+        sql.execute(
+            "UPDATE deployment SET status = ?, reason = ?, ended_at = ?,"
+            " sealed_wish = NULL, sealed_credentials = NULL WHERE id = ?",
+            (status, _plain(reason), now, id),
+        )
+        _append(sql, id, "end", f"{status}: {reason}" if reason else status, now)
+        self._ledger.record(sql, ending(deployment_of(_row(sql, id))), now)
 
     def _unseal_salt(self) -> bytes:
         with self._database.write() as sql:
@@ -276,15 +291,6 @@ def _row(sql: sqlite3.Connection, id: str) -> sqlite3.Row:
     if row is None:
         raise NotFound(f"no deployment {id}")
     return row
-
-
-def _end(sql: sqlite3.Connection, id: str, status: Status, reason: str, now: float) -> None:
-    sql.execute(
-        "UPDATE deployment SET status = ?, reason = ?, ended_at = ?,"
-        " sealed_wish = NULL, sealed_credentials = NULL WHERE id = ?",
-        (status, _plain(reason), now, id),
-    )
-    _append(sql, id, "end", f"{status}: {reason}" if reason else status, now)
 
 
 def _append(sql: sqlite3.Connection, id: str, kind: str, text: str, now: float) -> None:

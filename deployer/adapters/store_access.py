@@ -10,7 +10,9 @@ import sqlite3
 from collections.abc import Sequence
 
 from deployer.adapters.database import Database
+from deployer.adapters.store_audit import Ledger
 from deployer.core.access import PERSON_PREFIX, READ_PREFIX, Right, Token
+from deployer.core.acts import granting, revoking
 from deployer.core.delivery import Delivery
 from deployer.core.errors import NameTaken, NotFound, StoreUnavailable, TokenRejected
 from deployer.core.inbox import Arrival, Proof
@@ -19,6 +21,8 @@ from deployer.core.order import Outcome
 
 class AccessRows:
     """Implements what `core.inbox.Inbox` adds to `ports.Store`, but for `enqueue`."""
+
+    _ledger: Ledger
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -62,12 +66,14 @@ class AccessRows:
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 (name, app, " ".join(sorted(can)), _sha256(secret), now, expires_at),
             )
+            self._ledger.record(sql, granting(name, app, can, expires_at), now)
         return secret
 
-    def revoke_token(self, name: str) -> None:
+    def revoke_token(self, name: str, now: float) -> None:
         with self._database.write() as sql:
             if not sql.execute("DELETE FROM token WHERE name = ?", (name,)).rowcount:
                 raise NotFound(f"no token named {name!r}", hint="`deployer token list` shows all")
+            self._ledger.record(sql, revoking(name), now)
 
     def tokens(self) -> Sequence[Token]:
         return [_token(row) for row in self._database.read("SELECT * FROM token ORDER BY name")]

@@ -75,6 +75,20 @@ CREATE TABLE proof (
     jti TEXT PRIMARY KEY,
     expires_at REAL NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE audit (  -- `core/audit.py` says what a row's text and hash are
+    n INTEGER PRIMARY KEY,
+    text TEXT NOT NULL,
+    hash TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN
+    SELECT raise(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER audit_keeps BEFORE DELETE ON audit BEGIN
+    SELECT raise(ABORT, 'the audit log is append-only'); END;
+CREATE TABLE audit_head (
+    only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
+    n INTEGER NOT NULL
+) STRICT;
+INSERT INTO audit_head VALUES (1, 0);
 CREATE TABLE forge (
     deployment_id TEXT PRIMARY KEY REFERENCES deployment (id),
     number INTEGER NOT NULL

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from deployer.cli.acting import add_acting
+from deployer.cli.auditing import add_auditing
 from deployer.cli.looking import add_looking
 from deployer.cli.settings import add_settings
 from deployer.cli.words import add_verb, help_of
@@ -43,4 +44,5 @@ def command() -> argparse.ArgumentParser:
     add_acting(verbs)
     add_looking(verbs)
     add_settings(verbs)
+    add_auditing(verbs)
     return parser

@@ -84,6 +84,6 @@ def _list_tokens(arguments: argparse.Namespace) -> int:
 
 
 def _revoke_token(arguments: argparse.Namespace) -> int:
-    build(config_path(arguments.config)).store.revoke_token(arguments.name)
+    build(config_path(arguments.config)).store.revoke_token(arguments.name, time.time())
     print(f"{arguments.name} is revoked")
     return 0

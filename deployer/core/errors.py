@@ -160,6 +160,12 @@ class ContainerRefused(DeployerError):
     code = "container-refused"
 
 
+class AuditBroken(DeployerError):
+    """Somebody changed the audit log."""
+
+    code = "audit-broken"
+
+
 class NameTaken(DeployerError):
     """Something else has this name already."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from deployer.core.access import Right, Token
+from deployer.core.audit import Act, Entry
 from deployer.core.confirmation import Verdict
 from deployer.core.delivery import Delivery
 from deployer.core.model import Deployment, Wish
@@ -59,11 +60,20 @@ class Inbox(Store, Protocol):
     ) -> str:
         """A new person's token; the secret is returned this once. Raises NameTaken."""
 
-    def revoke_token(self, name: str) -> None:
+    def revoke_token(self, name: str, now: float) -> None:
         """Raises NotFound."""
 
     def tokens(self) -> Sequence[Token]:
         """All of people's tokens, by name."""
+
+    def record_refusal(self, act: Act, now: float) -> None:
+        """Into the audit log, up to a number a minute; how many more there were is recorded with the next."""
+
+    def audit(self, after: int = 0, limit: int = 1_000) -> Sequence[Entry]:
+        """The audit log's entries after number `after`, oldest first."""
+
+    def verify_audit(self) -> tuple[Entry, str]:
+        """The last entry that holds, and what is wrong after it: empty where the whole log holds."""
 
     def ready(self) -> bool:
         """Whether the database answers; never raises StoreUnavailable."""

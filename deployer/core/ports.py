@@ -150,7 +150,7 @@ class Store(Protocol):
 
     def deployments(self, app: str, environment: str, limit: int = 20) -> Sequence[Deployment]: ...
 
-    def save_release(self, deployment_id: str, draft: Release) -> Release:
+    def save_release(self, deployment_id: str, draft: Release, now: float) -> Release:
         """Keeps the release, now the deployment's, under an id that the same content always gets."""
 
     def release(self, id: str) -> Release:

@@ -15,9 +15,10 @@ def bind(app: Flask, intake: Intake) -> None:
 
 
 def the_intake() -> Intake:
+    """The intake, for whoever is being served."""
     bound = current_app.extensions[_KEY]
     assert isinstance(bound, Intake)
-    return bound
+    return bound.serve(request.remote_addr or "")
 
 
 def raw_body() -> bytes:

@@ -13,6 +13,8 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from deployer.core.errors import DeployerError
+from deployer.intake import record_refusal
+from deployer.web.context import the_intake
 
 _STATUS = {
     "payload-rejected": 400,
@@ -44,6 +46,8 @@ def _expected(error: DeployerError) -> Response:
     status = _STATUS.get(error.code, 500)
     level = logging.ERROR if status >= 500 else logging.INFO
     _log.log(level, "%s %r: %d %r", request.method, request.path, status, f"{error} [{error.code}]")
+    if status in (401, 403):
+        record_refusal(the_intake(), error, f"{request.method} {request.path}")
     answer = _answer(status, error.code, str(error), error.hint)
     if status == 503:
         answer.headers["Retry-After"] = _RETRY_AFTER

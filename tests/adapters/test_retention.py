@@ -30,7 +30,7 @@ def deployed(
     id = store.enqueue(made, float(number), Delivery(f"guid-{number}", "workflow_run", "00", {}))[0].id
     store.claim(float(number))
     if status is Status.SUCCESS:
-        store.save_release(id, release(app=app, variables={"N": str(number)}))
+        store.save_release(id, release(app=app, variables={"N": str(number)}), 0.0)
     store.issue_read_token(id, float(number))
     store.remember_forge_id(id, number)
     store.finish(id, status, "", float(number))

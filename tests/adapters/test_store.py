@@ -200,11 +200,11 @@ def test_an_interrupted_deployment_gives_way_to_the_one_that_waits(store: Sqlite
 
 def test_the_same_content_is_one_release_and_any_other_another(store: SqliteStore) -> None:
     id = store.enqueue(wish(), 1.0)[0].id
-    saved = store.save_release(id, release())
+    saved = store.save_release(id, release(), 0.0)
     assert saved == replace(release(), id=saved.id)
     assert store.release(saved.id) == saved
     assert store.deployment(id).release == saved.id
-    assert store.save_release(id, release()).id == saved.id
+    assert store.save_release(id, release(), 0.0).id == saved.id
     others = [
         release(app="admin"),
         release(revision="b" * 40),
@@ -212,7 +212,7 @@ def test_the_same_content_is_one_release_and_any_other_another(store: SqliteStor
         release(images={}),
         release(bundle=replace(BUNDLE, files={"compose.yaml": "services: {}\n"})),
     ]
-    assert len({store.save_release(id, other).id for other in others} | {saved.id}) == 6
+    assert len({store.save_release(id, other, 0.0).id for other in others} | {saved.id}) == 6
 
 
 def test_what_serves_and_what_served_before(store: SqliteStore) -> None:

@@ -32,7 +32,7 @@ from tests.stand.receiver import BUNDLE, open_store
 def test_no_secret_stands_readable_in_any_file_of_the_database(store: SqliteStore, tmp_path: Path) -> None:
     bundle = replace(BUNDLE, files={"compose.yaml": "# canary-bundle"})
     id = store.enqueue(wish(credentials=LOGIN, bundle=bundle), 1.0)[0].id
-    store.save_release(id, release(bundle=bundle))
+    store.save_release(id, release(bundle=bundle), 0.0)
     secret = store.create_token(name="anna", app="shop", can=frozenset(), expires_at=None, now=1.0)
     reader = store.issue_read_token(id, 1.0)
     stored = b"".join(path.read_bytes() for path in tmp_path.glob("deployer.db*"))

@@ -47,7 +47,7 @@ def run_through(store: SqliteStore, wanted: Wish, status: Status, draft: Release
     claimed = store.claim(2.0)
     assert claimed
     if draft:
-        store.save_release(claimed[0].id, draft)
+        store.save_release(claimed[0].id, draft, 0.0)
     return store.finish(claimed[0].id, status, "", 3.0)
 
 

@@ -52,7 +52,7 @@ def served(intake: Intake, number: int, revision: str) -> Deployment:
     claimed = intake.store.claim(1.0)
     assert claimed
     images = {"web": Image("ghcr.io/acme/shop-web", DIGEST)}
-    intake.store.save_release(claimed[0].id, Release("", "shop", revision, images, BUNDLE, {}))
+    intake.store.save_release(claimed[0].id, Release("", "shop", revision, images, BUNDLE, {}), 0.0)
     return intake.store.finish(claimed[0].id, Status.SUCCESS, "", 2.0)
 
 

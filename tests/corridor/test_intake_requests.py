@@ -133,11 +133,11 @@ def test_a_persons_token_ends_when_it_expires_or_is_revoked(intake: Intake) -> N
     current = token(intake, Right.DEPLOY, name="ben", expires_at=9e9)
     assert person(intake, current).name == "ben"
     assert [item.name for item in intake.store.tokens()] == ["anna", "ben"]
-    intake.store.revoke_token("ben")
+    intake.store.revoke_token("ben", 0.0)
     with pytest.raises(TokenRejected, match="not known"):
         person(intake, current)
     with pytest.raises(NotFound):
-        intake.store.revoke_token("ben")
+        intake.store.revoke_token("ben", 0.0)
 
 
 def test_two_tokens_cannot_have_one_name(intake: Intake) -> None:
@@ -212,7 +212,7 @@ def test_a_person_is_held_to_app_right_and_what_there_is(
 
 def test_another_apps_release_cannot_be_deployed(intake: Intake, store: SqliteStore) -> None:
     mine = served(intake, 1, "a" * 40)
-    foreign = store.save_release(mine.id, replace(store.release(mine.release), app="bank"))
+    foreign = store.save_release(mine.id, replace(store.release(mine.release), app="bank"), 0.0)
     with pytest.raises(NotFound):
         manual(intake, Kind.REDEPLOY, release=foreign.id)
 

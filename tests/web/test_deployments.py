@@ -109,7 +109,7 @@ def test_a_person_redeploys_and_rolls_back(receiver: Receiver) -> None:
         store.claim(1.0)
         images = {"web": Image("ghcr.io/acme/shop-web", DIGEST)}
         draft = Release("", "shop", REVISION, images, BUNDLE, {"NUMBER": str(number)})
-        releases.append(store.save_release(made["id"], draft).id)
+        releases.append(store.save_release(made["id"], draft, 0.0).id)
         store.finish(made["id"], Status.SUCCESS, "", 2.0)
     headers = receiver.token(Right.REDEPLOY, Right.ROLLBACK, Right.READ)
     base = "/api/v1/apps/shop/production"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from urllib.parse import urlsplit
 
@@ -146,3 +147,15 @@ def test_over_a_real_socket_signature_headers_that_come_twice_are_refused(
         with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
             connection.sendall(head.encode() + raw)
             assert status in connection.recv(4096).split(b"\r\n")[0]
+
+
+def test_who_was_refused_and_from_where_stands_in_the_audit_log(receiver: Receiver) -> None:
+    for path in ("/webhook", "/api/v1/apps/shop/production/redeploy"):
+        receiver.client.post(path, data=b"{}", environ_base={"REMOTE_ADDR": "203.0.113.9"})
+    receiver.deploy()
+    told = [json.loads(entry.text) for entry in receiver.intake.store.audit()]
+    assert [(entry["action"], entry["origin"], entry["verdict"]) for entry in told] == [
+        ("refuse", "203.0.113.9", "signature-mismatch"),
+        ("refuse", "203.0.113.9", "token-rejected"),
+        ("accept", "127.0.0.1", "queued"),
+    ]

@@ -1,0 +1,88 @@
+"""The store's audit log: append-only, chained (`core/audit.py`). In: acts, within the transaction
+of what they record. Out: entries.
+
+Refusals are capped: who floods the door with wrong signatures must fill neither the disk nor the writer's
+time. How many were left out is recorded with the next one that is not.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+
+from deployer.adapters.database import Database
+from deployer.core.audit import START, Act, Entry, entry_text, find_break, link
+
+_MOST_REFUSALS = 60  # in a minute
+_MINUTE = 60.0
+_PAGE = 1_000
+
+
+class Ledger:
+    """Appends entries; `key` is the server's own."""
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self._lock = threading.Lock()
+        self._minute = float("-inf")
+        self._refused = self._left_out = 0
+
+    def record(self, sql: sqlite3.Connection, act: Act, now: float) -> None:
+        last = sql.execute("SELECT n, hash FROM audit ORDER BY n DESC LIMIT 1").fetchone()
+        n, before = (last["n"] + 1, last["hash"]) if last else (1, START)
+        text = entry_text(n, now, act)
+        sql.execute("INSERT INTO audit VALUES (?, ?, ?)", (n, text, link(self.key, before, text)))
+        sql.execute("UPDATE audit_head SET n = ?", (n,))
+
+    def admit(self, now: float) -> int | None:
+        """None where this minute had its refusals; else how many were left out since the last one."""
+        with self._lock:
+            if not 0 <= now - self._minute < _MINUTE:
+                self._minute, self._refused = now, 0
+            if self._refused >= _MOST_REFUSALS:
+                self._left_out += 1
+                return None
+            self._refused += 1
+            left_out, self._left_out = self._left_out, 0
+            return left_out
+
+
+class AuditRows:
+    """Implements the audit's part of `core.inbox.Inbox`."""
+
+    _database: Database
+    _ledger: Ledger
+
+    def record_refusal(self, act: Act, now: float) -> None:
+        left_out = self._ledger.admit(now)
+        if left_out is None:
+            return
+        facts = {**act.facts, "left_out": str(left_out or "")}
+        whole = Act(act.action, act.who, act.origin, act.app, act.environment, act.verdict, facts)
+        with self._database.write() as sql:
+            self._ledger.record(sql, whole, now)
+
+    def audit(self, after: int = 0, limit: int = _PAGE) -> list[Entry]:
+        """Entries after number `after`, oldest first."""
+        rows = self._database.read(
+            "SELECT n, text, hash FROM audit WHERE n > ? ORDER BY n LIMIT ?", (after, limit)
+        )
+        return [Entry(row["n"], row["text"], row["hash"]) for row in rows]
+
+    def audit_head(self) -> int:
+        """The newest entry's number, 0 where there is none."""
+        return int(self._database.read("SELECT n FROM audit_head")[0]["n"])
+
+    def verify_audit(self) -> tuple[Entry, str]:
+        """The last entry that holds, and what is wrong after it: empty where the whole log holds."""
+        last, wrong = find_break(self._ledger.key, self._all())
+        if not wrong and last.n != self.audit_head():
+            wrong = f"entries after {last.n} were cut off: there were {self.audit_head()}"
+        return last, wrong
+
+    def _all(self) -> Iterator[Entry]:
+        after = 0
+        while page := self.audit(after):
+            yield from page
+            after = page[-1].n

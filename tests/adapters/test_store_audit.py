@@ -1,0 +1,114 @@
+"""The audit log in a real database: what is written with what, what cannot be changed, and what is
+seen when it is changed all the same.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployer.adapters.store import SqliteStore
+from deployer.core.access import Right
+from deployer.core.acts import refusal
+from deployer.core.model import Status
+from tests.adapters.wishes import release, wish
+from tests.stand.receiver import open_store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    opened = open_store(tmp_path)
+    yield opened
+    opened.close()
+
+
+def entries(store: SqliteStore) -> list[dict[str, Any]]:
+    return [json.loads(entry.text) for entry in store.audit()]
+
+
+def deployed(store: SqliteStore) -> str:
+    deployment, _ = store.enqueue(wish(), 1.0)
+    store.claim(2.0)
+    store.save_release(deployment.id, release(), 3.0)
+    store.finish(deployment.id, Status.SUCCESS, "", 4.0)
+    return deployment.id
+
+
+def test_a_deployment_leaves_who_what_and_how_it_ended(store: SqliteStore) -> None:
+    id = deployed(store)
+    store.create_token(name="ada", app="shop", can=frozenset({Right.READ}), expires_at=None, now=5.0)
+    store.revoke_token("ada", 6.0)
+    told = [(entry["action"], entry["verdict"] or entry["facts"].get("token")) for entry in entries(store)]
+    assert [one[0] for one in told] == ["accept", "release", "end", "grant", "revoke"]
+    assert (told[0][1], told[2][1], told[3][1]) == ("queued", "success", "ada")
+    assert all(entry["facts"]["deployment"] == id for entry in entries(store)[:3])
+    images = [value for name, value in entries(store)[1]["facts"].items() if name.startswith("image ")]
+    assert images and all("@sha256:" in image for image in images)
+    assert store.verify_audit()[1] == ""
+
+
+def test_what_is_rolled_back_leaves_no_entry(store: SqliteStore) -> None:
+    with pytest.raises(Exception, match="no deployment"):
+        store.finish("nobody", Status.SUCCESS, "", 1.0)
+    assert store.audit() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["UPDATE audit SET text = 'x'", "DELETE FROM audit", "INSERT OR REPLACE INTO audit VALUES (1, '', '')"],
+)
+def test_sql_alone_cannot_change_an_entry(store: SqliteStore, tmp_path: Path, change: str) -> None:
+    deployed(store)
+    with sqlite3.connect(tmp_path / "deployer.db") as other:
+        if change.startswith("INSERT"):
+            other.execute("PRAGMA recursive_triggers = ON")
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            other.execute(change)
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ("UPDATE audit SET text = replace(text, 'queued', 'stale') WHERE n = 1", "entry 1 was changed"),
+        ("UPDATE audit SET hash = substr(hash, 2) || '0' WHERE n = 2", "entry 2 was changed"),
+        ("DELETE FROM audit WHERE n = 1", "entry 1 is missing"),
+        ("DELETE FROM audit WHERE n = 2", "entry 2 is missing"),
+        ("DELETE FROM audit WHERE n = 3", "entries after 2 were cut off: there were 3"),
+        ("DELETE FROM audit", "entries after 0 were cut off: there were 3"),
+        ("UPDATE audit SET n = 9 WHERE n = 3", "entry 3 is missing"),
+        ("INSERT INTO audit SELECT 4, text, hash FROM audit WHERE n = 3", "entry 4 was changed"),
+    ],
+)
+def test_whoever_drops_the_triggers_is_seen(
+    store: SqliteStore, tmp_path: Path, change: str, wrong: str
+) -> None:
+    deployed(store)
+    with sqlite3.connect(tmp_path / "deployer.db") as other:
+        for trigger in ("audit_stays", "audit_keeps"):
+            other.execute(f"DROP TRIGGER {trigger}")
+        other.execute(change)
+    assert wrong in store.verify_audit()[1]
+
+
+def test_a_flood_of_refusals_fills_nothing_and_is_counted(store: SqliteStore) -> None:
+    act = refusal("203.0.113.9", "signature-mismatch", "the signature fits none", "POST /webhook")
+    for n in range(1_000):
+        store.record_refusal(act, 100.0 + n / 100)
+    assert len(store.audit()) == 60
+    store.record_refusal(act, 200.0)
+    assert entries(store)[-1]["facts"]["left_out"] == "940"
+    assert store.verify_audit()[1] == ""
+
+
+def test_ten_thousand_entries_are_verified_page_by_page(store: SqliteStore) -> None:
+    act = refusal("203.0.113.9", "forbidden", "no", "POST /x")
+    with store._database.write() as sql:
+        for n in range(10_000):
+            store._ledger.record(sql, act, float(n))
+    last, wrong = store.verify_audit()
+    assert (last.n, wrong, len(store.audit())) == (10_000, "", 1_000)
