@@ -21,27 +21,34 @@ from deployer.core.errors import (
     ContainerRefused,
     DeployerError,
     GateFailed,
+    HookFailed,
     ImageNotFound,
     PayloadRejected,
     RegistryUnavailable,
     ReleaseIncomplete,
     StoreUnavailable,
 )
+from deployer.core.hooks import ON_ROLLBACK, POST_DEPLOY, PRE_DEPLOY
 from deployer.core.images import Image
 from deployer.core.model import Deployment, Kind, ObservedState, Release, Status, Wish
 from deployer.core.plan import Plan
 from deployer.core.planner import plan_rollout, refuse_foreign
 from deployer.core.release import login_for, redact, redact_secrets
 from deployer.core.reporting import describe
+from deployer.hooks import Hooks
 from deployer.measuring import Measuring
 from deployer.rollout import Rollout
 from deployer.world import World, assembled, complete, variables_of
 
 _log = logging.getLogger("deployer.deploy")
+_FORWARD_ONLY = (
+    "its pre-deploy hook ran, and x-deployer.rollback forbids going back: what served goes on, deploy a fix"
+)
 _RECORD_SECONDS = 600.0  # a full disk may be cleared meanwhile; afterwards the next start settles it
 _RECORD_PAUSE = 2.0
 _REFUSED = (
     GateFailed,
+    HookFailed,
     BudgetExceeded,
     ConfirmationFailed,
     ContainerRefused,
@@ -93,6 +100,9 @@ class _Way:
         self.touched = False
         self.variables: Mapping[str, str] = {}  # what no line of the story may show
         self.deadline = world.clock.monotonic() + world.config.deadline + wish.confirm
+        self.one_way = False  # a schema changed that the release before cannot work with
+        self.tried: Application | None = None
+        self.hooks = Hooks(deployment.id, world.target, world.clock, self._say, self._hide)
         self.measuring = Measuring(world.target, world.clock, self._say)
 
     @property
@@ -116,10 +126,15 @@ class _Way:
     def _in_turn(self) -> _Failure | None:
         with self.world.target.exclusive(self.environment.project):
             failure = self._caught(self._forward)
+            self._caught(lambda: self.hooks.clear(self.environment.project))
             if failure is None or not self.touched:
                 return failure
             self._say("failed", failure.reason)
-            return replace(failure, reason=f"{failure.reason}; {self._back()}")
+            if self.one_way:
+                return replace(failure, reason=f"{failure.reason}; {_FORWARD_ONLY}")
+            way_back = self._back()
+            self._caught(lambda: self.hooks.clear(self.environment.project))
+            return replace(failure, reason=f"{failure.reason}; {way_back}")
 
     def _forward(self) -> None:
         """Resolve and pull while nothing is touched; then observe, plan, execute."""
@@ -127,6 +142,7 @@ class _Way:
         release = self._resolve()
         self.variables = {**self.variables, **release.variables}
         application = assembled(self.environment, release, self.world, judged=True)
+        self.tried = application
         self.measuring.start(application.doors)
         self._pull(application)
         self._roll_out("plan", application)
@@ -141,6 +157,8 @@ class _Way:
             refuse_foreign(project, observed)
         plan = plan_rollout(application, observed, tasks=kind == "plan")
         self._say(kind, str(plan))
+        if kind == "plan" and not plan.empty:
+            self._prepare(application)
         self.touched = True
         if not plan.empty:
             self.measuring.touch()
@@ -156,6 +174,23 @@ class _Way:
             self.measuring.judge(wait=0.0)
         if untidy := untidy or self._caught(rollout.take_out):
             self._say("untidy", f"the release serves, clearing up failed: {untidy.reason}")
+        if kind == "plan" and not plan.empty and (failure := self._caught(lambda: self._finish(application))):
+            self._say("untidy", f"the release serves, {failure.reason}")
+
+    def _prepare(self, application: Application) -> None:
+        """Hooks before anything is touched. On the way back by hand the newer release undoes its own
+        changes.
+        """
+        if self.wish.kind is not Kind.ROLLBACK:
+            self.one_way = self.hooks.run(application, PRE_DEPLOY, self.deadline) and application.one_way
+            return
+        if newer := self.world.store.serving(self.app.name, self.environment.name):
+            release = self.world.store.release(newer.release)
+            self.variables = {**release.variables, **self.variables}
+            self.hooks.run(assembled(self.environment, release, self.world), ON_ROLLBACK, self.deadline)
+
+    def _finish(self, application: Application) -> None:
+        self.hooks.run(application, POST_DEPLOY, self.deadline)
 
     def _prove(self) -> None:
         """The release serves, and the old one stands by: users must bear it, and whoever asked may have the
@@ -185,12 +220,19 @@ class _Way:
         )
 
     def _roll_back(self, before: Deployment | None) -> None:
+        if self.tried:
+            tried = self.tried
+            if failure := self._caught(lambda: self._undo(tried)):
+                self._say("untidy", failure.reason)
         if before is None:
             self._roll_out("rollback", nothing(self.environment.project))
             return
         release = self.world.store.release(before.release)
         self.variables = {**release.variables, **self.variables}
         self._roll_out("rollback", assembled(self.environment, release, self.world))
+
+    def _undo(self, tried: Application) -> None:
+        self.hooks.run(tried, ON_ROLLBACK, self.deadline)
 
     def _resolve(self) -> Release:
         if self.wish.release:

@@ -86,7 +86,12 @@ class Rollout:
         replicas = [replica for group in arrivals.values() for replica in group if replica.state == "created"]
         if replicas:
             self.say(START, " ".join(replica.name for replica in replicas))
-            self.target.start(self.plan.project, replicas)
+        for rank in sorted({service.rank for service in arrivals}):
+            first = [
+                replica for service, group in arrivals.items() if service.rank == rank for replica in group
+            ]
+            if fresh := [replica for replica in first if replica.state == "created"]:
+                self.target.start(self.plan.project, fresh)
 
     def _gate(self, steps: Sequence[Step]) -> None:
         proven = {replica.id for replica in self.observed.replicas if replica.serving}

@@ -26,6 +26,8 @@ from deployer.core.blueprint import (
     Recorded,
     edge_body,
     free_numbers,
+    hook_body,
+    hook_name,
     name_of,
     networks_in,
     own_name,
@@ -35,11 +37,12 @@ from deployer.core.blueprint import (
 from deployer.core.door import Door
 from deployer.core.errors import EdgeUnavailable
 from deployer.core.health import ANSWERED, Reading
+from deployer.core.hooks import Hook
 from deployer.core.images import Image
 from deployer.core.model import Bundle, Credentials, ObservedState, Replica
 
 HAPROXY_USER = 99  # the official image's own
-_AT_ONCE = 4
+_AT_ONCE = 8
 _Thing = TypeVar("_Thing")
 
 
@@ -168,6 +171,28 @@ class DockerTarget:
 
     def remove(self, replicas: Sequence[Replica]) -> None:
         self._each(self._engine.remove, replicas)
+
+    def begin_hook(self, application: Application, hook: Hook, deployment: str) -> Replica:
+        name, project = hook_name(application.project, hook), application.project
+        there = {key: one for key, one in self._engine.hooks(project).items() if key[0] == name}
+        mine = there.get((name, deployment))
+        if mine and (mine.running or (mine.state == "exited" and not mine.exit_code)):
+            return mine
+        self.remove(list(there.values()))
+        service, one = application.service(hook.service), _of(self._recorded(application), hook.service)
+        assert service and service.image
+        image = self._engine.image_id(service.image)
+        place = Place(name, 1, image, str(self._compose.path(project)), {})
+        self._engine.create(name, hook_body(one, service, hook, place, deployment), one.archives)
+        made = self._engine.hooks(project)[name, deployment]
+        self._engine.start(made)
+        return made
+
+    def end_hooks(self, project: str) -> None:
+        self.remove(list(self._engine.hooks(project).values()))
+
+    def look(self, replica: Replica) -> Replica | None:
+        return self._engine.look(replica)
 
     def clear(self, project: str) -> None:
         replicas = self._engine.observe(project)

@@ -25,7 +25,7 @@ from docker.errors import NotFound as Gone
 from deployer.adapters.pull import follow, raise_pull_error
 from deployer.adapters.refusals import is_refusal, refusal
 from deployer.core.application import EDGE, SPEC_LABEL
-from deployer.core.blueprint import SERVICE_LABEL
+from deployer.core.blueprint import DEPLOYMENT_LABEL, HOOK_LABEL, SERVICE_LABEL
 from deployer.core.errors import EngineUnavailable, ImageNotFound, RegistryUnavailable
 from deployer.core.images import Image, split_tag
 from deployer.core.model import Credentials, Replica
@@ -93,6 +93,18 @@ class Engine:
             for network in self._client.networks(filters={"label": f"{_PROJECT}={project}"}):
                 with suppress(APIError):
                     self._client.remove_network(network["Id"])
+
+    def hooks(self, project: str) -> dict[tuple[str, str], Replica]:
+        """Name and deployment of each container of the project that runs a hook, or ran one."""
+        with _answering("list hooks"):
+            labels = [f"{_PROJECT}={project}", HOOK_LABEL]
+            listed = self._client.containers(all=True, filters={"label": labels})
+            found = [details for entry in listed if (details := self._inspect(entry["Id"]))]
+        return {
+            (replica.name, details["Config"]["Labels"][DEPLOYMENT_LABEL]): replica
+            for details in found
+            for replica in (_replica(details),)
+        }
 
     def tag(self, image: Image, name: str) -> None:
         """Gives a local image one more name, taking the name from any other."""

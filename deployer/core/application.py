@@ -25,6 +25,7 @@ from deployer.core.compose_model import (
     order_of,
     probe_of,
     publishes,
+    ranks_of,
     replicas_of,
     seconds,
     settings_of,
@@ -33,6 +34,7 @@ from deployer.core.compose_model import (
 )
 from deployer.core.door import Door, doors_of
 from deployer.core.errors import ComposeRejected, ReleaseIncomplete
+from deployer.core.hooks import Hook, hooks_of, is_one_way
 from deployer.core.images import Image
 from deployer.core.probe import HttpProbe
 from deployer.core.spec import Files, bind_specs, spec_of
@@ -90,6 +92,7 @@ class Service:
     drain_seconds: float
     spec: str
     publishes: tuple[str, ...]  # host ports that its containers hold themselves, as `8080/tcp`
+    rank: int = 0  # within its level, who starts first
 
     @property
     def start_first(self) -> bool:
@@ -108,6 +111,8 @@ class Application:
     edge: EdgeSettings | None = None
     rendering: str = ""
     doors: tuple[Door, ...] = ()
+    hooks: tuple[Hook, ...] = ()
+    one_way: bool = False  # once a pre-deploy hook ran, nothing goes back by itself
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -160,7 +165,16 @@ def assemble(
     ordered = tuple(sorted(services, key=lambda service: (service.level, service.name)))
     document = {key: value for key, value in rendered.items() if key not in (FILES, FOLDER, RENDERING)}
     rendering = str(rendered.get(RENDERING, ""))
-    return Application(project, ordered, document, edge if routes else None, rendering, doors_of(tables))
+    return Application(
+        project=project,
+        services=ordered,
+        document=document,
+        edge=edge if routes else None,
+        rendering=rendering,
+        doors=doors_of(tables),
+        hooks=hooks_of(tables),
+        one_way=is_one_way(tables),
+    )
 
 
 def _place(tables: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Order], dict[str, tuple[Route, ...]]]:
@@ -244,6 +258,7 @@ def _service(
         drain_seconds=seconds(settings_of(table).get("drain-timeout"), DRAIN_SECONDS),
         spec=spec,
         publishes=() if routes else publishes(table),
+        rank=ranks_of(tables)[name],
     )
 
 

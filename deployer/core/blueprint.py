@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployer.core.application import EDGE, EDGE_MOUNT, SPEC_LABEL, Application, Service
+from deployer.core.hooks import Hook
 from deployer.core.images import split_host, split_tag
 
 Body = Mapping[str, Any]
 
 _LABEL = "com.docker.compose."
+HOOK_LABEL, DEPLOYMENT_LABEL = "deployer.hook", "deployer.deployment"
 SERVICE_LABEL = "deployer.service"  # where Compose's own label must say something else
 _PASSING = (f"{_LABEL}replace", f"{_LABEL}project.environment_file")
 _EDGE_COMMAND = (
@@ -106,6 +108,23 @@ def _labels(recorded: Mapping[str, str], service: Service, place: Place) -> dict
         f"{_LABEL}container-number": str(place.number),
         f"{_LABEL}project.config_files": place.model,
     }
+
+
+def hook_body(
+    recorded: Recorded, service: Service, hook: Hook, place: Place, deployment: str
+) -> dict[str, Any]:
+    """The request for a hook: its service's, run once, reached by nobody and not counted by Compose."""
+    body = replica_body(recorded, service, place)
+    body |= {"Cmd": list(hook.command), "Healthcheck": {"Test": ["NONE"]}}
+    body["HostConfig"] |= {"RestartPolicy": {"Name": "no"}, "PortBindings": {}}
+    for settings in _endpoints(body).values():
+        settings |= {"Aliases": [place.name], "IPAMConfig": None, "MacAddress": ""}
+    body["Labels"] |= {f"{_LABEL}oneoff": "True", HOOK_LABEL: hook.moment, DEPLOYMENT_LABEL: deployment}
+    return body
+
+
+def hook_name(project: str, hook: Hook) -> str:
+    return f"{project}-{hook.service}-{hook.moment}"
 
 
 def own_name(application: Application, service: Service) -> str:

@@ -8,7 +8,7 @@ already.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,19 @@ _DATABASES = frozenset(
         "nats",
     ]
 )
-_SETTINGS = ("order", "gate-timeout", "drain-timeout", "protocol", "max-failed", "max-gap")
+_SETTINGS = (
+    "order",
+    "gate-timeout",
+    "drain-timeout",
+    "protocol",
+    "max-failed",
+    "max-gap",
+    "pre-deploy",
+    "post-deploy",
+    "on-rollback",
+    "hook-timeout",
+    "rollback",
+)
 _MOST_REPLICAS = 100
 START_FIRST, STOP_FIRST = "start-first", "stop-first"
 
@@ -245,15 +257,37 @@ def completes(name: str, services: Mapping[str, Table]) -> bool:
 
 
 def levels_of(services: Mapping[str, Table]) -> dict[str, int]:
-    """Service → its place in dependency order, from 0; Compose has refused cycles already."""
+    """Service → its place among those that wait for each other, from 0: a level begins when the one before is
+    ready. Who must only have been started before shares the level.
+    """
+    return _depths(services, _demands)
+
+
+def ranks_of(services: Mapping[str, Table]) -> dict[str, int]:
+    """Service → its place in the order of starts."""
+    return _depths(services, lambda service, other, found: True)
+
+
+def _demands(service: Table, other: str, found: Table) -> bool:
+    """Whether the service can only begin when the other is ready."""
+    waits = dependencies_of(service)[other] != "service_started"
+    return waits or other in shares_with(service) or order_of(found).name == STOP_FIRST
+
+
+def _depths(services: Mapping[str, Table], counts: Callable[[Table, str, Table], bool]) -> dict[str, int]:
     levels: dict[str, int] = {}
 
     def level(name: str, path: tuple[str, ...]) -> int:
         if name in path:
             raise ComposeRejected(f"services depend on each other in a circle: {' → '.join((*path, name))}")
         if name not in levels:
-            levels[name] = 1 + max(
-                (level(other, (*path, name)) for other in _known(services, name)), default=-1
+            service = services[name]
+            levels[name] = max(
+                (
+                    level(other, (*path, name)) + counts(service, other, services[other])
+                    for other in _known(services, name)
+                ),
+                default=0,
             )
         return levels[name]
 

@@ -106,6 +106,15 @@ class GateFailed(DeployerError):
     code = "gate-failed"
 
 
+class HookFailed(DeployerError):
+    """A command of the release's own, run beside its roll-out, did not end well."""
+
+    code = "hook-failed"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, hint="what it printed is in the deployment's events")
+
+
 class ConfirmationFailed(DeployerError):
     """The release serves and was not confirmed from outside; the one before serves again."""
 

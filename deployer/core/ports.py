@@ -12,6 +12,7 @@ from deployer.core.application import Application, EdgeSettings, Service
 from deployer.core.confirmation import Confirmation
 from deployer.core.door import Door
 from deployer.core.health import Reading
+from deployer.core.hooks import Hook
 from deployer.core.images import Image
 from deployer.core.measure import Sample
 from deployer.core.model import (
@@ -73,6 +74,17 @@ class Target(Protocol):
         """Out of rotation for good, then its own stop signal, killed after `grace` seconds."""
 
     def remove(self, replicas: Sequence[Replica]) -> None: ...
+
+    def begin_hook(self, application: Application, hook: Hook, deployment: str) -> Replica:
+        """A hook's container, started; the one of the same deployment that runs or ended well, where there is
+        one.
+        """
+
+    def end_hooks(self, project: str) -> None:
+        """Removes the containers of all hooks of the project."""
+
+    def look(self, replica: Replica) -> Replica | None:
+        """The replica now, None when it is gone."""
 
     def clear(self, project: str) -> None:
         """Removes the edge and the networks of a project that runs nothing else."""

@@ -9,6 +9,7 @@ from deployer.core.compose_model import (
     levels_of,
     listens_on,
     order_of,
+    ranks_of,
     seconds,
     speaks_http,
 )
@@ -175,15 +176,34 @@ def test_the_gate_gives_what_the_check_allows(table: dict[str, Any], gate: float
     assert compose_model.gate_seconds_of(table) == gate
 
 
-def test_levels_follow_dependencies_and_ignore_what_a_profile_left_out() -> None:
-    assert levels_of(
-        {
-            "web": {"depends_on": {"api": {}, "absent": {}}},
-            "api": {"depends_on": {"db": {"condition": "service_healthy"}}},
-            "db": {},
-            "cron": {"depends_on": {"db": {}}},
-        }
-    ) == {"db": 0, "api": 1, "web": 2, "cron": 1}
+def test_levels_follow_what_must_be_ready_and_ranks_what_must_be_started() -> None:
+    services: dict[str, dict[str, Any]] = {
+        "web": {"depends_on": {"api": {}, "absent": {}}},
+        "api": {"depends_on": {"db": {"condition": "service_healthy"}}},
+        "db": {},
+        "cron": {"depends_on": {"db": {}}},
+        "side": {"depends_on": {"web": {}}, "network_mode": "service:web"},
+        "store": {"x-deployer": {"order": "stop-first"}},
+        "late": {"depends_on": {"store": {}}},
+    }
+    assert levels_of(services) == {
+        "web": 1,
+        "api": 1,
+        "db": 0,
+        "cron": 0,
+        "side": 2,
+        "store": 0,
+        "late": 1,
+    }
+    assert ranks_of(services) == {
+        "web": 2,
+        "api": 1,
+        "db": 0,
+        "cron": 1,
+        "side": 3,
+        "store": 0,
+        "late": 1,
+    }
 
 
 def test_a_circle_is_refused() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import textwrap
 import urllib.request
+from typing import Any
 
 import pytest
 
@@ -44,18 +45,22 @@ def echo(stage: Stage) -> Published:
 
 
 def ship(stage: Stage, release: Published, compose: str, **files: str) -> dict[str, object]:
-    """Deploys the release's backend image in another Compose file; `{backend}` there is its build."""
+    """Deploys the release's backend image in another Compose file."""
+    status, answer = request_of(stage, release, compose, **files)
+    assert status == 202, answer
+    return stage.finished(answer["id"], answer["read_token"])
+
+
+def request_of(stage: Stage, release: Published, compose: str, **files: str) -> tuple[int, dict[str, Any]]:
     text = written(stage, compose)
     named = {name.replace("__", "/").replace("_dot_", "."): content for name, content in files.items()}
     image = release.images["backend"]
     built = [name for name in ("web", "worker", "migrate", "api") if f"\n  {name}:" in text]
-    status, answer = stage.request(
+    return stage.request(
         release,
         images=dict.fromkeys(built, image),
         bundle=Bundle("compose.yaml", {"compose.yaml": text} | named),
     )
-    assert status == 202, answer
-    return stage.finished(answer["id"], answer["read_token"])
 
 
 def written(stage: Stage, compose: str) -> str:

@@ -15,6 +15,7 @@ from deployer.core.application import Application, EdgeSettings, Service
 from deployer.core.door import Door
 from deployer.core.errors import DeployerError
 from deployer.core.health import ANSWERED, Reading
+from deployer.core.hooks import Hook
 from deployer.core.images import Image
 from deployer.core.measure import Sample
 from deployer.core.model import Bundle, Credentials, ObservedState, Replica
@@ -43,6 +44,8 @@ class MemoryTarget:
         self.calls: list[str] = []
         self.breaks: dict[str, DeployerError] = {}
         self.sick: set[str] = set()
+        self.failing: set[str] = set()  # moments whose hooks end with a code
+        self.hooked: Replica | None = None
         self.in_flight = 0
         self.seen: dict[Door, list[Sample]] = {}  # by the watch
         self._made = 0
@@ -116,6 +119,20 @@ class MemoryTarget:
         self._call("remove", *(replica.service for replica in replicas))
         for replica in replicas:
             del self.replicas[replica.id]
+
+    def begin_hook(self, application: Application, hook: Hook, deployment: str) -> Replica:
+        self._call("hook", hook.service, hook.moment)
+        code = 3 if hook.moment in self.failing else 0
+        self.hooked = Replica(
+            hook.moment, hook.moment, hook.service, "", "exited", "none", "", "", exit_code=code
+        )
+        return self.hooked
+
+    def end_hooks(self, project: str) -> None:
+        self.hooked = None
+
+    def look(self, replica: Replica) -> Replica | None:
+        return self.hooked
 
     def clear(self, project: str) -> None:
         self._call("clear")
