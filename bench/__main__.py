@@ -6,13 +6,14 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import action, receiver, rollout, slow
+from bench import action, receiver, rollout, scale, slow
 from bench.rows import Row, as_json, as_table
 
 _BENCHES: dict[str, tuple[Callable[[int], Sequence[Row]], str]] = {
     "action": (action.measure, "the action against bake and against one build for every image"),
     "receiver": (receiver.measure, "deliveries accepted and stored, against Debian's webhook"),
     "rollout": (rollout.measure, "a deploy under load, against docker compose pull && up -d --wait"),
+    "scale": (scale.measure, "1,000 apps and 100,000 past deployments, against an empty server"),
     "slow": (slow.measure, "an honest client among 1,000 slow ones and 200 viewers"),
 }
 

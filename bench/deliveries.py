@@ -70,8 +70,12 @@ class Sent:
         return len(self.times_ms) / self.seconds
 
     def percentile(self, share: float) -> float:
-        ordered = sorted(self.times_ms)
-        return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+        return percentile(self.times_ms, share)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 def send(load: Load) -> Sent:

@@ -306,10 +306,19 @@ def _answering(action: str, image: str = "") -> Iterator[None]:
             raise EngineUnavailable(f"{action}: {error.explanation or error}") from None
         raise_pull_error({"error": str(error.explanation or error)}, image)
     except (*_BROKEN, json.JSONDecodeError) as error:
-        raise EngineUnavailable(
-            f"{action}: the engine does not answer ({type(error).__name__})",
-            hint="is Docker running and DOCKER_HOST right?",
-        ) from None
+        raise _unavailable(action, error) from None
+
+
+def _unavailable(action: str, error: Exception) -> EngineUnavailable:
+    if "Permission denied" in str(error):  # the SDK wraps it several times
+        return EngineUnavailable(
+            f"{action}: permission to use the engine's socket is denied",
+            hint="let the deployer's user into the group that the socket belongs to, usually docker",
+        )
+    return EngineUnavailable(
+        f"{action}: the engine does not answer ({type(error).__name__})",
+        hint="is Docker running and DOCKER_HOST right?",
+    )
 
 
 @contextmanager

@@ -6,8 +6,11 @@ import base64
 import dataclasses
 import json
 import os
+import resource
 import socket
 import socketserver
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -30,7 +33,7 @@ from deployer.core.errors import (
 )
 from deployer.core.images import Image
 from deployer.core.model import Credentials, Replica
-from tests.stand.machine import docker, free_port, registry
+from tests.stand.machine import ROOT, docker, free_port, registry
 
 IMAGE = Image("ghcr.io/acme/shop", "sha256:" + "ab" * 32)
 NGINX = "nginx:alpine"
@@ -172,6 +175,7 @@ def test_a_pull_that_breaks_off_is_the_registrys_fault_while_the_engine_answers(
 
 
 @pytest.mark.parametrize("cut", [Call.cut, cut_in_a_line, cut_between_lines, cut_without_a_mark])
+@pytest.mark.case("F05", "F06")
 def test_a_pull_that_breaks_off_is_the_engines_fault_when_it_is_gone(fake: FakeEngine, cut: Act) -> None:
     fake.do, fake.ping = cut, Call.cut
     failure = pull_failure(Engine(fake.host))
@@ -207,6 +211,7 @@ def trickle(call: Call) -> None:
     [hang_at_once, hang_in_the_stream, hang_in_an_unmarked_stream, trickle],
     ids=lambda act: act.__name__,
 )
+@pytest.mark.case("F06")
 def test_a_pull_that_hangs_ends_at_its_deadline_and_names_it(fake: FakeEngine, hang: Act) -> None:
     fake.do, begun = hang, time.monotonic()
     failure = pull_failure(Engine(fake.host, pull_deadline=1))
@@ -240,6 +245,7 @@ def test_a_pull_is_told_of_and_goes_with_its_login(fake: FakeEngine, monkeypatch
     ],
 )
 @pytest.mark.parametrize("status", [200, 404, 500])
+@pytest.mark.case("F06")
 def test_a_refused_pull_is_told_apart_wherever_the_engine_says_it(
     fake: FakeEngine, text: str, kind: type[DeployerError], status: int
 ) -> None:
@@ -279,6 +285,7 @@ ASKS: dict[str, Callable[[Engine], object]] = {
 
 @pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS.keys())
 @pytest.mark.parametrize("act", [Call.cut, cut_in_a_line, hang_at_once], ids=lambda act: act.__name__)
+@pytest.mark.case("F05")
 def test_an_engine_that_breaks_off_or_hangs_is_unavailable(
     fake: FakeEngine, ask: Callable[[Engine], object], act: Act
 ) -> None:
@@ -292,6 +299,31 @@ def test_an_engine_that_is_not_there_is_unavailable_and_does_not_ping(tmp_path: 
     assert not engine.ping()
     with pytest.raises(EngineUnavailable):
         engine.observe("shop")
+
+
+_NOBODY = """
+import os, sys
+from deployer.adapters.engine import Engine
+from deployer.core.errors import EngineUnavailable
+engine = Engine(sys.argv[1])  # read everything it needs before the rights are given up
+os.setgroups([])
+os.setuid(65534)
+try:
+    engine.observe("shop")
+except EngineUnavailable as error:
+    print(error.diagnostics())
+"""
+
+
+@pytest.mark.case("F05")
+def test_a_socket_that_may_not_be_used_is_said(fake: FakeEngine) -> None:
+    fake.path.chmod(0o600)
+    fake.path.parent.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-c", _NOBODY, fake.host], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert "permission to use the engine's socket is denied" in done.stdout, done
+    assert fake.calls == []
 
 
 def test_an_engine_that_hangs_does_not_ping_for_long(fake: FakeEngine) -> None:
@@ -416,6 +448,7 @@ def test_a_container_that_is_gone_cannot_be_started_but_is_stopped_and_removed(m
 
 
 @pytest.mark.engine
+@pytest.mark.case("F12")
 def test_the_tail_of_a_log_begins_with_a_whole_line(made: Made) -> None:
     """A secret that the cut went through would not be recognised, and not be hidden."""
     filler = "x" * (1_990 - 3 * (len(SECRET) + 1))
@@ -423,6 +456,22 @@ def test_the_tail_of_a_log_begins_with_a_whole_line(made: Made) -> None:
     talking = made.container("sh", "-c", script)
     made.run_to_its_end(talking)
     assert Engine().log_tail(talking) == "last"
+
+
+@pytest.mark.engine
+@pytest.mark.case("F12")
+@pytest.mark.parametrize(
+    "line",
+    [pytest.param("a line of a log", id="lines", marks=pytest.mark.long), pytest.param("", id="one line")],
+)
+def test_of_a_log_of_100_mb_only_the_end_is_read(made: Made, line: str) -> None:
+    print_it = f"yes '{line}'" if line else "tr '\\0' x < /dev/zero"
+    talking = made.container("sh", "-c", f"{print_it} | head -c 100000000; echo; echo the end")
+    made.run_to_its_end(talking)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    tail = Engine().log_tail(talking)
+    assert tail.endswith("the end") and len(tail) <= 2_000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000, "KB more memory"
 
 
 @pytest.mark.engine

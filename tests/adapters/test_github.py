@@ -240,6 +240,7 @@ def test_a_post_that_got_no_answer_is_not_repeated(github: Forge, memory: Memory
     assert len(posts(github, "/deployments")) == 1
 
 
+@pytest.mark.case("F09")
 def test_a_github_that_hangs_delays_neither_the_report_nor_the_end(github: Forge, memory: Memory) -> None:
     github.break_with("hang")
     adapter = GithubForge(api=github.url, token=TOKEN, ledger=memory, timeout=30)
@@ -403,6 +404,7 @@ def test_reading_survives_one_bad_answer(adapter: GithubForge, github: Forge) ->
 
 
 @pytest.mark.parametrize("fault", ["502", "rate-limit", "garbage", "422"])
+@pytest.mark.case("F09")
 def test_reading_from_a_broken_github_says_that_it_is_github(
     adapter: GithubForge, github: Forge, fault: str
 ) -> None:
@@ -414,6 +416,7 @@ def test_reading_from_a_broken_github_says_that_it_is_github(
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.case("F09")
 def test_reading_from_a_github_that_hangs_ends(github: Forge, memory: Memory) -> None:
     github.break_with("hang")
     adapter = GithubForge(api=github.url, token=TOKEN, ledger=memory, timeout=1)

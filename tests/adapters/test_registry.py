@@ -121,6 +121,7 @@ def test_a_tag_resolves_to_the_digest_it_has_now(real: Pusher, kind: str) -> Non
 
 
 @pytest.mark.engine
+@pytest.mark.case("F06")
 def test_a_tag_that_moves_resolves_to_its_new_digest(real: Pusher) -> None:
     before, _ = real.image("main", "amd64")
     after, _ = real.image("main", "arm64")
@@ -312,6 +313,7 @@ def test_an_unknown_kind_of_challenge_is_said(odd: Odd, challenge: str) -> None:
 
 
 @pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.case("F06")
 def test_denied_and_missing_read_alike(odd: Odd, status: int) -> None:
     odd.manifest = lambda method, proof: Answer(status)
     with pytest.raises(ImageNotFound, match=f"has no {odd.repository}:main, or this account may not"):
@@ -319,6 +321,7 @@ def test_denied_and_missing_read_alike(odd: Odd, status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 429, 500, 503])
+@pytest.mark.case("F06")
 def test_any_other_answer_is_an_unavailable_registry(odd: Odd, status: int) -> None:
     odd.manifest = lambda method, proof: Answer(status)
     with pytest.raises(RegistryUnavailable, match=str(status)) as caught:
@@ -327,6 +330,7 @@ def test_any_other_answer_is_an_unavailable_registry(odd: Odd, status: int) -> N
     assert len(odd.calls) == 1
 
 
+@pytest.mark.case("F06")
 def test_a_registry_that_hangs_ends_in_time(odd: Odd) -> None:
     def hang(method: str, proof: str) -> Answer:
         odd.released.wait(20)
@@ -386,6 +390,7 @@ def test_where_head_tells_no_digest_the_bytes_do(odd: Odd, head: Answer) -> None
     assert OciRegistry().resolve(odd.repository, "main", None).digest == digest_of(raw)
 
 
+@pytest.mark.case("F06")
 def test_bytes_that_do_not_have_their_digest_are_refused(odd: Odd) -> None:
     odd.manifest = lambda method, proof: Answer(200, as_json({"config": {"digest": SHA}}))
     with pytest.raises(RegistryUnavailable, match="does not have its digest"):

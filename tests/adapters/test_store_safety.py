@@ -152,6 +152,7 @@ def limit_pages(store: SqliteStore) -> None:
         sql.execute(f"PRAGMA max_page_count={pages}")
 
 
+@pytest.mark.case("F03")
 def test_on_a_full_disk_nothing_is_accepted_reads_go_on_and_it_recovers(store: SqliteStore) -> None:
     id = store.enqueue(wish(1), 1.0)[0].id
     limit_pages(store)
@@ -200,6 +201,7 @@ def test_a_file_that_is_no_database_stops_the_start(tmp_path: Path, content: byt
         open_store(tmp_path)
 
 
+@pytest.mark.case("F03")
 def test_a_corrupt_database_stops_the_start(store: SqliteStore, tmp_path: Path) -> None:
     id = store.enqueue(wish(), 1.0)[0].id
     for number in range(200):
@@ -255,6 +257,7 @@ for number in range(1, 100_000):
 """
 
 
+@pytest.mark.case("F07")
 def test_what_was_acknowledged_is_there_after_kill_nine(tmp_path: Path) -> None:
     for _ in range(3):
         sender = subprocess.Popen(

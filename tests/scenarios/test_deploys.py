@@ -55,6 +55,7 @@ def test_the_same_release_again_touches_no_container(stage: Stage) -> None:
     assert "nothing to do" in stage.cli("plan", "shop").stdout
 
 
+@pytest.mark.case("F10")
 def test_a_release_that_fails_its_gate_never_serves(stage: Stage) -> None:
     good = stage.publish("1.0.0")
     stage.deploy(good)
@@ -73,6 +74,7 @@ def test_a_release_that_fails_its_gate_never_serves(stage: Stage) -> None:
     assert len(stage.containers()) == 3
 
 
+@pytest.mark.case("F10")
 def test_a_first_release_that_fails_leaves_no_container(stage: Stage) -> None:
     stage.source.write("backend/server.js", "process.exit(3);\n")
     ended = stage.deploy(stage.publish("1.0.0"))

@@ -38,6 +38,7 @@ def elsewhere(release: Published, host: str) -> Published:
     return dataclasses.replace(release, images=moved)
 
 
+@pytest.mark.case("F06")
 def test_an_image_that_the_registry_does_not_have(stage: Stage) -> None:
     release = stage.publish("1.0.0")
     stage.deploy(release)
@@ -47,6 +48,7 @@ def test_an_image_that_the_registry_does_not_have(stage: Stage) -> None:
     assert containers(stage) == before
 
 
+@pytest.mark.case("F06")
 def test_a_registry_that_is_down(stage: Stage) -> None:
     release = stage.publish("1.0.0")
     stage.deploy(release)
@@ -61,6 +63,7 @@ def test_a_registry_that_is_down(stage: Stage) -> None:
     assert containers(stage) == before
 
 
+@pytest.mark.case("F05")
 def test_an_engine_that_is_down_is_said_and_the_receiver_lives(stage: Stage) -> None:
     release = stage.publish("1.0.0")
     stage.deploy(release)
@@ -105,6 +108,7 @@ def wait_for_event(stage: Stage, answer: dict[str, Any], kind: str) -> None:
 
 
 @pytest.mark.parametrize(("takes", "attempts"), [(2, 1), (14, 2)])
+@pytest.mark.case("F08")
 def test_a_terminated_receiver_ends_the_deploy_in_time_or_hands_it_over(
     stage: Stage, takes: int, attempts: int
 ) -> None:
@@ -146,6 +150,7 @@ def test_an_edge_that_is_killed_between_gate_and_switch(stage: Stage) -> None:
     wait_for("the new release", lambda: stage.serves() == "2.0.0", 10)
 
 
+@pytest.mark.case("F06")
 def test_a_registry_that_accepts_and_never_answers(stage: Stage) -> None:
     release = stage.publish("1.0.0")
     stage.deploy(release)
@@ -185,6 +190,7 @@ def fill(folder: Path) -> Path:
     return ballast
 
 
+@pytest.mark.case("F03")
 def test_a_full_disk_refuses_what_it_cannot_keep_and_recovers(stage: Stage, small_disk: Path) -> None:
     release, newer = stage.publish("1.0.0"), stage.publish("2.0.0")
     assert stage.deploy(release)["status"] == "success"
@@ -199,6 +205,7 @@ def test_a_full_disk_refuses_what_it_cannot_keep_and_recovers(stage: Stage, smal
     assert running_images(stage) == published_images(newer)
 
 
+@pytest.mark.case("F03")
 def test_a_disk_that_fills_in_the_middle_of_a_deploy(stage: Stage, small_disk: Path) -> None:
     assert stage.deploy(stage.publish("1.0.0"))["status"] == "success"
     before = containers(stage)

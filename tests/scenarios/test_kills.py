@@ -87,6 +87,7 @@ def deliver(server: Server, app: int, number: int, guid: str = "") -> tuple[int,
 
 
 @pytest.mark.parametrize("kills", [6, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.case("F07")
 def test_nothing_acknowledged_is_lost_and_the_newest_of_every_app_is_deployed(kills: int) -> None:
     draw = random.Random(seed())
     with Server(APPS, deploys=TAKES) as server:
@@ -147,6 +148,7 @@ def expect_newest(server: Server, app: int, sender: Sender) -> None:
     assert server.served(app) == digest_of(revision(app, newest))
 
 
+@pytest.mark.case("B01")
 def test_a_storm_of_one_delivery_is_one_deploy() -> None:
     """One GUID, 500 times over 32 connections."""
     outcomes: Counter[str] = Counter()
@@ -167,6 +169,7 @@ def test_a_storm_of_one_delivery_is_one_deploy() -> None:
         assert server.value("SELECT count(*) FROM delivery") == 500
 
 
+@pytest.mark.case("B10", "B11")
 def test_a_hundred_events_during_one_deploy_are_one_more_deploy_of_the_newest() -> None:
     with Server(1, deploys=0.6) as server:
         assert deliver(server, 0, 1)[0] == 202

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from deployer import worker
+from deployer.adapters import store_retention
 from deployer.adapters.lock import hold
 from deployer.adapters.no_forge import NoForge
 from deployer.core.application import Application, Service
@@ -29,6 +31,7 @@ from deployer.worker import Worker
 from tests.core.models import shop
 from tests.stand.target import MemoryTarget, MemoryWatch
 
+LIVES_FAST = "DEPLOYER_TEST_LIVES_FAST"  # keeps little, and tidies up every second
 TAKES = "DEPLOYER_TEST_DEPLOY_TAKES"  # seconds of a pull
 
 
@@ -137,6 +140,9 @@ class Fleet:
 def main() -> int:
     server: Any = real_server
     folder = Path(sys.argv[1])
+    if os.environ.get(LIVES_FAST):
+        vars(store_retention).update(KEEP=20, KEEP_DELIVERIES=200, KEEP_READ_TOKENS=10.0)
+        vars(worker).update(_TIDY=1.0)
     build = server.build
 
     def cheap(path: Path) -> Any:

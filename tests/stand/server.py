@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,7 @@ from typing import Any, Self
 
 from deployer.adapters.lock import hold
 from deployer.core.access import Right
-from tests.stand.cheap import TAKES
+from tests.stand.cheap import LIVES_FAST, TAKES
 from tests.stand.machine import ROOT, free_port, wait_for
 from tests.stand.receiver import open_store
 
@@ -49,6 +49,9 @@ class Server:
         state: Path | None = None,
         deploys: float | None = None,
         workers: int = 2,
+        ready: Callable[[Server], None] | None = None,
+        starts: bool = True,
+        lives_fast: bool = False,
     ) -> None:
         # A Unix socket's path ends at 107 bytes, and some of them lie below the state folder.
         self.folder = Path(tempfile.mkdtemp(prefix="dpl-", dir="/tmp"))
@@ -58,12 +61,18 @@ class Server:
         self.child: subprocess.Popen[bytes] | None = None
         self._own_secrets = own_secrets
         self._deploys = deploys
+        self._starts = starts
+        self._lives_fast = lives_fast
+        self._ready = ready  # called before its first start
         self._workers = workers
         self._locks = ExitStack()
 
     def __enter__(self) -> Self:
         self._configure()
-        self.start()
+        if self._ready:
+            self._ready(self)
+        if self._starts:
+            self.start()
         return self
 
     def __exit__(
@@ -75,7 +84,8 @@ class Server:
 
     @property
     def log(self) -> str:
-        return (self.folder / "log").read_text(encoding="utf-8")
+        path = self.folder / "log"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
 
     @property
     def pid(self) -> int:
@@ -94,6 +104,7 @@ class Server:
             "DEPLOYER_CONFIG": str(self.folder / "config.toml"),
             "DOCKER_HOST": f"unix://{self.folder}/no-engine.sock",
             TAKES: str(self._deploys or 0),
+            LIVES_FAST: "yes" if self._lives_fast else "",
         }
         with (self.folder / "log").open("ab") as log:
             self.child = subprocess.Popen(
@@ -137,11 +148,11 @@ class Server:
             answer = connection.getresponse()
             return answer.status, answer.read()
 
-    def keep_busy(self) -> None:
+    def keep_busy(self, apps: int | None = None) -> None:
         """Every deploy waits for its project, as it does behind the child of a killed deployer: what arrives
         meanwhile supersedes what is queued.
         """
-        for app in range(self.apps):
+        for app in range(apps or self.apps):
             self._locks.enter_context(hold(self.state / "projects" / f"{self.name(app)}.lock"))
 
     def token(self, person: str, app: int = 0) -> str:

@@ -73,6 +73,7 @@ def ended(connection: socket.socket, within: float) -> bool:
     [b"", b"POST / HTTP/1.1\r\nX-Slow: ", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nabc"],
     ids=["nothing", "headers", "body"],
 )
+@pytest.mark.case("F01")
 def test_a_request_that_is_never_whole_ends_although_it_never_rests(begun: bytes) -> None:
     with (
         serving(app, request=0.6) as (port, _),
@@ -99,6 +100,7 @@ def test_a_connection_that_is_used_again_has_its_time_for_each_request() -> None
             time.sleep(0.4)  # together longer than one request may take
 
 
+@pytest.mark.case("F01")
 def test_who_does_not_read_an_answer_holds_no_thread() -> None:
     with serving(app, reading=0.5) as (port, threads), ExitStack() as stack:
         for _ in range(4):  # as many as there are threads
@@ -126,6 +128,7 @@ def test_who_reads_slowly_but_steadily_gets_all_of_it() -> None:
         assert got > len(ANSWER) and time.monotonic() - begun > 0.7
 
 
+@pytest.mark.case("F02")
 def test_when_places_run_out_those_who_wait_longest_make_room() -> None:
     with serving(app, limit=60) as (port, _), ExitStack() as stack:
         crowd = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(200)]

@@ -64,6 +64,7 @@ def traced(server: Server, log: Path) -> list[Calls]:
     return list(threads.values())
 
 
+@pytest.mark.case("F07")
 def test_every_delivery_is_on_the_disk_before_it_is_acknowledged(tmp_path: Path) -> None:
     if not shutil.which("strace"):
         pytest.fail("strace is missing: script/test installs it on Debian, elsewhere install it yourself")

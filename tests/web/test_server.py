@@ -178,6 +178,7 @@ def test_an_idle_receiver_ends_at_once_and_well(process: Process, sign: signal.S
     assert "still running" not in process.log and "Traceback" not in process.log
 
 
+@pytest.mark.case("F08", "F09")
 def test_with_a_deploy_a_stream_and_a_silent_github_it_ends_before_docker_kills_it(process: Process) -> None:
     process.forge.break_with("hang")
     answer = running(started(process))
@@ -201,6 +202,7 @@ def test_with_a_deploy_a_stream_and_a_silent_github_it_ends_before_docker_kills_
     assert process.record(later["id"]) == ("queued", 0), "what came while it stopped was stored, not begun"
 
 
+@pytest.mark.case("F08")
 def test_the_next_start_serves_at_once_and_resumes_what_was_running(process: Process) -> None:
     answer = running(started(process))
     process.tell(signal.SIGTERM)
@@ -212,6 +214,7 @@ def test_the_next_start_serves_at_once_and_resumes_what_was_running(process: Pro
     assert process.record(answer["id"])[1] == 2
 
 
+@pytest.mark.case("F08")
 def test_a_deploy_that_ends_in_time_is_recorded_and_github_hears_of_it(process: Process) -> None:
     process.docker = "sleep 2; exit 1"
     answer = running(started(process))
