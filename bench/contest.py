@@ -20,7 +20,7 @@ from bench.load import KEPT, NEW, Load, Report
 from deployer.core.images import Image
 from deployer.core.model import Bundle
 from tests.stand.machine import docker, free_port, remove_containers
-from tests.stand.source import Published, push
+from tests.stand.source import Published, forget_here, push
 from tests.stand.stage import Stage
 
 _APP = Path(__file__).parent / "app"
@@ -151,15 +151,6 @@ def under_load(load: Load, act: Callable[[], Any], text: str, settle: float = _S
     first = load.report.first(text)
     since = None if first is None else load.began + first - triggered
     return Deploy(load.report, wall, since, ended if isinstance(ended, dict) else {})
-
-
-def forget_here(image: Image) -> None:
-    """Takes an image that nothing runs off the engine; the registry keeps it."""
-    for line in docker("images", "--quiet", "--no-trunc", image.repository, "--digests").splitlines():
-        details = json.loads(docker("image", "inspect", line))[0]
-        if str(image) in details["RepoDigests"]:
-            docker("image", "rm", "--force", line)
-            return
 
 
 def _build(namespace: str, version: str) -> Image:

@@ -92,7 +92,7 @@ def _in_turn(shape: Shape, runs: int, *, wait: bool) -> tuple[list[Deploy], list
         ours, peer = Ours(stage), Peer(stage)
         try:
             _deployed(ours.deploy(2, shape))
-            peer.deploy(2, shape, wait=False)
+            peer.deploy(2, shape, wait=True)
             mine: list[Deploy] = []
             theirs: list[Deploy] = []
             for run in range(runs):

@@ -75,6 +75,15 @@ def forget(image: Image) -> None:
         assert answer.status == 202
 
 
+def forget_here(image: Image) -> None:
+    """Takes an image that nothing runs off the engine; the registry keeps it."""
+    for line in docker("images", "--quiet", "--no-trunc", image.repository, "--digests").splitlines():
+        details = json.loads(docker("image", "inspect", line))[0]
+        if str(image) in details["RepoDigests"]:
+            docker("image", "rm", "--force", line)
+            return
+
+
 def push(tag: str) -> Image:
     docker("push", "--quiet", tag)
     repository = split_tag(tag)[0]
