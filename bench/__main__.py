@@ -23,11 +23,15 @@ def main() -> int:
     parser.add_argument("name", nargs="?", choices=sorted(_BENCHES))
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--runs", type=int, default=5, help="runs that a median is made of (default 5)")
+    parser.add_argument("--only", default="", metavar="KEY,…", help="these rows only (rollout)")
     arguments = parser.parse_args()
     if arguments.name is None:
         print("\n".join(f"{name:<10} {text}" for name, (_, text) in sorted(_BENCHES.items())))
         return 0
-    rows = _BENCHES[arguments.name][0](arguments.runs)
+    only = tuple(filter(None, arguments.only.split(",")))
+    if unknown := set(only) - set(rollout.KEYS if arguments.name == "rollout" else ()):
+        parser.error(f"no rows {', '.join(sorted(unknown))}; rollout has {' '.join(rollout.KEYS)}")
+    rows = rollout.measure(arguments.runs, only) if only else _BENCHES[arguments.name][0](arguments.runs)
     print(as_json(arguments.name, rows) if arguments.json else as_table(arguments.name, rows))
     missed = [row.key for row in rows if not row.holds]
     if missed:

@@ -62,8 +62,17 @@ class Report:
 class Load:
     """100 new connections and 100 keep-alive requests a second unless said otherwise; a context manager."""
 
-    def __init__(self, url: str, *, new: int = 100, kept: int = 100, limit: float = 300.0) -> None:
-        self._argv = [sys.executable, "-m", "bench.load", url, str(new), str(kept), str(limit)]
+    def __init__(
+        self,
+        url: str,
+        *,
+        new: int = 100,
+        kept: int = 100,
+        limit: float = 300.0,
+        connections: int = _CONNECTIONS,
+    ) -> None:
+        given = (url, str(new), str(kept), str(limit), str(connections))
+        self._argv = [sys.executable, "-m", "bench.load", *given]
         self._process: subprocess.Popen[str] | None = None
         self.began = 0.0
         self.report = Report(())
@@ -97,13 +106,13 @@ class _Runner:
         self.began = 0.0
         self.tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, new: int, kept: int, limit: float) -> None:
+    async def run(self, new: int, kept: int, limit: float, connections: int) -> None:
         stop = asyncio.Event()
         asyncio.get_running_loop().add_reader(sys.stdin, stop.set)
         self.began = time.time()
         print(self.began, flush=True)
         loads = [asyncio.create_task(self._connect_at(new))]
-        loads += [asyncio.create_task(self._keep(kept / _CONNECTIONS)) for _ in range(_CONNECTIONS)]
+        loads += [asyncio.create_task(self._keep(kept / connections)) for _ in range(connections)]
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), limit)
         for load in loads:
@@ -169,4 +178,5 @@ async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
 
 
 if __name__ == "__main__":
-    asyncio.run(_Runner(sys.argv[1]).run(int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])))
+    _url, _new, _kept, _limit, _connections = sys.argv[1:]
+    asyncio.run(_Runner(_url).run(int(_new), int(_kept), float(_limit), int(_connections)))

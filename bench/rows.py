@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -75,3 +76,8 @@ def _mark(row: Row) -> str:
 def _runs(row: Row) -> str:
     shown = " ".join(f"{value:g}" for value in row.runs)
     return shown if len(shown) <= 44 else f"{len(row.runs)}: {min(row.runs):g} to {max(row.runs):g}"
+
+
+def say(text: str) -> None:
+    """Progress, beside the result."""
+    print(text, file=sys.stderr, flush=True)

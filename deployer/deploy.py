@@ -24,19 +24,18 @@ from deployer.core.errors import (
     HookFailed,
     ImageNotFound,
     PayloadRejected,
-    RegistryUnavailable,
     ReleaseIncomplete,
     StoreUnavailable,
 )
 from deployer.core.hooks import ON_ROLLBACK, POST_DEPLOY, PRE_DEPLOY
-from deployer.core.images import Image
 from deployer.core.model import Deployment, Kind, ObservedState, Release, Status, Wish
 from deployer.core.plan import Plan
 from deployer.core.planner import plan_rollout, refuse_foreign
-from deployer.core.release import login_for, redact, redact_secrets
+from deployer.core.release import redact, redact_secrets
 from deployer.core.reporting import describe
 from deployer.hooks import Hooks
 from deployer.measuring import Measuring
+from deployer.pulling import Pulling
 from deployer.rollout import Rollout
 from deployer.world import World, assembled, complete, variables_of
 
@@ -167,6 +166,7 @@ class _Way:
         )
         rollout.bring_in()
         if kind == "plan":
+            self._check_images(application)
             self._prove()
         untidy = self._caught(rollout.drain)
         self.measuring.drained()
@@ -244,23 +244,21 @@ class _Way:
         return release
 
     def _pull(self, application: Application) -> None:
-        """What is on the machine already is not asked for again: a rollback needs no registry."""
+        serving = self.world.store.serving(self.app.name, self.environment.name)
+        before = self.world.store.release(serving.release).images if serving else {}
+        Pulling(self.world, self.wish.credentials, self._say, self.deadline).pull(application, before)
+
+    def _check_images(self, application: Application) -> None:
+        """What runs is what the release names: whoever else creates containers here may have been quicker."""
+        observed = self.world.target.observe(self.environment.project)
         for service in application.services:
-            if self.world.clock.monotonic() > self.deadline:
-                raise RegistryUnavailable("the images were not pulled by the deployment's deadline")
-            if service.image and not self.world.target.image_id(service.image):
-                self._fetch(service.name, service.image)
-        if application.routes:
-            self.world.target.fetch_edge(lambda text: self._say("pull", f"the edge: {text}"))
-
-    def _fetch(self, service: str, image: Image) -> None:
-        def progress(text: str) -> None:
-            self._say("pull", f"{service}: {text}")
-
-        begun = self.world.clock.monotonic()
-        login = login_for(image, self.wish.credentials, self.world.login)
-        self.world.target.pull(image, login, progress)
-        self._say("pull", f"{service} {image.short} in {self.world.clock.monotonic() - begun:.1f} s")
+            wanted = self.world.target.image_id(service.image) if service.image else ""
+            for replica in observed.of(service.name):
+                if wanted and replica.spec == service.spec and replica.image != wanted:
+                    raise ContainerRefused(
+                        f"{replica.name} runs {replica.image}, which is not {service.image}",
+                        hint="something else on this machine creates containers of this project",
+                    )
 
     def _record(self, failure: _Failure | None) -> Deployment:
         status, reason = (failure.status, failure.reason) if failure else (Status.SUCCESS, "")

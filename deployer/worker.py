@@ -16,6 +16,7 @@ from deployer.core.config import App, Environment
 from deployer.core.errors import Busy, DeployerError, EngineUnavailable
 from deployer.core.model import Deployment, Status
 from deployer.deploy import deploy, restore
+from deployer.retention import prune
 from deployer.upkeep import reroute
 from deployer.world import World
 
@@ -70,6 +71,8 @@ class Worker:
         if claimed is None:
             return False
         deployment = deploy(*claimed, self._world)
+        if app := self._world.config.apps.get(deployment.app):
+            prune(app, self._world)
         _log.info(
             "deployment %s of %s/%s: %s",
             deployment.id,

@@ -15,6 +15,8 @@ import copy
 import hashlib
 import json
 import os
+import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -41,6 +43,7 @@ _RENDER_TIMEOUT = 30.0
 _CREATE_TIMEOUT = 120.0
 _CREATE = ("up", "--no-start", "--no-build", "--pull", "never", "--quiet-pull")
 _KEPT_RENDERINGS = 64
+_LATELY = 3600.0  # seconds
 _FROM_ENGINE = "Error response from daemon: "
 _NO_ENGINE = ("Cannot connect to the Docker daemon", "error during connect")
 
@@ -166,11 +169,25 @@ class Compose:
         """Also for a container that is created long after its variables were read."""
         return partial(redact, variables=self._values.get(project, {}))
 
+    def keep(self, bundles: Sequence[Bundle]) -> int:
+        """Removes the folders of other bundles, but not what was used lately: it may be in the making."""
+        kept = {self._folder(bundle) for bundle in bundles}
+        before = time.time() - _LATELY
+        found = [folder for folder in self._bundles.glob("*") if folder not in kept]
+        gone = [folder for folder in found if folder.stat().st_mtime < before]
+        for folder in gone:
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(gone)
+
+    def _folder(self, bundle: Bundle) -> Path:
+        return self._bundles / _sha256(json.dumps(dict(bundle.files), sort_keys=True))[:16]
+
     def _unpack(self, bundle: Bundle) -> Path:
         """The bundle's files in a folder named by their content: the same files keep the same paths."""
-        folder = self._bundles / _sha256(json.dumps(dict(bundle.files), sort_keys=True))[:16]
+        folder = self._folder(bundle)
         make_folder(self._bundles, 0o711)
         make_folder(folder, 0o755)
+        os.utime(folder)
         for name, content in bundle.files.items():
             _check_path(folder, name)
             path = folder / name

@@ -74,6 +74,20 @@ class DockerTarget:
     def pull(self, image: Image, credentials: Credentials | None, say: Callable[[str], None]) -> None:
         self._engine.pull(image, credentials, say)
 
+    def free_bytes(self) -> int | None:
+        """None where the engine's disk is not this process's: over a network, or in a container."""
+        try:
+            found = os.statvfs(self._engine.root())
+        except OSError:
+            return None
+        return found.f_bavail * found.f_frsize
+
+    def forget_image(self, image: Image) -> bool:
+        return self._engine.remove_image(image)
+
+    def keep_files(self, bundles: Sequence[Bundle]) -> int:
+        return self._compose.keep(bundles)
+
     def fetch_edge(self, say: Callable[[str], None]) -> None:
         self._engine.fetch(self._edge_image, say)
 

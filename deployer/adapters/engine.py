@@ -170,6 +170,24 @@ class Engine:
                 f"{image} was not pulled {ended}", hint="the engine's own log says what its registry did"
             ) from None
 
+    def remove_image(self, image: Image) -> bool:
+        """Takes the digest's name off an image, and the image itself with its last name; False while a
+        container uses it.
+        """
+        with _answering(f"remove {image}"), _gone_is_fine():
+            try:
+                self._client.remove_image(str(image))
+            except APIError as error:
+                if error.status_code == 409:
+                    return False
+                raise
+        return True
+
+    def root(self) -> str:
+        """Where the engine keeps its images, on its own host."""
+        with _answering("info"):
+            return str(self._client.info()["DockerRootDir"])
+
     def start(self, replica: Replica) -> None:
         """Raises ContainerRefused where the engine will not."""
         with _answering(f"start {replica.name}"), _refusing(f"{replica.name} cannot be started"):

@@ -106,14 +106,28 @@ class OciRegistry:
     def config_digest(self, image: Image, credentials: Credentials | None) -> str:
         """The digest of the image's configuration, for this machine's platform where there are several."""
         place = _place(image.repository)
-        manifest, _ = self._manifest(place, image.digest, credentials)
-        if "manifests" in manifest:
-            manifest, _ = self._manifest(place, _choose(manifest["manifests"], image), credentials)
-        config = manifest.get("config")
+        config = self._of_this_machine(place, image, credentials).get("config")
         digest = config.get("digest") if isinstance(config, dict) else None
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
             raise RegistryUnavailable(f"{place.host}: the manifest of {image} names no configuration")
         return digest
+
+    def layers(self, image: Image, credentials: Credentials | None) -> dict[str, int]:
+        """Layer's digest → its compressed size, for this machine's platform."""
+        place = _place(image.repository)
+        found = self._of_this_machine(place, image, credentials).get("layers")
+        tables = [table for table in found if isinstance(table, dict)] if isinstance(found, list) else []
+        return {
+            str(table.get("digest")): size for table in tables if isinstance(size := table.get("size"), int)
+        }
+
+    def _of_this_machine(
+        self, place: _Place, image: Image, credentials: Credentials | None
+    ) -> dict[str, Any]:
+        manifest, _ = self._manifest(place, image.digest, credentials)
+        if "manifests" in manifest:
+            manifest, _ = self._manifest(place, _choose(manifest["manifests"], image), credentials)
+        return manifest
 
     def _manifest(
         self, place: _Place, reference: str, credentials: Credentials | None

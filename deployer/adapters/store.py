@@ -22,6 +22,7 @@ from deployer.adapters.database import Database
 from deployer.adapters.store_access import AccessRows, note_arrival, spend
 from deployer.adapters.store_audit import AuditRows, Ledger
 from deployer.adapters.store_confirmation import ConfirmationRows, note_word
+from deployer.adapters.store_releases import ReleaseRows
 from deployer.adapters.store_retention import forget_old
 from deployer.adapters.store_rows import (
     deployment_of,
@@ -51,7 +52,7 @@ SELECT * FROM deployment AS waiting INDEXED BY one_queued WHERE status = 'queued
 _MAX_TEXT = 20_000  # characters of one event
 
 
-class SqliteStore(ConfirmationRows, AuditRows, AccessRows):
+class SqliteStore(ConfirmationRows, ReleaseRows, AuditRows, AccessRows):
     """The database file at `path`, whose secrets `vault` seals. Raises ConfigError when the two do not belong
     together.
     """
@@ -169,7 +170,9 @@ class SqliteStore(ConfirmationRows, AuditRows, AccessRows):
     def release(self, id: str) -> Release:
         rows = self._database.read("SELECT * FROM release WHERE id = ?", (id,))
         if not rows:
-            raise NotFound(f"no release {id}")
+            raise NotFound(
+                f"no release {id}", hint="older ones than the environment's `releases` newest are not kept"
+            )
         return unpack_release(id, rows[0]["app"], self._vault.open(f"release {id}", rows[0]["sealed"]))
 
     def forget_old(self, now: float) -> int:

@@ -59,6 +59,11 @@ CREATE TABLE release (
     revision TEXT NOT NULL,
     sealed BLOB NOT NULL
 ) STRICT;
+CREATE TABLE pulled (  -- images that are on the engine for releases
+    repository TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (repository, digest)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE delivery (
     seq INTEGER PRIMARY KEY,
     guid TEXT NOT NULL,  -- not unique: a redelivery carries the same one

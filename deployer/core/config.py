@@ -38,6 +38,7 @@ class Environment:
     variables_file: str
     url: str
     allow: tuple[str, ...]  # power over the host that the Compose file may ask for, as `powers.py` spells it
+    releases: int = 5  # how many are kept for a way back, with the one that serves
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,7 @@ def _environment(app: str, name: str, section: Section) -> Environment:
         variables_file=section.text("variables-file", ""),
         url=section.text("url", ""),
         allow=section.texts("allow"),
+        releases=section.integer("releases", 5, least=1, most=1000),
     )
     for grant in environment.allow:
         if not is_grant(grant):

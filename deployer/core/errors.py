@@ -127,6 +127,12 @@ class BudgetExceeded(DeployerError):
     code = "budget-exceeded"
 
 
+class DiskFull(DeployerError):
+    """The images would not fit on the engine's disk; nothing was pulled."""
+
+    code = "disk-full"
+
+
 class NotWaiting(DeployerError):
     """A confirmation came for a deployment that waits for none, or waits no longer."""
 

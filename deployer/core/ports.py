@@ -4,7 +4,7 @@ know only these.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -49,6 +49,15 @@ class Target(Protocol):
 
     def pull(self, image: Image, credentials: Credentials | None, say: Callable[[str], None]) -> None:
         """Raises ImageNotFound or RegistryUnavailable; `say` hears of progress."""
+
+    def free_bytes(self) -> int | None:
+        """Room for images, None where nobody can say."""
+
+    def forget_image(self, image: Image) -> bool:
+        """Removes an image that was pulled by digest; False while something uses it."""
+
+    def keep_files(self, bundles: Sequence[Bundle]) -> int:
+        """Removes the files of other bundles than these, unless they were used lately; how many folders."""
 
     def fetch_edge(self, say: Callable[[str], None]) -> None:
         """Makes sure that the edge's image is there."""
@@ -114,6 +123,9 @@ class Registry(Protocol):
     def resolve(self, repository: str, tag: str, credentials: Credentials | None) -> Image:
         """The tag's digest now. Raises ImageNotFound or RegistryUnavailable."""
 
+    def layers(self, image: Image, credentials: Credentials | None) -> Mapping[str, int]:
+        """The image's layers for this machine: digest → compressed bytes. Raises as `resolve` does."""
+
 
 class Forge(Protocol):
     """GitHub as the deployer uses it: source of the Compose model, and told what happened."""
@@ -170,6 +182,22 @@ class Store(Protocol):
 
     def forget_old(self, now: float) -> int:
         """Deletes what nobody needs any more, so that the record stops growing; the number of deployments."""
+
+    def note_pull(self, image: Image) -> None:
+        """Remembers that an image is here for a release, and may go with the last one that has it."""
+
+    def pulled(self) -> Sequence[Image]: ...
+
+    def forget_pull(self, image: Image) -> None: ...
+
+    def releases(self) -> Sequence[Release]:
+        """All that are kept, of all apps."""
+
+    def all_deployments(self, app: str) -> Sequence[Deployment]:
+        """Of all environments, newest first."""
+
+    def keep_releases(self, app: str, kept: Collection[str]) -> int:
+        """Forgets the app's other releases; how many."""
 
     def serving(self, app: str, environment: str) -> Deployment | None:
         """The newest successful deployment."""

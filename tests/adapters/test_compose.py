@@ -337,3 +337,14 @@ def test_what_compose_would_create_is_recorded_once_and_its_networks_are_made(
     assert f"{project}_default" in Engine().networks()
     assert not docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={project}").split()
     assert not (state / f"{project}.sock").exists()
+
+
+def test_files_of_bundles_that_no_release_has_go_unless_they_are_new(state: Path) -> None:
+    compose = Compose(state)
+    bundles = [bundle_of(f"services: {{web: {{image: 'web:{number}'}}}}") for number in range(3)]
+    folders = [Path(str(compose.render("shop", bundle, {})[FOLDER])) for bundle in bundles]
+    os.utime(folders[0], (1.0, 1.0))
+    os.utime(folders[1], (1.0, 1.0))
+    assert compose.keep([bundles[0]]) == 1
+    assert [folder.exists() for folder in folders] == [True, False, True]
+    assert compose.keep([]) == 1 and not folders[0].exists()

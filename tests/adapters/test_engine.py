@@ -495,3 +495,18 @@ def test_the_real_engine_pings_and_says_what_it_cannot_pull() -> None:
     with pytest.raises(ImageNotFound):
         Engine().fetch(f"{registry()}/no/such:1", quiet)
     Engine(os.environ["DOCKER_HOST"]).fetch(NGINX, quiet)
+
+
+@pytest.mark.engine
+def test_an_image_in_use_stays_and_one_that_nothing_uses_goes() -> None:
+    engine, name = Engine(), f"{registry()}/forget-{uuid.uuid4().hex[:8]}/web"
+    docker("tag", NGINX, f"{name}:1")
+    docker("push", "--quiet", f"{name}:1")
+    digests: list[str] = json.loads(docker("inspect", "--format", "{{json .RepoDigests}}", f"{name}:1"))
+    image = Image(*next(one for one in digests if one.startswith(name)).split("@"))
+    docker("image", "rm", f"{name}:1")
+    engine.pull(image, None, quiet)
+    assert engine.image_id(image)
+    assert engine.remove_image(image) and engine.image_id(image) == ""
+    assert engine.remove_image(image)
+    assert Path(engine.root()).is_absolute()

@@ -137,6 +137,7 @@ def test_an_image_for_several_platforms_resolves_to_its_index_and_to_the_config_
     image = OciRegistry().resolve(real.repository, "v1", None)
     assert image.digest == digest
     assert OciRegistry().config_digest(image, None) == configs[OWN]
+    assert OciRegistry().layers(image, None) == {digest_of(b"a layer"): len(b"a layer")}
 
 
 @pytest.mark.engine

@@ -145,6 +145,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
         f"{PRODUCTION}.variables-file": "/etc/deployer/shop.env",
         f"{PRODUCTION}.url": "https://shop.example",
         f"{PRODUCTION}.allow": ["bind:/srv/shop", "privileged"],
+        f"{PRODUCTION}.releases": 9,
     }
     assert sorted(changes) == DOCUMENTED
     table = reference()
@@ -172,6 +173,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
     assert (app.repository, app.repository_id, app.owner_id) == ("Acme/Shop.js", 1, 2)
     assert app.images == ("registry.example/shop/*",)
     assert app.webhook_secret_files == ("/etc/deployer/new", "/etc/deployer/old")
+    assert production.releases == 9
     assert (production.project, production.branch, production.protected) == ("site", "release/1", True)
     assert (production.workflow, production.compose) == (
         ".github/workflows/deploy.yml",

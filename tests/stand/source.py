@@ -64,7 +64,7 @@ class Source:
         tags = [f"{namespace}/shop-{service}:sha-{sha}" for service in SERVICES]
         sets = [f"--set={service}.tags={tag}" for service, tag in zip(SERVICES, tags, strict=True)]
         docker("buildx", "bake", "-f", str(self.folder / "compose.yaml"), "--load", *sets, cwd=self.folder)
-        return Published(sha, {service: _push(tag) for service, tag in zip(SERVICES, tags, strict=True)})
+        return Published(sha, {service: push(tag) for service, tag in zip(SERVICES, tags, strict=True)})
 
 
 def forget(image: Image) -> None:
@@ -75,7 +75,16 @@ def forget(image: Image) -> None:
         assert answer.status == 202
 
 
-def _push(tag: str) -> Image:
+def forget_here(image: Image) -> None:
+    """Takes an image that nothing runs off the engine; the registry keeps it."""
+    for line in docker("images", "--quiet", "--no-trunc", image.repository, "--digests").splitlines():
+        details = json.loads(docker("image", "inspect", line))[0]
+        if str(image) in details["RepoDigests"]:
+            docker("image", "rm", "--force", line)
+            return
+
+
+def push(tag: str) -> Image:
     docker("push", "--quiet", tag)
     repository = split_tag(tag)[0]
     digests: list[str] = json.loads(docker("inspect", "--format", "{{json .RepoDigests}}", tag))

@@ -47,6 +47,9 @@ class MemoryTarget:
         self.failing: set[str] = set()  # moments whose hooks end with a code
         self.hooked: Replica | None = None
         self.in_flight = 0
+        self.free: int | None = None
+        self.here: set[str] = set()  # digests of images that need no pull
+        self.in_use: set[str] = set()  # digests that something else runs
         self.seen: dict[Door, list[Sample]] = {}  # by the watch
         self._made = 0
 
@@ -71,10 +74,20 @@ class MemoryTarget:
         return self.model
 
     def image_id(self, image: Image) -> str:
-        return ""
+        return "sha256:0" if image.digest in self.here else ""
 
     def pull(self, image: Image, credentials: Credentials | None, say: Callable[[str], None]) -> None:
         self._call("pull")
+
+    def free_bytes(self) -> int | None:
+        return self.free
+
+    def forget_image(self, image: Image) -> bool:
+        self._call("forget_image", image.digest[7])
+        return image.digest not in self.in_use
+
+    def keep_files(self, bundles: Sequence[Bundle]) -> int:
+        return 0
 
     def fetch_edge(self, say: Callable[[str], None]) -> None:
         self._call("fetch_edge")

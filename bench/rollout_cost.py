@@ -1,0 +1,153 @@
+"""What the deployer itself costs: an unchanged release, a stack of ten services, the edge. In: how many runs.
+Out: rows.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench.contest import Ours, Peer, Shape
+from bench.latency import latency_ms
+from bench.rows import Row, say
+from deployer.bootstrap import Parts, build
+from deployer.core.model import Kind, Wish
+from deployer.deploy import deploy
+from tests.stand.stage import Stage, free_port
+
+_STACK = tuple(500 * number for number in range(1, 11))  # milliseconds until each of ten services listens
+_NOT_ENGINE = ("render", "exclusive", "watch")  # Compose reading its file, a lock, the measuring
+
+
+def measure_noop(runs: int) -> list[Row]:
+    """The same release again, in this process: what its calls to the engine and the edge take."""
+    with Stage() as stage:
+        ours = Ours(stage)
+        _deployed(ours.deploy(1, Shape()))
+        before = _states(stage)
+        stage.kill()
+        parts = build(stage.config)
+        try:
+            times = tuple(_redeploy(parts) for _ in range(max(2, 2 * runs)))[1:]
+        finally:
+            parts.close()
+        touched = float(len(before ^ _states(stage)))
+        stage.serve()
+    shown = tuple(round(one, 1) for one in times)
+    return [
+        Row("noop_ms", statistics.median(shown), "ms", "<= 20", shown, "of engine work"),
+        Row("noop_touched", touched, "containers", "= 0", (), ""),
+    ]
+
+
+def measure_stack(runs: int) -> list[Row]:
+    """Ten services that need 0.5 to 5 s to start, together, against the slowest alone."""
+    with Stage() as stage, Stage() as other:
+        ten, one = Ours(stage), Ours(other)
+        ports = [free_port() for _ in _STACK]
+        stack = [
+            Shape(startup_ms=startup).service("app", port, inside=3001 + n)
+            for n, (startup, port) in enumerate(zip(_STACK, ports, strict=True))
+        ]
+        services = {f"app{n}": service for n, service in enumerate(stack)}
+        slowest = {"app": Shape(startup_ms=max(_STACK)).service("app", one.port)}
+        together, alone = [], []
+        for run in range(runs + 1):
+            version = 1 + run % 2
+            every = dict.fromkeys(services, ten.images[version])
+            together.append(_took(partial(ten.send, every, services)))
+            alone.append(_took(partial(one.send, {"app": one.images[version]}, slowest)))
+            say(f"stack: {together[-1]} s together, {alone[-1]} s alone")
+    pairs = list(zip(together, alone, strict=True))[1:]  # the first deploys make networks and edges
+    ratios = tuple(round(all_ / slow, 3) for all_, slow in pairs)
+    mine, peer = (statistics.median(pair[n] for pair in pairs) for n in (0, 1))
+    wall = f"{mine:.2f} s; the slowest alone: {peer:.2f} s"
+    return [Row("stack10_ratio", statistics.median(ratios), "", "<= 1.3", ratios, wall)]
+
+
+def measure_edge(runs: int) -> list[Row]:
+    """The same image behind the edge and on a port of its own, in turn."""
+    with Stage() as stage:
+        ours, peer = Ours(stage), Peer(stage)
+        try:
+            _deployed(ours.deploy(1, Shape()))
+            peer.deploy(1, Shape(), wait=True)
+            pairs = [(latency_ms(ours.port), latency_ms(peer.port)) for _ in range(runs)]
+            memory = _edge_mib(stage)
+        finally:
+            peer.remove()
+    added = tuple(round(mine - other, 3) for mine, other in pairs)
+    direct = statistics.median(other for _, other in pairs)
+    return [
+        Row(
+            "edge_latency_ms", statistics.median(added), "ms", "<= 0.5", added, f"without it: {direct:.2f} ms"
+        ),
+        Row("edge_rss_mib", memory, "MiB", "<= 20", (), "both processes, shared pages by their part"),
+    ]
+
+
+def _redeploy(parts: Parts) -> float:
+    """Milliseconds that one redeploy spends in calls to the engine and the edge."""
+    clocked = _Clocked(parts.world.target)
+    serving = parts.store.serving("shop", "production")
+    assert serving
+    wish = Wish("shop", "production", Kind.REDEPLOY, "cli", "bench", release=serving.release)
+    parts.store.enqueue(wish, time.time())
+    claimed = parts.store.claim(time.time())
+    assert claimed
+    ended = deploy(*claimed, replace(parts.world, target=clocked))
+    assert ended.status == "success", ended.reason
+    return clocked.spent * 1000
+
+
+class _Clocked:
+    """A target that adds up the time its calls take."""
+
+    def __init__(self, target: object) -> None:
+        self._target = target
+        self.spent = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        call: Callable[..., Any] = getattr(self._target, name)
+        if name in _NOT_ENGINE:
+            return call
+
+        def clocked(*arguments: Any, **options: Any) -> Any:
+            begun = time.monotonic()
+            try:
+                return call(*arguments, **options)
+            finally:
+                self.spent += time.monotonic() - begun
+
+        return clocked
+
+
+def _states(stage: Stage) -> set[tuple[str, str]]:
+    return {(one["Id"], one["State"]["StartedAt"]) for one in stage.containers()}
+
+
+def _took(act: Callable[[], dict[str, Any]]) -> float:
+    begun = time.monotonic()
+    _deployed(act())
+    return round(time.monotonic() - begun, 2)
+
+
+def _edge_mib(stage: Stage) -> float:
+    """Proportional set size of the edge's processes."""
+    first = next(one["State"]["Pid"] for one in stage.containers() if "deployer-edge" in one["Name"])
+    children = Path(f"/proc/{first}/task/{first}/children").read_text(encoding="ascii").split()
+    sizes = [
+        re.search(r"^Pss:\s+([0-9]+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii"), re.M)
+        for pid in (first, *children)
+    ]
+    return round(sum(int(size[1]) for size in sizes if size) / 1024, 1)
+
+
+def _deployed(ended: dict[str, Any]) -> None:
+    assert ended["status"] == "success", ended

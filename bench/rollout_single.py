@@ -1,0 +1,137 @@
+"""One service: how soon the new version answers, how long a deploy takes, and what the hard cases lose. In:
+how many runs. Out: rows.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from bench.contest import Deploy, Ours, Peer, Shape
+from bench.load import KEPT, NEW, Load
+from bench.relay import relay
+from bench.rows import Row, say
+from tests.stand.stage import Stage
+
+_UP = "docker compose pull && docker compose up -d"
+_FAR = 50  # milliseconds there and back
+_SLOW = Shape(variables={"SLOW_MS": "2000", "ON_TERM": "exit"})
+
+
+def measure_first_reply(runs: int) -> list[Row]:
+    """Without `--wait`, which would only come later."""
+    rows: list[Row] = []
+    for startup in (1000, 0):
+        ours, theirs = _in_turn(Shape(startup_ms=startup), runs, wait=False)
+        rows.append(_ratio(f"first_reply_ratio_{startup // 1000}s", ours, theirs, "first", _UP))
+    return [replace_goal(rows[0], "<= 0.7"), replace_goal(rows[1], "<= 0.5")]
+
+
+def measure_wall(runs: int) -> list[Row]:
+    ours, theirs = _in_turn(Shape(startup_ms=1000), runs, wait=True)
+    return [replace_goal(_ratio("wall_ratio", ours, theirs, "wall", f"{_UP} --wait"), "<= 0.7")]
+
+
+def measure_wall_30s(runs: int) -> list[Row]:
+    """The sketch's own health check: every 30 s, and nothing faster at the start."""
+    check = {"interval": "30s", "timeout": "3s", "retries": 3}
+    ours, theirs = _in_turn(Shape(startup_ms=1000, check=check), runs, wait=True)
+    return [replace_goal(_ratio("wall_ratio_30s", ours, theirs, "wall", f"{_UP} --wait"), "<= 0.06")]
+
+
+def measure_fixed_port(runs: int) -> list[Row]:
+    """The service holds its port itself: an old replica must go before the new one can have it."""
+    shape = Shape(startup_ms=1000, settings={"order": "stop-first"})
+    ours, theirs = _in_turn(shape, runs, wait=False)
+    return [replace_goal(_ratio("fixed_port_gap_ratio", ours, theirs, "gap", _UP), "<= 0.95")]
+
+
+def measure_far_clients(runs: int) -> list[Row]:
+    """300 requests a second on 60 kept connections, from 50 ms away."""
+    with Stage() as stage:
+        ours = Ours(stage)
+        _deployed(ours.deploy(2, Shape()))
+        with relay(ours.port, _FAR) as port:
+            found = [
+                ours.measured(
+                    1 + run % 2,
+                    Shape(),
+                    load=Load(f"http://127.0.0.1:{port}/", new=20, kept=300, connections=60),
+                )
+                for run in range(runs)
+            ]
+    return [_lost("lost_rtt50", found, f"{_FAR} ms away, 300 a second on 60 kept connections")]
+
+
+def measure_exit_at_once(runs: int) -> list[Row]:
+    with Stage() as stage:
+        ours = Ours(stage)
+        _deployed(ours.deploy(2, _SLOW))
+        found = [
+            ours.measured(1 + run % 2, _SLOW, load=Load(ours.url, new=60, kept=60, connections=60))
+            for run in range(runs)
+        ]
+    return [_lost("lost_exit_at_once", found, "every answer takes 2 s, SIGTERM cuts it")]
+
+
+def measure_replicas(runs: int) -> list[Row]:
+    shape = Shape(replicas=3)
+    with Stage() as stage:
+        ours = Ours(stage)
+        _deployed(ours.deploy(2, shape))
+        found = [ours.measured(1 + run % 2, shape) for run in range(runs)]
+    return [_lost("lost_replicas", found, "three replicas")]
+
+
+def replace_goal(row: Row, goal: str) -> Row:
+    return Row(row.key, row.value, row.unit, goal, row.runs, row.peer)
+
+
+def _in_turn(shape: Shape, runs: int, *, wait: bool) -> tuple[list[Deploy], list[Deploy]]:
+    with Stage() as stage:
+        ours, peer = Ours(stage), Peer(stage)
+        try:
+            _deployed(ours.deploy(2, shape))
+            peer.deploy(2, shape, wait=True)
+            mine: list[Deploy] = []
+            theirs: list[Deploy] = []
+            for run in range(runs):
+                theirs.append(peer.measured(1 + run % 2, shape, wait=wait))
+                mine.append(ours.measured(1 + run % 2, shape))
+                _deployed(mine[-1].ended)
+                say(f"single {run + 1}: ours {_told(mine[-1])}; compose {_told(theirs[-1])}")
+        finally:
+            peer.remove()
+    return mine, theirs
+
+
+def _ratio(key: str, ours: Sequence[Deploy], theirs: Sequence[Deploy], what: str, peer: str) -> Row:
+    pairs = [(_figure(mine, what), _figure(other, what)) for mine, other in zip(ours, theirs, strict=True)]
+    ratios = tuple(round(mine / other, 3) for mine, other in pairs)
+    mine, other = (statistics.median(pair[n] for pair in pairs) for n in (0, 1))
+    return Row(key, statistics.median(ratios), "", "", ratios, f"{mine:.2f} s; {peer}: {other:.2f} s")
+
+
+def _figure(deploy: Deploy, what: str) -> float:
+    if what == "gap":
+        return deploy.report.gap_ms / 1000
+    value = deploy.first if what == "first" else deploy.wall
+    assert value is not None, "the new version never answered"
+    return value
+
+
+def _lost(key: str, deploys: Sequence[Deploy], against: str) -> Row:
+    for deploy in deploys:
+        _deployed(deploy.ended)
+        say(f"{key}: {_told(deploy)}")
+    lost = tuple(float(deploy.report.lost(NEW) + deploy.report.lost(KEPT)) for deploy in deploys)
+    return Row(key, sum(lost), "requests", "= 0", lost, against)
+
+
+def _deployed(ended: object) -> None:
+    assert isinstance(ended, dict) and ended["status"] == "success", ended
+
+
+def _told(deploy: Deploy) -> str:
+    first = f", first reply {deploy.first:.2f} s" if deploy.first is not None else ""
+    return f"{deploy.wall:.2f} s, {deploy.lost} lost, gap {deploy.report.gap_ms:.0f} ms{first}"

@@ -1,0 +1,93 @@
+"""Getting a release's images. In: an application, logins. Out: every image on the engine, and a line for
+each; or what is wrong with the registry or the disk.
+
+What is there already is not asked for: a rollback needs no registry. What may pass (5xx, 429, a cut
+connection) is tried again; what the registry does not have is not.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deployer.core.application import Application
+from deployer.core.errors import DeployerError, RegistryUnavailable
+from deployer.core.images import Image
+from deployer.core.model import Credentials
+from deployer.core.ports import Say
+from deployer.core.release import login_for
+from deployer.core.retention import bytes_needed, judge_space
+from deployer.core.retry import pause
+from deployer.world import World
+
+
+@dataclass(frozen=True)
+class Pulling:
+    """One deployment's pull, until `deadline` on the monotonic clock."""
+
+    world: World
+    credentials: Credentials | None  # what the request brought
+    say: Say
+    deadline: float
+
+    def pull(self, application: Application, before: Mapping[str, Image]) -> None:
+        """`before`: service → image of the release that serves, whose layers are there. Raises DiskFull,
+        ImageNotFound or RegistryUnavailable.
+        """
+        missing = {
+            service.name: service.image
+            for service in application.services
+            if service.image and not self.world.target.image_id(service.image)
+        }
+        self._check_space(missing, before)
+        for service, image in missing.items():
+            self._fetch(service, image)
+        if application.routes:
+            self.world.target.fetch_edge(lambda text: self.say("pull", f"the edge: {text}"))
+
+    def _check_space(self, missing: Mapping[str, Image], before: Mapping[str, Image]) -> None:
+        free = self.world.target.free_bytes() if missing else None
+        if free is None:
+            return
+        wanted: dict[str, int] = {}
+        present: set[str] = set()
+        for service, image in missing.items():
+            wanted |= self._layers(image)
+            if service in before:
+                present |= set(self._layers(before[service]))
+        judge_space(bytes_needed(wanted, present), free)
+
+    def _layers(self, image: Image) -> Mapping[str, int]:
+        """Empty where the registry does not say; the pull itself will tell why."""
+        try:
+            return self.world.registry.layers(image, self._login(image))
+        except DeployerError:
+            return {}
+
+    def _fetch(self, service: str, image: Image) -> None:
+        begun, tried = self.world.clock.monotonic(), 0
+        self.world.store.note_pull(image)
+        while True:
+            self._in_time()
+            try:
+                self._once(service, image)
+                break
+            except RegistryUnavailable as error:
+                tried += 1
+                wait = pause(tried, self.world.clock.monotonic() - begun, random.random())
+                if wait is None:
+                    raise
+                self.say("pull", f"{service}: {error}; trying again in {wait:.1f} s")
+                self.world.clock.sleep(wait)
+        self.say("pull", f"{service} {image.short} in {self.world.clock.monotonic() - begun:.1f} s")
+
+    def _once(self, service: str, image: Image) -> None:
+        self.world.target.pull(image, self._login(image), lambda text: self.say("pull", f"{service}: {text}"))
+
+    def _in_time(self) -> None:
+        if self.world.clock.monotonic() > self.deadline:
+            raise RegistryUnavailable("the images were not pulled by the deployment's deadline")
+
+    def _login(self, image: Image) -> Credentials | None:
+        return login_for(image, self.credentials, self.world.login)

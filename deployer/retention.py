@@ -1,0 +1,42 @@
+"""Keeping exactly the rollback set. In: an app whose deployment is over. Out: older releases, their images
+and files are gone.
+
+Only images that the deployer pulled for its own releases are ever removed, and never one that something still
+uses: the engine refuses that, and it is tried again after the next deployment. Trouble here costs disk only.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from deployer.core.config import App
+from deployer.core.errors import DeployerError
+from deployer.core.images import Image
+from deployer.core.retention import kept_releases, unneeded
+from deployer.world import World
+
+_log = logging.getLogger("deployer.retention")
+
+
+def prune(app: App, world: World) -> None:
+    """Never raises an expected failure."""
+    try:
+        keep = {environment.name: environment.releases for environment in app.environments.values()}
+        kept = kept_releases(world.store.all_deployments(app.name), keep)
+        gone = world.store.keep_releases(app.name, kept)
+        releases = world.store.releases()  # of all apps: they may share images
+        removed = [image for image in unneeded(world.store.pulled(), releases) if _remove(image, world)]
+        folders = world.target.keep_files([release.bundle for release in releases])
+        if gone or removed or folders:
+            _log.info(
+                "%s: %d releases, %d images, %d folders were pruned", app.name, gone, len(removed), folders
+            )
+    except DeployerError as error:
+        _log.error("%s could not be pruned: %s", app.name, error.diagnostics())
+
+
+def _remove(image: Image, world: World) -> bool:
+    if not world.target.forget_image(image):
+        return False
+    world.store.forget_pull(image)
+    return True
