@@ -102,7 +102,8 @@ def accept_delivery(
         delivery = replace(delivery, payload={})  # decided; what waits to be stored is small
     if isinstance(decision, Ignore):
         return _ignore(intake, delivery, decision.reason)
-    return _enqueue(intake, decision.wish, delivery)
+    receipt = _enqueue(intake, decision.wish, delivery)
+    return replace(receipt, reason="; ".join(filter(None, (receipt.reason, decision.note))))
 
 
 def accept_request(

@@ -5,15 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.stand.case_list import CASES
-from tests.stand.cases import PAGE, REQUIRED, WITHOUT_TEST, page, shown_by
+from tests.stand.cases import PAGE, REQUIRED, page, shown_by
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.startswith(REQUIRED)])
 def test_every_case_has_a_test(case: str) -> None:
-    if case in WITHOUT_TEST:
-        assert case not in shown_by(), f"{case} has a test: take it out of WITHOUT_TEST"
-    else:
-        assert shown_by().get(case), f"no test is marked with {case}: {CASES[case][0]}"
+    assert shown_by().get(case), f"no test is marked with {case}: {CASES[case][0]}"
 
 
 def test_no_test_is_marked_with_a_case_that_there_is_not() -> None:

@@ -24,13 +24,12 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
 from deployer.adapters.files import make_folder, write_whole
 from deployer.adapters.lock import hold
 from deployer.adapters.recorder import Forward, recording
 from deployer.adapters.refusals import refusal
 from deployer.adapters.shell import ExitedWithError, run
+from deployer.adapters.yaml_text import parse_printed, parse_written
 from deployer.core.application import FILES, FOLDER, RENDERING, Application
 from deployer.core.blueprint import Recorded
 from deployer.core.confine import refuse_outside
@@ -82,8 +81,7 @@ class Compose:
 
     def render(self, project: str, bundle: Bundle, variables: Mapping[str, str]) -> dict[str, Any]:
         """The model with variables filled in. Raises ComposeRejected with Compose's own words."""
-        for content in bundle.files.values():  # whatever its name: Compose includes any file
-            refuse_outside(_parse(content), variables)
+        _judge_files(bundle, variables)
         folder = self._unpack(bundle)
         name = _sha256(json.dumps([project, str(folder), bundle.entry, sorted(variables.items())]))
         if name not in self._renderings:
@@ -103,7 +101,7 @@ class Compose:
             raise ComposeRejected(
                 str(error), hint="`docker compose config` on the same files shows the same"
             ) from None
-        model = yaml.load(text, Loader=_Printed)
+        model = parse_printed(text)
         if not isinstance(model, dict):
             raise ComposeRejected("docker compose config printed no model")
         files = {str(rendering.folder / name): _sha256(text) for name, text in rendering.bundle.files.items()}
@@ -197,6 +195,16 @@ class Compose:
         return folder
 
 
+def _judge_files(bundle: Bundle, variables: Mapping[str, str]) -> None:
+    """Whatever their names: Compose includes any file. Raises ComposeRejected with the file's."""
+    for name, content in bundle.files.items():
+        try:
+            for document in parse_written(content):
+                refuse_outside(document, variables)
+        except ComposeRejected as error:
+            raise ComposeRejected(f"{name}: {error}", hint=error.hint) from None
+
+
 def _check_path(folder: Path, name: str) -> None:
     """A container that may write to a folder it mounts could have put a link there that leads elsewhere."""
     if not is_bundle_path(name):
@@ -237,39 +245,6 @@ def _judged(project: str, error: ExitedWithError) -> DeployerError:
         return EngineUnavailable(f"{action}: {error}", hint="is Docker running and DOCKER_HOST right?")
     _, refused, words = error.stderr.rpartition(_FROM_ENGINE)
     return refusal(action, words) if refused else ComposeRejected(f"{action}: {error}")
-
-
-class _Printed(yaml.CSafeLoader):
-    """What Compose prints is plain: `=` and `<<` are words in it, not YAML 1.1's values and merges."""
-
-
-_Printed.yaml_implicit_resolvers = {
-    letter: [pair for pair in pairs if pair[0].rpartition(":")[2] not in ("value", "merge")]
-    for letter, pairs in yaml.CSafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-class _Written(yaml.CSafeLoader):
-    """What people write, with Compose's own tags (`!reset`, `!override`) read as what they stand before."""
-
-
-def _plain(loader: yaml.CSafeLoader, _tag: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return loader.construct_scalar(node)  # type: ignore[arg-type]
-
-
-_Written.add_multi_constructor("!", _plain)
-
-
-def _parse(text: str) -> Any:
-    """None for what is not YAML; where it matters, Compose will say so better."""
-    try:
-        return yaml.load(text, Loader=_Written)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return None
 
 
 def _sha256(text: str) -> str:

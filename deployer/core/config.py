@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from deployer.core.caller import read_networks
 from deployer.core.errors import ConfigError, NotFound
 from deployer.core.powers import GRANTS, is_grant
 from deployer.core.settings import Section
@@ -20,6 +21,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
 GITHUB_ISSUER = "https://token.actions.githubusercontent.com"
 GITHUB_API = "https://api.github.com"
+PROXIES = ("127.0.0.1", "::1")  # only who is on this machine can connect from there
 EDGE_IMAGE = "haproxy:3.0-alpine"
 DEPLOY_DEADLINE = 900  # seconds until a deployment that hangs is given up
 
@@ -77,6 +79,8 @@ class Config:
     github_api: str
     github_token_file: str
     edge_image: str
+    trusted_proxies: tuple[str, ...]  # addresses and networks whose X-Forwarded-For is believed
+    cors_origins: tuple[str, ...]
     apps: Mapping[str, App]
 
     def app(self, name: str) -> App:
@@ -105,6 +109,8 @@ def load_config(table: object) -> Config:
         github_api=_url(github, "api", GITHUB_API),
         github_token_file=github.text("token-file", ""),
         edge_image=edge.text("image", EDGE_IMAGE),
+        trusted_proxies=_networks(server, "trusted-proxies"),
+        cors_origins=_origins(server, "cors-origins"),
         apps={name: _app(name, section, host) for name, section in top.sections("apps")},
     )
     for section in (server, oidc, registry, github, edge, top):
@@ -184,6 +190,27 @@ def _is_url(text: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a broken IPv6 address, a port that is no number
         return False
+
+
+def _networks(section: Section, key: str) -> tuple[str, ...]:
+    values = section.texts(key, PROXIES)
+    try:
+        read_networks(values)
+    except ValueError as error:
+        raise ConfigError(section.at(key), f"should be addresses or networks: {error}") from None
+    return values
+
+
+def _origins(section: Section, key: str) -> tuple[str, ...]:
+    values = section.texts(key)
+    if not all(_is_url(value) and _is_origin(value) for value in values):
+        raise ConfigError(section.at(key), "should be origins as a browser sends them, https://HOST")
+    return values
+
+
+def _is_origin(value: str) -> bool:
+    parts = urlsplit(value)
+    return value == f"{parts.scheme}://{parts.netloc}".lower() and "@" not in value
 
 
 def _origin(section: Section, key: str) -> str:

@@ -68,6 +68,7 @@ class WorkflowRun:
     path: str  # without the `@ref` that GitHub sometimes adds
     head_repository_id: int
     repository_id: int
+    repository: str  # OWNER/NAME as GitHub calls it now; names can change hands, ids cannot
     run_number: int
     run_attempt: int
     run_id: int
@@ -126,6 +127,7 @@ def workflow_run_of(delivery: Delivery) -> WorkflowRun:
     run = top.table("workflow_run")
     head = run.table("head_repository", optional=True)
     actor = run.table("actor", optional=True)
+    repository = top.table("repository")
     revision = run.text("head_sha")
     if not REVISION.fullmatch(revision):
         raise PayloadRejected("workflow_run.head_sha: should be 40 hex digits")
@@ -137,7 +139,8 @@ def workflow_run_of(delivery: Delivery) -> WorkflowRun:
         head_sha=revision,
         path=run.text("path").partition("@")[0],
         head_repository_id=head.number("id") if head else 0,
-        repository_id=top.table("repository").number("id"),
+        repository_id=repository.number("id"),
+        repository=repository.text("full_name", optional=True),
         run_number=run.number("run_number"),
         run_attempt=run.number("run_attempt"),
         run_id=run.number("id"),

@@ -163,6 +163,18 @@ class Interrupted(DeployerError):
     code = "interrupted"
 
 
+class TooManyRequests(DeployerError):
+    """One address asked too often; `after` is how many seconds it should wait."""
+
+    code = "too-many-requests"
+
+    def __init__(self, after: float) -> None:
+        super().__init__(
+            "too many requests came from this address", hint="Retry-After says when to come again"
+        )
+        self.after = after
+
+
 class Busy(DeployerError):
     """Another process is at work on the same thing."""
 

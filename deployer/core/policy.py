@@ -30,6 +30,7 @@ class Deploy:
     """The delivery asks for a deployment."""
 
     wish: Wish
+    note: str = ""  # what somebody should know who reads the answer
 
 
 @dataclass(frozen=True)
@@ -218,8 +219,15 @@ def _place(run: WorkflowRun, config: Config) -> Deploy | Ignore:
             revision=run.head_sha,
             run=Run(run.run_number, run.run_attempt),
             workflow=run.path,
-        )
+        ),
+        _renamed(app, run.repository),
     )
+
+
+def _renamed(app: App, repository: str) -> str:
+    if repository.lower() in ("", app.repository.lower()):
+        return ""
+    return f"the repository is now {repository}: apps.{app.name}.repository should say so"
 
 
 def _fits(run: WorkflowRun, environment: Environment) -> bool:

@@ -7,9 +7,11 @@ from flask import Flask, Response, request
 from deployer.core.delivery import ContentTypeRejected
 from deployer.intake import Intake
 from deployer.web.context import bind
+from deployer.web.cors import open_to
 from deployer.web.deployments import deployments
 from deployer.web.errors import register_errors
 from deployer.web.hooks import hooks
+from deployer.web.limits import limit
 from deployer.web.status import status
 from deployer.web.streams import StreamLimits, Streams
 
@@ -25,6 +27,8 @@ def create_app(intake: Intake, *, streams: StreamLimits | None = None) -> Flask:
     app.extensions[Streams.KEY] = Streams(intake, streams or StreamLimits())
     for blueprint in (hooks, deployments, status):
         app.register_blueprint(blueprint)
+    limit(app, intake.config, intake.clock)
+    open_to(app, intake.config.cors_origins)
     app.before_request(_refuse_encoded)
     app.after_request(_harden)
     register_errors(app)

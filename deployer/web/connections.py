@@ -17,6 +17,8 @@ from typing import Any
 
 from waitress.channel import HTTPChannel
 
+from deployer.web.parsing import Parser
+
 MOST = 2000
 _UNREAD = 65_536  # bytes
 _ACCEPTS = 100  # in one round
@@ -38,6 +40,8 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
     """One connection. `waiting_since` is when the request began that is not whole yet: with the connection,
     or with its first byte behind the request before.
     """
+
+    parser_class = Parser
 
     def __init__(self, server: Any, sock: socket.socket, *more: Any, **named: Any) -> None:
         # The system would let megabytes wait for who does not read, and it would look as if they did.

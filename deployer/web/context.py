@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app, g, request
 
 from deployer.intake import Intake
 
@@ -18,7 +18,8 @@ def the_intake() -> Intake:
     """The intake, for whoever is being served."""
     bound = current_app.extensions[_KEY]
     assert isinstance(bound, Intake)
-    return bound.serve(request.remote_addr or "")
+    caller = g.get("caller")
+    return bound.serve(caller.address if caller else "")
 
 
 def raw_body() -> bytes:

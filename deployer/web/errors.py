@@ -7,14 +7,16 @@ A bug answers 500 with a short id that the log repeats beside the traceback; not
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from deployer.core.errors import DeployerError
+from deployer.core.errors import DeployerError, TooManyRequests
 from deployer.intake import record_refusal
 from deployer.web.context import the_intake
+from deployer.web.limits import the_limits
 
 _STATUS = {
     "payload-rejected": 400,
@@ -25,6 +27,7 @@ _STATUS = {
     "not-waiting": 409,
     "content-type-rejected": 415,
     "release-incomplete": 422,
+    "too-many-requests": 429,
     "compose-rejected": 422,
     "store-unavailable": 503,
     "issuer-unavailable": 503,
@@ -43,14 +46,17 @@ def register_errors(app: Flask) -> None:
 
 
 def _expected(error: DeployerError) -> Response:
+    error = the_limits().failed(error)
     status = _STATUS.get(error.code, 500)
-    level = logging.ERROR if status >= 500 else logging.INFO
+    level = logging.ERROR if status >= 500 else logging.DEBUG if status == 429 else logging.INFO
     _log.log(level, "%s %r: %d %r", request.method, request.path, status, f"{error} [{error.code}]")
     if status in (401, 403):
         record_refusal(the_intake(), error, f"{request.method} {request.path}")
     answer = _answer(status, error.code, str(error), error.hint)
     if status == 503:
         answer.headers["Retry-After"] = _RETRY_AFTER
+    if isinstance(error, TooManyRequests):
+        answer.headers["Retry-After"] = str(math.ceil(error.after))
     if error.code == "token-rejected":
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer

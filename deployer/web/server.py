@@ -96,6 +96,7 @@ def _open(app: Flask, listen: str) -> Any:
         max_request_header_size=_MAX_HEADER,
         asyncore_use_poll=True,
         ident="",
+        clear_untrusted_proxy_headers=False,  # which proxy is believed is core.caller's decision
         outbuf_high_watermark=_UNREAD,
         outbuf_overflow=_UNREAD,
     )

@@ -124,6 +124,8 @@ def test_every_value_arrives_where_it_belongs() -> None:
         "server.state": "/srv/deployer",
         "server.workers": 64,
         "server.deadline": 30,
+        "server.trusted-proxies": ["10.0.0.0/8", "2001:db8::1"],
+        "server.cors-origins": ["https://status.example", "http://localhost:5173"],
         "oidc.issuer": "https://ghe.example/_services/token",
         "registry.host": "registry.example",
         "registry.username": "robot",
@@ -164,6 +166,8 @@ def test_every_value_arrives_where_it_belongs() -> None:
         30,
         "https://ghe.example/_services/token",
     )
+    assert config.trusted_proxies == ("10.0.0.0/8", "2001:db8::1")
+    assert config.cors_origins == ("https://status.example", "http://localhost:5173")
     assert (config.registry_host, config.registry_username) == ("registry.example", "robot")
     assert (config.registry_password_file, config.edge_image) == ("/etc/deployer/password", "haproxy:3.2")
     assert (config.github_api, config.github_token_file) == (
@@ -237,6 +241,9 @@ def test_a_value_of_another_type_is_refused_by_its_path(path: str, value: Any) -
         ("server.state", ["", "state", "./state"]),
         ("server.workers", [0, 65, -1, True, "2"]),
         ("server.deadline", [29, 86_401, 60.0]),
+        ("server.trusted-proxies", ["10.0.0.1", ["proxy"], ["10.0.0.1/8"], ["::1", "x"]]),
+        ("server.cors-origins", ["*", ["*"], ["null"], ["x.example"], ["https://x/"], ["https://X"]]),
+        ("server.cors-origins", [["https://u@x"], ["https://*.x.example", "https://x/y"]]),
         ("oidc.issuer", ["token.actions.githubusercontent.com", "https://["]),
         ("github.api", ["api.github.com"]),
         (f"{SHOP}.repository", ["", "shop", "acme/shop/x", "acme/", "ac me/shop", "acme/shop\n"]),

@@ -198,6 +198,7 @@ def test_a_workflow_run_is_read_into_its_fields() -> None:
         path=".github/workflows/test.yml",
         head_repository_id=300029405,
         repository_id=300029405,
+        repository="octo-org/octo-repo",
         run_number=163,
         run_attempt=1,
         run_id=289782451,

@@ -90,6 +90,20 @@ def test_the_example_of_github_starts_nothing() -> None:
     assert "repository_dispatch" in reason(fixture("workflow_run/completed.payload"))
 
 
+@pytest.mark.case("A18")
+def test_a_renamed_repository_is_known_by_its_id_and_the_answer_says_so() -> None:
+    payload = run_payload()
+    payload["repository"]["full_name"] = "Acme/SHOP"
+    assert decision(payload) == decision(run_payload())
+    payload["repository"]["full_name"] = "acme/store"
+    answer = decision(payload)
+    assert isinstance(answer, Deploy)
+    assert "now acme/store: apps.shop.repository" in answer.note
+    payload["repository"].update(id=4712, full_name="acme/shop")
+    payload["workflow_run"]["head_repository"]["id"] = 4712
+    assert "repository id" in reason(payload)
+
+
 @pytest.mark.case("A21")
 def test_only_the_configured_workflow_file_may_deploy() -> None:
     config = config_of(workflow=WORKFLOW)

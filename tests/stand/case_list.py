@@ -31,7 +31,7 @@ CASES: dict[str, tuple[str, str]] = {
     ),
     "A13": (
         "a signature that begins right, and one that does not",
-        "no difference in time (medians of 20,000 within 5 %); no `==` on secrets anywhere",
+        "no difference in time: medians of 20,000 within 5 %; no `==` on a secret in the code",
     ),
     "A14": (
         "JSON written anew, which means the same; a BOM, CRLF, spaces at the end",

@@ -91,7 +91,7 @@ def run_payload(**changes: Any) -> dict[str, Any]:
     """
     payload = fixture("workflow_run/completed.payload")
     payload["action"] = changes.pop("action", "completed")
-    payload["repository"]["id"] = changes.pop("repository_id", 4711)
+    payload["repository"].update(id=changes.pop("repository_id", 4711), full_name="acme/shop")
     run = payload["workflow_run"]
     run["head_repository"]["id"] = 4711
     run.update(event="push", head_branch="main", head_sha=REVISION, run_number=12, run_attempt=1)
