@@ -56,7 +56,9 @@ def run() -> None:
     work = _plan(context, definition.file, definition.model["services"])
     settings = list(_settings(work))
     targets = docker.describe(work.file, [target_of(service) for service in work.builders], settings)
-    _refuse_platforms(targets)
+    # Older versions of bake pass over build.platforms.
+    builds = {name: service.get("build") or {} for name, service in definition.model["services"].items()}
+    _refuse_platforms({**targets, **builds})
     trees = read_trees(targets)
     by_service = {service: trees[target_of(service)] for service in work.builders}
     login = login_to(context, work.shipped.values())
