@@ -221,7 +221,7 @@ def _save(
     names = {place: f"{place}:{tag}" for place in built}
     if not state.load("tested", False):
         names.update({place: f"{place}@{manifest.digest}" for place, manifest in known.items()})
-    here = docker.inspect_all(names.values())
+    here = docker.inspect(names.values())
     ids = {place: str(here[name]["Id"]) for place, name in names.items()}
     images = [
         _reused(BuiltImage(service, place, tag, ids.get(place, "")), known[place], of_repository[place])
