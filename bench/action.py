@@ -27,6 +27,8 @@ from tests.stand.deploy_api import DeployApi
 from tests.stand.machine import ROOT, docker, registry
 from tests.stand.runner import RunResult, run_action
 
+# `python3` as a runner has it: the program, not a version manager's script in front of it.
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 SERVICES = ("web", "api", "worker")
 DOCKERFILE = """FROM nginx:alpine
 RUN sleep 3 && head -c 2000000 /dev/urandom >/usr/share/layer
@@ -86,7 +88,7 @@ class App:
             ref,
             git(self.work, "rev-parse", "HEAD"),
             {"registry": registry(), **inputs},
-            {"HOME": str(self.folder), "DOCKER_HOST": os.environ["DOCKER_HOST"], **env},
+            {"HOME": str(self.folder), "DOCKER_HOST": os.environ["DOCKER_HOST"], "PATH": PATH, **env},
             self.folder / f"temp-{self.runs}",
         )
         assert result.outcome == "success", result.log

@@ -56,7 +56,9 @@ def run() -> None:
     work = _plan(context, definition.file, definition.model["services"])
     settings = list(_settings(work))
     targets = docker.describe(work.file, [target_of(service) for service in work.builders], settings)
-    _refuse_platforms(targets)
+    # Older versions of bake pass over build.platforms.
+    builds = {name: service.get("build") or {} for name, service in definition.model["services"].items()}
+    _refuse_platforms({**targets, **builds})
     trees = read_trees(targets)
     by_service = {service: trees[target_of(service)] for service in work.builders}
     login = login_to(context, work.shipped.values())
@@ -219,7 +221,7 @@ def _save(
     names = {place: f"{place}:{tag}" for place in built}
     if not state.load("tested", False):
         names.update({place: f"{place}@{manifest.digest}" for place, manifest in known.items()})
-    here = docker.inspect_all(names.values())
+    here = docker.inspect(names.values())
     ids = {place: str(here[name]["Id"]) for place, name in names.items()}
     images = [
         _reused(BuiltImage(service, place, tag, ids.get(place, "")), known[place], of_repository[place])

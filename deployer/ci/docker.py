@@ -67,12 +67,7 @@ def _bake(definition: Path, settings: Iterable[str]) -> list[str]:
     return ["docker", "buildx", "bake", "-f", str(definition), *overrides]
 
 
-def inspect(reference: str) -> dict[str, Any]:
-    """An image of the engine. Raises CommandFailed."""
-    return inspect_all([reference])[reference]
-
-
-def inspect_all(references: Iterable[str]) -> dict[str, dict[str, Any]]:
+def inspect(references: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Name → image of the engine, asked for at once. Raises CommandFailed."""
     names = list(dict.fromkeys(references))
     answer = json.loads(capture(["docker", "image", "inspect", "--", *names])) if names else []

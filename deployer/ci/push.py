@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from deployer.ci import docker, state, workflow
 from deployer.ci.built import BuiltImage, require, save_images
@@ -38,9 +38,9 @@ def run() -> None:
     for line in _at_once(lambda reference: _push(reference, config), built.values()):
         workflow.say(line)
     by_repository = {image.repository: image for image in images}
-    proven = dict(
-        zip(by_repository, _at_once(lambda image: _prove(image, login), by_repository.values()), strict=True)
-    )
+    here = docker.inspect(built.values())
+    manifests = _at_once(lambda image: _prove(image, _candidates(image, here), login), by_repository.values())
+    proven = dict(zip(by_repository, manifests, strict=True))
     tagged = _tag(context, by_repository, proven, login)
     save_images(
         [
@@ -72,10 +72,17 @@ def _push(reference: str, config: Mapping[str, str]) -> str:
         ) from None
 
 
-def _prove(image: BuiltImage, login: Login | None) -> Manifest:
-    """What the registry has of an image; a reused one was proven when its tree's tag was written."""
+def _candidates(image: BuiltImage, here: Mapping[str, Mapping[str, Any]]) -> list[Image]:
+    """Where to look for the proof; a reused image was proven when its tree's tag was written."""
+    if image.reused:
+        return [Image(image.repository, image.digest)]
+    return list(_pushed(image, here[image.reference].get("RepoDigests") or ()))
+
+
+def _prove(image: BuiltImage, candidates: Iterable[Image], login: Login | None) -> Manifest:
+    """What the registry has of an image. Raises ReleaseIncomplete where that is not what was tested."""
     host, _ = split_host(image.repository)
-    for candidate in [Image(image.repository, image.digest)] if image.reused else _pushed(image):
+    for candidate in candidates:
         manifest = fetch_manifest(candidate, authorization(host, login))
         if manifest.config_digest == image.id:
             workflow.say(f"{image.service}: {candidate} has the tested image's configuration, {image.id}")
@@ -91,9 +98,9 @@ def _prove(image: BuiltImage, login: Login | None) -> Manifest:
     )
 
 
-def _pushed(image: BuiltImage) -> Iterator[Image]:
+def _pushed(image: BuiltImage, names: Iterable[str]) -> Iterator[Image]:
     """What the engine has pushed of this image; Docker Hub's names are written without their host there."""
-    for name in docker.inspect(image.reference).get("RepoDigests") or ():
+    for name in names:
         repository, _, digest = str(name).partition("@")
         if split_host(repository) == split_host(image.repository):
             yield Image(image.repository, digest)

@@ -21,6 +21,7 @@ from deployer.core.tags import HEADS, TAGS
 
 VERSIONS = "v*"  # tags that are pushed by default
 _SCHEDULE = "schedule"
+_TAGS_WORD = "tags "
 _PATTERN = re.compile(r"(?!refs/)[^\s~^:?\[\\\x00-\x1f]+")
 _LINE = re.compile(r"(?:(?P<tags>tags)\s+)?(?P<pattern>\S+)\s*:\s*(?P<verb>\S+)(?:\s+(?P<environment>\S+))?")
 
@@ -67,6 +68,12 @@ def matches(pattern: str, name: str) -> bool:
     wild = {"*": "[^/]*", "**": ".*"}
     regex = "".join(wild.get(part) or re.escape(part) for part in parts)
     return re.fullmatch(regex, name, re.DOTALL) is not None
+
+
+def ref_pattern(setting: str) -> str:
+    """The refs that an environment of the server takes: `main`, `release/*`, or `tags v*` for tags."""
+    name = setting.removeprefix(_TAGS_WORD)
+    return f"{HEADS if name == setting else TAGS}{name.strip()}"
 
 
 def default_rules(production: str, develop: str, environment: str) -> tuple[Rule, ...]:

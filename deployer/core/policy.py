@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deployer.core.access import Right, Token
+from deployer.core.branches import matches, ref_pattern
 from deployer.core.config import App, Config, Environment
 from deployer.core.delivery import Delivery, WorkflowRun, ping_of, workflow_run_of
 from deployer.core.errors import Forbidden, NotFound
@@ -21,6 +22,8 @@ from deployer.core.model import Deployment, Kind, Release, Run, Status, Wish
 from deployer.core.request import DeployRequest
 
 DEPLOYING_EVENTS = ("push", "workflow_dispatch")  # the others run in a context that strangers can start
+# Nobody from outside starts these either, and the action deploys from them only where its `branches` says so.
+_CLAIMED_EVENTS = (*DEPLOYING_EVENTS, "release", "schedule")
 _WEBHOOK_EVENT = "workflow_run"
 _RIGHTS = {Kind.DEPLOY: Right.DEPLOY, Kind.REDEPLOY: Right.REDEPLOY, Kind.ROLLBACK: Right.ROLLBACK}
 
@@ -60,9 +63,9 @@ def authorise_claims(claims: Mapping[str, object], request: DeployRequest, confi
     app = _app_of_claims(claims, request, config)
     environment = app.environment(request.environment)
     _require(claims, "repository_owner_id", str(app.owner_id))
-    _require(claims, "ref", f"refs/heads/{environment.branch}")
-    if claims.get("event_name") not in DEPLOYING_EVENTS:
-        raise _claim_refused("event_name", " or ".join(DEPLOYING_EVENTS), claims)
+    _require_match(claims, "ref", ref_pattern(environment.branch))
+    if claims.get("event_name") not in _CLAIMED_EVENTS:
+        raise _claim_refused("event_name", " or ".join(_CLAIMED_EVENTS), claims)
     _require(claims, "sha", request.revision)
     _require(claims, "run_number", str(request.run.number))
     _require(claims, "run_attempt", str(request.run.attempt))
@@ -91,7 +94,7 @@ def authorise_plan(claims: Mapping[str, object], request: DeployRequest, config:
         )
     _require(claims, "repository_owner_id", str(app.owner_id))
     _require(claims, "event_name", "pull_request")
-    _require(claims, "base_ref", environment.branch)
+    _require_match(claims, "base_ref", environment.branch)
     _require(claims, "sha", request.revision)
     check_images(app, request.images)
     return _wish(request, app, "action", actor=str(claims.get("actor", "")), run=request.run, workflow="")
@@ -276,6 +279,12 @@ def _is_environment(claim: object, name: str) -> bool:
 def _require(claims: Mapping[str, object], name: str, expected: str) -> None:
     if claims.get(name) != expected:
         raise _claim_refused(name, expected, claims)
+
+
+def _require_match(claims: Mapping[str, object], name: str, pattern: str) -> None:
+    value = claims.get(name)
+    if not isinstance(value, str) or not matches(pattern, value):
+        raise _claim_refused(name, pattern, claims)
 
 
 def _claim_refused(name: str, expected: str, claims: Mapping[str, object]) -> Forbidden:

@@ -192,5 +192,51 @@ def test_a_rebuild_takes_nothing_as_known_and_gets_the_newest_base(shop: Shop) -
     assert shop.images(shop.run())["web"]["digest"] == two["web"]["digest"]
 
 
+TESTS = """  e2e:
+    profiles: [test]
+    build: {context: e2e}
+    depends_on: [web, double]
+  double:
+    profiles: [test]
+    image: nginx:alpine
+    stop_grace_period: 0s
+"""
+# A container of the Compose network that reaches the services by their names.
+E2E = """FROM nginx:alpine
+CMD ["sh", "-c", "wget -qO- http://web/page.html && wget -qO- http://double/ >/dev/null && exit ${CODE:-0}"]
+"""
+
+
+def test_services_of_the_profile_test_decide_and_never_ship(shop: Shop, api: DeployApi) -> None:
+    page = (shop.work / "web/page.html").read_text()
+    shop.commit(**{"compose.yaml": COMPOSE + TESTS, "e2e/Dockerfile": E2E.replace("CODE:-0", "CODE:-4")})
+    bad = shop.run("refs/heads/main", server=api.url, env=api.environment())
+    assert (bad.steps["test"].outcome, bad.steps["push"].outcome) == ("failure", "skipped"), bad.log
+    assert "the test in e2e ended with exit code 4" in bad.annotations[-1].text
+    assert page in bad.log
+    shop.commit(**{"e2e/Dockerfile": E2E})
+    good = shop.run("refs/heads/main", server=api.url, env=api.environment())
+    assert set(shop.images(good)) == {"web", "api"}
+    assert set(parse_request(api.of("POST", "/deployments")[0].body).images) == {"web", "api"}
+    assert "Test in double" not in good.log
+    # Another test is another combination; the images stay known.
+    shop.commit(**{"e2e/Dockerfile": E2E.replace("&& exit", "&& true && exit")})
+    again = shop.run()
+    assert (built(again), ran_test(again), "Test in e2e" in again.log) == (set(), True, True)
+
+
+@pytest.mark.long
+def test_a_command_may_run_in_a_services_image(shop: Shop) -> None:
+    command = (
+        "wget -qO- http://web/page.html; ls /usr/share/nginx/html/page.html; echo ::error::forged; exit 5"
+    )
+    result = shop.run(test_command=command, test_service="api")
+    assert result.steps["test"].outcome == "failure", result.log
+    (error,) = result.annotations
+    assert "the test in api ended with exit code 5" in error.text
+    wrong = shop.run(test_command=command, test_service="nobody")
+    assert "the Compose file has no service 'nobody'" in wrong.annotations[0].text
+
+
 def layers(id: str) -> list[str]:
     return list(json.loads(docker("image", "inspect", "-f", "{{json .RootFS.Layers}}", id)))

@@ -13,6 +13,7 @@ from deployer.core.branches import (
     find_schedule,
     matches,
     parse_branches,
+    ref_pattern,
 )
 from deployer.core.errors import ConfigError
 
@@ -122,6 +123,19 @@ def test_a_bare_deploy_needs_an_environment() -> None:
     with pytest.raises(ConfigError, match="environment ''"):
         parse_branches("main: deploy", "")
     assert parse_branches("", "production") == ()
+
+
+@pytest.mark.parametrize(
+    ("setting", "pattern"),
+    [
+        ("main", "refs/heads/main"),
+        ("release/*", "refs/heads/release/*"),
+        ("tags v*", "refs/tags/v*"),
+        ("tags", "refs/heads/tags"),
+    ],
+)
+def test_a_servers_environment_takes_branches_or_tags(setting: str, pattern: str) -> None:
+    assert ref_pattern(setting) == pattern
 
 
 def test_the_default_is_the_designs_table() -> None:

@@ -352,3 +352,31 @@ def test_a_plan_names_images_of_the_app_only() -> None:
     images = {"web": Image("ghcr.io/mallory/shop-web", DIGEST)}
     with pytest.raises(Forbidden, match="not an image repository"):
         authorise_plan(PULL, deploy_request(images=images), config_of(plans=True))
+
+
+@pytest.mark.parametrize(
+    ("branch", "ref", "event", "taken"),
+    [
+        ("release/*", "refs/heads/release/7", "push", True),
+        ("release/*", "refs/heads/release/7/x", "push", False),
+        ("release/*", "refs/heads/release", "push", False),
+        ("release/*", "refs/tags/release/7", "push", False),
+        ("tags v*", "refs/tags/v1.2.3", "push", True),
+        ("tags v*", "refs/tags/v1.2.3", "release", True),
+        ("tags v*", "refs/heads/v1.2.3", "push", False),
+        ("main", "refs/tags/main", "push", False),
+        ("main", "refs/heads/main", "schedule", True),
+        ("main", "refs/heads/main", "pull_request_target", False),
+        ("main", "refs/heads/main", "workflow_run", False),
+        ("main", "refs/heads/main", "issue_comment", False),
+    ],
+)
+def test_an_environment_takes_the_branches_or_tags_of_its_pattern(
+    branch: str, ref: str, event: str, taken: bool
+) -> None:
+    claims = {**CLAIMS, "ref": ref, "event_name": event, "workflow_ref": f"acme/shop/{WORKFLOW}@{ref}"}
+    if taken:
+        assert authorise_claims(claims, deploy_request(), config_of(branch=branch)).app == "shop"
+        return
+    with pytest.raises(Forbidden, match=r"^(ref|event_name): "):
+        authorise_claims(claims, deploy_request(), config_of(branch=branch))
