@@ -70,6 +70,8 @@ def run() -> None:
         raise DeploymentFailed(f"{end.status}: {end.reason}", hint=str(accepted.get("url", "")))
     workflow.say(f"{end.status}: {end.reason}".rstrip(": "))
     check.finish(end)
+    if check.seen:
+        state.save("deployment", {**state.load("deployment"), "seen": check.seen.reason})
 
 
 def _request(context: Context, images: list[BuiltImage]) -> DeployRequest:
@@ -176,5 +178,5 @@ def _keep(
 ) -> None:
     fields = {"id": accepted["id"], "url": _text(accepted, "url"), "status": status, "reason": reason}
     kept = {key: (record or {}).get(key) for key in ("previous", "measured")}
-    page = _text(record, "environment_url") or _text(accepted, "environment_url") or outside().url
-    state.save("deployment", {**fields, **kept, "environment_url": page})
+    page = _text(accepted, "environment_url") or outside().url
+    state.save("deployment", {**fields, **kept, "app": _text(accepted, "app"), "environment_url": page})

@@ -75,8 +75,6 @@ def encode_request(request: DeployRequest) -> bytes:
     if request.credentials:
         login = request.credentials
         body["registry"] = {"host": login.host, "username": login.username, "password": login.password}
-    if request.confirm:
-        body["confirm"] = request.confirm
     if request.variables:
         body["variables"] = dict(request.variables)
     return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -13,18 +13,20 @@ from deployer.core.order import Outcome
 from deployer.intake import Receipt
 
 
-def receipt_answer(receipt: Receipt, server: str) -> Response:
+def receipt_answer(receipt: Receipt, server: str, page: str = "") -> Response:
     """202 for what was queued; 200 for what was understood and starts nothing new, so that no hook page turns
-    red.
+    red. `page` is the address that users open.
     """
     body: dict[str, Any] = {"outcome": receipt.outcome, "reason": receipt.reason}
     if receipt.deployment:
         url = _url(server, receipt.deployment.id)
         body |= {
             "id": receipt.deployment.id,
+            "app": receipt.deployment.app,
             "status": receipt.deployment.status,
             "url": url,
             "events": f"{url}/events",
+            "environment_url": page,
         }
     if receipt.read_token:
         body["read_token"] = receipt.read_token

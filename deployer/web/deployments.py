@@ -12,6 +12,7 @@ from deployer.core.model import Kind
 from deployer.core.stamp import SIGNATURE
 from deployer.core.strict_json import parse_object
 from deployer.intake import (
+    Receipt,
     accept_manual,
     accept_plan,
     accept_request,
@@ -35,7 +36,7 @@ def create() -> Response:
     receipt = accept_request(
         intake, raw=raw_body(), bearer=bearer(), signature=request.headers.get(SIGNATURE)
     )
-    return receipt_answer(receipt, intake.config.url)
+    return receipt_answer(receipt, intake.config.url, _page(receipt))
 
 
 @deployments.post("/plans")
@@ -96,7 +97,13 @@ def _manual(app: str, environment: str, kind: Kind) -> Response:
         kind=kind,
         release=_release(raw_body()),
     )
-    return receipt_answer(receipt, intake.config.url)
+    return receipt_answer(receipt, intake.config.url, _page(receipt))
+
+
+def _page(receipt: Receipt) -> str:
+    """The address of the environment, where its settings name one."""
+    assert receipt.deployment
+    return the_intake().config.app(receipt.deployment.app).environment(receipt.deployment.environment).url
 
 
 def _release(raw: bytes) -> str:

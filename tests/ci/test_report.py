@@ -11,7 +11,10 @@ from deployer.ci.state import Verdict
 from tests.ci.conftest import SHA, Workflow
 from tests.ci.test_deploy import DIGEST, image
 
-OUTPUTS = {"mode", "reason", "environment", "images", "deployment-id", "status"}
+OUTPUTS = {
+    "mode", "reason", "environment", "url", "images", "digests", "tags", "changed", "deployment-id", "status",
+    "previous",
+}  # fmt: skip
 
 
 def test_a_run_that_decided_nothing_has_all_outputs_and_says_why(run: Workflow) -> None:
@@ -42,10 +45,11 @@ def test_images_and_verdicts_are_shown_and_the_state_is_gone(run: Workflow) -> N
             "digest": DIGEST,
             "ref": f"ghcr.io/acme/shop-web@{DIGEST}",
             "id": image("web", "x")["id"],
+            "reused": False,
         }
     }
     assert step.outputs["status"] == "success"
-    assert f"| web | sha-{SHA} | {DIGEST} | tested and pushed |" in step.summary
+    assert f"| web | built | 0.0 | sha-{SHA} | {DIGEST} | tested and pushed |" in step.summary
     assert "hush" not in step.raw + step.summary
     assert not run.state.exists()
 
@@ -79,3 +83,41 @@ def test_success_is_what_the_mode_asked_for(mode: str, done: list[str], status: 
 def test_a_verb_that_failed_is_not_done() -> None:
     verdicts = {verb: Verdict(verb != "test", "", 1.0) for verb in ("decide", "build", "test")}
     assert judge("test", verdicts) == "failure"
+
+
+def test_a_deployment_is_told_with_what_was_measured_and_how_to_go_back(run: Workflow) -> None:
+    run.keep("decision", {"mode": "deploy", "reason": "push to main", "environment": "production"})
+    web = image("web", "ghcr.io/acme/shop-web") | {"seconds": 3.25, "tags": [f"sha-{SHA}", "main"]}
+    idle = image("idle", "ghcr.io/acme/shop-idle") | {"reused": True}
+    run.keep("images", [web, idle])
+    times = {"before": 4.2, "during": 6.0, "after": None}
+    measured = {"requests": 400, "failed": 0, "longest_gap_ms": 48.4, "p50_ms": times, "p95_ms": times}
+    run.keep(
+        "deployment",
+        {
+            "id": "d-17", "url": "https://d.example/x", "status": "success", "reason": "",
+            "previous": "e" * 40, "measured": measured, "app": "shop", "seen": "it serves",
+            "environment_url": "https://shop.example",
+        },
+    )  # fmt: skip
+    run.done("decide", "checkout", "build", "test", "push", "deploy")
+    step = run.verb("report")
+    assert (step.outputs["url"], step.outputs["previous"]) == ("https://shop.example", "e" * 40)
+    assert json.loads(step.outputs["digests"]) == {"web": DIGEST, "idle": DIGEST}
+    assert step.outputs["tags"] == f"ghcr.io/acme/shop-web:main\nghcr.io/acme/shop-web:sha-{SHA}"
+    assert json.loads(step.outputs["changed"]) == ["web"]
+    assert f"| web | built | 3.2 | sha-{SHA} | {DIGEST} | deployed |" in step.summary
+    assert f"| idle | reused | 0.0 | sha-{SHA} | {DIGEST} | deployed |" in step.summary
+    assert (
+        "400 requests, 0 failed; longest gap 48 ms; p95 4 / 6 / — ms before / during / after" in step.summary
+    )
+    assert "deployer rollback shop production" in step.summary
+    assert "Served before: eeeeeee\n" in step.summary
+
+
+def test_a_summary_stays_far_below_githubs_limit(run: Workflow) -> None:
+    run.keep("decision", {"mode": "test", "reason": "r" * 5_000_000, "environment": ""})
+    run.keep("images", [image("web" + str(n), "ghcr.io/acme/" + "x" * 3000) for n in range(200)])
+    step = run.verb("report")
+    assert step.code == 0 and len(step.summary) < 250_000
+    assert step.summary.rstrip().endswith("the log has all of it.")

@@ -21,7 +21,9 @@ def test_the_actions_request_is_answered_with_all_it_needs_to_follow(receiver: R
     )
     body = answer.get_json()
     assert answer.status_code == 202
-    assert set(body) == {"id", "status", "outcome", "reason", "url", "events", "read_token"}
+    assert set(body) == {
+        "id", "app", "status", "outcome", "reason", "url", "events", "environment_url", "read_token",
+    }  # fmt: skip
     assert body["events"] == f"{body['url']}/events"
     read = receiver.client.get(f"/api/v1/deployments/{body['id']}", headers=bearer(body["read_token"]))
     assert read.status_code == 200
