@@ -22,16 +22,15 @@ from docker.errors import APIError, DockerException, create_api_error_from_http_
 from docker.errors import ImageNotFound as MissingHere
 from docker.errors import NotFound as Gone
 
+from deployer.adapters.inspection import is_ours, replica_of
 from deployer.adapters.pull import follow, raise_pull_error
 from deployer.adapters.refusals import is_refusal, refusal
-from deployer.core.application import EDGE, SPEC_LABEL
-from deployer.core.blueprint import DEPLOYMENT_LABEL, HOOK_LABEL, SERVICE_LABEL
+from deployer.core.blueprint import DEPLOYMENT_LABEL, HOOK_LABEL
 from deployer.core.errors import EngineUnavailable, ImageNotFound, RegistryUnavailable
 from deployer.core.images import Image, split_tag
 from deployer.core.model import Credentials, Replica
 
-_PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
-_ONE_OFF = "com.docker.compose.oneoff"
+_PROJECT = "com.docker.compose.project"
 _TIMEOUT = 60
 _PING_TIMEOUT = 5.0
 _PULL_DEADLINE = 600.0
@@ -65,10 +64,10 @@ class Engine:
         """Every container of the project, by number within its service."""
         with _answering("observe"):
             listed = self._client.containers(all=True, filters={"label": [f"{_PROJECT}={project}"]})
-            ours = [entry["Id"] for entry in listed if _is_ours(entry["Labels"])]
+            ours = [entry["Id"] for entry in listed if is_ours(entry["Labels"])]
             found = [details for id in ours if (details := self._inspect(id))]
         found.sort(key=lambda details: str(details["Created"]))  # RFC 3339 in UTC
-        return tuple(sorted(map(_replica, found), key=lambda replica: replica.service))
+        return tuple(sorted(map(replica_of, found), key=lambda replica: replica.service))
 
     def create(self, name: str, body: Mapping[str, Any], archives: Sequence[tuple[str, bytes]] = ()) -> str:
         """One container from the engine's own request; its id. Raises ContainerRefused where the engine will
@@ -103,7 +102,7 @@ class Engine:
         return {
             (replica.name, details["Config"]["Labels"][DEPLOYMENT_LABEL]): replica
             for details in found
-            for replica in (_replica(details),)
+            for replica in (replica_of(details),)
         }
 
     def tag(self, image: Image, name: str) -> None:
@@ -125,7 +124,7 @@ class Engine:
         """The replica now, or None when it is gone."""
         with _answering("inspect"):
             details = self._inspect(replica.id)
-        return _replica(details) if details else None
+        return replica_of(details) if details else None
 
     def image_id(self, image: Image) -> str:
         """The local id of an image that was pulled by digest, empty when it is not here."""
@@ -262,44 +261,6 @@ def _connect(host: str | None, timeout: int) -> docker.APIClient:
         if host:
             return docker.APIClient(base_url=host, version="auto", timeout=timeout)
         return docker.from_env(version="auto", timeout=timeout).api
-
-
-def _replica(details: Mapping[str, Any]) -> Replica:
-    state, config = details["State"], details["Config"]
-    labels: Mapping[str, str] = config.get("Labels") or {}
-    networks: Mapping[str, Any] = details["NetworkSettings"]["Networks"] or {}
-    return Replica(
-        id=details["Id"],
-        name=details["Name"].lstrip("/"),
-        service=labels.get(SERVICE_LABEL) or labels.get(_SERVICE, ""),
-        spec=labels.get(SPEC_LABEL, ""),
-        state=state["Status"],
-        health=(state.get("Health") or {}).get("Status", "none"),
-        image=details["Image"],
-        digest=config["Image"].partition("@")[2],
-        exit_code=int(state.get("ExitCode") or 0),
-        restarts=int(details.get("RestartCount") or 0),
-        ports=_host_ports(details["HostConfig"].get("PortBindings") or {}),
-        addresses={
-            name: settings["IPAddress"] for name, settings in networks.items() if settings.get("IPAddress")
-        },
-    )
-
-
-def _host_ports(bindings: Mapping[str, Any]) -> tuple[str, ...]:
-    """`{"3001/tcp": [{"HostPort": "8080"}]}` as `8080/tcp`."""
-    found = {
-        f"{binding['HostPort']}/{port.partition('/')[2]}"
-        for port, held in bindings.items()
-        for binding in held or ()
-        if binding.get("HostPort")
-    }
-    return tuple(sorted(found))
-
-
-def _is_ours(labels: Mapping[str, str]) -> bool:
-    """`docker compose run` is somebody's own; the edge is a one-off container for Compose."""
-    return labels.get(_ONE_OFF) != "True" or labels.get(SERVICE_LABEL) == EDGE
 
 
 def _last_lines(raw: bytes) -> bytes:
