@@ -80,6 +80,7 @@ class Fleet:
     def __init__(self, folder: Path, state: Path, takes: float) -> None:
         self._folder, self._state, self._takes = folder, state, takes
         self._projects: dict[str, Project] = {}
+        self._machine = MemoryTarget(shop())
         self._lock = threading.Lock()
         self._story = os.open(folder / "story", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         (folder / "served").mkdir(exist_ok=True)
@@ -126,10 +127,12 @@ class Fleet:
         return ""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        """observe, start, read, route, sessions, stop, edge_settings: their first argument is the project."""
+        """Whatever else a target can: of the project that comes first, or of the machine."""
 
-        def call(project: str, *more: Any) -> Any:
-            return getattr(self.of(project), name)(project, *more)
+        def call(*arguments: Any) -> Any:
+            of_a_project = bool(arguments) and isinstance(arguments[0], str)
+            target = self.of(arguments[0]) if of_a_project else self._machine
+            return getattr(target, name)(*arguments)
 
         return call
 

@@ -81,16 +81,17 @@ class FaultyRegistry:
 
     def answer(self, to: BaseHTTPRequestHandler, found: requests.Response) -> None:
         asks_content = "/manifests/" in to.path or "/blobs/" in to.path
-        body, status = found.content, found.status_code
+        body, status, kind = found.content, found.status_code, found.headers.get("Content-Type", "")
         if asks_content and self.fault in STATUSES:
-            status, code = STATUSES[self.fault]
+            (status, code), kind = STATUSES[self.fault], "application/json"
             body = json.dumps({"errors": [{"code": code, "message": f"the test says {code}"}]}).encode()
         if "/manifests/" in to.path and self.fault == "other bytes":
             body += b" "
         if asks_content and self.fault == "hang":
             self.over.wait(60)
         to.send_response(status)
-        kept = ("Content-Type", "Docker-Content-Digest", "Docker-Distribution-Api-Version")
+        to.send_header("Content-Type", kind)
+        kept = ("Docker-Content-Digest", "Docker-Distribution-Api-Version")
         for name in kept:
             if name in found.headers:
                 to.send_header(name, found.headers[name])

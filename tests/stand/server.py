@@ -155,6 +155,10 @@ class Server:
         for app in range(apps or self.apps):
             self._locks.enter_context(hold(self.state / "projects" / f"{self.name(app)}.lock"))
 
+    def let_go(self) -> None:
+        """Ends what `keep_busy` began."""
+        self._locks.close()
+
     def token(self, person: str, app: int = 0) -> str:
         """A person's new token that may read."""
         store = open_store(self.state)
