@@ -33,6 +33,7 @@ from deployer.adapters.vault import open_vault
 from deployer.core.config import Config
 from deployer.core.errors import ConfigError
 from deployer.core.model import Credentials, Deployment
+from deployer.hint import resolve_hint
 from deployer.intake import Intake
 from deployer.preview import preview
 from deployer.worker import Worker
@@ -137,6 +138,7 @@ def build(path: Path) -> Parts:
         secrets=read_webhook_secrets(config),
         clock=clock,
         preview=lambda wish: preview(wish, world),
+        resolve_hint=lambda wishes: resolve_hint(wishes, world),
     )
     return Parts(config, store, intake, world, Worker(world), forge)
 

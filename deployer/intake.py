@@ -18,6 +18,7 @@ from deployer.core.access import PERSON_PREFIX, Right, Token
 from deployer.core.acts import LOCAL, refusal
 from deployer.core.config import Config
 from deployer.core.confirmation import parse_confirmation
+from deployer.core.decision import Deploy, Hint, Ignore, decide
 from deployer.core.delivery import Delivery, parse_delivery
 from deployer.core.errors import DeployerError, Forbidden, NotFound, StoreUnavailable, TokenRejected
 from deployer.core.inbox import Arrival, Inbox, Proof
@@ -25,12 +26,10 @@ from deployer.core.keyring import Keyring
 from deployer.core.model import Deployment, Event, Kind, Wish
 from deployer.core.order import Outcome
 from deployer.core.policy import (
-    Ignore,
     authorise_claims,
     authorise_person,
     authorise_plan,
     authorise_signed,
-    decide,
     judge_release,
     previous_serves,
     require_right,
@@ -60,6 +59,7 @@ class Intake:
     secrets: Mapping[str, Sequence[bytes]] = field(repr=False)
     clock: Clock
     preview: Callable[[Wish], Preview] | None = None  # where there is an engine to look at
+    resolve_hint: Callable[[Sequence[Wish]], Wish | str] | None = None  # where Compose and a registry are
     reading: threading.Semaphore = field(
         default_factory=lambda: threading.Semaphore(_READERS), repr=False, compare=False
     )
@@ -100,10 +100,19 @@ def accept_delivery(
         visible = {name: intake.config.apps[name] for name in sorted(signers) if name in intake.config.apps}
         decision = decide(delivery, replace(intake.config, apps=visible))
         delivery = replace(delivery, payload={})  # decided; what waits to be stored is small
+    if isinstance(decision, Hint):
+        decision = _look_up(intake, decision)
     if isinstance(decision, Ignore):
         return _ignore(intake, delivery, decision.reason)
     receipt = _enqueue(intake, decision.wish, delivery)
     return replace(receipt, reason="; ".join(filter(None, (receipt.reason, decision.note))))
+
+
+def _look_up(intake: Intake, hint: Hint) -> Deploy | Ignore:
+    if intake.resolve_hint is None:
+        return Ignore("this server's door cannot look images up")
+    found = intake.resolve_hint(hint.wishes)
+    return Ignore(found) if isinstance(found, str) else Deploy(found)
 
 
 def accept_request(

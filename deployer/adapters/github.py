@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import requests
-from github import Auth, Github, GithubException, GithubRetry
+from github import Auth, Github, GithubException, GithubRetry, UnknownObjectException
 from github.ContentFile import ContentFile
 from github.GitTreeElement import GitTreeElement
 from github.Repository import Repository
@@ -91,6 +91,18 @@ class GithubForge:
         client = self._client()
         try:
             return _Source(client, repository, revision, entry).bundle()
+        except _FAULTS as error:
+            why, hint = _explain(error)
+            raise ForgeUnavailable(f"{repository}: {self._redact(why)}", hint=hint) from None
+        finally:
+            client.close()
+
+    def tip(self, repository: str, branch: str) -> str:
+        client = self._client()
+        try:
+            return client.get_repo(repository).get_git_ref(f"heads/{branch}").object.sha
+        except UnknownObjectException:
+            return ""
         except _FAULTS as error:
             why, hint = _explain(error)
             raise ForgeUnavailable(f"{repository}: {self._redact(why)}", hint=hint) from None

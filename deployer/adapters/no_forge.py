@@ -18,6 +18,12 @@ class NoForge:
             hint="set github.token-file, or deploy with the action, which brings the Compose file",
         )
 
+    def tip(self, repository: str, branch: str) -> str:
+        raise ForgeUnavailable(
+            f"{branch} of {repository} cannot be looked up: no GitHub token is configured",
+            hint="set github.token-file",
+        )
+
     def report(self, repository: str, deployment: Deployment, url: str, text: str) -> None:
         """Nobody to tell."""
 

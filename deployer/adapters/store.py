@@ -220,6 +220,8 @@ class SqliteStore(ConfirmationRows, ReleaseRows, AuditRows, AccessRows):
         sql.execute(
             f"INSERT INTO deployment ({', '.join(columns)}) VALUES ({marks})", tuple(columns.values())
         )
+        if wish.forge:
+            sql.execute("INSERT INTO forge (deployment_id, number) VALUES (?, ?)", (id, wish.forge))
         _append(
             sql, id, "enqueue", f"{wish.kind} of {wish.revision[:7] or wish.release} by {wish.actor}", now
         )

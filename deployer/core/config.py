@@ -34,6 +34,7 @@ class Environment:
     project: str
     branch: str
     workflow: str  # path of the only workflow file that may deploy here; empty: any
+    packages: bool  # an image that the registry announces may complete a release and deploy it
     protected: bool  # the OIDC token must carry this environment's name
     plans: bool  # a pull request may ask what its merge would change
     compose: str  # path of the Compose file in the repository, for deploys that bring none
@@ -146,6 +147,7 @@ def _environment(app: str, name: str, section: Section) -> Environment:
         project=section.text("project", app if name == "production" else f"{app}-{name}"),
         branch=section.text("branch", "main"),
         workflow=section.text("workflow", ""),
+        packages=section.flag("packages"),
         protected=section.flag("require-environment-claim"),
         plans=section.flag("plans"),
         compose=section.text("compose", "compose.yaml"),

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from deployer.core.errors import PayloadRejected, SignatureMismatch
-from deployer.core.images import REVISION
+from deployer.core.fields import Fields
 from deployer.core.strict_json import parse_object
 
 _SIGNATURE = re.compile(r"sha256=[0-9a-f]{64}")
@@ -26,7 +26,6 @@ _EVENT = re.compile(r"[a-z_]{1,64}")
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 _MAX_FIELDS = 10
-_MAX_TEXT = 300
 
 
 class ContentTypeRejected(PayloadRejected):
@@ -112,7 +111,7 @@ def parse_delivery(headers: Mapping[str, str], raw: bytes) -> Delivery:
 
 def ping_of(delivery: Delivery) -> Ping:
     """Raises PayloadRejected for the first field of another type."""
-    hook = _Fields(delivery.payload, "").table("hook")
+    hook = Fields(delivery.payload).table("hook")
     config = hook.table("config")
     return Ping(
         events=hook.texts("events"),
@@ -123,20 +122,17 @@ def ping_of(delivery: Delivery) -> Ping:
 
 def workflow_run_of(delivery: Delivery) -> WorkflowRun:
     """Raises PayloadRejected for the first field that is missing or of another type."""
-    top = _Fields(delivery.payload, "")
+    top = Fields(delivery.payload)
     run = top.table("workflow_run")
     head = run.table("head_repository", optional=True)
     actor = run.table("actor", optional=True)
     repository = top.table("repository")
-    revision = run.text("head_sha")
-    if not REVISION.fullmatch(revision):
-        raise PayloadRejected("workflow_run.head_sha: should be 40 hex digits")
     return WorkflowRun(
         action=top.text("action"),
         conclusion=run.text("conclusion", optional=True),
         event=run.text("event"),
         head_branch=run.text("head_branch", optional=True),
-        head_sha=revision,
+        head_sha=run.revision("head_sha"),
         path=run.text("path").partition("@")[0],
         head_repository_id=head.number("id") if head else 0,
         repository_id=repository.number("id"),
@@ -172,56 +168,3 @@ def _form_payload(raw: bytes) -> bytes:
     if len(payloads) != 1:
         raise PayloadRejected("payload: should stand in the form exactly once")
     return payloads[0].encode()
-
-
-class _Fields:
-    """A JSON object at `path`, read field by field: whatever is missing or of another type is a
-    PayloadRejected.
-
-    `optional` reads an absent or null field as empty. An empty object reads as false.
-    """
-
-    def __init__(self, table: Mapping[str, Any], path: str) -> None:
-        self._table = table
-        self._path = path
-
-    def __bool__(self) -> bool:
-        return bool(self._table)
-
-    def table(self, key: str, *, optional: bool = False) -> _Fields:
-        value = self._table.get(key)
-        if value is None and optional:
-            value = {}
-        if not isinstance(value, dict):
-            raise self._wrong(key, "an object")
-        return _Fields(value, f"{self._path}{key}.")
-
-    def text(self, key: str, *, optional: bool = False) -> str:
-        value = self._table.get(key)
-        if value is None and optional:
-            value = ""
-        if not isinstance(value, str) or len(value) > _MAX_TEXT:
-            raise self._wrong(key, f"text of at most {_MAX_TEXT} characters")
-        return value
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        value = self._table.get(key)
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self._wrong(key, "a list of texts")
-        return tuple(value)
-
-    def number(self, key: str) -> int:
-        value = self._table.get(key)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise self._wrong(key, "a whole number")
-        return value
-
-    def switch(self, key: str) -> bool:
-        """GitHub writes on and off as "1" and "0", as text or as a number."""
-        value = self._table.get(key, "0")
-        if isinstance(value, bool) or value not in ("0", "1", 0, 1):
-            raise self._wrong(key, '"0" or "1"')
-        return value in ("1", 1)
-
-    def _wrong(self, key: str, expected: str) -> PayloadRejected:
-        return PayloadRejected(f"{self._path}{key}: should be {expected}")

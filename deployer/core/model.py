@@ -83,6 +83,7 @@ class Wish:
         ""  # whose numbers `run` counts in: only runs of one workflow are older or newer than each other
     )
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # win over the server's file
+    forge: int = 0  # the number of the GitHub deployment that asked for it, whose statuses tell of it
     origin: str = "local"  # the address it came from; not kept with the deployment, but in the audit log
     confirm: int = 0  # seconds to wait, once the release serves, for a word that it may stay
 

@@ -1,5 +1,5 @@
-"""Who may deploy what, decided on the server. In: a verified delivery, verified claims or a known person.
-Out: a decision.
+"""Who may deploy what, decided on the server. In: verified claims, a signed request or a known person. Out: a
+wish, or Forbidden.
 
 Everything is compared exactly: no Unicode normalising, no prefix (`refs/heads/refs/heads/main` is a legal
 ref), and case counts but for environments, whose case GitHub itself ignores. A repository is its id, never
@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from deployer.core.access import Right, Token
 from deployer.core.branches import matches, ref_pattern
-from deployer.core.config import App, Config, Environment
-from deployer.core.delivery import Delivery, WorkflowRun, ping_of, workflow_run_of
+from deployer.core.config import App, Config
 from deployer.core.errors import Forbidden, NotFound
 from deployer.core.images import Image
 from deployer.core.model import Deployment, Kind, Release, Run, Status, Wish
@@ -24,36 +22,7 @@ from deployer.core.request import DeployRequest
 DEPLOYING_EVENTS = ("push", "workflow_dispatch")  # the others run in a context that strangers can start
 # Nobody from outside starts these either, and the action deploys from them only where its `branches` says so.
 _CLAIMED_EVENTS = (*DEPLOYING_EVENTS, "release", "schedule")
-_WEBHOOK_EVENT = "workflow_run"
 _RIGHTS = {Kind.DEPLOY: Right.DEPLOY, Kind.REDEPLOY: Right.REDEPLOY, Kind.ROLLBACK: Right.ROLLBACK}
-
-
-@dataclass(frozen=True)
-class Deploy:
-    """The delivery asks for a deployment."""
-
-    wish: Wish
-    note: str = ""  # what somebody should know who reads the answer
-
-
-@dataclass(frozen=True)
-class Ignore:
-    """The delivery is in order and starts nothing."""
-
-    reason: str
-
-
-def decide(delivery: Delivery, config: Config) -> Deploy | Ignore:
-    """What a delivery starts on a server with these apps. Raises PayloadRejected where the body is not what
-    it claims.
-    """
-    if delivery.event == "ping":
-        return Ignore(_answer_ping(delivery))
-    if delivery.event != _WEBHOOK_EVENT:
-        return Ignore(f"the event {delivery.event} starts nothing; {_WEBHOOK_EVENT} does")
-    run = workflow_run_of(delivery)
-    unfit = _unfit_run(run)
-    return Ignore(unfit) if unfit else _place(run, config)
 
 
 def authorise_claims(claims: Mapping[str, object], request: DeployRequest, config: Config) -> Wish:
@@ -72,7 +41,7 @@ def authorise_claims(claims: Mapping[str, object], request: DeployRequest, confi
     workflow = _workflow_of(claims)
     if environment.workflow and workflow != environment.workflow:
         raise _claim_refused("workflow_ref", environment.workflow, claims)
-    if environment.protected and not _is_environment(claims.get("environment"), environment.name):
+    if environment.protected and not is_environment(claims.get("environment"), environment.name):
         raise _claim_refused("environment", environment.name, claims)
     check_images(app, request.images)
     return _wish(
@@ -147,12 +116,17 @@ def require_right(token: Token, kind: Kind, app: str) -> None:
         )
 
 
+def allows_image(app: App, repository: str) -> bool:
+    """Whether the app's own images may come from this repository."""
+    return any(_pattern(pattern).fullmatch(repository) for pattern in app.images)
+
+
 def check_images(app: App, images: Mapping[str, Image]) -> None:
     """Raises Forbidden for the first image, of those the app builds itself, that is none of the app's
     repositories.
     """
     for service, image in images.items():
-        if not any(_pattern(pattern).fullmatch(image.repository) for pattern in app.images):
+        if not allows_image(app, image.repository):
             raise Forbidden(
                 f"service {service}: {image.repository} is not an image repository of {app.name}",
                 hint=f"apps.{app.name}.images allows {', '.join(app.images)}",
@@ -170,71 +144,6 @@ def previous_serves(serving: Deployment | None, newest: Iterable[Deployment]) ->
     return serving is not None and any(
         other.status is Status.IN_PROGRESS and other.release != serving.release for other in newest
     )
-
-
-def _answer_ping(delivery: Delivery) -> str:
-    ping = ping_of(delivery)
-    wrong = []
-    if ping.content_type != "json":
-        wrong.append("content type should be application/json")
-    if ping.insecure_ssl:
-        wrong.append("SSL verification should be enabled")
-    if not {_WEBHOOK_EVENT, "*"} & set(ping.events):
-        wrong.append(f"events should include {_WEBHOOK_EVENT} (Workflow runs)")
-    return f"webhook settings: {'; '.join(wrong)}" if wrong else "pong"
-
-
-def _unfit_run(run: WorkflowRun) -> str:
-    """Why no environment anywhere would take this run; empty where one may."""
-    if run.action != "completed":
-        return f"the run is {run.action}, not completed"
-    if run.conclusion != "success":
-        return f"the run ended with {run.conclusion or 'no conclusion'}"
-    if run.event not in DEPLOYING_EVENTS:
-        return f"the run was started by {run.event}, not by {' or '.join(DEPLOYING_EVENTS)}"
-    if run.head_repository_id != run.repository_id:
-        return "the run comes from a fork"
-    return ""
-
-
-def _place(run: WorkflowRun, config: Config) -> Deploy | Ignore:
-    apps = [app for app in config.apps.values() if app.repository_id == run.repository_id]
-    if not apps:
-        return Ignore("no app with this webhook secret has this repository id")
-    fitting = [(app, env) for app in apps for env in app.environments.values() if _fits(run, env)]
-    if not fitting:
-        return Ignore(f"no environment takes branch {run.head_branch!r} and workflow {run.path!r}")
-    if len(fitting) > 1:
-        names = ", ".join(f"{app.name}/{env.name}" for app, env in fitting)
-        return Ignore(f"the run fits {names}: set `workflow` so that it fits one of them")
-    app, environment = fitting[0]
-    if environment.protected:
-        return Ignore(
-            f"{environment.name} requires the environment claim, which only the action's request carries"
-        )
-    return Deploy(
-        Wish(
-            app=app.name,
-            environment=environment.name,
-            kind=Kind.DEPLOY,
-            trigger="webhook",
-            actor=run.actor,
-            revision=run.head_sha,
-            run=Run(run.run_number, run.run_attempt),
-            workflow=run.path,
-        ),
-        _renamed(app, run.repository),
-    )
-
-
-def _renamed(app: App, repository: str) -> str:
-    if repository.lower() in ("", app.repository.lower()):
-        return ""
-    return f"the repository is now {repository}: apps.{app.name}.repository should say so"
-
-
-def _fits(run: WorkflowRun, environment: Environment) -> bool:
-    return run.head_branch == environment.branch and environment.workflow in ("", run.path)
 
 
 def _app_of_claims(claims: Mapping[str, object], request: DeployRequest, config: Config) -> App:
@@ -271,7 +180,7 @@ def _workflow_of(claims: Mapping[str, object]) -> str:
     return "/".join(named.split("/")[2:])
 
 
-def _is_environment(claim: object, name: str) -> bool:
+def is_environment(claim: object, name: str) -> bool:
     """GitHub's environment names ignore case. ASCII only: `.lower()` also makes a `k` of the Kelvin sign."""
     return isinstance(claim, str) and claim.isascii() and claim.lower() == name
 

@@ -135,6 +135,9 @@ class Forge(Protocol):
         ReleaseIncomplete.
         """
 
+    def tip(self, repository: str, branch: str) -> str:
+        """The branch's newest commit, empty where there is no such branch. Raises ForgeUnavailable."""
+
     def report(self, repository: str, deployment: Deployment, url: str, text: str) -> None:
         """Posts a deployment status; a failure is logged and never changes the deployment."""
 

@@ -95,7 +95,7 @@ def parse_request(raw: bytes) -> DeployRequest:
         revision=_revision(body),
         run=Run(_count(run, "number"), _count(run, "attempt")),
         actor=_text(body, "actor", optional=True)[:100],
-        images=_images(_table(body, "images")),
+        images=parse_images(_table(body, "images")),
         bundle=_bundle(_table(body, "compose")),
         credentials=_credentials(body),
         variables=_variables(_table(body, "variables")) if "variables" in body else {},
@@ -110,7 +110,8 @@ def _revision(body: Mapping[str, Any]) -> str:
     return revision
 
 
-def _images(table: Mapping[str, Any]) -> dict[str, Image]:
+def parse_images(table: Mapping[str, Any]) -> dict[str, Image]:
+    """Service → image by digest. Raises PayloadRejected."""
     if not 0 < len(table) <= MAX_SERVICES:
         raise PayloadRejected(f"images: should name 1 to {MAX_SERVICES} services")
     for service in table:

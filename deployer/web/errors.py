@@ -32,6 +32,7 @@ _STATUS = {
     "store-unavailable": 503,
     "issuer-unavailable": 503,
     "github-unavailable": 503,
+    "registry-unavailable": 503,
     "engine-unavailable": 503,
     "too-many-streams": 503,
 }

@@ -141,6 +141,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
         f"{PRODUCTION}.project": "site",
         f"{PRODUCTION}.branch": "release/1",
         f"{PRODUCTION}.workflow": ".github/workflows/deploy.yml",
+        f"{PRODUCTION}.packages": True,
         f"{PRODUCTION}.require-environment-claim": True,
         f"{PRODUCTION}.plans": True,
         f"{PRODUCTION}.compose": "deploy/compose.yaml",

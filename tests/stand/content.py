@@ -30,6 +30,9 @@ class Content(Protocol):
 
     def read(self, revision: str, path: str) -> bytes: ...
 
+    def tip(self, branch: str) -> str:
+        """The newest commit, empty for a branch that there is not."""
+
 
 class FromDict:
     """`{revision: {path: text or bytes}}`."""
@@ -45,6 +48,10 @@ class FromDict:
     def read(self, revision: str, path: str) -> bytes:
         content = self._revisions[revision][path]
         return content if isinstance(content, bytes) else content.encode()
+
+    def tip(self, branch: str) -> str:
+        """There is `main` alone, with all revisions in their order."""
+        return list(self._revisions)[-1] if branch == "main" and self._revisions else ""
 
 
 class FromGit:
@@ -68,6 +75,9 @@ class FromGit:
 
     def read(self, revision: str, path: str) -> bytes:
         return self._git("show", f"{revision}:{path}") or b""
+
+    def tip(self, branch: str) -> str:
+        return (self._git("rev-parse", "--verify", f"refs/heads/{branch}") or b"").decode().strip()
 
     def _git(self, *arguments: str) -> bytes | None:
         command = ["git", "-c", "safe.directory=*", "-C", str(self._folder), *arguments]

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-_SEGMENTS = {"path": r".+"}
+_SEGMENTS = {"path": r".+", "ref": r".+"}
 MAX_DESCRIPTION = 140  # documented in prose only: REST "Create a deployment status"
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 OPERATIONS = {
     "/repos/{owner}/{repo}": ("get",),
+    "/repos/{owner}/{repo}/git/ref/{ref}": ("get",),
     "/repos/{owner}/{repo}/contents/{path}": ("get",),
     "/repos/{owner}/{repo}/deployments": ("get", "post"),
     "/repos/{owner}/{repo}/deployments/{deployment_id}": ("get",),

@@ -194,6 +194,8 @@ class Forge:
                     return self._content(name, values["path"], query.get("ref", "HEAD"))
                 case "git/get-tree":
                     return self._tree(name, values["tree_sha"], "recursive" in query)
+                case "git/get-ref":
+                    return self._ref(name, values["ref"])
                 case "repos/create-deployment":
                     return self._create_deployment(name, body)
                 case "repos/list-deployments":
@@ -248,6 +250,13 @@ class Forge:
             )
         shown = [entry for entry in entries if recursive or "/" not in entry["path"]]
         return Answer(200, {"sha": revision, "truncated": self.truncated, "tree": shown})
+
+    def _ref(self, name: str, ref: str) -> Answer:
+        commit = self._contents[name.lower()].tip(ref.removeprefix("heads/"))
+        if not commit or not ref.startswith("heads/"):
+            return _missing()
+        target = {"type": "commit", "sha": commit, "url": f"{self.url}/repos/{name}/git/commits/{commit}"}
+        return Answer(200, self._contract.example("git-ref", {"ref": f"refs/{ref}", "object": target}))
 
     def _create_deployment(self, name: str, body: Mapping[str, Any]) -> Answer:
         if self._contents[name.lower()].files(body["ref"]) is None:

@@ -133,3 +133,50 @@ def intake_of(store: SqliteStore, config: Config | None = None, **changes: Any) 
         "clock": SystemClock(),
     }
     return Intake(**{**fields, **changes})
+
+
+def announcement(**changes: Any) -> dict[str, Any]:
+    """A `deployment` that deploys `shop`, made by a run on `main`; `changes` go into `deployment`, and
+    `run` and `repository_id` beside it.
+    """
+    payload = fixture("deployment/payload")
+    payload["repository"]["id"] = changes.pop("repository_id", 4711)
+    run = changes.pop("run", {})
+    made = {"event": "push", "head_branch": "main", "head_sha": REVISION, "run_number": 12, "run_attempt": 1}
+    path = ".github/workflows/deploy.yml@main"
+    payload["workflow_run"] = None if run is None else {**made, "path": path, **run}
+    release = {"schema": 1, "images": {"web": f"ghcr.io/acme/shop-web@{DIGEST}"}}
+    payload["deployment"].update(sha=REVISION, ref="main", task="deploy-images", payload=release)
+    payload["deployment"].update(copy.deepcopy(changes))
+    return payload
+
+
+def package_event(event: str = "package", **changes: Any) -> dict[str, Any]:
+    """What GitHub sends for one image of `shop` (shape of a real delivery of 2025-11): `changes` are its
+    `tag`, `commit`, `name`, `namespace`, `kind`, `action` and `repository_id`.
+    """
+    given: dict[str, Any] = {
+        "tag": f"sha-{REVISION}",
+        "commit": REVISION,
+        "name": "shop-web",
+        "namespace": "acme",
+    }
+    given |= {"kind": "CONTAINER", "action": "published", "repository_id": 4711, **changes}
+    version = {
+        "version": DIGEST,
+        "name": DIGEST,
+        "target_commitish": "main",
+        "target_oid": given["commit"],
+        "created_at": "0001-01-01T00:00:00Z",
+        "container_metadata": {"tag": {"name": given["tag"], "digest": DIGEST}},
+        "package_url": f"ghcr.io/{given['namespace']}/{given['name']}:{given['tag']}",
+    }
+    package = {"name": given["name"], "namespace": given["namespace"], "package_type": given["kind"]}
+    payload = {
+        "action": given["action"],
+        event: {**package, "ecosystem": given["kind"], "package_version": version},
+        "sender": {"login": "octocat"},
+    }
+    if given["repository_id"]:
+        payload["repository"] = {"id": given["repository_id"], "full_name": "acme/shop"}
+    return payload

@@ -7,14 +7,10 @@ from typing import Any
 import pytest
 
 from deployer.core.config import Config
+from deployer.core.decision import Deploy, Hint, Ignore, decide
 from deployer.core.delivery import parse_delivery
 from deployer.core.errors import PayloadRejected
 from deployer.core.model import Kind, Run, Wish
-from deployer.core.policy import (
-    Deploy,
-    Ignore,
-    decide,
-)
 from tests.stand.receiver import (
     REVISION,
     body_of,
@@ -30,7 +26,7 @@ WORKFLOW = ".github/workflows/deploy.yml"
 
 def decision(
     payload: dict[str, Any], config: Config | None = None, event: str = "workflow_run"
-) -> Deploy | Ignore:
+) -> Deploy | Ignore | Hint:
     return decide(parse_delivery(headers_of(event), body_of(payload)), config or config_of())
 
 
@@ -121,11 +117,17 @@ def test_a_run_that_fits_two_environments_deploys_neither() -> None:
 
 
 @pytest.mark.case("A24")
-@pytest.mark.parametrize("name", ["push", "package", "registry_package", "deployment"])
-def test_other_events_start_nothing(name: str) -> None:
-    examples = {"push": "push/payload", "deployment": "deployment/payload"}
-    payload = fixture(examples.get(name, f"{name}/published.docker.payload"))
-    assert name in reason(payload, event=name)
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("push/payload", "the event push starts nothing"),
+        ("package/published.docker.payload", "no container but npm"),
+        ("registry_package/published.docker.payload", "no container but npm"),
+        ("deployment/payload", "the task 'deploy'"),
+    ],
+)
+def test_githubs_examples_of_other_events_start_nothing(name: str, why: str) -> None:
+    assert why in reason(fixture(name), event=name.partition("/")[0])
 
 
 def test_a_body_of_another_event_than_the_header_says_is_refused() -> None:
@@ -140,6 +142,8 @@ def test_a_body_of_another_event_than_the_header_says_is_refused() -> None:
         ({}, "pong"),
         ({"events": ["push", "workflow_run"]}, "pong"),
         ({"events": ["push"]}, "workflow_run"),
+        ({"events": ["deployment"]}, "pong"),
+        ({"events": ["registry_package", "push"]}, "pong"),
         ({"config": {"content_type": "form", "insecure_ssl": "0"}}, "content type"),
         ({"config": {"content_type": "json", "insecure_ssl": "1"}}, "SSL"),
     ],
