@@ -1,41 +1,43 @@
 """The only room that names concrete adapters. In: the settings file's path. Out: everything wired together,
 nothing started.
 
-Two processes may be built on one state folder: the server and a command beside it share the database, and a
-lock per project keeps their rollouts apart.
+Several processes may be built on one state folder: the server, or its two halves, and commands beside it
+share the database, and a lock per project keeps their rollouts apart. The half that the internet reaches is
+built from the store's folder, the webhook secrets and the public half of the key, and loads nothing of the
+engine.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deployer.adapters.clock import SystemClock
-from deployer.adapters.compose import Compose
 from deployer.adapters.config_file import read_config, read_secret, read_webhook_secrets
-from deployer.adapters.docker_target import DockerTarget
-from deployer.adapters.engine import Engine
 from deployer.adapters.files import make_folder, sweep
-from deployer.adapters.lock import hold
+from deployer.adapters.lock import hold, is_held
 from deployer.adapters.log import start_log
 from deployer.adapters.memory import share_memory
 from deployer.adapters.no_forge import NoForge
 from deployer.adapters.oidc import OidcVerifier
-from deployer.adapters.registry import OciRegistry
 from deployer.adapters.store import SqliteStore
 from deployer.adapters.variables import read_variables
-from deployer.adapters.vault import open_vault
+from deployer.adapters.vault import open_vault, read_slot, show_slot
 from deployer.core.config import Config
-from deployer.core.errors import ConfigError
+from deployer.core.errors import ConfigError, StoreUnavailable
 from deployer.core.model import Credentials, Deployment
+from deployer.core.recovery import HookLog
 from deployer.hint import resolve_hint
-from deployer.intake import Intake
+from deployer.intake import Intake, Receipt
 from deployer.preview import preview
+from deployer.recovery import recover
 from deployer.worker import Worker
 from deployer.world import World
 
@@ -47,33 +49,71 @@ CONFIG_PATH = "/etc/deployer/config.toml"
 _LONGEST_SOCKET = 107  # bytes a Unix socket's path may have
 _LONGEST_PROJECT = 63
 _TAKEOVER = 15.0  # seconds the server before may take to end
+_FIRST_START = 30.0  # seconds that the web process waits for a worker that makes the store
+_DATABASE, _SLOT, _KEYS = "deployer.db", "slot.pub", "jwks.json"
+_WEB_LOCK, _WORKER_LOCK = "web.lock", "worker.lock"
 
-__all__ = ["CONFIG_VARIABLE", "Parts", "build", "config_path", "load", "share_memory", "start_log"]
+__all__ = [
+    "CONFIG_VARIABLE",
+    "Parts",
+    "Reception",
+    "build",
+    "build_reception",
+    "config_path",
+    "load",
+    "share_memory",
+    "start_log",
+]
 
 
 @dataclass(frozen=True)
-class Parts:
-    """One server, ready to be started."""
+class Reception:
+    """What takes requests, ready to be served."""
 
     config: Config
     store: SqliteStore
     intake: Intake
+
+    @contextmanager
+    def only_web(self) -> Iterator[None]:
+        """Held while answering; raises Busy when another process answers for the same store."""
+        store = Path(self.config.store)
+        hint = "another `deployer serve` or `deployer web` works on the same store; one of them is enough"
+        with hold(store / _WEB_LOCK, wait=_TAKEOVER, hint=hint):
+            sweep(store, deep=False)
+            yield
+
+    def has_worker(self) -> bool:
+        """Whether some process deploys what is queued here."""
+        return is_held(Path(self.config.store) / _WORKER_LOCK)
+
+    def close(self) -> None:
+        self.store.close()
+
+
+@dataclass(frozen=True)
+class Parts(Reception):
+    """One server, ready to be started."""
+
     world: World
     worker: Worker
     forge: GithubForge | NoForge
+    recover_missed: Callable[[], list[Receipt]] | None  # where GitHub may be asked for what it delivered
 
     @contextmanager
-    def only_one(self) -> Iterator[None]:
-        """Held while serving; raises Busy when another server works on the same state folder."""
-        state = Path(self.config.state)
-        with hold(state / "serve.lock", wait=_TAKEOVER):
-            sweep(state)
+    def only_worker(self) -> Iterator[None]:
+        """Held while deploying; raises Busy when another process deploys for the same store."""
+        state, store = Path(self.config.state), Path(self.config.store)
+        hint = "another `deployer serve` or `deployer worker` works on the same store; only one may"
+        with hold(store / _WORKER_LOCK, wait=_TAKEOVER, hint=hint):
+            for name in ("bundles", "edge", "projects"):
+                sweep(state / name)
             yield
 
     def close(self) -> None:
         """Sends what still waits for GitHub, then closes the database."""
         self.forge.close(5.0)
-        self.store.close()
+        super().close()
 
 
 def config_path(given: str = "") -> Path:
@@ -87,10 +127,20 @@ def load(path: Path) -> Config:
     read_webhook_secrets(config)
     _login(config)
     _forge_token(config)
+    _forge_app(config)
     for app in config.apps.values():
         for environment in app.environments.values():
             read_variables(environment.variables_file)
     _check_state(Path(config.state))
+    _check_folder("server.store", Path(config.store), 0o007 if config.store != config.state else 0o077)
+    return config
+
+
+def load_reception(path: Path) -> Config:
+    """The settings, and of the secrets only those that webhooks are signed with. Raises ConfigError."""
+    config = read_config(path)
+    read_webhook_secrets(config)
+    _check_folder("server.store", Path(config.store), 0o007)
     return config
 
 
@@ -100,25 +150,54 @@ def _check_state(state: Path) -> None:
         raise ConfigError(
             "server.state", f"{state} is too long a path for a socket", hint="/var/lib/deployer fits"
         )
+    _check_folder("server.state", state, 0o077)
+
+
+def _check_folder(setting: str, folder: Path, never: int) -> None:
     try:
-        mode = state.stat().st_mode
+        mode = folder.stat().st_mode
     except FileNotFoundError:  # made at the first start
         return
     except OSError as error:
-        raise ConfigError("server.state", f"{state} cannot be read: {error.strerror}") from None
+        raise ConfigError(setting, f"{folder} cannot be read: {error.strerror}") from None
     if not stat.S_ISDIR(mode):
-        raise ConfigError("server.state", f"{state} is not a folder")
-    if mode & 0o077:
-        raise ConfigError("server.state", f"{state} is open to others", hint=f"chmod 700 {state}")
+        raise ConfigError(setting, f"{folder} is not a folder")
+    if mode & never:
+        right = "700" if never == 0o077 else "2770"
+        raise ConfigError(setting, f"{folder} is open to others", hint=f"chmod {right} {folder}")
+
+
+def build_reception(path: Path) -> Reception:
+    """The half that takes requests. Raises ConfigError or StoreUnavailable."""
+    config = load_reception(path)
+    folder = Path(config.store)
+    end = time.monotonic() + _FIRST_START
+    while (slot := read_slot(folder / _SLOT)) is None:
+        if time.monotonic() > end:
+            raise StoreUnavailable(
+                f"{folder} holds no {_SLOT} yet",
+                hint="start `deployer worker` with these settings: it makes it",
+            )
+        time.sleep(0.1)
+    store = SqliteStore(folder / _DATABASE, slot)
+    return Reception(config, store, _intake(config, store))
 
 
 def build(path: Path) -> Parts:
-    """Raises ConfigError, EngineUnavailable or StoreUnavailable."""
+    """Everything. Raises ConfigError, EngineUnavailable or StoreUnavailable."""
+    # Here, because the web process must not even load what speaks to an engine.
+    from deployer.adapters.compose import Compose
+    from deployer.adapters.docker_target import DockerTarget
+    from deployer.adapters.engine import Engine
+    from deployer.adapters.registry import OciRegistry
+
     config = load(path)
-    state = Path(config.state)
+    state, folder = Path(config.state), Path(config.store)
     make_folder(state)
-    store = SqliteStore(state / "deployer.db", open_vault(state / "key"))
-    clock = SystemClock()
+    make_folder(folder)
+    vault = open_vault(state / "key")
+    store = SqliteStore(folder / _DATABASE, vault)
+    show_slot(vault.slot, folder / _SLOT)
     login = _login(config)
     forge = _forge(config, store)
     world = World(
@@ -127,20 +206,29 @@ def build(path: Path) -> Parts:
         target=DockerTarget(Engine(), Compose(state), state, config.edge_image),
         registry=OciRegistry(login),
         forge=forge,
-        clock=clock,
+        clock=SystemClock(),
         variables=read_variables,
         login=login,
     )
-    intake = Intake(
-        config=config,
-        store=store,
-        verify_token=OidcVerifier(config.issuer, state / "jwks.json").verify_token,
-        secrets=read_webhook_secrets(config),
-        clock=clock,
+    intake = _intake(config, store)
+    intake = replace(
+        intake,
         preview=lambda wish: preview(wish, world),
         resolve_hint=lambda wishes: resolve_hint(wishes, world),
     )
-    return Parts(config, store, intake, world, Worker(world), forge)
+    hook_log = _hook_log(config)
+    look = partial(recover, intake, hook_log) if hook_log else None
+    return Parts(config, store, intake, world, Worker(world, look), forge, look)
+
+
+def _intake(config: Config, store: SqliteStore) -> Intake:
+    return Intake(
+        config=config,
+        store=store,
+        verify_token=OidcVerifier(config.issuer, Path(config.store) / _KEYS).verify_token,
+        secrets=read_webhook_secrets(config),
+        clock=SystemClock(),
+    )
 
 
 def _login(config: Config) -> Credentials | None:
@@ -156,11 +244,37 @@ def _forge_token(config: Config) -> str:
     return read_secret(config.github_token_file, "github.token-file") if config.github_token_file else ""
 
 
+def _hook_log(config: Config) -> HookLog | None:
+    """None where GitHub may not be asked: no token and no app, or no app of this server takes webhooks."""
+    repositories = [app.repository for app in config.apps.values() if app.webhook_secret_files]
+    token, app = _forge_token(config), _forge_app(config)
+    if not repositories or not (token or app):
+        return None
+    from deployer.adapters.hook_log import GithubHookLog
+
+    return GithubHookLog(
+        api=config.github_api,
+        address=f"{config.url}/webhook",
+        repositories=repositories,
+        token=token,
+        app=app,
+    )
+
+
+def _forge_app(config: Config) -> tuple[str, str] | None:
+    if bool(config.github_app_id) != bool(config.github_app_key_file):
+        raise ConfigError("github", "app-id and app-key-file should be given together")
+    if not config.github_app_id:
+        return None
+    return config.github_app_id, read_secret(config.github_app_key_file, "github.app-key-file")
+
+
 def _forge(config: Config, store: SqliteStore) -> GithubForge | NoForge:
+    from deployer.adapters.github import GithubForge
+
     token = _forge_token(config)
     if not token:
         return NoForge()
-    from deployer.adapters.github import GithubForge  # noqa: PLC0415 - only who uses it pays its 6 MB
 
     def address(deployment: Deployment) -> str:
         return config.app(deployment.app).environment(deployment.environment).url

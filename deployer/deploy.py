@@ -31,8 +31,10 @@ from deployer.core.hooks import ON_ROLLBACK, POST_DEPLOY, PRE_DEPLOY
 from deployer.core.model import Deployment, Kind, ObservedState, Release, Status, Wish
 from deployer.core.plan import Plan
 from deployer.core.planner import plan_rollout, refuse_foreign
+from deployer.core.recheck import judge_job, judge_release
 from deployer.core.release import redact, redact_secrets
 from deployer.core.reporting import describe
+from deployer.core.telling import about
 from deployer.hooks import Hooks
 from deployer.measuring import Measuring
 from deployer.pulling import Pulling
@@ -137,6 +139,7 @@ class _Way:
 
     def _forward(self) -> None:
         """Resolve and pull while nothing is touched; then observe, plan, execute."""
+        judge_job(self.wish, self.app)
         self.variables = variables_of(self.wish, self.environment, self.world)
         release = self._resolve()
         self.variables = {**self.variables, **release.variables}
@@ -236,7 +239,9 @@ class _Way:
 
     def _resolve(self) -> Release:
         if self.wish.release:
-            return self.world.store.release(self.wish.release)
+            release = self.world.store.release(self.wish.release)
+            judge_release(release, self.app.name)
+            return release
         draft = complete(self.wish, self.app, self.environment, self.world)
         release = self.world.store.save_release(self.deployment.id, draft, self.world.clock.now())
         named = ", ".join(f"{service} {image.short}" for service, image in release.images.items())
@@ -270,7 +275,8 @@ class _Way:
             except StoreUnavailable as error:
                 if self.world.clock.monotonic() > deadline:
                     raise
-                _log.error("deployment %s is over and waits to be recorded: %s", self.deployment.id, error)
+                told = about("record-waits", self.deployment)
+                _log.error("deployment %s waits to be recorded: %s", self.deployment.id, error, extra=told)
                 self.world.clock.sleep(_RECORD_PAUSE)
         self.report(ended)
         return ended
@@ -287,7 +293,8 @@ class _Way:
         try:
             self.world.store.append(self.deployment.id, kind, shown, self.world.clock.now())
         except StoreUnavailable as error:
-            _log.error("deployment %s, %s: %s (%s)", self.deployment.id, kind, shown, error)
+            told = about("story-lost", self.deployment)
+            _log.error("deployment %s, %s: %s (%s)", self.deployment.id, kind, shown, error, extra=told)
 
     def _shown(self, text: str) -> str:
         """What the request brought comes from secrets, so all of it is hidden, whatever its name."""
@@ -304,7 +311,7 @@ class _Way:
             status = Status.FAILURE if isinstance(error, _REFUSED) else Status.ERROR
             return _Failure(status, self._shown(f"{error} [{error.code}]"))
         except Exception as error:
-            _log.exception("deployment %s broke", self.deployment.id)
+            _log.exception("deployment %s broke", self.deployment.id, extra=about("bug", self.deployment))
             name = type(error).__name__
             return _Failure(Status.ERROR, f"the deployer broke ({name}); its log has the details")
 
@@ -314,9 +321,11 @@ def restore(deployment: Deployment, world: World) -> None:
     wish = Wish(deployment.app, deployment.environment, Kind.ROLLBACK, "recovery", "deployer")
     way = _Way(deployment, wish, world)
     try:
-        _log.warning("deployment %s: %s", deployment.id, way.restore())
+        _log.warning("deployment %s: %s", deployment.id, way.restore(), extra=about("restored", deployment))
     except DeployerError as error:
-        _log.error("deployment %s: %s", deployment.id, error.diagnostics())
+        _log.error(
+            "deployment %s: %s", deployment.id, error.diagnostics(), extra=about("not-restored", deployment)
+        )
     except Exception:
-        _log.exception("deployment %s could not be undone", deployment.id)
+        _log.exception("deployment %s could not be undone", deployment.id, extra=about("bug", deployment))
     way.report(deployment)

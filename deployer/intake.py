@@ -30,7 +30,6 @@ from deployer.core.policy import (
     authorise_person,
     authorise_plan,
     authorise_signed,
-    judge_release,
     previous_serves,
     require_right,
 )
@@ -115,6 +114,18 @@ def _look_up(intake: Intake, hint: Hint) -> Deploy | Ignore:
     return Ignore(found) if isinstance(found, str) else Deploy(found)
 
 
+def accept_recovered(intake: Intake, delivery: Delivery) -> Receipt:
+    """A delivery that GitHub itself says it sent here and nobody answered. For apps that take webhooks."""
+    visible = {name: app for name, app in intake.config.apps.items() if intake.secrets.get(name)}
+    decision = decide(delivery, replace(intake.config, apps=visible))
+    delivery = replace(delivery, payload={})
+    if isinstance(decision, Hint):
+        decision = _look_up(intake, decision)
+    if isinstance(decision, Ignore):
+        return _ignore(intake, delivery, decision.reason)
+    return _enqueue(intake, decision.wish, delivery)
+
+
 def accept_request(
     intake: Intake, *, raw: bytes, bearer: str | None, signature: str | None = None
 ) -> Receipt:
@@ -174,9 +185,9 @@ def accept_manual(
     """A redeploy or rollback by a person, of `release` or of the one that the kind means."""
     require_right(principal, kind, app)
     intake.config.app(app).environment(environment)
-    wanted = intake.store.release(release or _meant(intake, app, environment, kind))
-    judge_release(wanted, app)
-    wish = Wish(app, environment, kind, trigger, principal.name, revision=wanted.revision, release=wanted.id)
+    wanted = release or _meant(intake, app, environment, kind)
+    revision = intake.store.revision_of(app, wanted)
+    wish = Wish(app, environment, kind, trigger, principal.name, revision=revision, release=wanted)
     return _follow(intake, _enqueue(intake, wish))
 
 

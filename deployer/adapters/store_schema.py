@@ -75,6 +75,10 @@ CREATE TABLE delivery (
     deployment_id TEXT REFERENCES deployment (id)
 ) STRICT;
 CREATE INDEX delivery_guid ON delivery (guid);
+CREATE TABLE looked (  -- until when GitHub's own record of a hook was searched for what was missed
+    hook TEXT PRIMARY KEY,
+    at REAL NOT NULL
+) STRICT;
 CREATE INDEX delivery_of ON delivery (deployment_id);
 CREATE TABLE proof (
     jti TEXT PRIMARY KEY,
@@ -94,6 +98,11 @@ CREATE TABLE audit_head (
     n INTEGER NOT NULL
 ) STRICT;
 INSERT INTO audit_head VALUES (1, 0);
+CREATE TABLE audit_pending (  -- of a process without the key, until one that has it links them
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,
+    act TEXT NOT NULL
+) STRICT;
 CREATE TABLE forge (
     deployment_id TEXT PRIMARY KEY REFERENCES deployment (id),
     number INTEGER NOT NULL

@@ -53,6 +53,7 @@ class App:
     repository_id: int
     owner_id: int
     images: tuple[str, ...]  # patterns of repositories its built images may come from; `*` spans no `/`
+    other_images: tuple[str, ...]  # and of those that its Compose file may name; none: any
     webhook_secret_files: tuple[str, ...]
     environments: Mapping[str, Environment]
 
@@ -71,6 +72,7 @@ class Config:
     url: str
     listen: str
     state: str
+    store: str  # the folder of the database; the state folder, or one that the web process shares
     workers: int
     deadline: int
     issuer: str
@@ -79,6 +81,8 @@ class Config:
     registry_password_file: str
     github_api: str
     github_token_file: str
+    github_app_id: str
+    github_app_key_file: str
     edge_image: str
     trusted_proxies: tuple[str, ...]  # addresses and networks whose X-Forwarded-For is believed
     cors_origins: tuple[str, ...]
@@ -97,10 +101,12 @@ def load_config(table: object) -> Config:
     server, oidc, registry = top.section("server"), top.section("oidc"), top.section("registry")
     github, edge = top.section("github"), top.section("edge")
     host = registry.text("host", "ghcr.io")
+    state = _absolute(server, "state", "/var/lib/deployer")
     config = Config(
         url=_origin(server, "url"),
         listen=_address(server, "listen"),
-        state=_absolute(server, "state", "/var/lib/deployer"),
+        state=state,
+        store=_absolute(server, "store", state),
         workers=server.integer("workers", 2, least=1, most=64),
         deadline=server.integer("deadline", DEPLOY_DEADLINE, least=30, most=86_400),
         issuer=_url(oidc, "issuer", GITHUB_ISSUER),
@@ -109,6 +115,8 @@ def load_config(table: object) -> Config:
         registry_password_file=registry.text("password-file", ""),
         github_api=_url(github, "api", GITHUB_API),
         github_token_file=github.text("token-file", ""),
+        github_app_id=github.text("app-id", ""),
+        github_app_key_file=github.text("app-key-file", ""),
         edge_image=edge.text("image", EDGE_IMAGE),
         trusted_proxies=_networks(server, "trusted-proxies"),
         cors_origins=_origins(server, "cors-origins"),
@@ -133,6 +141,7 @@ def _app(name: str, section: Section, registry: str) -> App:
         images=section.texts(
             "images", (f"{registry}/{repository.lower()}-*", f"{registry}/{repository.lower()}")
         ),
+        other_images=section.texts("other-images"),
         webhook_secret_files=section.texts("webhook-secret-files"),
         environments={key: _environment(name, key, sub) for key, sub in section.sections("environments")},
     )

@@ -122,6 +122,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
         "server.url": "https://d.example:8443/",
         "server.listen": "[::1]:9001",
         "server.state": "/srv/deployer",
+        "server.store": "/srv/deployer/shared",
         "server.workers": 64,
         "server.deadline": 30,
         "server.trusted-proxies": ["10.0.0.0/8", "2001:db8::1"],
@@ -132,11 +133,14 @@ def test_every_value_arrives_where_it_belongs() -> None:
         "registry.password-file": "/etc/deployer/password",
         "github.api": "https://ghe.example/api/v3/",
         "github.token-file": "/etc/deployer/token",
+        "github.app-id": "Iv23abc",
+        "github.app-key-file": "/etc/deployer/app.pem",
         "edge.image": "haproxy:3.2",
         f"{SHOP}.repository": "Acme/Shop.js",
         f"{SHOP}.repository-id": 1,
         f"{SHOP}.owner-id": 2,
         f"{SHOP}.images": ["registry.example/shop/*"],
+        f"{SHOP}.other-images": ["docker.io/library/*"],
         f"{SHOP}.webhook-secret-files": ["/etc/deployer/new", "/etc/deployer/old"],
         f"{PRODUCTION}.project": "site",
         f"{PRODUCTION}.branch": "release/1",
@@ -176,7 +180,9 @@ def test_every_value_arrives_where_it_belongs() -> None:
         "/etc/deployer/token",
     )
     assert (app.repository, app.repository_id, app.owner_id) == ("Acme/Shop.js", 1, 2)
+    assert (config.github_app_id, config.github_app_key_file) == ("Iv23abc", "/etc/deployer/app.pem")
     assert app.images == ("registry.example/shop/*",)
+    assert (app.other_images, config.store) == (("docker.io/library/*",), "/srv/deployer/shared")
     assert app.webhook_secret_files == ("/etc/deployer/new", "/etc/deployer/old")
     assert production.releases == 9
     assert (production.project, production.branch, production.protected) == ("site", "release/1", True)
@@ -186,6 +192,10 @@ def test_every_value_arrives_where_it_belongs() -> None:
     )
     assert production.allow == ("bind:/srv/shop", "privileged")
     assert (production.variables_file, production.url) == ("/etc/deployer/shop.env", "https://shop.example")
+
+
+def test_the_store_lies_in_the_state_folder_where_nothing_else_is_said() -> None:
+    assert load_config({**least(), "server": {**least()["server"], "state": "/srv/d"}}).store == "/srv/d"
 
 
 def test_the_images_default_is_the_repository_in_lower_case_on_the_configured_registry() -> None:
