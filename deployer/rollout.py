@@ -16,7 +16,7 @@ from deployer.core.application import EDGE, Application, Service
 from deployer.core.errors import GateFailed
 from deployer.core.health import Judgement, Reading, Verdict, judge_gate
 from deployer.core.model import ObservedState, Replica
-from deployer.core.plan import CREATE, DRAIN, GATE, REMOVE, RETIRE, START, STOP, SWITCH, Plan, Step
+from deployer.core.plan import CREATE, DRAIN, GATE, REMOVE, REST, RETIRE, START, STOP, SWITCH, Plan, Step
 from deployer.core.ports import Clock, Say, Target
 from deployer.core.release import telling_line
 
@@ -46,6 +46,7 @@ class Rollout:
         for level in self.plan.levels:
             self._retire(list(self.plan.of(RETIRE, level)))
             self._create([step for step in self.plan.of(CREATE, level) if not self._is_early(step)])
+            self._rest(list(self.plan.of(REST, level)))
             self._start(list(self.plan.of(START, level)))
             self._gate(list(self.plan.of(GATE, level)))
             self._switch([step for step in self.plan.of(SWITCH, level) if not self._is_served(step)])
@@ -81,17 +82,29 @@ class Rollout:
             self._stop_all(step)
             self.target.remove(step.replicas)
 
+    def _rest(self, steps: Sequence[Step]) -> None:
+        """They are stopped and stay, for the way back."""
+        for step in steps:
+            self.say(REST, f"{step.subject} ({step.cause})")
+        with ThreadPoolExecutor(_STOPS_AT_ONCE) as pool:
+            for _ in pool.map(self._stop_all, steps):
+                pass
+
     def _start(self, steps: Sequence[Step]) -> None:
         arrivals = self._arrivals(steps)
-        replicas = [replica for group in arrivals.values() for replica in group if replica.state == "created"]
+        asleep = {replica.id for step in steps for replica in step.replicas}
+        replicas = [
+            replica
+            for group in arrivals.values()
+            for replica in group
+            if replica.state == "created" or replica.id in asleep
+        ]
         if replicas:
             self.say(START, " ".join(replica.name for replica in replicas))
         for rank in sorted({service.rank for service in arrivals}):
-            first = [
-                replica for service, group in arrivals.items() if service.rank == rank for replica in group
-            ]
-            if fresh := [replica for replica in first if replica.state == "created"]:
-                self.target.start(self.plan.project, fresh)
+            mine = {service.name for service in arrivals if service.rank == rank}
+            if first := [replica for replica in replicas if replica.service in mine]:
+                self.target.start(self.plan.project, first)
 
     def _gate(self, steps: Sequence[Step]) -> None:
         proven = {replica.id for replica in self.observed.replicas if replica.serving}

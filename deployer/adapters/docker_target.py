@@ -25,9 +25,11 @@ from deployer.core.blueprint import (
     Place,
     Recorded,
     edge_body,
+    fixed_name,
     free_numbers,
     hook_body,
     hook_name,
+    inherit,
     name_of,
     networks_in,
     own_name,
@@ -43,6 +45,7 @@ from deployer.core.model import Bundle, Credentials, ObservedState, Replica
 
 HAPROXY_USER = 99  # the official image's own
 _AT_ONCE = 8
+_NEXT = "-next"  # a container whose fixed name the old one still has
 _Thing = TypeVar("_Thing")
 
 
@@ -145,9 +148,12 @@ class DockerTarget:
         names = {other.name: actual[other.service].name for other in recorded if other.service in actual}
         image, model = self._engine.image_id(service.image), str(self._compose.path(project))
         for number in numbers:
-            standard = one.name == name_of(project, name, 1)
-            made = name_of(project, name, number) if standard else one.name
+            made = fixed_name(application, name) or name_of(project, name, number)
+            if any(replica.name == made for replica in present):
+                made += _NEXT
             body = replica_body(one, service, Place(made, number, image, model, names))
+            if old := [replica for replica in present if replica.service == name and not service.start_first]:
+                inherit(body, self._engine.nameless_volumes(old[-1]))
             yield made, body, one.archives
 
     def start(self, project: str, replicas: Sequence[Replica]) -> None:
@@ -220,6 +226,9 @@ class DockerTarget:
         for service in application.services:
             if service.image and (name := own_name(application, service)):
                 self._engine.tag(service.image, name)
+        for replica in self._engine.observe(application.project):
+            if replica.name == fixed_name(application, replica.service) + _NEXT:
+                self._engine.rename(replica, replica.name.removesuffix(_NEXT))
         if application.routes:
             self._edge(application.project).settle(application.routes)
 

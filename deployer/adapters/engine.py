@@ -8,6 +8,7 @@ called it.
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ from deployer.core.images import Image, split_tag
 from deployer.core.model import Credentials, Replica
 
 _PROJECT = "com.docker.compose.project"
+_MADE_UP = re.compile(r"[0-9a-f]{64}")
 _TIMEOUT = 60
 _PING_TIMEOUT = 5.0
 _PULL_DEADLINE = 600.0
@@ -104,6 +106,20 @@ class Engine:
             for details in found
             for replica in (replica_of(details),)
         }
+
+    def nameless_volumes(self, replica: Replica) -> dict[str, str]:
+        """Target → name of the volumes that the engine itself made up a name for."""
+        with _answering(f"inspect {replica.name}"):
+            mounts = (self._inspect(replica.id) or {}).get("Mounts") or ()
+        return {
+            mount["Destination"]: mount["Name"]
+            for mount in mounts
+            if _MADE_UP.fullmatch(mount.get("Name", ""))
+        }
+
+    def rename(self, replica: Replica, name: str) -> None:
+        with _answering(f"rename {replica.name}"), _gone_is_fine():
+            self._client.rename(replica.id, name)
 
     def tag(self, image: Image, name: str) -> None:
         """Gives a local image one more name, taking the name from any other."""

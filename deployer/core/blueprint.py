@@ -110,6 +110,30 @@ def _labels(recorded: Mapping[str, str], service: Service, place: Place) -> dict
     }
 
 
+def inherit(body: dict[str, Any], volumes: Mapping[str, str]) -> None:
+    """Nameless volumes, target → name, of the container that is replaced, as Compose hands them on: what
+    an image declares to keep must not be lost because the file does not name it.
+    """
+    host = body["HostConfig"]
+    mounts = [mount for mount in host.get("Mounts") or () if mount["Type"] != "volume" or mount.get("Source")]
+    taken = {mount["Target"] for mount in mounts}
+    taken |= {text.split(":")[1] for text in host.get("Binds") or () if ":" in text}
+    added = [
+        {"Type": "volume", "Source": name, "Target": target}
+        for target, name in sorted(volumes.items())
+        if target not in taken
+    ]
+    fresh = [
+        mount for mount in host.get("Mounts") or () if mount not in mounts and mount["Target"] not in volumes
+    ]
+    host["Mounts"] = [*mounts, *fresh, *added]
+
+
+def fixed_name(application: Application, service: str) -> str:
+    """`container_name`, where the file gives one."""
+    return str((application.document["services"].get(service) or {}).get("container_name") or "")
+
+
 def hook_body(
     recorded: Recorded, service: Service, hook: Hook, place: Place, deployment: str
 ) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from deployer.core.model import Replica
 
 # In the order they are carried out; the new comes before the old except where a service is stop-first.
-CREATE, RETIRE, START, GATE, SWITCH, DRAIN, STOP, REMOVE = (
+CREATE, RETIRE, REST, START, GATE, SWITCH, DRAIN, STOP, REMOVE = (
     "create",
     "retire",
+    "rest",
     "start",
     "gate",
     "switch",
@@ -62,7 +63,7 @@ class Plan:
         return frozenset(
             replica.id
             for step in self.steps
-            if step.verb in (RETIRE, STOP, REMOVE)
+            if step.verb in (RETIRE, REST, STOP, REMOVE)
             for replica in step.replicas
         )
 

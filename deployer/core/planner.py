@@ -1,10 +1,10 @@
-"""Choosing the steps. In: the application that should run and what was observed. Out: a plan. Never touches
-anything.
+"""Choosing the steps. In: the application that should run and what was observed. Out: a plan. Never
+touches anything.
 
 New before old: every level is created, started and gated before the edge switches, and only then the old
-replicas drain, stop and go. Two exceptions, each with its cause in the plan: the old replica of a stop-first
-service retires right before the new one starts, and so does any replica that holds a host port which another
-service now needs.
+replicas drain, stop and go. Two exceptions, each with its cause in the plan: the old replica of a
+stop-first service rests right before the new one starts, and is started again when that one fails; and a
+replica that holds a host port which another service now needs retires.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from deployer.core.application import EDGE, Application, Service
 from deployer.core.errors import ComposeRejected
 from deployer.core.model import ObservedState, Replica
-from deployer.core.plan import CREATE, DRAIN, GATE, REMOVE, RETIRE, START, STOP, SWITCH, Plan, Step
+from deployer.core.plan import CREATE, DRAIN, GATE, REMOVE, REST, RETIRE, START, STOP, SWITCH, Plan, Step
 
 _FIRST, _LAST = -1, 10_000  # before every level, and after everything that stays
 _UP = ("running", "restarting", "paused")
@@ -30,6 +30,7 @@ class _Change:
     old: tuple[Replica, ...]
     stray: tuple[Replica, ...]  # not running: leftovers
     spent: tuple[Replica, ...]  # a task's finished containers of the release before: kept until that is gone
+    asleep: tuple[Replica, ...]  # right, and stopped for a newer release that did not make it
     missing: int
     cause: str
 
@@ -80,7 +81,12 @@ def _compare(service: Service, replicas: Sequence[Replica], tasks: bool) -> _Cha
     right = [replica for replica in replicas if _fits(service, replica)]
     right.sort(key=lambda replica: not replica.serving)
     kept = tuple(right[: service.replicas])
-    rest = tuple(replica for replica in replicas if replica not in kept)
+    asleep = tuple(
+        replica
+        for replica in replicas
+        if not service.start_first and not service.completes and _is_asleep(service, replica)
+    )[: service.replicas - len(kept)]
+    rest = tuple(replica for replica in replicas if replica not in (*kept, *asleep))
     old = tuple(replica for replica in rest if replica.state in _UP)
     spent = tuple(replica for replica in rest if service.completes and _is_done(replica))
     return _Change(
@@ -89,7 +95,8 @@ def _compare(service: Service, replicas: Sequence[Replica], tasks: bool) -> _Cha
         old=old,
         stray=tuple(replica for replica in rest if replica not in (*old, *spent)),
         spent=spent,
-        missing=service.replicas - len(kept) if tasks or not service.completes else 0,
+        asleep=asleep,
+        missing=service.replicas - len(kept) - len(asleep) if tasks or not service.completes else 0,
         cause=_cause(service, replicas),
     )
 
@@ -98,6 +105,10 @@ def _fits(service: Service, replica: Replica) -> bool:
     if replica.spec != service.spec or replica.restarts or replica.health == "unhealthy":
         return False
     return _is_done(replica) if service.completes else replica.running
+
+
+def _is_asleep(service: Service, replica: Replica) -> bool:
+    return replica.spec == service.spec and replica.state in ("exited", "created")
 
 
 def _is_done(replica: Replica) -> bool:
@@ -125,7 +136,7 @@ def _held_ports(changes: Sequence[_Change], observed: ObservedState) -> dict[str
     """Service → replicas of other services that hold a host port its new replicas need."""
     held: dict[str, tuple[Replica, ...]] = {}
     for change in changes:
-        needed = set(change.service.publishes) if change.missing else set()
+        needed = set(change.service.publishes) if change.missing or change.asleep else set()
         held[change.service.name] = tuple(
             replica
             for replica in observed.replicas
@@ -159,18 +170,21 @@ def _arrive(change: _Change, holders: tuple[Replica, ...]) -> Iterator[Step]:
         cause = f"its host port moves to {change.service.name}"
         yield Step(RETIRE, replica.service, level, cause, (replica,))
     old = tuple(replica for replica in change.old if replica not in holders)
-    if old and not change.service.start_first:
-        yield _step(change, RETIRE, f"stop-first: {change.service.order.cause}", old)
     if change.missing:
         yield _step(change, CREATE, change.cause, count=change.missing)
-        yield _step(change, START, change.cause, count=change.missing)
-    if change.missing or change.unproven:
+    if old and not change.service.start_first:
+        away = f"stop-first: {change.service.order.cause}; away until the new one is ready"
+        yield _step(change, REST, away if change.missing else "superseded", old)
+    coming = change.missing + len(change.asleep)
+    if coming:
+        yield _step(change, START, change.cause, change.asleep, count=coming)
+    if coming or change.unproven:
         limit = f"must be ready within {change.service.gate_seconds:.0f} s"
-        yield _step(change, GATE, limit, count=change.missing + len(change.unproven))
+        yield _step(change, GATE, limit, count=coming + len(change.unproven))
 
 
 def _switch(change: _Change, changes: Sequence[_Change]) -> Iterator[Step]:
-    if change.service.routes and (change.missing or change.unproven or change.old):
+    if change.service.routes and (change.missing or change.asleep or change.unproven or change.old):
         edge = max((other.service.level for other in changes if other.service.name == EDGE), default=0)
         count = change.service.replicas
         text = f"edge → {count} replica{'s'[: count != 1]}"
@@ -181,6 +195,8 @@ def _leave(change: _Change, retired: set[Replica]) -> Iterator[Step]:
     old = tuple(replica for replica in change.old if replica not in retired)
     if old and change.service.start_first:
         yield from _retire_gently(change, old)
+    elif old:
+        yield _step(change, REMOVE, "superseded", old)
     if change.spent:
         yield _step(change, REMOVE, "superseded", change.spent)
 
@@ -221,7 +237,8 @@ def _place(step: Step) -> tuple[int, int]:
     """
     if step.level == _FIRST:
         return (0, 0)
-    return (1, step.level) if step.verb in (RETIRE, CREATE, START, GATE) else (2, int(step.verb != SWITCH))
+    arriving = step.verb in (RETIRE, CREATE, REST, START, GATE)
+    return (1, step.level) if arriving else (2, int(step.verb != SWITCH))
 
 
 def refuse_foreign(project: str, observed: ObservedState) -> None:

@@ -10,6 +10,7 @@ from deployer.core.blueprint import (
     Recorded,
     edge_body,
     free_numbers,
+    inherit,
     name_of,
     networks_in,
     own_name,
@@ -109,6 +110,22 @@ def test_the_users_name_for_an_image_is_given_to_it_and_to_no_other(image: str, 
     app = application(model=model)
     service = app.service("backend")
     assert service and own_name(app, service) == name
+
+
+def test_nameless_volumes_go_on_to_the_next_container_and_named_ones_are_the_files() -> None:
+    kept = {"Type": "bind", "Source": "/srv", "Target": "/srv"}
+    mounts = [kept, {"Type": "volume", "Target": "/one"}, {"Type": "volume", "Target": "/new"}]
+    body = made(recorded("backend", Mounts=mounts, Binds=["/x:/three:ro"]))
+    inherit(body, {"/one": "a" * 64, "/two": "b" * 64, "/three": "c" * 64})
+    assert body["HostConfig"]["Mounts"] == [
+        kept,
+        {"Type": "volume", "Target": "/new"},
+        {"Type": "volume", "Source": "a" * 64, "Target": "/one"},
+        {"Type": "volume", "Source": "b" * 64, "Target": "/two"},
+    ]
+    bare = made()
+    inherit(bare, {})
+    assert bare["HostConfig"]["Mounts"] == []
 
 
 def test_numbers_are_the_lowest_that_are_free() -> None:

@@ -72,7 +72,7 @@ def test_a_changed_variable_is_a_changed_configuration() -> None:
     assert [step.cause for step in plan.of(CREATE)] == ["configuration changed"]
 
 
-def test_a_stop_first_service_retires_before_it_starts() -> None:
+def test_a_stop_first_service_rests_before_the_new_one_starts_and_goes_when_that_is_ready() -> None:
     model = shop()
     model["services"]["backend"]["x-deployer"] = {"order": "stop-first"}
     old, new = application("ab", model), application("cb", model)
@@ -80,8 +80,26 @@ def test_a_stop_first_service_retires_before_it_starts() -> None:
         (replica(old, "deployer-edge"), replica(old, "backend"), replica(old, "frontend"))
     )
     plan = plan_rollout(new, observed)
-    assert steps(plan) == ["retire backend", "create backend", "start backend", "gate backend"]
-    assert plan.steps[0].cause == "stop-first: x-deployer says so"
+    assert steps(plan) == [
+        "create backend",
+        "rest backend",
+        "start backend",
+        "gate backend",
+        "remove backend",
+    ]
+    assert plan.steps[1].cause == "stop-first: x-deployer says so; away until the new one is ready"
+
+
+def test_going_back_starts_the_replica_that_rests_again() -> None:
+    model = shop()
+    model["services"]["backend"]["x-deployer"] = {"order": "stop-first"}
+    old, new = application("ab", model), application("cb", model)
+    asleep = replica(old, "backend", state="exited", serving=False)
+    broken = replica(new, "backend", 2, state="exited", serving=False, exit_code=1)
+    others = (replica(old, "deployer-edge"), replica(old, "frontend"))
+    plan = plan_rollout(old, ObservedState((*others, asleep, broken)))
+    assert steps(plan) == ["remove backend", "start backend", "gate backend"]
+    assert [step.subject for step in plan.steps] == ["shop-backend-2", "shop-backend-1", "1 new"]
 
 
 def test_a_replica_that_never_served_must_pass_the_gate_and_is_not_created_again() -> None:
@@ -252,8 +270,8 @@ def test_an_edge_that_leaves_gives_its_ports_back_before_they_are_needed() -> No
     edge = replica(old, "deployer-edge", ports=("3001/tcp", "8080/tcp"))
     observed = ObservedState((edge, replica(old, "backend"), replica(old, "frontend")))
     plan = plan_rollout(new, observed)
-    assert steps(plan)[:3] == ["retire deployer-edge", "retire backend", "create backend"]
-    assert [step.subject for step in plan.of("remove")] == []
+    assert steps(plan)[:3] == ["retire deployer-edge", "create backend", "rest backend"]
+    assert [step.subject for step in plan.of("remove")] == ["shop-backend-1", "shop-frontend-1"]
     assert edge.id in plan.leaving
 
 

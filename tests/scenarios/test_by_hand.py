@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scenarios.test_shapes import ECHO, ship, written
+from tests.scenarios.test_shapes import ECHO, REPLICAS, ask, of, request_of, ship, written
 from tests.stand.machine import service_of, wait_for
 from tests.stand.stage import Published, Stage, docker
 
@@ -67,7 +67,7 @@ def expect_nothing_to_do(stage: Stage) -> None:
 def expect_nothing_left(stage: Stage) -> None:
     """The deployer takes the edge along, and the networks that Compose could not remove for it."""
     label = f"label=com.docker.compose.project={stage.project}"
-    wait_for("no container", lambda: not stage.containers(), 10)
+    wait_for("no container", lambda: not docker("ps", "-aq", "--filter", label).strip(), 10)
     wait_for("no network", lambda: not docker("network", "ls", "-q", "--filter", label).strip(), 10)
 
 
@@ -89,6 +89,32 @@ def test_e7_up_on_the_users_own_file_changes_nothing_after_each_kind_of_deploy(s
     expect_nothing_left(stage)
     assert stage.cli("redeploy", "shop").returncode == 0, "after `down` everything can be made again"
     assert stage.serves() == "1.0.0"
+
+
+SLOW = ECHO.replace("server.listen(3001);", "setTimeout(() => server.listen(3001), 4000);")
+
+
+@pytest.mark.long
+def test_e8_up_by_hand_in_the_middle_of_a_deploy_is_settled(stage: Stage) -> None:
+    stage.source.write("backend/server.js", ECHO)
+    first = stage.publish("1.0.0")
+    stage.source.write("backend/server.js", SLOW)
+    second = stage.publish("2.0.0")
+    text = REPLICAS.format(mark="one", count=1)
+    check_out(stage, written(stage, text))
+    assert ship(stage, first, text)["status"] == "success"
+    status, answer = request_of(stage, second, text)
+    assert status == 202
+    wait_for("old and new side by side", lambda: len(of(stage, "web")) == 2)
+    with pytest.raises(AssertionError, match="Recreate"):  # Compose 2.26 fells the old one and breaks off
+        compose(stage, "up", "-d", "--no-build")
+    ended = stage.finished(answer["id"], answer["read_token"])
+    assert ended["status"] == "failure" and "serves as before" in ended["reason"], ended["reason"]
+    assert ask(stage)["env"] == "one" and len(of(stage, "web")) == 1
+    expect_nothing_to_do(stage)
+    assert ship(stage, second, text)["status"] == "success"
+    (name,) = (one["Name"] for one in of(stage, "web"))
+    assert name in (f"/{stage.project}-web-1", f"/{stage.project}-web-2"), "e9: names alternate"
 
 
 @pytest.mark.long

@@ -30,7 +30,7 @@ def published_images(release: Published) -> dict[str, str]:
     }
 
 
-def test_nobody_notices_a_deploy_of_both_services_behind_a_static_nginx(stage: Stage) -> None:
+def test_e2_nobody_notices_a_deploy_of_both_services_behind_a_static_nginx(stage: Stage) -> None:
     first, second = stage.publish("1.0.0"), stage.publish("2.0.0")
     assert stage.deploy(first)["status"] == "success"
     with (
@@ -140,7 +140,7 @@ def test_of_many_requests_during_a_deploy_only_the_newest_runs(stage: Stage) -> 
     assert running_images(stage) == published_images(releases[-1])
 
 
-def test_requests_in_flight_end_well_when_their_replica_is_replaced(stage: Stage) -> None:
+def test_e4_requests_in_flight_end_well_when_their_replica_is_replaced(stage: Stage) -> None:
     first, second = stage.publish("1.0.0"), stage.publish("2.0.0")
     stage.deploy(first)
     results: list[tuple[int, str]] = []

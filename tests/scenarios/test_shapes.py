@@ -182,13 +182,13 @@ DATABASE = """
         container_name: {name}
         environment: {{MARK: "{mark}"}}
         ports: ["{{port}}:3001"]
-        volumes: ["state:/state"]
+        volumes: ["state:/state", "/nameless"]
         {{check}}
     volumes: {{state: {{}}}}
 """
 
 
-def test_a_service_with_a_name_and_a_volume_is_replaced_stop_first_and_restored_when_it_fails(
+def test_e10_a_service_with_a_name_and_a_volume_is_replaced_stop_first_and_restored_when_it_fails(
     stage: Stage, echo: Published
 ) -> None:
     name = f"{stage.project}-only"
@@ -206,12 +206,16 @@ def test_a_service_with_a_name_and_a_volume_is_replaced_stop_first_and_restored_
     try:
         first = deploy("one")
         assert first["status"] == "success", first["reason"]
+        docker("exec", "-u", "0", name, "sh", "-c", "echo kept > /nameless/file")
         assert deploy("two")["status"] == "success"
         assert ask(stage)["env"] == "two"
+        assert docker("exec", name, "cat", "/nameless/file") == "kept\n", "as Compose hands it on"
+        (served,) = of(stage, "web")
+        assert served["Name"] == f"/{name}"
         ended = deploy("three", broken=True)
         assert ended["status"] == "failure" and "serves as before" in str(ended["reason"]), ended
         assert ask(stage)["env"] == "two"
-        assert len(of(stage, "web")) == 1
+        assert [one["Id"] for one in of(stage, "web")] == [served["Id"]], "the old one was started again"
     finally:
         for container in stage.containers():
             docker("rm", "-f", container["Id"])
@@ -272,7 +276,7 @@ def test_a_new_replica_at_a_dead_ones_address_must_pass_the_gate_too(stage: Stag
     assert ended["status"] == "failure" and "not ready within 4 s" in str(ended["reason"]), ended["reason"]
 
 
-def test_a_redeploy_after_scaling_by_hand_sends_nobody_to_what_it_removes(
+def test_e6_a_redeploy_after_scaling_by_hand_sends_nobody_to_what_it_removes(
     stage: Stage, echo: Published
 ) -> None:
     text = REPLICAS.format(mark="one", count=1)
