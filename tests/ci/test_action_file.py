@@ -56,6 +56,7 @@ def test_conditions_let_nothing_leave_the_runner_but_by_mode() -> None:
         "checkout": f"{mode} != 'skip'",
         "build": f"{mode} != 'skip'",
         "test": f"{mode} != 'skip'",
+        "plan": f"{mode} == 'test'",
         "push": f"{mode} == 'build' || {mode} == 'deploy'",
         "deploy": f"{mode} == 'deploy'",
         "report": "always()",
@@ -74,6 +75,7 @@ def test_secrets_reach_only_the_steps_that_need_them() -> None:
         "checkout": ["TOKEN"],
         "build": ["PASSWORD", "TOKEN"],  # to look for tested images in the registry
         "test": [],
+        "plan": ["ENV", "TOKEN"],  # the same variables that a deploy would send, and a comment
         "push": ["PASSWORD", "TOKEN"],
         "deploy": ["ENV", "PASSWORD", "SECRET", "TOKEN"],
         "report": [],
@@ -111,3 +113,20 @@ def test_whatever_a_workflow_uses_is_pinned_by_commit_and_names_its_version(file
     lines = [line for line in file.read_text(encoding="utf-8").splitlines() if "uses: " in line]
     assert lines
     assert [line for line in lines if not PINNED.fullmatch(line.strip().removeprefix("- "))] == []
+
+
+def test_the_reference_names_every_input_and_output_in_the_same_words() -> None:
+    def words(text: str) -> str:
+        return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+    lines = (ROOT / "docs/reference/action.md").read_text(encoding="utf-8").splitlines()
+    shown = {
+        name: f"`{spec['default']}`" if spec["default"] else "" for name, spec in ACTION["inputs"].items()
+    }
+    inputs = [
+        f"| `{name}` | {shown[name]} | {words(spec['description'])} |"
+        for name, spec in ACTION["inputs"].items()
+    ]
+    outputs = [f"| `{name}` | {words(spec['description'])} |" for name, spec in ACTION["outputs"].items()]
+    names = tuple(f"| `{name}` |" for name in (*ACTION["inputs"], *ACTION["outputs"]))
+    assert [line for line in lines if line.startswith(names)] == [*inputs, *outputs]

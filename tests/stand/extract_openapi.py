@@ -28,6 +28,8 @@ OPERATIONS = {
     "/repos/{owner}/{repo}/hooks": ("get",),
     "/repos/{owner}/{repo}/hooks/{hook_id}/deliveries": ("get",),
     "/repos/{owner}/{repo}/hooks/{hook_id}/deliveries/{delivery_id}": ("get",),
+    "/repos/{owner}/{repo}/issues/comments/{comment_id}": ("patch",),
+    "/repos/{owner}/{repo}/issues/{issue_number}/comments": ("get", "post"),
     "/repos/{owner}/{repo}/git/trees/{tree_sha}": ("get",),
 }
 TARGET = Path(__file__).parent / "github-openapi.json"
