@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.stand.contract import Contract
+from tests.stand.contract import Contract, Operation
 from tests.stand.exchange import Answer
+from tests.stand.forge_reading import missing
 
 
 class Comments:
@@ -20,6 +21,18 @@ class Comments:
     def of(self, repository: str, number: int | str) -> list[dict[str, Any]]:
         """Oldest first."""
         return self._of.setdefault((repository.lower(), str(number)), [])
+
+    def answer(self, operation: Operation, name: str, query: Mapping[str, str], body: Any) -> Answer | None:
+        """None for what is not about comments."""
+        values = operation.values
+        match operation.id:
+            case "issues/list-comments":
+                return self.list(name, values["issue_number"], query)
+            case "issues/create-comment":
+                return self.add(name, values["issue_number"], body["body"])
+            case "issues/update-comment":
+                return self.change(name, values["comment_id"], body["body"]) or missing()
+        return None
 
     def list(self, repository: str, number: str, query: Mapping[str, str]) -> Answer:
         size, page = int(query.get("per_page", "30")), int(query.get("page", "1"))

@@ -7,7 +7,6 @@ answered with 422 and remembered in `breaches`. Content comes from dicts or from
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import signal
 import threading
@@ -23,6 +22,7 @@ from tests.stand.comments import Comments
 from tests.stand.content import Content, FromDict, FromGit
 from tests.stand.contract import Contract, Operation
 from tests.stand.exchange import Answer, Server
+from tests.stand.forge_reading import Reading, missing
 from tests.stand.hook_deliveries import OPERATIONS, Hook, answer, is_app_token
 
 VERSION = "2022-11-28"
@@ -41,7 +41,7 @@ class Call:
     status: int
 
 
-class Forge:
+class Forge(Reading):
     """A GitHub with these repositories, each `{revision: {path: text}}` or a git repository's path."""
 
     def __init__(
@@ -173,7 +173,7 @@ class Forge:
             )
         operation = self._contract.operation(method, path)
         if operation is None:
-            return _missing()
+            return missing()
         wrong = self._contract.judge_request(operation, query, body)
         if headers.get("x-github-api-version") != VERSION:
             wrong.append(f"X-GitHub-Api-Version is not {VERSION}")
@@ -191,86 +191,30 @@ class Forge:
         values = operation.values
         name = f"{values.get('owner')}/{values.get('repo')}"
         if "owner" in values and name.lower() not in self._contents:
-            return _missing()
+            return missing()
         if operation.id in OPERATIONS:
             return answer(self.hooks, operation, query, self._contract, self.url)
         with self._lock:
+            if found := self._read(operation, name, query) or self.comments.answer(
+                operation, name, query, body
+            ):
+                return found
             match operation.id:
-                case "repos/get":
-                    return Answer(200, self._repository(name))
-                case "repos/get-content":
-                    return self._content(name, values["path"], query.get("ref", "HEAD"))
-                case "git/get-tree":
-                    return self._tree(name, values["tree_sha"], "recursive" in query)
-                case "git/get-ref":
-                    return self._ref(name, values["ref"])
                 case "repos/create-deployment":
                     return self._create_deployment(name, body)
                 case "repos/list-deployments":
                     return Answer(200, self._list_deployments(name, query))
-                case "issues/list-comments":
-                    return self.comments.list(name, values["issue_number"], query)
-                case "issues/create-comment":
-                    return self.comments.add(name, values["issue_number"], body["body"])
-                case "issues/update-comment":
-                    return self.comments.change(name, values["comment_id"], body["body"]) or _missing()
             return self._on_deployment(operation.id, name, values["deployment_id"], body)
 
     def _on_deployment(self, operation: str, name: str, id: str, body: Any) -> Answer:
         found = next((item for item in self._deployments[name.lower()] if str(item["id"]) == id), None)
         if found is None:
-            return _missing()
+            return missing()
         if operation == "repos/get-deployment":
             return Answer(200, found)
         if operation == "repos/list-deployment-statuses":
             return Answer(200, self._statuses.get(found["id"], [])[::-1])
         return self._create_status(found, body)
-
-    def _repository(self, name: str) -> dict[str, Any]:
-        owner = self._contract.example("simple-user", {"login": name.partition("/")[0]})
-        given = {"name": name.partition("/")[2], "full_name": name, "owner": owner, "default_branch": "main"}
-        return self._contract.example("full-repository", given)
-
-    def _content(self, name: str, path: str, revision: str) -> Answer:
-        files = self._contents[name.lower()].files(revision)
-        if files is None or path not in files:
-            return _missing()
-        raw = self._contents[name.lower()].read(revision, path)
-        small = len(raw) <= 1_048_576  # larger ones come without their content in the JSON form
-        given = {
-            "name": path.rpartition("/")[2],
-            "path": path,
-            "sha": files[path].sha,
-            "size": len(raw),
-            "encoding": "base64" if small else "none",
-            "content": base64.encodebytes(raw).decode() if small else "",
-            "url": f"{self.url}/repos/{name}/contents/{path}?ref={revision}",
-        }
-        return Answer(200, self._contract.example("content-file", given))
-
-    def _tree(self, name: str, revision: str, recursive: bool) -> Answer:
-        files = self._contents[name.lower()].files(revision)
-        if files is None:
-            return _missing()
-        folders = sorted(
-            {str(folder) for path in files for folder in Path(path).parents if str(folder) != "."}
-        )
-        entries: list[dict[str, Any]] = [
-            {"path": folder, "mode": "040000", "type": "tree", "sha": "0" * 40} for folder in folders
-        ]
-        for path, file in files.items():
-            entries.append(
-                {"path": path, "mode": file.mode, "type": "blob", "sha": file.sha, "size": file.size}
-            )
-        shown = [entry for entry in entries if recursive or "/" not in entry["path"]]
-        return Answer(200, {"sha": revision, "truncated": self.truncated, "tree": shown})
-
-    def _ref(self, name: str, ref: str) -> Answer:
-        commit = self._contents[name.lower()].tip(ref.removeprefix("heads/"))
-        if not commit or not ref.startswith("heads/"):
-            return _missing()
-        target = {"type": "commit", "sha": commit, "url": f"{self.url}/repos/{name}/git/commits/{commit}"}
-        return Answer(200, self._contract.example("git-ref", {"ref": f"refs/{ref}", "object": target}))
 
     def _create_deployment(self, name: str, body: Mapping[str, Any]) -> Answer:
         if self._contents[name.lower()].files(body["ref"]) is None:
@@ -327,12 +271,6 @@ class Forge:
         }
         earlier.append(self._contract.example("deployment-status", given))
         return Answer(201, earlier[-1])
-
-
-def _missing() -> Answer:
-    return Answer(
-        404, {"message": "Not Found", "documentation_url": "https://docs.github.com/rest", "status": "404"}
-    )
 
 
 def _now() -> str:
