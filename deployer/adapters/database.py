@@ -142,3 +142,5 @@ def _create_private(path: Path) -> None:
             os.fchmod(descriptor, file_mode(path.parent))
         finally:
             os.close(descriptor)
+    # Here the system says why it cannot be written; SQLite would only say that it cannot be opened.
+    os.close(os.open(path, os.O_RDWR))
