@@ -214,6 +214,7 @@ CMD ["sh", "-c", "wget -qO- http://web/page.html && wget -qO- http://double/ >/d
 """
 
 
+@pytest.mark.long
 def test_services_of_the_profile_test_decide_and_never_ship(shop: Shop, api: DeployApi) -> None:
     page = (shop.work / "web/page.html").read_text()
     shop.commit(**{"compose.yaml": COMPOSE + TESTS, "e2e/Dockerfile": E2E.replace("CODE:-0", "CODE:-4")})
