@@ -24,7 +24,7 @@ from pathlib import Path
 from bench.rows import Row
 from tests.ci.conftest import commit_all, git
 from tests.stand.deploy_api import DeployApi
-from tests.stand.machine import ROOT, docker, registry
+from tests.stand.machine import ROOT, docker, registry, remove_images
 from tests.stand.runner import RunResult, run_action
 
 # `python3` as a runner has it: the program, not a version manager's script in front of it.
@@ -108,9 +108,7 @@ class App:
             docker("buildx", "build", "--push", "-t", f"{self.place}/{name}:{tag}", name, cwd=self.work)
 
     def remove(self) -> None:
-        found = docker("images", "-q", "--no-trunc", "--filter", f"reference={self.place}/*").split()
-        if found:
-            docker("image", "rm", "-f", *sorted(set(found)))
+        remove_images(f"{self.place}/*")
 
 
 def measure(runs: int) -> Sequence[Row]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deployer.ci import workflow
-from deployer.ci.process import Ended, capture, stream
+from deployer.ci.process import Ended, capture, start_alone, stream
 from deployer.core.errors import CommandFailed, ComposeRejected
 
 # A context may lie beside the Compose file's folder; newer buildx asks for leave, and nobody can answer.
@@ -120,9 +120,19 @@ def run(project: str, file: Path, service: str, command: Sequence[str] = ()) -> 
 def down(project: str, file: Path) -> None:
     """Removes a stack with its volumes and networks; what cannot be removed is a warning."""
     try:
-        capture([*_compose(project, file), "down", "-v", "--remove-orphans", "-t", "0"])
+        capture(_down(project, file))
     except CommandFailed as error:
         workflow.warning(str(error), title=f"deployer: {project} is not fully removed")
+
+
+def begin_down(project: str, file: Path, held: int) -> None:
+    """Begins to remove a stack; the file behind `held` stays locked until that has ended."""
+    start_alone(_down(project, file), held)
+
+
+def _down(project: str, file: Path) -> list[str]:
+    # Without the profile, what only the tests needed beside them would stay.
+    return [*_compose(project, file), "--profile", TEST_PROFILE, "down", "-v", "--remove-orphans", "-t", "0"]
 
 
 def containers(project: str, file: Path) -> list[dict[str, Any]]:

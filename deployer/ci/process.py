@@ -90,6 +90,20 @@ def capture(
     return out.decode("utf-8", "replace")
 
 
+def start_alone(argv: Sequence[str], held: int) -> None:
+    """Starts a child that outlives this step; nobody reads it, and it keeps one descriptor."""
+    quiet = subprocess.DEVNULL
+    subprocess.Popen(
+        argv,
+        env=child_environment(),
+        stdin=quiet,
+        stdout=quiet,
+        stderr=quiet,
+        pass_fds=(held,),
+        start_new_session=True,
+    )
+
+
 def _start(
     argv: Sequence[str], *, cwd: Path | None, extra: Mapping[str, str] | None, stderr: int, session: bool
 ) -> subprocess.Popen[bytes]:

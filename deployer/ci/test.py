@@ -5,11 +5,14 @@ The stack is the test's own and is always removed, also when the run is cancelle
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from deployer.ci import docker, state, workflow
 from deployer.ci.build import is_test
@@ -22,6 +25,7 @@ from deployer.core.compose_model import is_checked
 from deployer.core.errors import CommandFailed, ConfigError, GateFailed
 
 _LOG_LINES = 60
+_REMOVAL = 60.0
 
 
 def run() -> None:
@@ -77,8 +81,12 @@ def _run_stack(
             _run_service(project, file, service, ["sh", "-euc", command])
         for name in find_tests(model["services"]):
             _run_service(project, file, name, [])
-    finally:
+    except BaseException:
         remove_stack()
+        raise
+    # The push need not wait for it; `report` does.
+    with _removal() as lock:
+        docker.begin_down(project, file, lock.fileno())
 
 
 def find_tests(services: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -99,8 +107,31 @@ def remove_stack() -> None:
     """Removes the test's stack, if there is one; `report` calls it too, for a run that was killed."""
     project = state.load("project", "")
     if project:
+        _await_removal()
         docker.down(project, Path(state.folder() / "stack.json"))
         state.save("project", "")
+
+
+@contextmanager
+def _removal() -> Iterator[IO[str]]:
+    """The lock that a removal under way holds."""
+    with state.save_text("removal", "").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
+
+
+def _await_removal() -> None:
+    path, until = state.folder() / "removal", time.monotonic() + _REMOVAL
+    if not path.exists():
+        return
+    with path.open("r+") as lock:
+        while time.monotonic() < until:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.02)
+            else:
+                return
 
 
 def _say_well(services: Mapping[str, Mapping[str, Any]]) -> None:

@@ -16,7 +16,7 @@ import pytest
 from deployer.core.request import parse_request
 from tests.ci.conftest import ROOT, commit_all, git
 from tests.stand.deploy_api import DeployApi
-from tests.stand.machine import docker, registry
+from tests.stand.machine import docker, registry, remove_images
 from tests.stand.runner import RunResult, run_action
 
 pytestmark = pytest.mark.engine
@@ -61,23 +61,27 @@ class Shop:
             "repository": {"full_name": f"{self.name}/shop", "default_branch": "main"},
             "head_commit": {"message": git(self.work, "show", "-s", "--format=%B")},
         }
-        place = {"HOME": str(self.folder), "DOCKER_HOST": os.environ["DOCKER_HOST"]}
+        place = {
+            "HOME": str(self.folder),
+            "DOCKER_HOST": os.environ["DOCKER_HOST"],
+            "GITHUB_RUN_ID": self.run_id,
+        }
         return run_action(
             ROOT, self.work, "push", event, ref, git(self.work, "rev-parse", "HEAD"),
             {"registry": registry(), **given}, {**place, **(env or {})}, self.folder / f"temp-{self.runs}",
         )  # fmt: skip
+
+    @property
+    def run_id(self) -> str:
+        return str(int(self.name[-8:], 16))
 
     def images(self, result: RunResult) -> dict[str, Any]:
         assert result.outcome == "success", result.log
         return dict(json.loads(result.outputs["images"]))
 
     def forget(self) -> None:
-        """The engine as a fresh runner has it: none of these images, and nothing in the build's cache."""
-        found = docker(
-            "images", "-q", "--no-trunc", "--filter", f"reference={registry()}/{self.name}/*"
-        ).split()
-        if found:
-            docker("image", "rm", "-f", *sorted(set(found)))
+        """The engine as a fresh runner has it, without any of these images."""
+        remove_images(f"{registry()}/{self.name}/*")
 
 
 @pytest.fixture
@@ -97,6 +101,9 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     )
     yield made
     made.forget()
+    # Whatever a test did, nothing of the stacks that it started is left.
+    for kind in (("ps", "-aq"), ("network", "ls", "-q")):
+        assert docker(*kind, "--filter", f"name=ci-{made.run_id}-").split() == []
 
 
 def built(result: RunResult) -> set[str]:
@@ -207,6 +214,7 @@ CMD ["sh", "-c", "wget -qO- http://web/page.html && wget -qO- http://double/ >/d
 """
 
 
+@pytest.mark.long
 def test_services_of_the_profile_test_decide_and_never_ship(shop: Shop, api: DeployApi) -> None:
     page = (shop.work / "web/page.html").read_text()
     shop.commit(**{"compose.yaml": COMPOSE + TESTS, "e2e/Dockerfile": E2E.replace("CODE:-0", "CODE:-4")})

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +69,15 @@ def remove_containers(project: str) -> None:
         docker("rm", "-fv", *names)
     for network in docker("network", "ls", "-q", "--filter", label).split():
         docker("network", "rm", network)
+
+
+def remove_images(pattern: str) -> None:
+    """Every name of the images that fit, and no other name of the same image: it may be everybody's base."""
+    form = "{{.Repository}} {{.Tag}} {{.Digest}}"
+    lines = docker("images", "--digests", "--filter", f"reference={pattern}", "--format", form).splitlines()
+    entries = [line.split() for line in lines]
+    names = {f"{place}:{tag}" for place, tag, _ in entries if tag != "<none>"}
+    names |= {f"{place}@{digest}" for place, _, digest in entries if digest != "<none>"}
+    for name in sorted(names, key=lambda one: "@" in one):
+        with suppress(AssertionError):  # gone with its last tag
+            docker("image", "rm", name)
