@@ -60,11 +60,11 @@ def _decide() -> ModeDecision:
         context.event,
         context.ref,
         read_payload(),
-        _rules(environment()),
+        rules_of(environment()),
     )
 
 
-def _rules(place: str) -> tuple[Rule, ...]:
+def rules_of(place: str) -> tuple[Rule, ...]:
     """Those of the input `branches`, else those of the two branch inputs."""
     lines = input_text("branches")
     if lines:

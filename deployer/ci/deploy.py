@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from deployer.ci import sources, state, workflow
+from deployer.ci import state, workflow
 from deployer.ci.built import BuiltImage, require
 from deployer.ci.client import Answer, ServerUnavailable, call
 from deployer.ci.confirm import Check
 from deployer.ci.context import (
     Context,
-    app,
-    compose_file,
     is_loopback,
     read_context,
     server,
@@ -25,14 +23,12 @@ from deployer.ci.login import given_login
 from deployer.ci.outside import outside
 from deployer.ci.proof import prove
 from deployer.ci.push import allow
-from deployer.ci.variables import given_variables
-from deployer.core.bundle import collect_bundle
+from deployer.ci.request import request_of
 from deployer.core.errors import DeployerError
-from deployer.core.images import Image
 from deployer.core.mode import Mode
 from deployer.core.model import Credentials, Status
 from deployer.core.order import Outcome
-from deployer.core.request import DeployRequest, encode_request
+from deployer.core.request import encode_request
 
 # A server that restarts is back within these pauses, in seconds.
 _PAUSES = (1, 2, 4, 8, 15)
@@ -56,7 +52,14 @@ def run() -> None:
     allow(Mode.DEPLOY)
     until = time.monotonic() + timeout()
     context, images, origin = read_context(), require("push"), server()
-    accepted = _send(origin, encode_request(_request(context, images)))
+    request = request_of(
+        context,
+        images,
+        state.load("decision")["environment"],
+        credentials=_credentials(context, images),
+        confirm=outside().confirm,
+    )
+    accepted = _send(origin, encode_request(request))
     _refuse_stale(accepted)
     _keep(accepted, str(accepted.get("status", "")), "")
     workflow.say(
@@ -72,27 +75,6 @@ def run() -> None:
     check.finish(end)
     if check.seen:
         state.save("deployment", {**state.load("deployment"), "seen": check.seen.reason})
-
-
-def _request(context: Context, images: list[BuiltImage]) -> DeployRequest:
-    workspace = context.workspace
-    return DeployRequest(
-        repository=context.repository,
-        app=app(),
-        environment=state.load("decision")["environment"],
-        revision=context.revision,
-        run=context.run,
-        actor=context.actor,
-        images={image.service: Image(image.repository, image.digest) for image in images},
-        bundle=collect_bundle(
-            compose_file(workspace),
-            sources.listed_files(workspace),
-            lambda path: sources.read_text(workspace, path),
-        ),
-        credentials=_credentials(context, images),
-        variables=given_variables(),
-        confirm=outside().confirm,
-    )
 
 
 def _credentials(context: Context, images: list[BuiltImage]) -> Credentials | None:

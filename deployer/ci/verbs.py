@@ -15,7 +15,7 @@ from deployer.ci import state, workflow
 from deployer.core.errors import DeployerError
 
 # Each is the module of its name. One step loads one of them: all of them would cost every step some 40 ms.
-VERBS = ("decide", "checkout", "build", "test", "push", "deploy", "report")
+VERBS = ("decide", "checkout", "build", "test", "plan", "push", "deploy", "report")
 
 
 def main(argv: list[str]) -> int:

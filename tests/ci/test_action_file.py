@@ -56,6 +56,7 @@ def test_conditions_let_nothing_leave_the_runner_but_by_mode() -> None:
         "checkout": f"{mode} != 'skip'",
         "build": f"{mode} != 'skip'",
         "test": f"{mode} != 'skip'",
+        "plan": f"{mode} == 'test'",
         "push": f"{mode} == 'build' || {mode} == 'deploy'",
         "deploy": f"{mode} == 'deploy'",
         "report": "always()",
@@ -74,6 +75,7 @@ def test_secrets_reach_only_the_steps_that_need_them() -> None:
         "checkout": ["TOKEN"],
         "build": ["PASSWORD", "TOKEN"],  # to look for tested images in the registry
         "test": [],
+        "plan": ["ENV", "TOKEN"],  # the same variables that a deploy would send, and a comment
         "push": ["PASSWORD", "TOKEN"],
         "deploy": ["ENV", "PASSWORD", "SECRET", "TOKEN"],
         "report": [],

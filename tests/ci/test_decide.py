@@ -124,4 +124,4 @@ def test_an_unknown_verb_says_which_there_are(argv: list[str]) -> None:
     command = [sys.executable, "-I", "-S", str(ROOT / "deployer/ci"), *argv]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
-    assert "decide,checkout,build,test,push,deploy,report" in ended.stderr
+    assert "decide,checkout,build,test,plan,push,deploy,report" in ended.stderr

@@ -14,7 +14,7 @@ import pytest
 
 from tests.stand.act import run_with_act
 from tests.stand.runner import RunResult, run_action
-from tests.stand.stage import Stage
+from tests.stand.stage import CANARIES, Stage
 
 pytestmark = pytest.mark.engine
 
@@ -38,13 +38,18 @@ def seen(run: RunResult) -> dict[str, Any]:
 
 
 def both(stage: Stage, kind: str, name: str) -> tuple[RunResult, RunResult]:
-    """The same event by each runner; what a user sees must be the same."""
+    """The same event by act, which does all of the work, then by both runners from one state, where a user must
+    see the same; act's first run and ours.
+    """
+    stage.runner = run_with_act
+    first = stage.act(kind, name)
+    stage.runner = run_action
     ours = stage.act(kind, name)
     stage.runner = run_with_act
     theirs = stage.act(kind, name)
     stage.runner = run_action
     assert seen(theirs) == seen(ours), f"{ours.log}\n--- act:\n{theirs.log}"
-    return ours, theirs
+    return first, ours
 
 
 def tags(stage: Stage) -> list[str]:
@@ -59,12 +64,18 @@ def tags(stage: Stage) -> list[str]:
 
 def test_a_push_to_main_deploys_with_both_runners(stage: Stage) -> None:
     sha = stage.source.release("1.0.0")
-    ours, theirs = both(stage, "push", "main")
-    assert (ours.outcome, ours.outputs["mode"], ours.outputs["status"]) == ("success", "deploy", "success"), (
-        ours.log
-    )
+    first, ours = both(stage, "push", "main")
+    for run in (first, ours):
+        assert (run.outcome, run.outputs["mode"], run.outputs["status"]) == (
+            "success",
+            "deploy",
+            "success",
+        ), run.log
     assert stage.serves() == "1.0.0" and f"sha-{sha}" in tags(stage)
-    assert ours.outputs["deployment-id"] != theirs.outputs["deployment-id"]
+    assert json.loads(first.outputs["changed"]) == ["backend", "frontend"]
+    assert json.loads(ours.outputs["changed"]) == [] and ours.outputs["previous"] == sha
+    assert ours.outputs["digests"] == first.outputs["digests"]
+    assert ours.outputs["deployment-id"] != first.outputs["deployment-id"]
 
 
 @pytest.mark.long
@@ -81,7 +92,7 @@ def test_everything_else_goes_as_far_as_it_may(
     stage: Stage, kind: str, name: str, mode: str, pushed: bool
 ) -> None:
     stage.source.release("1.0.0")
-    ours, _ = both(stage, kind, name)
+    _, ours = both(stage, kind, name)
     assert (ours.outcome, ours.outputs["mode"], ours.outputs["status"]) == ("success", mode, "success")
     assert bool(tags(stage)) == pushed
     assert stage.containers() == [] and ours.annotations == ()
@@ -90,7 +101,7 @@ def test_everything_else_goes_as_far_as_it_may(
 @pytest.mark.long
 def test_a_tag_deploys_nothing_with_both_runners(stage: Stage) -> None:
     stage.source.release("1.2.3")
-    ours, _ = both(stage, "tag", "v1.2.3")
+    _, ours = both(stage, "tag", "v1.2.3")
     assert (ours.outcome, ours.outputs["status"]) == ("success", "success")
     assert stage.containers() == []
 
@@ -99,7 +110,43 @@ def test_a_tag_deploys_nothing_with_both_runners(stage: Stage) -> None:
 def test_a_broken_image_fails_with_both_runners_and_the_same_words(stage: Stage) -> None:
     stage.source.write("backend/server.js", "throw new Error('PAYMENT_URL is not set');\n")
     stage.source.release("2.0.0")
-    ours, _ = both(stage, "push", "main")
+    _, ours = both(stage, "push", "main")
     assert (ours.outcome, ours.outputs["status"]) == ("failure", "failure")
     assert [one.kind for one in ours.annotations] == ["error"]
     assert stage.containers() == [] and tags(stage) == []
+
+
+def test_a_release_that_is_not_seen_from_outside_gives_way_to_the_one_before(stage: Stage) -> None:
+    first = stage.source.release("1.0.0")
+    stage.inputs = {"verify-url": f"{stage.web}/api/version"}
+    run = stage.act("push", "main")
+    assert (run.outcome, run.outputs["status"], run.outputs["previous"]) == ("success", "success", ""), (
+        run.log
+    )
+    assert run.outputs["url"] == stage.web and "Seen from outside: it answers 200" in run.summary
+    assert "Measured on the server: " in run.summary and "deployer rollback shop production" in run.summary
+
+    stage.source.release("2.0.0")
+    stage.inputs |= {"verify-revision": "true", "verify-timeout": "2"}  # the shop names no commit
+    run = stage.act("push", "main")
+    assert (run.outcome, run.outputs["status"], run.outputs["previous"]) == ("failure", "failure", first)
+    (error,) = run.annotations
+    assert "confirmation-failed" in error.text and "does not name the revision" in error.text
+    assert stage.serves() == "1.0.0"
+
+
+def test_a_pull_request_hears_what_its_merge_would_change(stage: Stage) -> None:
+    stage.source.release("1.0.0")
+    assert stage.act("push", "main").outcome == "success"
+    stage.reconfigure('project = "', 'plans = true\nproject = "')
+    text = (stage.source.folder / "compose.yaml").read_text(encoding="utf-8")
+    stage.source.write("backend/version.txt", "2.0.0\n")
+    stage.source.write("compose.yaml", text.replace("CORS_ORIGIN:-", "CORS_ORIGIN}${STRIPE_KEY"))
+    stage.source.commit("Take payments")
+    before = {container["Id"] for container in stage.containers()}
+    run = stage.act("pull_request", "topic", GITHUB_API_URL=stage.forge.url, STRIPE_KEY="x")
+    assert (run.outcome, run.outputs["mode"]) == ("success", "test"), run.log
+    assert "| backend | image |" in run.summary and "| frontend | none |" in run.summary, run.log
+    assert "STRIPE" in run.summary and stage.serves() == "1.0.0"
+    assert {container["Id"] for container in stage.containers()} == before
+    assert CANARIES["variable"] not in run.summary + run.log

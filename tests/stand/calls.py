@@ -54,6 +54,7 @@ class Calls:
         self.issuer = Issuer()
         self.runs = 0
         self.runner: Callable[..., RunResult] = run_action
+        self.inputs: dict[str, str] = {}  # of the action, beside server and registry
         self.engine = ""  # another engine's address for the receiver
         self.answers: list[Answered] = []
         self.logs: list[str] = []  # every log, summary and output of the action
@@ -105,7 +106,7 @@ class Calls:
             event=why.payload,
             ref=why.ref,
             sha=sha,
-            inputs={"server": self.url, "registry": self.registry},
+            inputs={"server": self.url, "registry": self.registry} | self.inputs,
             env=env
             | {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_HOST") if name in os.environ},
             temp=self.folder / f"runner-{self.runs}",
@@ -118,6 +119,7 @@ class Calls:
     def claims(self, event: str, ref: str, sha: str) -> dict[str, str]:
         """What GitHub would put into the token of this run; ids are text there."""
         return {
+            "base_ref": "main" if event == "pull_request" else "",
             "repository": REPOSITORY,
             "repository_id": str(REPOSITORY_ID),
             "repository_owner_id": str(OWNER_ID),

@@ -22,6 +22,8 @@ OPERATIONS = {
     "/repos/{owner}/{repo}/deployments": ("get", "post"),
     "/repos/{owner}/{repo}/deployments/{deployment_id}": ("get",),
     "/repos/{owner}/{repo}/deployments/{deployment_id}/statuses": ("get", "post"),
+    "/repos/{owner}/{repo}/issues/comments/{comment_id}": ("patch",),
+    "/repos/{owner}/{repo}/issues/{issue_number}/comments": ("get", "post"),
     "/repos/{owner}/{repo}/git/trees/{tree_sha}": ("get",),
 }
 TARGET = Path(__file__).parent / "github-openapi.json"

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.stand.comments import Comments
 from tests.stand.content import Content, FromDict, FromGit
 from tests.stand.contract import Contract, Operation
 from tests.stand.exchange import Answer, Server
@@ -60,6 +61,7 @@ class Forge:
         self._faults: list[tuple[str, str, str, int]] = []
         self._deployments: dict[str, list[dict[str, Any]]] = {name: [] for name in self._contents}
         self._statuses: dict[int, list[dict[str, Any]]] = {}
+        self.comments = Comments(self._contract)
         self.truncated = False  # makes git/trees say that it left something out
         self.calls: list[Call] = []
         self.breaches: list[str] = []
@@ -198,6 +200,12 @@ class Forge:
                     return self._create_deployment(name, body)
                 case "repos/list-deployments":
                     return Answer(200, self._list_deployments(name, query))
+                case "issues/list-comments":
+                    return self.comments.list(name, values["issue_number"], query)
+                case "issues/create-comment":
+                    return self.comments.add(name, values["issue_number"], body["body"])
+                case "issues/update-comment":
+                    return self.comments.change(name, values["comment_id"], body["body"]) or _missing()
             return self._on_deployment(operation.id, name, values["deployment_id"], body)
 
     def _on_deployment(self, operation: str, name: str, id: str, body: Any) -> Answer:

@@ -1,0 +1,109 @@
+"""`plan`: what the merge of a pull request would change on the server. In: built images, the server. Out: a
+summary, and one comment that stays up to date.
+
+A pull request is never worse off for it: without a server, a token or the server's leave nothing is said, and
+what goes wrong is a notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from deployer.ci import workflow
+from deployer.ci.built import require
+from deployer.ci.client import call
+from deployer.ci.comment import publish
+from deployer.ci.context import Context, environment, input_text, read_context, read_payload, server
+from deployer.ci.decide import rules_of
+from deployer.ci.oidc import may_request
+from deployer.ci.proof import prove
+from deployer.ci.request import request_of
+from deployer.ci.summary import cut, table
+from deployer.core.branches import Mode, find_rule
+from deployer.core.errors import DeployerError
+from deployer.core.request import encode_request
+from deployer.core.tags import HEADS
+
+_PATH = "/api/v1/plans"
+_LONGEST_COMMENT = 60_000  # characters; GitHub takes 65,536
+_TITLE = "deployer: no plan"
+
+
+def run() -> None:
+    """Never fails a run for want of a plan."""
+    context, payload = read_context(), read_payload()
+    place = planned(context, payload)
+    if not place or not input_text("server") or not may_request():
+        workflow.say("no plan: it takes a pull request of this repository, a server and id-token: write")
+        return
+    try:
+        answer = _ask(context, place)
+    except DeployerError as error:
+        workflow.notice(str(error), title=_TITLE)
+        return
+    if answer is not None:
+        _show(context, payload, place, answer)
+
+
+def planned(context: Context, payload: Mapping[str, Any]) -> str:
+    """The environment that the merge would go to; empty for forks and for branches that deploy nowhere."""
+    pull = payload.get("pull_request")
+    if context.event != "pull_request" or not isinstance(pull, dict):
+        return ""
+    head, base = pull.get("head") or {}, pull.get("base") or {}
+    own = (head.get("repo") or {}).get("id")
+    if own is None or own != (base.get("repo") or {}).get("id"):
+        return ""
+    rule = find_rule(rules_of(environment()), f"{HEADS}{base.get('ref', '')}")
+    return rule.environment if rule and rule.mode is Mode.DEPLOY else ""
+
+
+def _ask(context: Context, place: str) -> Mapping[str, Any] | None:
+    """None where the server makes no plans for this environment."""
+    origin = server()
+    body, proof = prove(origin, encode_request(request_of(context, require("build"), place)))
+    headers = {**proof, "Content-Type": "application/json", "Accept": "application/json"}
+    answer = call("POST", f"{origin}{_PATH}", headers=headers, body=body, timeout=60)
+    found = answer.table()
+    if answer.status == 200:
+        return found
+    why = f"{origin} answers {answer.status}: {found.get('message', '')}".rstrip(": ")
+    if answer.status in (403, 404):
+        workflow.say(f"no plan: {why}")
+    else:
+        workflow.notice(why, title=_TITLE)
+    return None
+
+
+def _show(context: Context, payload: Mapping[str, Any], place: str, answer: Mapping[str, Any]) -> None:
+    text = markdown(place, answer)
+    workflow.add_summary(cut(text))
+    workflow.say(str(answer.get("plan", "")))
+    token, number = input_text("github-token"), payload["pull_request"].get("number")
+    if not token or not isinstance(number, int):
+        return
+    workflow.mask(token)
+    marker = f"<!-- deployer plan {context.repository.lower()} {place} {input_text('app')} -->"
+    if problem := publish(context.repository, number, marker, text[:_LONGEST_COMMENT], token):
+        workflow.notice(
+            f"the plan is in the summary only: {problem}; a comment needs `pull-requests: write`",
+            title="deployer: no comment",
+        )
+
+
+def markdown(place: str, answer: Mapping[str, Any]) -> str:
+    """The plan for people; everything in it came from a branch and from outside."""
+    changes, missing = answer.get("changes"), answer.get("missing_variables")
+    lines = [f"### Merging this changes {workflow.cell(place)}", ""]
+    if isinstance(changes, dict) and changes:
+        lines += table(("service", "change"), ((str(name), str(word)) for name, word in changes.items()))
+    if isinstance(missing, list) and missing:
+        names = ", ".join(workflow.cell(str(name)) for name in missing)
+        lines += ["", f"**Nobody gives these variables a value: {names}**"]
+    return "\n".join([*lines, "", *_folded(str(answer.get("plan", "")))])
+
+
+def _folded(plan: str) -> list[str]:
+    safe = workflow.plain(plan).replace("```", "'''")
+    return ["<details><summary>Steps</summary>", "", "```text", safe, "```", "", "</details>"]

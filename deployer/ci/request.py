@@ -1,0 +1,43 @@
+"""The request to the server. In: the run, its images, the Compose files. Out: `DeployRequest`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from deployer.ci import sources
+from deployer.ci.built import BuiltImage
+from deployer.ci.context import Context, app, compose_file
+from deployer.ci.variables import given_variables
+from deployer.core.bundle import collect_bundle
+from deployer.core.images import Image
+from deployer.core.model import Credentials
+from deployer.core.request import DeployRequest
+
+
+def request_of(
+    context: Context,
+    images: Iterable[BuiltImage],
+    place: str,
+    *,
+    credentials: Credentials | None = None,
+    confirm: int = 0,
+) -> DeployRequest:
+    """`place` is the server's environment. An image that was not pushed is named by the engine's id."""
+    workspace = context.workspace
+    return DeployRequest(
+        repository=context.repository,
+        app=app(),
+        environment=place,
+        revision=context.revision,
+        run=context.run,
+        actor=context.actor,
+        images={image.service: Image(image.repository, image.digest or image.id) for image in images},
+        bundle=collect_bundle(
+            compose_file(workspace),
+            sources.listed_files(workspace),
+            lambda path: sources.read_text(workspace, path),
+        ),
+        credentials=credentials,
+        variables=given_variables(),
+        confirm=confirm,
+    )
