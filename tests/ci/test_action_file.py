@@ -113,3 +113,20 @@ def test_whatever_a_workflow_uses_is_pinned_by_commit_and_names_its_version(file
     lines = [line for line in file.read_text(encoding="utf-8").splitlines() if "uses: " in line]
     assert lines
     assert [line for line in lines if not PINNED.fullmatch(line.strip().removeprefix("- "))] == []
+
+
+def test_the_reference_names_every_input_and_output_in_the_same_words() -> None:
+    def words(text: str) -> str:
+        return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+    lines = (ROOT / "docs/reference/action.md").read_text(encoding="utf-8").splitlines()
+    shown = {
+        name: f"`{spec['default']}`" if spec["default"] else "" for name, spec in ACTION["inputs"].items()
+    }
+    inputs = [
+        f"| `{name}` | {shown[name]} | {words(spec['description'])} |"
+        for name, spec in ACTION["inputs"].items()
+    ]
+    outputs = [f"| `{name}` | {words(spec['description'])} |" for name, spec in ACTION["outputs"].items()]
+    names = tuple(f"| `{name}` |" for name in (*ACTION["inputs"], *ACTION["outputs"]))
+    assert [line for line in lines if line.startswith(names)] == [*inputs, *outputs]

@@ -38,8 +38,8 @@ def seen(run: RunResult) -> dict[str, Any]:
 
 
 def both(stage: Stage, kind: str, name: str) -> tuple[RunResult, RunResult]:
-    """The same event by act, which does all of the work, then by both runners from one state, where a user must
-    see the same; act's first run and ours.
+    """The same event by act, which does all of the work, then by both runners from one state, where a user
+    must see the same; act's first run and ours.
     """
     stage.runner = run_with_act
     first = stage.act(kind, name)
