@@ -15,6 +15,7 @@ from deployer.ci import docker, state, workflow
 from deployer.ci.build import is_test
 from deployer.ci.built import BuiltImage, load_test_images, require
 from deployer.ci.context import Context, input_text, read_context
+from deployer.ci.findings import point_at
 from deployer.ci.process import Ended, stream
 from deployer.ci.stack import isolate, wait_seconds
 from deployer.core.compose_model import is_checked
@@ -45,6 +46,7 @@ def _run_command(command: str, context: Context, images: Iterable[BuiltImage]) -
     with workflow.group("Test command"):
         ended = stream(["bash", "-euo", "pipefail", "-c", command], cwd=context.workspace, extra=names)
     if ended.code:
+        point_at(ended.tail, context.workspace)
         raise CommandFailed(f"the test command ended with exit code {ended.code}: {ended.last_line}")
 
 

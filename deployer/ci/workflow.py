@@ -59,6 +59,12 @@ def error(text: str, *, title: str) -> None:
     _annotate("error", text, title)
 
 
+def error_at(file: str, line: int, text: str, *, title: str) -> None:
+    """An error that GitHub shows beside a line of the code."""
+    place = f"title={escape_property(title)},file={escape_property(file)},line={line}"
+    emit(f"::error {place}::{escape(text[:_REASON_LENGTH])}")
+
+
 def warning(text: str, *, title: str) -> None:
     _annotate("warning", text, title)
 

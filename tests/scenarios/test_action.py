@@ -116,6 +116,7 @@ def test_a_broken_image_fails_with_both_runners_and_the_same_words(stage: Stage)
     assert stage.containers() == [] and tags(stage) == []
 
 
+@pytest.mark.long
 def test_a_release_that_is_not_seen_from_outside_gives_way_to_the_one_before(stage: Stage) -> None:
     first = stage.source.release("1.0.0")
     stage.inputs = {"verify-url": f"{stage.web}/api/version"}
@@ -135,6 +136,7 @@ def test_a_release_that_is_not_seen_from_outside_gives_way_to_the_one_before(sta
     assert stage.serves() == "1.0.0"
 
 
+@pytest.mark.long
 def test_a_pull_request_hears_what_its_merge_would_change(stage: Stage) -> None:
     stage.source.release("1.0.0")
     assert stage.act("push", "main").outcome == "success"
