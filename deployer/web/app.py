@@ -22,7 +22,7 @@ def create_app(intake: Intake, *, streams: StreamLimits | None = None) -> Flask:
     """The receiver. Every answer but a stream is JSON."""
     app = Flask("deployer", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-    app.url_map.strict_slashes = False
+    app.url_map.strict_slashes = app.url_map.merge_slashes = False  # no redirects: they would be HTML
     bind(app, intake)
     app.extensions[Streams.KEY] = Streams(intake, streams or StreamLimits())
     for blueprint in (hooks, deployments, status):
