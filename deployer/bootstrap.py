@@ -1,37 +1,36 @@
 """The only room that names concrete adapters. In: the settings file's path. Out: everything wired together,
 nothing started.
 
-Two processes may be built on one state folder: the server and a command beside it share the database, and a
-lock per project keeps their rollouts apart.
+Several processes may be built on one state folder: the server, or its two halves, and commands beside it
+share the database, and a lock per project keeps their rollouts apart. The half that the internet reaches is
+built from the store's folder, the webhook secrets and the public half of the key, and loads nothing of the
+engine.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deployer.adapters.clock import SystemClock
-from deployer.adapters.compose import Compose
 from deployer.adapters.config_file import read_config, read_secret, read_webhook_secrets
-from deployer.adapters.docker_target import DockerTarget
-from deployer.adapters.engine import Engine
 from deployer.adapters.files import make_folder, sweep
-from deployer.adapters.lock import hold
+from deployer.adapters.lock import hold, is_held
 from deployer.adapters.log import start_log
 from deployer.adapters.memory import share_memory
 from deployer.adapters.no_forge import NoForge
 from deployer.adapters.oidc import OidcVerifier
-from deployer.adapters.registry import OciRegistry
 from deployer.adapters.store import SqliteStore
 from deployer.adapters.variables import read_variables
-from deployer.adapters.vault import open_vault
+from deployer.adapters.vault import open_vault, read_slot, show_slot
 from deployer.core.config import Config
-from deployer.core.errors import ConfigError
+from deployer.core.errors import ConfigError, StoreUnavailable
 from deployer.core.model import Credentials, Deployment
 from deployer.intake import Intake
 from deployer.preview import preview
@@ -46,33 +45,70 @@ CONFIG_PATH = "/etc/deployer/config.toml"
 _LONGEST_SOCKET = 107  # bytes a Unix socket's path may have
 _LONGEST_PROJECT = 63
 _TAKEOVER = 15.0  # seconds the server before may take to end
+_FIRST_START = 30.0  # seconds that the web process waits for a worker that makes the store
+_DATABASE, _SLOT, _KEYS = "deployer.db", "slot.pub", "jwks.json"
+_WEB_LOCK, _WORKER_LOCK = "web.lock", "worker.lock"
 
-__all__ = ["CONFIG_VARIABLE", "Parts", "build", "config_path", "load", "share_memory", "start_log"]
+__all__ = [
+    "CONFIG_VARIABLE",
+    "Parts",
+    "Reception",
+    "build",
+    "build_reception",
+    "config_path",
+    "load",
+    "share_memory",
+    "start_log",
+]
 
 
 @dataclass(frozen=True)
-class Parts:
-    """One server, ready to be started."""
+class Reception:
+    """What takes requests, ready to be served."""
 
     config: Config
     store: SqliteStore
     intake: Intake
+
+    @contextmanager
+    def only_web(self) -> Iterator[None]:
+        """Held while answering; raises Busy when another process answers for the same store."""
+        store = Path(self.config.store)
+        hint = "another `deployer serve` or `deployer web` works on the same store; one of them is enough"
+        with hold(store / _WEB_LOCK, wait=_TAKEOVER, hint=hint):
+            sweep(store, deep=False)
+            yield
+
+    def has_worker(self) -> bool:
+        """Whether some process deploys what is queued here."""
+        return is_held(Path(self.config.store) / _WORKER_LOCK)
+
+    def close(self) -> None:
+        self.store.close()
+
+
+@dataclass(frozen=True)
+class Parts(Reception):
+    """One server, ready to be started."""
+
     world: World
     worker: Worker
     forge: GithubForge | NoForge
 
     @contextmanager
-    def only_one(self) -> Iterator[None]:
-        """Held while serving; raises Busy when another server works on the same state folder."""
-        state = Path(self.config.state)
-        with hold(state / "serve.lock", wait=_TAKEOVER):
-            sweep(state)
+    def only_worker(self) -> Iterator[None]:
+        """Held while deploying; raises Busy when another process deploys for the same store."""
+        state, store = Path(self.config.state), Path(self.config.store)
+        hint = "another `deployer serve` or `deployer worker` works on the same store; only one may"
+        with hold(store / _WORKER_LOCK, wait=_TAKEOVER, hint=hint):
+            for name in ("bundles", "edge", "projects"):
+                sweep(state / name)
             yield
 
     def close(self) -> None:
         """Sends what still waits for GitHub, then closes the database."""
         self.forge.close(5.0)
-        self.store.close()
+        super().close()
 
 
 def config_path(given: str = "") -> Path:
@@ -90,6 +126,15 @@ def load(path: Path) -> Config:
         for environment in app.environments.values():
             read_variables(environment.variables_file)
     _check_state(Path(config.state))
+    _check_folder("server.store", Path(config.store), 0o007 if config.store != config.state else 0o077)
+    return config
+
+
+def load_reception(path: Path) -> Config:
+    """The settings, and of the secrets only those that webhooks are signed with. Raises ConfigError."""
+    config = read_config(path)
+    read_webhook_secrets(config)
+    _check_folder("server.store", Path(config.store), 0o007)
     return config
 
 
@@ -99,25 +144,54 @@ def _check_state(state: Path) -> None:
         raise ConfigError(
             "server.state", f"{state} is too long a path for a socket", hint="/var/lib/deployer fits"
         )
+    _check_folder("server.state", state, 0o077)
+
+
+def _check_folder(setting: str, folder: Path, never: int) -> None:
     try:
-        mode = state.stat().st_mode
+        mode = folder.stat().st_mode
     except FileNotFoundError:  # made at the first start
         return
     except OSError as error:
-        raise ConfigError("server.state", f"{state} cannot be read: {error.strerror}") from None
+        raise ConfigError(setting, f"{folder} cannot be read: {error.strerror}") from None
     if not stat.S_ISDIR(mode):
-        raise ConfigError("server.state", f"{state} is not a folder")
-    if mode & 0o077:
-        raise ConfigError("server.state", f"{state} is open to others", hint=f"chmod 700 {state}")
+        raise ConfigError(setting, f"{folder} is not a folder")
+    if mode & never:
+        right = "700" if never == 0o077 else "2770"
+        raise ConfigError(setting, f"{folder} is open to others", hint=f"chmod {right} {folder}")
+
+
+def build_reception(path: Path) -> Reception:
+    """The half that takes requests. Raises ConfigError or StoreUnavailable."""
+    config = load_reception(path)
+    folder = Path(config.store)
+    end = time.monotonic() + _FIRST_START
+    while (slot := read_slot(folder / _SLOT)) is None:
+        if time.monotonic() > end:
+            raise StoreUnavailable(
+                f"{folder} holds no {_SLOT} yet",
+                hint="start `deployer worker` with these settings: it makes it",
+            )
+        time.sleep(0.1)
+    store = SqliteStore(folder / _DATABASE, slot)
+    return Reception(config, store, _intake(config, store))
 
 
 def build(path: Path) -> Parts:
-    """Raises ConfigError, EngineUnavailable or StoreUnavailable."""
+    """Everything. Raises ConfigError, EngineUnavailable or StoreUnavailable."""
+    # Here, because the web process must not even load what speaks to an engine.
+    from deployer.adapters.compose import Compose
+    from deployer.adapters.docker_target import DockerTarget
+    from deployer.adapters.engine import Engine
+    from deployer.adapters.registry import OciRegistry
+
     config = load(path)
-    state = Path(config.state)
+    state, folder = Path(config.state), Path(config.store)
     make_folder(state)
-    store = SqliteStore(state / "deployer.db", open_vault(state / "key"))
-    clock = SystemClock()
+    make_folder(folder)
+    vault = open_vault(state / "key")
+    store = SqliteStore(folder / _DATABASE, vault)
+    show_slot(vault.slot, folder / _SLOT)
     login = _login(config)
     forge = _forge(config, store)
     world = World(
@@ -126,19 +200,23 @@ def build(path: Path) -> Parts:
         target=DockerTarget(Engine(), Compose(state), state, config.edge_image),
         registry=OciRegistry(login),
         forge=forge,
-        clock=clock,
+        clock=SystemClock(),
         variables=read_variables,
         login=login,
     )
-    intake = Intake(
+    intake = _intake(config, store)
+    intake = replace(intake, preview=lambda wish: preview(wish, world))
+    return Parts(config, store, intake, world, Worker(world), forge)
+
+
+def _intake(config: Config, store: SqliteStore) -> Intake:
+    return Intake(
         config=config,
         store=store,
-        verify_token=OidcVerifier(config.issuer, state / "jwks.json").verify_token,
+        verify_token=OidcVerifier(config.issuer, Path(config.store) / _KEYS).verify_token,
         secrets=read_webhook_secrets(config),
-        clock=clock,
-        preview=lambda wish: preview(wish, world),
+        clock=SystemClock(),
     )
-    return Parts(config, store, intake, world, Worker(world), forge)
 
 
 def _login(config: Config) -> Credentials | None:
@@ -155,10 +233,11 @@ def _forge_token(config: Config) -> str:
 
 
 def _forge(config: Config, store: SqliteStore) -> GithubForge | NoForge:
+    from deployer.adapters.github import GithubForge
+
     token = _forge_token(config)
     if not token:
         return NoForge()
-    from deployer.adapters.github import GithubForge  # noqa: PLC0415 - only who uses it pays its 6 MB
 
     def address(deployment: Deployment) -> str:
         return config.app(deployment.app).environment(deployment.environment).url

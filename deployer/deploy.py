@@ -31,6 +31,7 @@ from deployer.core.hooks import ON_ROLLBACK, POST_DEPLOY, PRE_DEPLOY
 from deployer.core.model import Deployment, Kind, ObservedState, Release, Status, Wish
 from deployer.core.plan import Plan
 from deployer.core.planner import plan_rollout, refuse_foreign
+from deployer.core.recheck import judge_job, judge_release
 from deployer.core.release import redact, redact_secrets
 from deployer.core.reporting import describe
 from deployer.hooks import Hooks
@@ -137,6 +138,7 @@ class _Way:
 
     def _forward(self) -> None:
         """Resolve and pull while nothing is touched; then observe, plan, execute."""
+        judge_job(self.wish, self.app)
         self.variables = variables_of(self.wish, self.environment, self.world)
         release = self._resolve()
         self.variables = {**self.variables, **release.variables}
@@ -236,7 +238,9 @@ class _Way:
 
     def _resolve(self) -> Release:
         if self.wish.release:
-            return self.world.store.release(self.wish.release)
+            release = self.world.store.release(self.wish.release)
+            judge_release(release, self.app.name)
+            return release
         draft = complete(self.wish, self.app, self.environment, self.world)
         release = self.world.store.save_release(self.deployment.id, draft, self.world.clock.now())
         named = ", ".join(f"{service} {image.short}" for service, image in release.images.items())

@@ -31,7 +31,6 @@ from deployer.core.policy import (
     authorise_plan,
     authorise_signed,
     decide,
-    judge_release,
     previous_serves,
     require_right,
 )
@@ -165,9 +164,9 @@ def accept_manual(
     """A redeploy or rollback by a person, of `release` or of the one that the kind means."""
     require_right(principal, kind, app)
     intake.config.app(app).environment(environment)
-    wanted = intake.store.release(release or _meant(intake, app, environment, kind))
-    judge_release(wanted, app)
-    wish = Wish(app, environment, kind, trigger, principal.name, revision=wanted.revision, release=wanted.id)
+    wanted = release or _meant(intake, app, environment, kind)
+    revision = intake.store.revision_of(app, wanted)
+    wish = Wish(app, environment, kind, trigger, principal.name, revision=revision, release=wanted)
     return _follow(intake, _enqueue(intake, wish))
 
 

@@ -12,8 +12,8 @@ from deployer.core.errors import ComposeRejected, DeployerError
 from deployer.core.interpolation import missing_variables
 from deployer.core.model import Bundle, Release, Wish
 from deployer.core.planner import plan_rollout
-from deployer.core.policy import check_images
 from deployer.core.preview import Preview, changes_of, image_without_lookup
+from deployer.core.recheck import judge_images
 from deployer.core.release import redact, redact_secrets, wanted_images
 from deployer.deploy import look
 from deployer.world import World, variables_of
@@ -56,5 +56,5 @@ def _release(
         source=app.repository,
     )
     images = {want.service: image_without_lookup(want, serving) for want in wanted}
-    check_images(app, {want.service: images[want.service] for want in wanted if want.built})
+    judge_images(app, wanted, images)
     return Release("", app.name, wish.revision, images, bundle, variables)

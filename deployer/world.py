@@ -11,9 +11,9 @@ from typing import Any
 from deployer.core.application import Application, assemble
 from deployer.core.config import App, Config, Environment
 from deployer.core.model import Credentials, Release, Wish
-from deployer.core.policy import check_images
 from deployer.core.ports import Clock, Forge, Registry, Store, Target
 from deployer.core.powers import refuse_powers
+from deployer.core.recheck import judge_images
 from deployer.core.release import wanted_images
 
 
@@ -48,7 +48,7 @@ def complete(wish: Wish, app: App, environment: Environment, world: World) -> Re
         want.service: want.image or world.registry.resolve(want.repository, want.tag, wish.credentials)
         for want in wanted
     }
-    check_images(app, {want.service: images[want.service] for want in wanted if want.built})
+    judge_images(app, wanted, images)
     return Release("", app.name, wish.revision, images, bundle, variables)
 
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from deployer.adapters.files import file_mode
 from deployer.core.errors import StoreUnavailable
 
 _BUSY = 5.0  # seconds to wait for another process, and for another thread
@@ -135,4 +136,9 @@ def _translated() -> Iterator[None]:
 def _create_private(path: Path) -> None:
     """SQLite gives its side files the mode of the main one, so that one is made first."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    with suppress(FileExistsError):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.fchmod(descriptor, file_mode(path.parent))
+        finally:
+            os.close(descriptor)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import threading
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from deployer.core.errors import StoreUnavailable
 
 _HINT = "is the disk of the state folder full or read-only?"
 _UNFINISHED = ".unfinished"
+_SHARED = stat.S_ISGID | stat.S_IRWXG
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
@@ -35,11 +37,16 @@ def write_whole(path: Path, text: str, mode: int = 0o600) -> None:
         raise StoreUnavailable(f"{path.name} cannot be written: {error.strerror}", hint=_HINT) from None
 
 
-def sweep(state: Path) -> None:
-    """Removes what a killed server had begun to write, some of it secrets; for who is alone on the state
-    folder.
+def file_mode(folder: Path) -> int:
+    """What others may do with new files of this folder: its group the same as we where the folder gives it
+    away, with `chmod 2770`, nobody anything else.
     """
-    for path in state.rglob(f".*{_UNFINISHED}"):
+    return 0o660 if folder.stat().st_mode & _SHARED == _SHARED else 0o600
+
+
+def sweep(folder: Path, *, deep: bool = True) -> None:
+    """Removes what a killed server had begun to write there, some of it secrets; for who is alone on it."""
+    for path in folder.glob(f"{'**/' if deep else ''}.*{_UNFINISHED}"):
         with contextlib.suppress(OSError):
             path.unlink()
 

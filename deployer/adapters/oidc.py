@@ -24,7 +24,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import RSAAlgorithm
 
-from deployer.adapters.files import write_whole
+from deployer.adapters.files import file_mode, write_whole
 from deployer.core.errors import ConfigError, DeployerError, TokenRejected
 
 LEEWAY = 30  # seconds that two clocks may differ
@@ -142,7 +142,7 @@ class KeyRing:
         kept = {"url": self._url, "fetched_at": self._fetched_at, "jwks": json.loads(text)}
         try:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_whole(self._file, json.dumps(kept))
+            write_whole(self._file, json.dumps(kept), file_mode(self._file.parent))
         except OSError as error:
             _log.warning("%s cannot be kept: %s", self._file.name, error)
 

@@ -34,10 +34,10 @@ from deployer.adapters.store_rows import (
     wish_of,
 )
 from deployer.adapters.store_schema import SCHEMA, VERSION
-from deployer.adapters.vault import SealBroken, Vault
+from deployer.adapters.vault import SealBroken, Slot, Vault
 from deployer.core.acts import acceptance, completion, confirmation, ending
 from deployer.core.confirmation import Verdict
-from deployer.core.errors import ConfigError, Forbidden, NotFound
+from deployer.core.errors import ConfigError, Forbidden, NotFound, StoreUnavailable
 from deployer.core.inbox import Arrival, Proof
 from deployer.core.model import Deployment, Event, Measured, Release, Status, Wish
 from deployer.core.order import Outcome, judge_interrupted, judge_run, superseded_by
@@ -53,15 +53,22 @@ _MAX_TEXT = 20_000  # characters of one event
 
 
 class SqliteStore(ConfirmationRows, ReleaseRows, AuditRows, AccessRows):
-    """The database file at `path`, whose secrets `vault` seals. Raises ConfigError when the two do not belong
-    together.
+    """The database file at `path`, whose secrets `vault` seals; with a slot alone it takes wishes and opens
+    nothing. Raises ConfigError when key and file do not belong together.
     """
 
-    def __init__(self, path: Path, vault: Vault) -> None:
+    def __init__(self, path: Path, vault: Vault | Slot) -> None:
         super().__init__(Database(path, SCHEMA, VERSION))
-        self._vault = vault
-        self._salt = self._unseal_salt()
-        self._ledger = Ledger(hmac.digest(self._salt, b"audit", "sha256"))
+        self._slot = vault if isinstance(vault, Slot) else vault.slot
+        self._key = None if isinstance(vault, Slot) else vault
+        self._salt = self._unseal_salt() if self._key else b""
+        self._ledger = Ledger(hmac.digest(self._salt, b"audit", "sha256") if self._key else None)
+
+    @property
+    def _vault(self) -> Vault:
+        if self._key is None:
+            raise StoreUnavailable("this process has no key to the store", hint="`deployer worker` has it")
+        return self._key
 
     def close(self) -> None:
         self._database.close()
@@ -82,6 +89,7 @@ class SqliteStore(ConfirmationRows, ReleaseRows, AuditRows, AccessRows):
             return deployment_of(_row(sql, id)), outcome
 
     def claim(self, now: float) -> tuple[Deployment, Wish] | None:
+        self.absorb()
         if not self._database.read(
             _CLAIMABLE
         ):  # idle workers ask often and should not take the writer's lock for it
@@ -178,6 +186,12 @@ class SqliteStore(ConfirmationRows, ReleaseRows, AuditRows, AccessRows):
     def forget_old(self, now: float) -> int:
         return forget_old(self._database, now)
 
+    def revision_of(self, app: str, release: str) -> str:
+        rows = self._database.read("SELECT revision FROM release WHERE id = ? AND app = ?", (release, app))
+        if not rows:
+            raise NotFound(f"{app} has no release {release}")
+        return str(rows[0]["revision"])
+
     def serving(self, app: str, environment: str) -> Deployment | None:
         return next(iter(self._find("status = 'success'", (app, environment), 1)), None)
 
@@ -194,7 +208,7 @@ class SqliteStore(ConfirmationRows, ReleaseRows, AuditRows, AccessRows):
     def _queue(self, sql: sqlite3.Connection, id: str, wish: Wish, now: float) -> None:
         if waiting := _queued(sql, wish.app, wish.environment):
             self._end(sql, waiting, Status.INACTIVE, superseded_by(id), now)
-        wanted, credentials = sealed_wish(self._vault, id, wish)
+        wanted, credentials = sealed_wish(self._slot, id, wish)
         columns: dict[str, Any] = {
             "id": id,
             "app": wish.app,

@@ -7,12 +7,15 @@ time. How many were left out is recorded with the next one that is not.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from deployer.adapters.database import Database
-from deployer.core.audit import START, Act, Entry, entry_text, find_break, link
+from deployer.core.audit import START, Act, Action, Entry, entry_text, find_break, link
+from deployer.core.errors import StoreUnavailable
 
 _MOST_REFUSALS = 60  # in a minute
 _MINUTE = 60.0
@@ -20,15 +23,42 @@ _PAGE = 1_000
 
 
 class Ledger:
-    """Appends entries; `key` is the server's own."""
+    """Appends entries; `key` is the server's own. A process without it leaves them beside the chain, for one
+    that has it.
+    """
 
-    def __init__(self, key: bytes) -> None:
-        self.key = key
+    def __init__(self, key: bytes | None) -> None:
+        self._key = key
         self._lock = threading.Lock()
         self._minute = float("-inf")
         self._refused = self._left_out = 0
 
+    @property
+    def keyed(self) -> bool:
+        return self._key is not None
+
+    @property
+    def key(self) -> bytes:
+        if self._key is None:
+            raise StoreUnavailable(
+                "this process has no key to the audit log", hint="`deployer worker` has it"
+            )
+        return self._key
+
     def record(self, sql: sqlite3.Connection, act: Act, now: float) -> None:
+        if self.keyed:
+            self.absorb(sql)
+            self._link(sql, act, now)
+        else:
+            sql.execute("INSERT INTO audit_pending (at, act) VALUES (?, ?)", (now, json.dumps(asdict(act))))
+
+    def absorb(self, sql: sqlite3.Connection) -> None:
+        """Links what was left beside the chain, oldest first."""
+        for row in sql.execute("SELECT * FROM audit_pending ORDER BY seq").fetchall():
+            self._link(sql, _left_act(row["act"]), row["at"])
+            sql.execute("DELETE FROM audit_pending WHERE seq = ?", (row["seq"],))
+
+    def _link(self, sql: sqlite3.Connection, act: Act, now: float) -> None:
         last = sql.execute("SELECT n, hash FROM audit ORDER BY n DESC LIMIT 1").fetchone()
         n, before = (last["n"] + 1, last["hash"]) if last else (1, START)
         text = entry_text(n, now, act)
@@ -63,6 +93,12 @@ class AuditRows:
         with self._database.write() as sql:
             self._ledger.record(sql, whole, now)
 
+    def absorb(self) -> None:
+        """Takes what a process without the key recorded into the chain."""
+        if self._ledger.keyed and self._database.read("SELECT 1 FROM audit_pending LIMIT 1"):
+            with self._database.write() as sql:
+                self._ledger.absorb(sql)
+
     def audit(self, after: int = 0, limit: int = _PAGE) -> list[Entry]:
         """Entries after number `after`, oldest first."""
         rows = self._database.read(
@@ -72,10 +108,12 @@ class AuditRows:
 
     def audit_head(self) -> int:
         """The newest entry's number, 0 where there is none."""
+        self.absorb()
         return int(self._database.read("SELECT n FROM audit_head")[0]["n"])
 
     def verify_audit(self) -> tuple[Entry, str]:
         """The last entry that holds, and what is wrong after it: empty where the whole log holds."""
+        self.absorb()
         last, wrong = find_break(self._ledger.key, self._all())
         if not wrong and last.n != self.audit_head():
             wrong = f"entries after {last.n} were cut off: there were {self.audit_head()}"
@@ -86,3 +124,17 @@ class AuditRows:
         while page := self.audit(after):
             yield from page
             after = page[-1].n
+
+
+def _left_act(text: str) -> Act:
+    """Whoever may write beside the chain may write anything; what cannot be read is recorded as that."""
+    try:
+        table = json.loads(text)
+        facts = {str(name): str(value) for name, value in table.pop("facts").items()}
+        act = Act(**{**table, "action": Action(table["action"]), "facts": facts})
+        entry_text(0, 0.0, act)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return Act(
+            Action.REFUSE, "unknown", "unknown", verdict="the web process recorded what cannot be read"
+        )
+    return act

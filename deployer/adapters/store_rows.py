@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from deployer.adapters.vault import Vault
+from deployer.adapters.vault import SealBroken, Slot, Vault
 from deployer.core.images import Image
 from deployer.core.model import Bundle, Credentials, Deployment, Kind, Measured, Release, Run, Status, Wish
 
@@ -40,7 +40,7 @@ def run_of(row: sqlite3.Row) -> Run | None:
     return None if row["run_number"] is None else Run(row["run_number"], row["run_attempt"])
 
 
-def sealed_wish(vault: Vault, id: str, wish: Wish) -> tuple[bytes, bytes | None]:
+def sealed_wish(slot: Slot, id: str, wish: Wish) -> tuple[bytes, bytes | None]:
     """The columns `sealed_wish` and `sealed_credentials`."""
     content: dict[str, Any] = {
         "images": _pack_images(wish.images),
@@ -52,14 +52,23 @@ def sealed_wish(vault: Vault, id: str, wish: Wish) -> tuple[bytes, bytes | None]
     login = wish.credentials
     credentials = json.dumps([login.host, login.username, login.password]) if login else None
     return (
-        vault.seal(f"wish of {id}", json.dumps(content)),
-        vault.seal(f"credentials of {id}", credentials) if credentials else None,
+        slot.seal(f"wish of {id}", json.dumps(content)),
+        slot.seal(f"credentials of {id}", credentials) if credentials else None,
     )
 
 
 def wish_of(vault: Vault, row: sqlite3.Row) -> Wish:
-    """The wish of a row that has not ended. Raises SealBroken."""
-    content = json.loads(vault.open(f"wish of {row['id']}", row["sealed_wish"]))
+    """The wish of a row that has not ended. Raises SealBroken: whoever writes to the queue can seal anything,
+    so that what is inside may be anything, too.
+    """
+    try:
+        return _opened(vault, row)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise SealBroken(f"wish of {row['id']}: is no wish", hint="this program did not write it") from None
+
+
+def _opened(vault: Vault, row: sqlite3.Row) -> Wish:
+    content = json.loads(vault.open_slot(f"wish of {row['id']}", row["sealed_wish"]))
     login = row["sealed_credentials"]
     return Wish(
         app=row["app"],
@@ -72,7 +81,7 @@ def wish_of(vault: Vault, row: sqlite3.Row) -> Wish:
         images=_unpack_images(content["images"]),
         bundle=Bundle(**content["bundle"]) if content["bundle"] else None,
         release=row["release"],
-        credentials=Credentials(*json.loads(vault.open(f"credentials of {row['id']}", login)))
+        credentials=Credentials(*json.loads(vault.open_slot(f"credentials of {row['id']}", login)))
         if login
         else None,
         workflow=row["workflow"],

@@ -94,6 +94,11 @@ CREATE TABLE audit_head (
     n INTEGER NOT NULL
 ) STRICT;
 INSERT INTO audit_head VALUES (1, 0);
+CREATE TABLE audit_pending (  -- of a process without the key, until one that has it links them
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,
+    act TEXT NOT NULL
+) STRICT;
 CREATE TABLE forge (
     deployment_id TEXT PRIMARY KEY REFERENCES deployment (id),
     number INTEGER NOT NULL

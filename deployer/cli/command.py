@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from deployer.cli.acting import add_acting
 from deployer.cli.auditing import add_auditing
 from deployer.cli.looking import add_looking
+from deployer.cli.serving import add_serving
 from deployer.cli.settings import add_settings
-from deployer.cli.words import add_verb, help_of
+from deployer.cli.words import help_of
 from deployer.core.errors import DeployerError
-from deployer.web.server import main as serve
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,7 +40,7 @@ def command() -> argparse.ArgumentParser:
     )
     parser.set_defaults(run=help_of(parser))
     verbs = parser.add_subparsers(title="verbs", metavar="VERB")
-    add_verb(verbs, "serve", "serve webhooks and deploy requests", lambda a: serve(a.config))
+    add_serving(verbs)
     add_acting(verbs)
     add_looking(verbs)
     add_settings(verbs)

@@ -52,6 +52,7 @@ class App:
     repository_id: int
     owner_id: int
     images: tuple[str, ...]  # patterns of repositories its built images may come from; `*` spans no `/`
+    other_images: tuple[str, ...]  # and of those that its Compose file may name; none: any
     webhook_secret_files: tuple[str, ...]
     environments: Mapping[str, Environment]
 
@@ -70,6 +71,7 @@ class Config:
     url: str
     listen: str
     state: str
+    store: str  # the folder of the database; the state folder, or one that the web process shares
     workers: int
     deadline: int
     issuer: str
@@ -96,10 +98,12 @@ def load_config(table: object) -> Config:
     server, oidc, registry = top.section("server"), top.section("oidc"), top.section("registry")
     github, edge = top.section("github"), top.section("edge")
     host = registry.text("host", "ghcr.io")
+    state = _absolute(server, "state", "/var/lib/deployer")
     config = Config(
         url=_origin(server, "url"),
         listen=_address(server, "listen"),
-        state=_absolute(server, "state", "/var/lib/deployer"),
+        state=state,
+        store=_absolute(server, "store", state),
         workers=server.integer("workers", 2, least=1, most=64),
         deadline=server.integer("deadline", DEPLOY_DEADLINE, least=30, most=86_400),
         issuer=_url(oidc, "issuer", GITHUB_ISSUER),
@@ -132,6 +136,7 @@ def _app(name: str, section: Section, registry: str) -> App:
         images=section.texts(
             "images", (f"{registry}/{repository.lower()}-*", f"{registry}/{repository.lower()}")
         ),
+        other_images=section.texts("other-images"),
         webhook_secret_files=section.texts("webhook-secret-files"),
         environments={key: _environment(name, key, sub) for key, sub in section.sections("environments")},
     )

@@ -37,6 +37,9 @@ class Inbox(Store, Protocol):
         proof, Forbidden where a run that was accepted before asks for other images now.
         """
 
+    def revision_of(self, app: str, release: str) -> str:
+        """What a release was made from. Raises NotFound, also for another app's."""
+
     def confirm(self, id: str, verdict: Verdict, reason: str, now: float) -> Deployment:
         """Writes down the word that a deployment waits for; the same again is fine. Raises NotWaiting."""
 

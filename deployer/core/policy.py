@@ -16,9 +16,9 @@ from deployer.core.access import Right, Token
 from deployer.core.branches import matches, ref_pattern
 from deployer.core.config import App, Config, Environment
 from deployer.core.delivery import Delivery, WorkflowRun, ping_of, workflow_run_of
-from deployer.core.errors import Forbidden, NotFound
+from deployer.core.errors import Forbidden
 from deployer.core.images import Image
-from deployer.core.model import Deployment, Kind, Release, Run, Status, Wish
+from deployer.core.model import Deployment, Kind, Run, Status, Wish
 from deployer.core.request import DeployRequest
 
 DEPLOYING_EVENTS = ("push", "workflow_dispatch")  # the others run in a context that strangers can start
@@ -152,17 +152,11 @@ def check_images(app: App, images: Mapping[str, Image]) -> None:
     repositories.
     """
     for service, image in images.items():
-        if not any(_pattern(pattern).fullmatch(image.repository) for pattern in app.images):
+        if not any(pattern(text).fullmatch(image.repository) for text in app.images):
             raise Forbidden(
                 f"service {service}: {image.repository} is not an image repository of {app.name}",
                 hint=f"apps.{app.name}.images allows {', '.join(app.images)}",
             )
-
-
-def judge_release(release: Release, app: str) -> None:
-    """Raises NotFound for another app's release, with the words for one that does not exist."""
-    if release.app != app:
-        raise NotFound(f"{app} has no release {release.id}")
 
 
 def previous_serves(serving: Deployment | None, newest: Iterable[Deployment]) -> bool:
@@ -296,7 +290,8 @@ def _shown(claims: Mapping[str, object], name: str) -> str:
     return "nothing" if value is None else repr(value)[:200]
 
 
-def _pattern(text: str) -> re.Pattern[str]:
+def pattern(text: str) -> re.Pattern[str]:
+    """A repository's pattern of the settings: `*` stands for anything but a slash."""
     return re.compile(r"[^/\s]*".join(re.escape(part) for part in text.split("*")))
 
 

@@ -1,5 +1,5 @@
 """Serving the receiver until it is told to stop. In: settings file. Out: exit code. The worker's threads live
-in this process.
+in this process, or in one of their own (`deployer worker`).
 
 waitress, tuned: it reads a request whole before it takes a thread, so slow clients hold none (of the servers
 measured it alone kept serving under 1,000 of them, at 32 MB); an event stream does hold one, hence 128
@@ -11,20 +11,19 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import threading
 import time
-from types import FrameType
 from typing import Any
 
 from flask import Flask
 from waitress.server import BaseWSGIServer, create_server
 
-from deployer.bootstrap import Parts, build, config_path, share_memory, start_log
-from deployer.core.errors import DeployerError
+from deployer.bootstrap import Parts, Reception, build, build_reception, config_path, share_memory, start_log
+from deployer.life import FINISH, TELL, live, wait_while
 from deployer.web.app import MAX_BODY, create_app
 from deployer.web.connections import connection_limit, keep_in_bounds
+from deployer.web.status import HAS_WORKER
 from deployer.web.streams import Streams
 from deployer.web.threads import Threads
 
@@ -36,44 +35,51 @@ _PIECE = (
 )
 _UNREAD = 262_144  # bytes of answers that a client may leave unread before its thread waits for it
 _BACKLOG = 1024
-_FINISH = 8.0  # seconds from a signal to the end; Docker kills after 10
-_TELL = 2.0  # of these, kept for what waits for GitHub and for answers under way
 
 
 def main(given: str = "") -> int:
-    """Serves until SIGTERM or SIGINT."""
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, _leave)
-    share_memory()
-    start_log()
-    try:
+    """Serves and deploys until SIGTERM or SIGINT."""
+
+    def run() -> int:
+        share_memory()
+        start_log()
         parts = build(config_path(given))
-        with parts.only_one():
-            return _serve(parts)
-    except DeployerError as error:
-        print(f"deployer cannot start: {error.diagnostics()}", file=sys.stderr)
-        return 1
-    except SystemExit:
-        _log.info("stopping: nothing was started yet")
-        return 0
+        with parts.only_web(), parts.only_worker():
+            return _serve(parts, parts)
+
+    return live(run)
 
 
-def _serve(parts: Parts) -> int:
-    app = create_app(parts.intake)
+def main_web(given: str = "") -> int:
+    """Serves until SIGTERM or SIGINT, without an engine: another process deploys what is queued here."""
+
+    def run() -> int:
+        share_memory()
+        start_log()
+        reception = build_reception(config_path(given))
+        with reception.only_web():
+            return _serve(reception, None)
+
+    return live(run)
+
+
+def _serve(reception: Reception, parts: Parts | None) -> int:
+    app = create_app(reception.intake)
+    app.extensions[HAS_WORKER] = reception.has_worker
     try:
-        server = _open(app, parts.config.listen)
+        server = _open(app, reception.config.listen)
     except OSError as error:
-        print(f"deployer cannot listen on {parts.config.listen}: {error.strerror}", file=sys.stderr)
+        print(f"deployer cannot listen on {reception.config.listen}: {error.strerror}", file=sys.stderr)
         return 1
-    door = threading.Thread(target=server.run, name="http", daemon=True)
+    thread = threading.Thread(target=server.run, name="http", daemon=True)
     try:
-        parts.worker.start()
-        door.start()
-        _log.info("serving %s on %s", parts.config.url, parts.config.listen)
-        while door.is_alive():  # not join(): interrupted, it takes the thread for ended
-            time.sleep(1.0)
+        if parts:
+            parts.worker.start()
+        thread.start()
+        _log.info("serving %s on %s", reception.config.url, reception.config.listen)
+        wait_while(thread.is_alive)
     except SystemExit:
-        return _stop(parts, app, server)
+        return _stop(reception, parts, app, server)
     _log.error("the HTTP server ended by itself")
     return 1
 
@@ -106,28 +112,21 @@ def _open(app: Flask, listen: str) -> Any:
     return server
 
 
-def _stop(parts: Parts, app: Flask, server: Any) -> int:
+def _stop(reception: Reception, parts: Parts | None, app: Flask, server: Any) -> int:
     """One budget for all. What arrives meanwhile is stored and answered; the next start deploys it."""
-    deadline = time.monotonic() + _FINISH
+    deadline = time.monotonic() + FINISH
     _log.info("stopping")
     streams = app.extensions[Streams.KEY]
     assert isinstance(streams, Streams)
     streams.close()
-    idle = parts.worker.stop(_FINISH - _TELL)
+    idle = parts.worker.stop(FINISH - TELL) if parts else True
     if not idle:
         _log.warning("a deployment is still running; the next start resumes it")
-    told = parts.forge.close(max(0.0, deadline - time.monotonic()))
+    told = parts.forge.close(max(0.0, deadline - time.monotonic())) if parts else True
     server.task_dispatcher.shutdown(timeout=max(0.0, deadline - time.monotonic()))
     if idle and told and not server.task_dispatcher.threads:
-        parts.store.close()
+        reception.store.close()
         return 0
     # Some thread still works: it keeps its database to the last moment, and Python would wait for its pool.
     logging.shutdown()
     os._exit(0)
-
-
-def _leave(_signal: int, _frame: FrameType | None) -> None:
-    """Once: a second signal must not come into the middle of stopping."""
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, lambda *_: None)  # not SIG_IGN, which children would inherit
-    raise SystemExit(0)

@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 
 from deployer.adapters.store import SqliteStore
+from deployer.adapters.vault import open_vault
 from deployer.core.access import Right
 from deployer.core.acts import refusal
+from deployer.core.audit import Act, Action
+from deployer.core.errors import StoreUnavailable
 from deployer.core.model import Status
 from tests.adapters.wishes import release, wish
 from tests.stand.receiver import open_store
@@ -112,3 +115,44 @@ def test_ten_thousand_entries_are_verified_page_by_page(store: SqliteStore) -> N
             store._ledger.record(sql, act, float(n))
     last, wrong = store.verify_audit()
     assert (last.n, wrong, len(store.audit())) == (10_000, "", 1_000)
+
+
+# --- a process without the key
+
+
+def test_what_a_process_without_the_key_records_is_linked_by_one_that_has_it(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    front = SqliteStore(tmp_path / "deployer.db", open_vault(tmp_path / "key").slot)
+    store.enqueue(wish(1), 1.0)
+    id = front.enqueue(wish(2), 2.0)[0].id
+    front.record_refusal(Act(Action.REFUSE, "mallory", "192.0.2.7", verdict="signature-mismatch"), 3.0)
+    with pytest.raises(StoreUnavailable, match="no key to the audit log"):
+        front.verify_audit()
+    store.finish(id, Status.SUCCESS, "", 4.0)  # the older entries come first, as they happened
+    happened = [(entry["action"], entry["at"]) for entry in entries(store)]
+    assert happened == [("accept", 1.0), ("end", 2.0), ("accept", 2.0), ("refuse", 3.0), ("end", 4.0)]
+    assert store.verify_audit()[1] == ""
+    front.close()
+
+
+def test_it_is_linked_soon_also_where_nothing_happens(store: SqliteStore, tmp_path: Path) -> None:
+    front = SqliteStore(tmp_path / "deployer.db", open_vault(tmp_path / "key").slot)
+    front.record_refusal(Act(Action.REFUSE, "mallory", "192.0.2.7"), 3.0)
+    front.close()
+    assert not store.audit()
+    assert store.claim(4.0) is None  # as every worker asks, five times a second
+    assert [json.loads(entry.text)["who"] for entry in store.audit()] == ["mallory"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", "{}", '{"action": "erase", "who": "x", "origin": "y", "facts": {}}']
+)
+def test_what_cannot_be_read_beside_the_chain_is_recorded_as_that(
+    store: SqliteStore, tmp_path: Path, text: str
+) -> None:
+    with sqlite3.connect(tmp_path / "deployer.db") as other:
+        other.execute("INSERT INTO audit_pending (at, act) VALUES (1.0, ?)", (text,))
+    store.enqueue(wish(1), 2.0)
+    assert "cannot be read" in store.audit()[0].text
+    assert store.verify_audit()[1] == "" and len(store.audit()) == 2

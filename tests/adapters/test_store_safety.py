@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from deployer.adapters import database
 from deployer.adapters.store import SqliteStore
+from deployer.adapters.vault import open_vault
 from deployer.core.delivery import Delivery
 from deployer.core.errors import ConfigError, Forbidden, StoreUnavailable, TokenRejected
 from deployer.core.images import Image
@@ -45,6 +46,49 @@ def test_all_files_are_for_their_owner_only(store: SqliteStore, tmp_path: Path) 
     store.enqueue(wish(), 1.0)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert modes == dict.fromkeys(["deployer.db", "deployer.db-shm", "deployer.db-wal", "key"], 0o600)
+
+
+def test_in_a_folder_that_a_group_shares_the_files_are_for_the_group(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    folder.chmod(0o2770)
+    shared = SqliteStore(folder / "deployer.db", open_vault(tmp_path / "key"))
+    shared.enqueue(wish(), 1.0)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    shared.close()
+    assert modes == dict.fromkeys(["deployer.db", "deployer.db-shm", "deployer.db-wal"], 0o660)
+
+
+def test_without_the_key_a_store_takes_wishes_and_opens_nothing(store: SqliteStore, tmp_path: Path) -> None:
+    kept = store.save_release(store.enqueue(wish(1), 1.0)[0].id, release(), 1.0)
+    door = SqliteStore(tmp_path / "deployer.db", open_vault(tmp_path / "key").slot)
+    id = door.enqueue(wish(2, credentials=LOGIN), 2.0)[0].id
+    assert door.revision_of("shop", kept.id) == kept.revision
+    for act in (
+        lambda: door.release(kept.id),
+        lambda: door.claim(3.0),
+        lambda: door.save_release(id, kept, 3.0),
+    ):
+        with pytest.raises(StoreUnavailable, match="no key"):
+            act()
+    claimed = store.claim(4.0)
+    assert claimed and claimed[0].id == id and claimed[1].credentials == LOGIN
+    door.close()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "null", '{"images": 1}', '{"images": null, "bundle": 5, "confirm": 0}']
+)
+def test_a_forged_wish_ends_as_an_error_and_does_not_block_the_queue(
+    store: SqliteStore, tmp_path: Path, text: str
+) -> None:
+    forged, good = store.enqueue(wish(1, app="admin"), 1.0)[0].id, store.enqueue(wish(1), 2.0)[0].id
+    sealed = open_vault(tmp_path / "key").slot.seal(f"wish of {forged}", text)
+    with sqlite3.connect(tmp_path / "deployer.db") as other:
+        other.execute("UPDATE deployment SET sealed_wish = ? WHERE id = ?", (sealed, forged))
+    claimed = store.claim(3.0)
+    assert claimed and claimed[0].id == good
+    assert store.deployment(forged).status is Status.ERROR
 
 
 def test_a_key_that_does_not_fit_the_database_stops_the_start(store: SqliteStore, tmp_path: Path) -> None:

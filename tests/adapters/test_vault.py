@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from deployer.adapters.vault import SealBroken, Vault, open_vault
+from deployer.adapters.vault import SealBroken, Slot, Vault, open_vault, read_slot, show_slot
 from deployer.core.errors import ConfigError, StoreUnavailable
 
 VALUE = "canary-value-of-a-secret"
@@ -112,3 +112,54 @@ def test_a_key_that_does_not_fit_on_the_disk_leaves_nothing_behind(
     with pytest.raises(StoreUnavailable, match="No space left"):
         open_vault(tmp_path / "key")
     assert list(tmp_path.iterdir()) == []
+
+
+# --- the slot
+
+
+def test_what_went_through_the_slot_opens_with_the_key_and_with_nothing_of_the_slot(tmp_path: Path) -> None:
+    vault = open_vault(tmp_path / "key")
+    show_slot(vault.slot, tmp_path / "slot.pub")
+    slot = read_slot(tmp_path / "slot.pub")
+    assert slot and not hasattr(slot, "open")
+    sealed = slot.seal("wish of 1", VALUE)
+    assert vault.open_slot("wish of 1", sealed) == VALUE
+    assert VALUE.encode() not in sealed and sealed != slot.seal("wish of 1", VALUE)
+    with pytest.raises(SealBroken, match="another purpose"):
+        vault.open_slot("wish of 2", sealed)
+    with pytest.raises(SealBroken):
+        vault.open("wish of 1", sealed)
+
+
+def test_who_has_only_the_slot_cannot_make_what_the_vault_itself_seals(tmp_path: Path) -> None:
+    vault = open_vault(tmp_path / "key")
+    with pytest.raises(SealBroken):
+        vault.open("release 1", vault.slot.seal("release 1", VALUE))
+
+
+def test_what_stood_in_the_queue_opens_after_a_new_key_was_put_first() -> None:
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    sealed = Vault([old]).slot.seal("x", VALUE)
+    assert Vault([new, old]).open_slot("x", sealed) == VALUE
+    with pytest.raises(SealBroken):
+        Vault([new]).open_slot("x", sealed)
+    assert Vault([new, old]).slot.public == Vault([new]).slot.public
+
+
+@pytest.mark.parametrize("text", [b"", b"AAAA", b"not base64!", b"\xff" * 44, b"A" * 45])
+def test_a_slot_that_is_none_is_refused(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "slot.pub").write_bytes(text)
+    with pytest.raises(StoreUnavailable, match="no public key"):
+        read_slot(tmp_path / "slot.pub")
+
+
+def test_a_slot_is_shown_to_all_and_written_only_when_it_changed(tmp_path: Path) -> None:
+    path, slot = tmp_path / "slot.pub", Slot(bytes(32))
+    assert read_slot(path) is None
+    show_slot(slot, path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    before = path.stat().st_ino
+    show_slot(slot, path)
+    assert path.stat().st_ino == before
+    show_slot(Slot(bytes([1] * 32)), path)
+    assert read_slot(path) != slot and path.stat().st_ino != before

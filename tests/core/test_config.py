@@ -122,6 +122,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
         "server.url": "https://d.example:8443/",
         "server.listen": "[::1]:9001",
         "server.state": "/srv/deployer",
+        "server.store": "/srv/deployer/shared",
         "server.workers": 64,
         "server.deadline": 30,
         "server.trusted-proxies": ["10.0.0.0/8", "2001:db8::1"],
@@ -137,6 +138,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
         f"{SHOP}.repository-id": 1,
         f"{SHOP}.owner-id": 2,
         f"{SHOP}.images": ["registry.example/shop/*"],
+        f"{SHOP}.other-images": ["docker.io/library/*"],
         f"{SHOP}.webhook-secret-files": ["/etc/deployer/new", "/etc/deployer/old"],
         f"{PRODUCTION}.project": "site",
         f"{PRODUCTION}.branch": "release/1",
@@ -176,6 +178,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
     )
     assert (app.repository, app.repository_id, app.owner_id) == ("Acme/Shop.js", 1, 2)
     assert app.images == ("registry.example/shop/*",)
+    assert (app.other_images, config.store) == (("docker.io/library/*",), "/srv/deployer/shared")
     assert app.webhook_secret_files == ("/etc/deployer/new", "/etc/deployer/old")
     assert production.releases == 9
     assert (production.project, production.branch, production.protected) == ("site", "release/1", True)
@@ -185,6 +188,10 @@ def test_every_value_arrives_where_it_belongs() -> None:
     )
     assert production.allow == ("bind:/srv/shop", "privileged")
     assert (production.variables_file, production.url) == ("/etc/deployer/shop.env", "https://shop.example")
+
+
+def test_the_store_lies_in_the_state_folder_where_nothing_else_is_said() -> None:
+    assert load_config({**least(), "server": {**least()["server"], "state": "/srv/d"}}).store == "/srv/d"
 
 
 def test_the_images_default_is_the_repository_in_lower_case_on_the_configured_registry() -> None:

@@ -12,14 +12,13 @@ from deployer.core.access import Right, Token
 from deployer.core.config import load_config
 from deployer.core.errors import Forbidden, NotFound
 from deployer.core.images import Image
-from deployer.core.model import Credentials, Deployment, Kind, Release, Run, Status, Wish
+from deployer.core.model import Credentials, Deployment, Kind, Run, Status, Wish
 from deployer.core.policy import (
     authorise_claims,
     authorise_person,
     authorise_plan,
     authorise_signed,
     check_images,
-    judge_release,
     previous_serves,
     require_right,
 )
@@ -237,13 +236,6 @@ def test_one_foreign_image_among_good_ones_is_enough() -> None:
     good, bad = Image("ghcr.io/acme/shop-web", DIGEST), Image("docker.io/library/redis", DIGEST)
     with pytest.raises(Forbidden, match="service cache"):
         check_images(config_of().app("shop"), {"web": good, "cache": bad})
-
-
-def test_another_apps_release_reads_as_one_that_does_not_exist() -> None:
-    release = Release("0123", "bank", REVISION, {}, BUNDLE, {})
-    judge_release(release, "bank")
-    with pytest.raises(NotFound, match="no release 0123"):
-        judge_release(release, "shop")
 
 
 def deployment(status: Status, release: str) -> Deployment:

@@ -21,7 +21,7 @@ from deployer.core.door import Budget, Door
 from deployer.core.errors import EdgeUnavailable, EngineUnavailable, StoreUnavailable
 from deployer.core.images import Image
 from deployer.core.measure import Sample
-from deployer.core.model import Bundle, Credentials, Deployment, Kind, Replica, Status, Wish
+from deployer.core.model import Bundle, Credentials, Deployment, Kind, Release, Replica, Status, Wish
 from deployer.deploy import deploy
 from deployer.upkeep import reroute
 from deployer.worker import Worker
@@ -132,6 +132,37 @@ def test_a_model_that_asks_for_more_than_the_settings_grant_touches_nothing(scen
     refused = scene.deploy("bb")
     assert refused.status is Status.FAILURE and "[power-refused]" in refused.reason
     assert scene.marks() == "aa" and scene.target.calls == []
+
+
+def test_a_forged_row_deploys_no_foreign_image_and_no_other_apps_release(scene: Scene) -> None:
+    """As a web process that was taken over could write it; nothing of what the door checks holds for it."""
+    scene.deploy("aa")
+    forged = Wish(
+        "shop",
+        "production",
+        Kind.DEPLOY,
+        "action",
+        "ada",
+        "b" * 40,
+        images={"backend": Image("evil.example/x", image("backend", "b").digest)},
+        bundle=Bundle("compose.yaml", {"compose.yaml": ""}),
+    )
+    other = scene.store.save_release(
+        scene.store.deployments("shop", "production")[0].id,
+        Release("", "bank", "c" * 40, {}, forged.bundle or Bundle("", {}), {}),
+        1.0,
+    )
+    for wish, reason in (
+        (forged, "evil.example/x is not an image repository of shop"),
+        (Wish("shop", "production", Kind.ROLLBACK, "api", "ada", release=other.id), "shop has no release"),
+    ):
+        scene.store.enqueue(wish, scene.clock.now())
+        scene.target.calls.clear()
+        claimed = scene.store.claim(scene.clock.now())
+        assert claimed
+        ended = deploy(*claimed, scene.world)
+        assert ended.status is Status.ERROR and reason in ended.reason
+        assert scene.marks() == "aa" and scene.target.calls == []
 
 
 def test_what_served_comes_back_under_settings_that_became_stricter(scene: Scene) -> None:

@@ -37,6 +37,8 @@ class Process:
     issuer: Issuer
     forge: Forge
     docker: str = "exec sleep 300"
+    verb: str = "serve"
+    store: str = ""
     port: int = field(default_factory=free_port)
     child: subprocess.Popen[bytes] | None = None
 
@@ -57,9 +59,16 @@ class Process:
         (self.folder / "github.secret").chmod(0o600)
         (self.folder / "config.toml").write_text(
             f"""
-server = {{ url = "{URL}", listen = "127.0.0.1:{self.port}", state = "{self.state}" }}
-oidc.issuer = "{self.issuer.url}"
-github = {{ api = "{self.forge.url}", token-file = "{self.folder}/github.secret" }}
+[server]
+url = "{URL}"
+listen = "127.0.0.1:{self.port}"
+state = "{self.state}"
+store = "{self.store or self.state}"
+[oidc]
+issuer = "{self.issuer.url}"
+[github]
+api = "{self.forge.url}"
+token-file = "{self.folder}/github.secret"
 [apps.shop]
 repository = "acme/shop"
 repository-id = 4711
@@ -75,8 +84,12 @@ environments.production = {{}}
         }
         with (self.folder / "log").open("ab") as log:
             self.child = subprocess.Popen(
-                [sys.executable, ROOT / "webhook_server.py"], env=environment, stdout=log, stderr=log
+                [sys.executable, *self.program], env=environment, cwd=ROOT, stdout=log, stderr=log
             )
+
+    @property
+    def program(self) -> list[str]:
+        return ["webhook_server.py"] if self.verb == "serve" else ["-m", "deployer", self.verb]
 
     def tell(self, sign: signal.Signals) -> None:
         assert self.child
@@ -228,7 +241,7 @@ def test_a_deploy_that_ends_in_time_is_recorded_and_github_hears_of_it(process: 
 
 
 def test_a_signal_before_anything_was_started_ends_it_too(process: Process) -> None:
-    with hold(process.state / "serve.lock"):  # as the receiver before does that is still ending
+    with hold(process.state / "worker.lock"):  # as the receiver before does that is still ending
         process.start()
         wait_for("the wait for the lock", (process.state / "deployer.db").exists, 20)
         time.sleep(0.3)  # it has nothing else to do now than to wait; the test holds at any moment
