@@ -34,6 +34,7 @@ from deployer.core.planner import plan_rollout, refuse_foreign
 from deployer.core.recheck import judge_job, judge_release
 from deployer.core.release import redact, redact_secrets
 from deployer.core.reporting import describe
+from deployer.core.telling import about
 from deployer.hooks import Hooks
 from deployer.measuring import Measuring
 from deployer.pulling import Pulling
@@ -274,7 +275,8 @@ class _Way:
             except StoreUnavailable as error:
                 if self.world.clock.monotonic() > deadline:
                     raise
-                _log.error("deployment %s is over and waits to be recorded: %s", self.deployment.id, error)
+                told = about("record-waits", self.deployment)
+                _log.error("deployment %s waits to be recorded: %s", self.deployment.id, error, extra=told)
                 self.world.clock.sleep(_RECORD_PAUSE)
         self.report(ended)
         return ended
@@ -291,7 +293,8 @@ class _Way:
         try:
             self.world.store.append(self.deployment.id, kind, shown, self.world.clock.now())
         except StoreUnavailable as error:
-            _log.error("deployment %s, %s: %s (%s)", self.deployment.id, kind, shown, error)
+            told = about("story-lost", self.deployment)
+            _log.error("deployment %s, %s: %s (%s)", self.deployment.id, kind, shown, error, extra=told)
 
     def _shown(self, text: str) -> str:
         """What the request brought comes from secrets, so all of it is hidden, whatever its name."""
@@ -308,7 +311,7 @@ class _Way:
             status = Status.FAILURE if isinstance(error, _REFUSED) else Status.ERROR
             return _Failure(status, self._shown(f"{error} [{error.code}]"))
         except Exception as error:
-            _log.exception("deployment %s broke", self.deployment.id)
+            _log.exception("deployment %s broke", self.deployment.id, extra=about("bug", self.deployment))
             name = type(error).__name__
             return _Failure(Status.ERROR, f"the deployer broke ({name}); its log has the details")
 
@@ -318,9 +321,11 @@ def restore(deployment: Deployment, world: World) -> None:
     wish = Wish(deployment.app, deployment.environment, Kind.ROLLBACK, "recovery", "deployer")
     way = _Way(deployment, wish, world)
     try:
-        _log.warning("deployment %s: %s", deployment.id, way.restore())
+        _log.warning("deployment %s: %s", deployment.id, way.restore(), extra=about("restored", deployment))
     except DeployerError as error:
-        _log.error("deployment %s: %s", deployment.id, error.diagnostics())
+        _log.error(
+            "deployment %s: %s", deployment.id, error.diagnostics(), extra=about("not-restored", deployment)
+        )
     except Exception:
-        _log.exception("deployment %s could not be undone", deployment.id)
+        _log.exception("deployment %s could not be undone", deployment.id, extra=about("bug", deployment))
     way.report(deployment)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from deployer.core.errors import DeployerError
+from deployer.core.telling import about
 
 FINISH = 8.0  # seconds from a signal to the end; Docker kills after 10
 TELL = 2.0  # of these, kept for what waits for GitHub and for answers under way
@@ -30,7 +31,7 @@ def live(run: Callable[[], int]) -> int:
         print(f"deployer cannot start: {error.diagnostics()}", file=sys.stderr)
         return 1
     except SystemExit:
-        _log.info("stopping: nothing was started yet")
+        _log.info("stopping: nothing was started yet", extra=about("stopping"))
         return 0
 
 

@@ -1,7 +1,8 @@
 """The server's log on standard error: one JSON object a line for machines, short lines on a terminal.
 
-Text from outside is escaped by JSON, so that no name or message can start a line of its own or colour a
-terminal.
+Every object has `time`, `level`, `event`, `logger` and `message`; lines about a deployment also have
+`deployment`, `app`, `environment` and `status` (`core/telling.py`). Text from outside is escaped by JSON, so
+that no name or message can start a line of its own or colour a terminal.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ class _Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
+            "event": "note",
             "logger": record.name,
             "message": record.getMessage(),
         }
+        line |= getattr(record, "facts", {})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line)

@@ -10,6 +10,7 @@ import time
 
 from deployer.bootstrap import Parts, build, config_path, start_log
 from deployer.cli.words import Verbs, add_verb
+from deployer.core.telling import about
 from deployer.life import FINISH, TELL, live, wait_while
 from deployer.web.server import main, main_web
 
@@ -35,7 +36,7 @@ def _work(given: str) -> int:
 def _until_told(parts: Parts) -> int:
     try:
         parts.worker.start()
-        _log.info("working on what is queued in %s", parts.config.store)
+        _log.info("working on what is queued in %s", parts.config.store, extra=about("working"))
         wait_while(lambda: True)
     except SystemExit:
         return _stop(parts)
@@ -44,10 +45,10 @@ def _until_told(parts: Parts) -> int:
 
 def _stop(parts: Parts) -> int:
     deadline = time.monotonic() + FINISH
-    _log.info("stopping")
+    _log.info("stopping", extra=about("stopping"))
     idle = parts.worker.stop(FINISH - TELL)
     if not idle:
-        _log.warning("a deployment is still running; the next start resumes it")
+        _log.warning("a deployment is still running; the next start resumes it", extra=about("left-running"))
     told = parts.forge.close(max(0.0, deadline - time.monotonic()))
     if idle and told:
         parts.store.close()

@@ -14,6 +14,7 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from deployer.core.errors import DeployerError, TooManyRequests
+from deployer.core.telling import about
 from deployer.intake import record_refusal
 from deployer.web.context import the_intake
 from deployer.web.limits import the_limits
@@ -49,7 +50,14 @@ def _expected(error: DeployerError) -> Response:
     error = the_limits().failed(error)
     status = _STATUS.get(error.code, 500)
     level = logging.ERROR if status >= 500 else logging.DEBUG if status == 429 else logging.INFO
-    _log.log(level, "%s %r: %d %r", request.method, request.path, status, f"{error} [{error.code}]")
+    told = about(
+        "refused" if status < 500 else "failed",
+        code=error.code,
+        http_status=status,
+        origin=request.remote_addr,
+    )
+    words = f"{error} [{error.code}]"
+    _log.log(level, "%s %r: %d %r", request.method, request.path, status, words, extra=told)
     if status in (401, 403):
         record_refusal(the_intake(), error, f"{request.method} {request.path}")
     answer = _answer(status, error.code, str(error), error.hint)
@@ -76,7 +84,8 @@ def _http(error: HTTPException) -> Response:
 
 def _bug(error: Exception) -> Response:
     id = secrets.token_hex(4)
-    _log.error("%s %r: 500, error %s", request.method, request.path, id, exc_info=error)
+    said = about("bug", id=id)
+    _log.error("%s %r: 500, error %s", request.method, request.path, id, exc_info=error, extra=said)
     return _answer(500, "internal", f"the deployer broke; its log has the details under {id}", "")
 
 

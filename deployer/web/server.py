@@ -20,6 +20,7 @@ from flask import Flask
 from waitress.server import BaseWSGIServer, create_server
 
 from deployer.bootstrap import Parts, Reception, build, build_reception, config_path, share_memory, start_log
+from deployer.core.telling import about
 from deployer.life import FINISH, TELL, live, wait_while
 from deployer.web.app import MAX_BODY, create_app
 from deployer.web.connections import connection_limit, keep_in_bounds
@@ -76,11 +77,12 @@ def _serve(reception: Reception, parts: Parts | None) -> int:
         if parts:
             parts.worker.start()
         thread.start()
-        _log.info("serving %s on %s", reception.config.url, reception.config.listen)
+        url, listen = reception.config.url, reception.config.listen
+        _log.info("serving %s on %s", url, listen, extra=about("serving", url=url, listen=listen))
         wait_while(thread.is_alive)
     except SystemExit:
         return _stop(reception, parts, app, server)
-    _log.error("the HTTP server ended by itself")
+    _log.error("the HTTP server ended by itself", extra=about("bug"))
     return 1
 
 
@@ -115,13 +117,13 @@ def _open(app: Flask, listen: str) -> Any:
 def _stop(reception: Reception, parts: Parts | None, app: Flask, server: Any) -> int:
     """One budget for all. What arrives meanwhile is stored and answered; the next start deploys it."""
     deadline = time.monotonic() + FINISH
-    _log.info("stopping")
+    _log.info("stopping", extra=about("stopping"))
     streams = app.extensions[Streams.KEY]
     assert isinstance(streams, Streams)
     streams.close()
     idle = parts.worker.stop(FINISH - TELL) if parts else True
     if not idle:
-        _log.warning("a deployment is still running; the next start resumes it")
+        _log.warning("a deployment is still running; the next start resumes it", extra=about("left-running"))
     told = parts.forge.close(max(0.0, deadline - time.monotonic())) if parts else True
     server.task_dispatcher.shutdown(timeout=max(0.0, deadline - time.monotonic()))
     if idle and told and not server.task_dispatcher.threads:
