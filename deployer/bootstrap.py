@@ -12,9 +12,10 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,10 @@ from deployer.adapters.vault import open_vault, read_slot, show_slot
 from deployer.core.config import Config
 from deployer.core.errors import ConfigError, StoreUnavailable
 from deployer.core.model import Credentials, Deployment
-from deployer.intake import Intake
+from deployer.core.recovery import HookLog
+from deployer.intake import Intake, Receipt
 from deployer.preview import preview
+from deployer.recovery import recover
 from deployer.worker import Worker
 from deployer.world import World
 
@@ -94,6 +97,7 @@ class Parts(Reception):
     world: World
     worker: Worker
     forge: GithubForge | NoForge
+    recover_missed: Callable[[], list[Receipt]] | None  # where GitHub may be asked for what it delivered
 
     @contextmanager
     def only_worker(self) -> Iterator[None]:
@@ -122,6 +126,7 @@ def load(path: Path) -> Config:
     read_webhook_secrets(config)
     _login(config)
     _forge_token(config)
+    _forge_app(config)
     for app in config.apps.values():
         for environment in app.environments.values():
             read_variables(environment.variables_file)
@@ -206,7 +211,9 @@ def build(path: Path) -> Parts:
     )
     intake = _intake(config, store)
     intake = replace(intake, preview=lambda wish: preview(wish, world))
-    return Parts(config, store, intake, world, Worker(world), forge)
+    hook_log = _hook_log(config)
+    look = partial(recover, intake, hook_log) if hook_log else None
+    return Parts(config, store, intake, world, Worker(world, look), forge, look)
 
 
 def _intake(config: Config, store: SqliteStore) -> Intake:
@@ -230,6 +237,31 @@ def _login(config: Config) -> Credentials | None:
 
 def _forge_token(config: Config) -> str:
     return read_secret(config.github_token_file, "github.token-file") if config.github_token_file else ""
+
+
+def _hook_log(config: Config) -> HookLog | None:
+    """None where GitHub may not be asked: no token and no app, or no app of this server takes webhooks."""
+    repositories = [app.repository for app in config.apps.values() if app.webhook_secret_files]
+    token, app = _forge_token(config), _forge_app(config)
+    if not repositories or not (token or app):
+        return None
+    from deployer.adapters.hook_log import GithubHookLog
+
+    return GithubHookLog(
+        api=config.github_api,
+        address=f"{config.url}/webhook",
+        repositories=repositories,
+        token=token,
+        app=app,
+    )
+
+
+def _forge_app(config: Config) -> tuple[str, str] | None:
+    if bool(config.github_app_id) != bool(config.github_app_key_file):
+        raise ConfigError("github", "app-id and app-key-file should be given together")
+    if not config.github_app_id:
+        return None
+    return config.github_app_id, read_secret(config.github_app_key_file, "github.app-key-file")
 
 
 def _forge(config: Config, store: SqliteStore) -> GithubForge | NoForge:

@@ -105,6 +105,16 @@ def accept_delivery(
     return replace(receipt, reason="; ".join(filter(None, (receipt.reason, decision.note))))
 
 
+def accept_recovered(intake: Intake, delivery: Delivery) -> Receipt:
+    """A delivery that GitHub itself says it sent here and nobody answered. For apps that take webhooks."""
+    visible = {name: app for name, app in intake.config.apps.items() if intake.secrets.get(name)}
+    decision = decide(delivery, replace(intake.config, apps=visible))
+    delivery = replace(delivery, payload={})
+    if isinstance(decision, Ignore):
+        return _ignore(intake, delivery, decision.reason)
+    return _enqueue(intake, decision.wish, delivery)
+
+
 def accept_request(
     intake: Intake, *, raw: bytes, bearer: str | None, signature: str | None = None
 ) -> Receipt:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from deployer.core.config import App, Environment
 from deployer.core.errors import Busy, DeployerError, EngineUnavailable
 from deployer.core.model import Deployment, Status
+from deployer.core.telling import about
 from deployer.deploy import deploy, restore
 from deployer.retention import prune
 from deployer.upkeep import reroute
@@ -24,14 +25,16 @@ _log = logging.getLogger("deployer.worker")
 _IDLE = 0.2  # seconds between two looks at an empty queue
 _LOOKS = 20  # environments in one of these looks: a thousand of them take turns
 _TIDY = 60.0  # seconds between two times of forgetting what is old
+_MISSED = 600.0  # seconds between two looks at what GitHub could not deliver; it keeps that for three days
 _WATCH = 2.0  # seconds between two looks at whether the edge knows every running replica's address
 
 
 class Worker:
     """The threads that deploy."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, recover_missed: Callable[[], object] | None = None) -> None:
         self._world = world
+        self._recover_missed = recover_missed  # asks GitHub for what it could not deliver
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._given_up: list[Deployment] = []
@@ -44,6 +47,8 @@ class Worker:
         for number in range(self._world.config.workers):
             self._run(self._work, f"worker-{number + 1}")
         self._run(self._watch, "routes")
+        if self._recover_missed:  # waited for by nobody: it may hang for as long as GitHub does
+            threading.Thread(target=self._look_for_missed, name="deliveries", daemon=True).start()
 
     def stop(self, wait: float) -> bool:
         """No new claims; True when the running deployments ended within `wait` seconds, else the next start
@@ -58,7 +63,12 @@ class Worker:
     def recover(self) -> None:
         """Queues again what a dead process left behind; what it gave up is undone by the first worker."""
         for deployment in self._world.store.requeue_interrupted(self._world.clock.now()):
-            _log.warning("deployment %s was interrupted and is now %s", deployment.id, deployment.status)
+            _log.warning(
+                "deployment %s was interrupted and is now %s",
+                deployment.id,
+                deployment.status,
+                extra=about("deployment-interrupted", deployment),
+            )
             if deployment.status is Status.ERROR:
                 self._given_up.append(deployment)
 
@@ -70,7 +80,16 @@ class Worker:
         claimed = self._world.store.claim(self._world.clock.now())
         if claimed is None:
             return False
-        deployment = deploy(*claimed, self._world)
+        begun, wish = claimed
+        _log.info(
+            "deployment %s of %s/%s: attempt %d",
+            begun.id,
+            begun.app,
+            begun.environment,
+            begun.attempts,
+            extra=about("deployment-begun", begun, kind=begun.kind, revision=begun.revision),
+        )
+        deployment = deploy(begun, wish, self._world)
         if app := self._world.config.apps.get(deployment.app):
             prune(app, self._world)
         _log.info(
@@ -79,6 +98,7 @@ class Worker:
             deployment.app,
             deployment.environment,
             deployment.status,
+            extra=about("deployment-ended", deployment, reason=deployment.reason),
         )
         return True
 
@@ -99,24 +119,44 @@ class Worker:
         if now - self._tidied >= _TIDY:
             self._tidied = now
             if forgotten := self._world.store.forget_old(self._world.clock.now()):
-                _log.info("%d old deployments were forgotten", forgotten)
+                _log.info("%d old deployments were forgotten", forgotten, extra=about("old-forgotten"))
 
     def _reroute(self, app: App, environment: Environment) -> None:
         """One app's trouble must not hide the others'; an engine that is away is everybody's."""
         try:
             if routed := reroute(environment, app, self._world):
-                _log.warning("%s: the edge was sent to %s again", environment.project, ", ".join(routed))
+                _log.warning(
+                    "%s: the edge was sent to %s again",
+                    environment.project,
+                    ", ".join(routed),
+                    extra=about("rerouted", app=app.name, environment=environment.name),
+                )
         except EngineUnavailable:
             raise
         except Busy:
             return
         except DeployerError as error:
-            _log.error("%s: %s", environment.project, error.diagnostics())
+            _log.error(
+                "%s: %s",
+                environment.project,
+                error.diagnostics(),
+                extra=about("watch-failed", app=app.name, environment=environment.name, code=error.code),
+            )
 
     def _run(self, target: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)
         thread.start()
         self._threads.append(thread)
+
+    def _look_for_missed(self) -> None:
+        assert self._recover_missed
+        while not self._stopping.is_set():
+            try:
+                self._recover_missed()
+            except Exception:
+                if not self._stopping.is_set():  # else its database was closed under it
+                    _log.exception("the look for missed deliveries broke", extra=about("bug"))
+            self._stopping.wait(_MISSED)
 
     def _watch(self) -> None:
         while not self._stopping.wait(_WATCH):
@@ -124,19 +164,19 @@ class Worker:
                 self.tidy()
                 self.reroute_all()
             except DeployerError as error:
-                _log.error("%s", error.diagnostics())
+                _log.error("%s", error.diagnostics(), extra=about("worker-failed", code=error.code))
             except Exception:
-                _log.exception("the watch over routes broke")
+                _log.exception("the watch over routes broke", extra=about("bug"))
 
     def _work(self) -> None:
         while not self._stopping.is_set():
             try:
                 worked = self.run_once()
             except DeployerError as error:  # the store is out of reach: what is queued stays queued
-                _log.error("%s", error.diagnostics())
+                _log.error("%s", error.diagnostics(), extra=about("worker-failed", code=error.code))
                 worked = False
             except Exception:  # the thread must outlive any bug
-                _log.exception("the worker broke")
+                _log.exception("the worker broke", extra=about("bug"))
                 worked = False
             if not worked:
                 self._stopping.wait(_IDLE)

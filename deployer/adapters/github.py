@@ -31,7 +31,7 @@ _log = logging.getLogger("deployer.github")
 API_VERSION = "2022-11-28"
 _TASK = "deploy"
 _MOST_WAIT = 30  # seconds that GitHub may make us wait before a read is tried again
-_FAULTS = (
+FAULTS = (
     GithubException,
     requests.RequestException,
     RuntimeError,
@@ -91,8 +91,8 @@ class GithubForge:
         client = self._client()
         try:
             return _Source(client, repository, revision, entry).bundle()
-        except _FAULTS as error:
-            why, hint = _explain(error)
+        except FAULTS as error:
+            why, hint = explain(error)
             raise ForgeUnavailable(f"{repository}: {self._redact(why)}", hint=hint) from None
         finally:
             client.close()
@@ -109,24 +109,7 @@ class GithubForge:
         return done
 
     def _client(self) -> Github:
-        return Github(
-            auth=Auth.Token(self._token),
-            base_url=self._api,
-            timeout=self._timeout,
-            user_agent="deployer",
-            lazy=True,
-            api_version=API_VERSION,
-            # The default repeats a POST ten times and waits for an hour; between writes it sleeps a second.
-            retry=GithubRetry(
-                total=2,
-                backoff_factor=0.2,
-                allowed_methods={"GET"},
-                max_rate_limit_wait=_MOST_WAIT,
-                retry_after_max=_MOST_WAIT,
-            ),
-            seconds_between_requests=None,
-            seconds_between_writes=None,
-        )
+        return client_of(self._api, Auth.Token(self._token), self._timeout)
 
     def _send(self, report: _Report) -> None:
         try:
@@ -134,8 +117,8 @@ class GithubForge:
                 self._post_status(report)
         except DeployerError as error:
             _log.warning("%s: %s", report, error)
-        except _FAULTS as error:
-            _log.warning("%s: %s", report, self._redact(_explain(error)[0]))
+        except FAULTS as error:
+            _log.warning("%s: %s", report, self._redact(explain(error)[0]))
         except Exception as error:  # a bug here must not end the thread
             _log.error("%s: %s", report, self._redact(f"{type(error).__name__}: {error}"))
 
@@ -197,6 +180,28 @@ class GithubForge:
         return text.replace(self._token, "[redacted]")
 
 
+def client_of(api: str, auth: Auth.Auth, timeout: int) -> Github:
+    """A client that sends nothing twice and waits for nobody long."""
+    return Github(
+        auth=auth,
+        base_url=api,
+        timeout=timeout,
+        user_agent="deployer",
+        lazy=True,
+        api_version=API_VERSION,
+        # The default repeats a POST ten times and waits for an hour; between writes it sleeps a second.
+        retry=GithubRetry(
+            total=2,
+            backoff_factor=0.2,
+            allowed_methods={"GET"},
+            max_rate_limit_wait=_MOST_WAIT,
+            retry_after_max=_MOST_WAIT,
+        ),
+        seconds_between_requests=None,
+        seconds_between_writes=None,
+    )
+
+
 class _Source:
     """One repository at one revision."""
 
@@ -242,7 +247,7 @@ def _payload(value: Any) -> Any:
         return None
 
 
-def _explain(error: Exception) -> tuple[str, str]:
+def explain(error: Exception) -> tuple[str, str]:
     """What happened and what to do, without what was sent."""
     if isinstance(error, GithubException):
         said = error.data.get("message", "") if isinstance(error.data, dict) else ""

@@ -22,6 +22,7 @@ from deployer.adapters.database import Database
 from deployer.adapters.store_access import AccessRows, note_arrival, spend
 from deployer.adapters.store_audit import AuditRows, Ledger
 from deployer.adapters.store_confirmation import ConfirmationRows, note_word
+from deployer.adapters.store_recovery import RecoveryRows
 from deployer.adapters.store_releases import ReleaseRows
 from deployer.adapters.store_retention import forget_old
 from deployer.adapters.store_rows import (
@@ -37,7 +38,7 @@ from deployer.adapters.store_schema import SCHEMA, VERSION
 from deployer.adapters.vault import SealBroken, Slot, Vault
 from deployer.core.acts import acceptance, completion, confirmation, ending
 from deployer.core.confirmation import Verdict
-from deployer.core.errors import ConfigError, Forbidden, NotFound, StoreUnavailable
+from deployer.core.errors import ConfigError, Forbidden, NotFound
 from deployer.core.inbox import Arrival, Proof
 from deployer.core.model import Deployment, Event, Measured, Release, Status, Wish
 from deployer.core.order import Outcome, judge_interrupted, judge_run, superseded_by
@@ -52,7 +53,7 @@ SELECT * FROM deployment AS waiting INDEXED BY one_queued WHERE status = 'queued
 _MAX_TEXT = 20_000  # characters of one event
 
 
-class SqliteStore(ConfirmationRows, ReleaseRows, AuditRows, AccessRows):
+class SqliteStore(ConfirmationRows, ReleaseRows, AuditRows, RecoveryRows, AccessRows):
     """The database file at `path`, whose secrets `vault` seals; with a slot alone it takes wishes and opens
     nothing. Raises ConfigError when key and file do not belong together.
     """
@@ -63,12 +64,6 @@ class SqliteStore(ConfirmationRows, ReleaseRows, AuditRows, AccessRows):
         self._key = None if isinstance(vault, Slot) else vault
         self._salt = self._unseal_salt() if self._key else b""
         self._ledger = Ledger(hmac.digest(self._salt, b"audit", "sha256") if self._key else None)
-
-    @property
-    def _vault(self) -> Vault:
-        if self._key is None:
-            raise StoreUnavailable("this process has no key to the store", hint="`deployer worker` has it")
-        return self._key
 
     def close(self) -> None:
         self._database.close()

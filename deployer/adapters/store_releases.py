@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from deployer.adapters.database import Database
 from deployer.adapters.store_rows import deployment_of, unpack_release
 from deployer.adapters.vault import Vault
+from deployer.core.errors import StoreUnavailable
 from deployer.core.images import Image
 from deployer.core.model import Deployment, Release
 
@@ -17,7 +18,13 @@ class ReleaseRows:
     """Implements what `ports.Store` says of retention."""
 
     _database: Database
-    _vault: Vault
+    _key: Vault | None
+
+    @property
+    def _vault(self) -> Vault:
+        if self._key is None:
+            raise StoreUnavailable("this process has no key to the store", hint="`deployer worker` has it")
+        return self._key
 
     def note_pull(self, image: Image) -> None:
         with self._database.write() as sql:

@@ -75,6 +75,10 @@ CREATE TABLE delivery (
     deployment_id TEXT REFERENCES deployment (id)
 ) STRICT;
 CREATE INDEX delivery_guid ON delivery (guid);
+CREATE TABLE looked (  -- until when GitHub's own record of a hook was searched for what was missed
+    hook TEXT PRIMARY KEY,
+    at REAL NOT NULL
+) STRICT;
 CREATE INDEX delivery_of ON delivery (deployment_id);
 CREATE TABLE proof (
     jti TEXT PRIMARY KEY,

@@ -11,13 +11,15 @@ import getpass
 import sys
 import time
 
-from deployer.bootstrap import Parts, build, config_path
+from deployer.bootstrap import Parts, build, config_path, start_log
 from deployer.cli.looking import place, wish_of
 from deployer.cli.story import print_events, print_state
 from deployer.cli.words import Verbs, add_verb, revision
 from deployer.core.access import Right, Token
+from deployer.core.errors import ConfigError
 from deployer.core.model import Kind, Status
 from deployer.core.order import Outcome
+from deployer.core.reporting import one_line
 from deployer.intake import Receipt, accept_manual
 
 _PICKUP = 15.0  # seconds until a queued deployment that nobody claims is worth a word
@@ -34,10 +36,25 @@ def add_acting(verbs: Verbs) -> None:
             "--release", default="", help="this release instead of the usual one (see history --json)"
         )
         verb.set_defaults(kind=Kind(kind))
+    add_verb(verbs, "recover", "take what GitHub could not deliver while the server was down", _recover)
     deploy = add_verb(
         verbs, "deploy", "deploy a revision whose images are in the registry", _deploy, place=True
     )
     deploy.add_argument("--revision", required=True, type=revision, help="full commit id")
+
+
+def _recover(arguments: argparse.Namespace) -> int:
+    parts = build(config_path(arguments.config))
+    if parts.recover_missed is None:
+        raise ConfigError("github", "token-file or app-id should be set, and an app that takes webhooks")
+    start_log()
+    receipts = parts.recover_missed()
+    for receipt in receipts:
+        named = f" {receipt.deployment.id}" if receipt.deployment else ""
+        print(f"{receipt.outcome}{named}" + (f": {one_line(receipt.reason)}" if receipt.reason else ""))
+    print(f"{len(receipts)} missed deliveries were taken")
+    parts.close()
+    return 0
 
 
 def _manual(arguments: argparse.Namespace) -> int:

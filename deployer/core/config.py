@@ -80,6 +80,8 @@ class Config:
     registry_password_file: str
     github_api: str
     github_token_file: str
+    github_app_id: str
+    github_app_key_file: str
     edge_image: str
     trusted_proxies: tuple[str, ...]  # addresses and networks whose X-Forwarded-For is believed
     cors_origins: tuple[str, ...]
@@ -112,6 +114,8 @@ def load_config(table: object) -> Config:
         registry_password_file=registry.text("password-file", ""),
         github_api=_url(github, "api", GITHUB_API),
         github_token_file=github.text("token-file", ""),
+        github_app_id=github.text("app-id", ""),
+        github_app_key_file=github.text("app-key-file", ""),
         edge_image=edge.text("image", EDGE_IMAGE),
         trusted_proxies=_networks(server, "trusted-proxies"),
         cors_origins=_origins(server, "cors-origins"),

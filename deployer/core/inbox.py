@@ -78,5 +78,14 @@ class Inbox(Store, Protocol):
     def verify_audit(self) -> tuple[Entry, str]:
         """The last entry that holds, and what is wrong after it: empty where the whole log holds."""
 
+    def looked_at(self, hook: str) -> float | None:
+        """When what GitHub sent to a hook was last looked at, None where it never was."""
+
+    def note_look(self, hook: str, now: float) -> None:
+        """Everything until now was looked at."""
+
+    def was_delivered(self, guid: str) -> bool:
+        """Whether a delivery with this guid was ever taken, or ignored, here."""
+
     def ready(self) -> bool:
         """Whether the database answers; never raises StoreUnavailable."""

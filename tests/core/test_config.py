@@ -133,6 +133,8 @@ def test_every_value_arrives_where_it_belongs() -> None:
         "registry.password-file": "/etc/deployer/password",
         "github.api": "https://ghe.example/api/v3/",
         "github.token-file": "/etc/deployer/token",
+        "github.app-id": "Iv23abc",
+        "github.app-key-file": "/etc/deployer/app.pem",
         "edge.image": "haproxy:3.2",
         f"{SHOP}.repository": "Acme/Shop.js",
         f"{SHOP}.repository-id": 1,
@@ -177,6 +179,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
         "/etc/deployer/token",
     )
     assert (app.repository, app.repository_id, app.owner_id) == ("Acme/Shop.js", 1, 2)
+    assert (config.github_app_id, config.github_app_key_file) == ("Iv23abc", "/etc/deployer/app.pem")
     assert app.images == ("registry.example/shop/*",)
     assert (app.other_images, config.store) == (("docker.io/library/*",), "/srv/deployer/shared")
     assert app.webhook_secret_files == ("/etc/deployer/new", "/etc/deployer/old")

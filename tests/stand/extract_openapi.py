@@ -17,11 +17,16 @@ from pathlib import Path
 from typing import Any
 
 OPERATIONS = {
+    "/app/hook/deliveries": ("get",),
+    "/app/hook/deliveries/{delivery_id}": ("get",),
     "/repos/{owner}/{repo}": ("get",),
     "/repos/{owner}/{repo}/contents/{path}": ("get",),
     "/repos/{owner}/{repo}/deployments": ("get", "post"),
     "/repos/{owner}/{repo}/deployments/{deployment_id}": ("get",),
     "/repos/{owner}/{repo}/deployments/{deployment_id}/statuses": ("get", "post"),
+    "/repos/{owner}/{repo}/hooks": ("get",),
+    "/repos/{owner}/{repo}/hooks/{hook_id}/deliveries": ("get",),
+    "/repos/{owner}/{repo}/hooks/{hook_id}/deliveries/{delivery_id}": ("get",),
     "/repos/{owner}/{repo}/git/trees/{tree_sha}": ("get",),
 }
 TARGET = Path(__file__).parent / "github-openapi.json"

@@ -1,0 +1,52 @@
+"""What GitHub could not deliver, taken after all. In: GitHub's own record of what it tried. Out: receipts, as
+from the door.
+
+GitHub's API is believed as GitHub: it is asked over TLS for the hooks that lead here. Nothing that fails here
+reaches a deploy; what was not looked at is looked at next time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from deployer.core.errors import DeployerError, Forbidden, NotFound, PayloadRejected
+from deployer.core.recovery import OVERLAP, HookLog, delivery_of, missed
+from deployer.core.telling import about
+from deployer.intake import Intake, Receipt, accept_recovered
+
+_log = logging.getLogger("deployer.recovery")
+
+
+def recover(intake: Intake, log: HookLog) -> list[Receipt]:
+    """Looks at every hook that leads here, once. What failed before a hook's first look is not taken: it was
+    not this server that missed it.
+    """
+    receipts: list[Receipt] = []
+    for place in log.places():
+        try:
+            for hook in log.hooks(place):
+                receipts += _look(intake, log, hook)
+        except DeployerError as error:
+            told = about("recovery-failed", place=place, code=error.code)
+            _log.warning("deliveries of %s: %s", place or "the app", error.diagnostics(), extra=told)
+    return receipts
+
+
+def _look(intake: Intake, log: HookLog, hook: str) -> Iterator[Receipt]:
+    begun, before = intake.clock.now(), intake.store.looked_at(hook)
+    if before is not None:
+        for attempt in missed(log.attempts(hook, before - OVERLAP)):
+            if intake.store.was_delivered(attempt.guid):
+                continue  # taken; the answer came too late for GitHub, or somebody redelivered it
+            try:
+                delivery = delivery_of(log.fetch(hook, attempt))
+                receipt = accept_recovered(intake, delivery)
+            except (PayloadRejected, Forbidden, NotFound) as error:
+                told = about("delivery-refused", code=error.code, guid=attempt.guid)
+                _log.warning("delivery %r of %s: %s", attempt.guid, hook, error, extra=told)
+                continue
+            told = about("delivery-recovered", receipt.deployment, guid=attempt.guid, outcome=receipt.outcome)
+            _log.info("delivery %r of %s was missed: %s", attempt.guid, hook, receipt.outcome, extra=told)
+            yield receipt
+    intake.store.note_look(hook, begun)
