@@ -113,6 +113,15 @@ class Fleet:
     def image_id(self, image: Image) -> str:
         return ""
 
+    def free_bytes(self) -> int | None:
+        return None
+
+    def forget_image(self, image: Image) -> bool:
+        return False
+
+    def keep_files(self, bundles: Sequence[Bundle]) -> int:
+        return 0
+
     def fetch_edge(self, say: Callable[[str], None]) -> None:
         """It is there."""
 
