@@ -136,9 +136,9 @@ def _translated() -> Iterator[None]:
 def _create_private(path: Path) -> None:
     """SQLite gives its side files the mode of the main one, so that one is made first."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with suppress(FileExistsError):
+    try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.fchmod(descriptor, file_mode(path.parent))
-        finally:
-            os.close(descriptor)
+        os.fchmod(descriptor, file_mode(path.parent))
+    except FileExistsError:
+        descriptor = os.open(path, os.O_RDWR)  # says why it cannot be written, which SQLite does not
+    os.close(descriptor)
