@@ -49,7 +49,6 @@ def draw(ours: Deploy, theirs: Deploy) -> str:
     for number, (title, deploy) in enumerate(panels):
         top = _TOP + number * (_HEIGHT + _BETWEEN)
         parts += _panel(title, deploy, top, length, most)
-    parts += _axis(_TOP + 2 * _HEIGHT + _BETWEEN, length)
     return "\n".join((*parts, "</svg>", ""))
 
 
@@ -85,14 +84,11 @@ def _panel(title: str, deploy: Deploy, top: int, length: float, most: int) -> It
                     f'<rect class="{kind}" x="{x:.2f}" y="{y:.2f}" width="{max(0.5, step - 0.6):.2f}"'
                     f' height="{high:.2f}"/>'
                 )
-    for at, text in ((0.5, "deploy"), (0.5 + deploy.wall, "done")):
+    for at, text in ((0.5, "deploy"), (0.5 + deploy.wall, f"done after {deploy.wall:.1f} s")):
         x = _LEFT + (_WIDTH - _LEFT - _RIGHT) * at / length
+        anchor = "middle" if x < _WIDTH - 80 else "end"
         yield f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{top + _HEIGHT + 6}"/>'
-        yield f'<text class="dim" x="{x:.1f}" y="{top + _HEIGHT + 20}" text-anchor="middle">{text}</text>'
-
-
-def _axis(bottom: int, length: float) -> Iterator[str]:
-    yield f'<text class="dim" x="{_WIDTH - _RIGHT}" y="{bottom + 20}" text-anchor="end">{length:.1f} s</text>'
+        yield f'<text class="dim" x="{x:.1f}" y="{top + _HEIGHT + 20}" text-anchor="{anchor}">{text}</text>'
 
 
 def _buckets(report: Report, length: float) -> Sequence[tuple[int, int, int]]:

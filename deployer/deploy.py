@@ -169,7 +169,7 @@ class _Way:
         )
         rollout.bring_in()
         if kind == "plan":
-            self._check_images(application)
+            self._check_images(application, observed if plan.empty else world.target.observe(project))
             self._prove()
         untidy = self._caught(rollout.drain)
         self.measuring.drained()
@@ -253,9 +253,8 @@ class _Way:
         before = self.world.store.release(serving.release).images if serving else {}
         Pulling(self.world, self.wish.credentials, self._say, self.deadline).pull(application, before)
 
-    def _check_images(self, application: Application) -> None:
+    def _check_images(self, application: Application, observed: ObservedState) -> None:
         """What runs is what the release names: whoever else creates containers here may have been quicker."""
-        observed = self.world.target.observe(self.environment.project)
         for service in application.services:
             wanted = self.world.target.image_id(service.image) if service.image else ""
             for replica in observed.of(service.name):

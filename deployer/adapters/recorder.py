@@ -140,6 +140,7 @@ def recording(path: Path, forward: Forward, ids: Mapping[str, str]) -> Iterator[
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):
+    request_queue_size = 128  # Compose asks for all containers of a stack at once
     daemon_threads = True
     block_on_close = False
 
