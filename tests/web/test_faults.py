@@ -102,5 +102,5 @@ def test_a_read_only_file_system_refuses_the_start_and_says_so(server: Server, o
 @pytest.mark.case("F11")
 def test_a_second_receiver_on_the_same_state_ends_and_the_first_goes_on(server: Server) -> None:
     with Server(1, state=server.state, starts=False) as second:
-        assert "worker.lock" in refused(second)
+        assert "web.lock" in refused(second)
     assert deliver(server, 0, 2)[0] == 202
