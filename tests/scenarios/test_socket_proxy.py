@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.stand.proxy import SocketProxy
-from tests.stand.stage import Stage, wait_for
+from tests.stand.stage import Stage, docker, wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.long]
 
-# What a deployer asks of Docker, measured here: a line that is not in it is not in the allow-list for long.
+# What a deployer asks of Docker at least, each time.
 CALLS = {
-    "GET /_ping",
     "HEAD /_ping",
     "GET /version",
     "GET /info",
@@ -130,6 +129,8 @@ def test_every_way_of_a_deploy_passes_and_everything_else_is_refused(
 ) -> None:
     stage, proxy = proxied
     first, second = stage.publish("1.0.0"), stage.publish("2.0.0")
+    pulled = first.images["backend"]  # built here, so it must go before it can be pulled
+    docker("rmi", "--force", docker("inspect", "--format", "{{.Id}}", str(pulled)).strip())
     assert stage.deploy(first)["status"] == "success"
     assert stage.deploy(second)["status"] == "success"
     wait_for("the second release", lambda: stage.serves() == "2.0.0", 30)
@@ -142,9 +143,7 @@ def test_every_way_of_a_deploy_passes_and_everything_else_is_refused(
     calls = [(status, named(method, path)) for status, method, path in proxy.calls()]
     assert sorted({call for status, call in calls if status == 403}) == []
     used = {call for _, call in calls}
-    assert used >= CALLS, f"the allow-list allows what is not asked for: {sorted(CALLS - used)}"
-    print(sorted(used))
-
+    assert used >= CALLS, f"not asked: {sorted(CALLS - used)}"
     backend = next(c["Id"] for c in stage.containers() if "-backend-" in c["Name"])
     for line in REFUSED.split("\n"):
         if line:
