@@ -23,6 +23,7 @@ def _another_image(stage: Stage) -> None:
     model = json.loads(
         (stage.state / "projects" / stage.project / "compose.yaml").read_text(encoding="utf-8")
     )
+    model["services"]["backend"].pop("ports")  # the edge has them
     model["services"]["backend"]["image"] = str(stage.publish("9.9.9").images["backend"])
     _up(stage, json.dumps(model))
 
