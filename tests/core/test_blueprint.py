@@ -9,6 +9,7 @@ from deployer.core.blueprint import (
     Place,
     Recorded,
     edge_body,
+    fixed_name,
     free_numbers,
     inherit,
     name_of,
@@ -138,3 +139,17 @@ def test_who_shares_another_containers_network_or_volumes_names_it() -> None:
     assert shares(recorded("side", VolumesFrom=["id-of-backend:ro"]), (BACKEND,))
     assert not shares(recorded("side", NetworkMode="shop_default"), (BACKEND,))
     assert networks_in((BACKEND, FRONTEND)) == {"shop_default"}
+
+
+def test_a_replica_without_the_edge_keeps_its_ports_and_its_names() -> None:
+    model = shop()
+    model["services"]["backend"]["x-deployer"] = {"order": "stop-first"}
+    model["services"]["backend"]["container_name"] = "the-backend"
+    app = application(model=model)
+    service = app.service("backend")
+    assert service and not service.routes
+    body = replica_body(BACKEND, service, PLACE)
+    assert body["HostConfig"]["PortBindings"] == {"3001/tcp": [{"HostPort": "13001"}]}
+    names = body["NetworkingConfig"]["EndpointsConfig"]["shop_default"]["Aliases"]
+    assert names == ["shop-backend-2", "backend", "other"]
+    assert fixed_name(app, "backend") == "the-backend" and fixed_name(app, "frontend") == ""
