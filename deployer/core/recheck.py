@@ -26,8 +26,9 @@ def judge_job(wish: Wish, app: App) -> None:
     not configured.
     """
     app.environment(wish.environment)
-    if (wish.kind is Kind.DEPLOY) == bool(wish.release):
-        raise Forbidden(f"a {wish.kind} with{'' if wish.release else 'out'} a release's id", hint=_HINT)
+    # A deploy has a release's id once it was resolved: so it goes on where a killed server left it.
+    if wish.kind is not Kind.DEPLOY and not wish.release:
+        raise Forbidden(f"a {wish.kind} without a release's id", hint=_HINT)
     if wish.kind is Kind.DEPLOY and not REVISION.fullmatch(wish.revision):
         raise Forbidden("a deploy of what is no full commit id", hint=_HINT)
     check_images(app, wish.images or {})
