@@ -50,20 +50,23 @@ class Pulling:
         free = self.world.target.free_bytes() if missing else None
         if free is None:
             return
+        try:
+            wanted, present = self._sizes(missing, before)
+        except DeployerError:  # the registry does not say; the pull itself will tell why
+            return
+        judge_space(bytes_needed(wanted, present), free)
+
+    def _sizes(
+        self, missing: Mapping[str, Image], before: Mapping[str, Image]
+    ) -> tuple[dict[str, int], set[str]]:
+        """Layer → bytes of what is wanted, and the layers that are there."""
         wanted: dict[str, int] = {}
         present: set[str] = set()
         for service, image in missing.items():
-            wanted |= self._layers(image)
+            wanted |= self.world.registry.layers(image, self._login(image))
             if service in before:
-                present |= set(self._layers(before[service]))
-        judge_space(bytes_needed(wanted, present), free)
-
-    def _layers(self, image: Image) -> Mapping[str, int]:
-        """Empty where the registry does not say; the pull itself will tell why."""
-        try:
-            return self.world.registry.layers(image, self._login(image))
-        except DeployerError:
-            return {}
+                present |= set(self.world.registry.layers(before[service], self._login(before[service])))
+        return wanted, present
 
     def _fetch(self, service: str, image: Image) -> None:
         begun, tried = self.world.clock.monotonic(), 0

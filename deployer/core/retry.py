@@ -5,7 +5,7 @@ give up. Waits for nothing and draws no lots itself.
 from __future__ import annotations
 
 TRIES = 4
-PATIENCE = 60.0  # seconds; what hung so long will hang again
+PATIENCE = 20.0  # seconds; what hung so long will hang again, and the engine itself waits for 25
 _FIRST, _MOST = 0.5, 8.0
 
 
