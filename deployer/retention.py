@@ -24,9 +24,11 @@ def prune(app: App, world: World) -> None:
         keep = {environment.name: environment.releases for environment in app.environments.values()}
         kept = kept_releases(world.store.all_deployments(app.name), keep)
         gone = world.store.keep_releases(app.name, kept)
+        # In this order: what another deployment pulls meanwhile belongs to a release that is read after it.
+        pulled = world.store.pulled()
         releases = world.store.releases()  # of all apps: they may share images
-        removed = [image for image in unneeded(world.store.pulled(), releases) if _remove(image, world)]
         folders = world.target.keep_files([release.bundle for release in releases])
+        removed = [image for image in unneeded(pulled, releases) if _remove(image, world)]
         if gone or removed or folders:
             _log.info(
                 "%s: %d releases, %d images, %d folders were pruned", app.name, gone, len(removed), folders

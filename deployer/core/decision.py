@@ -152,8 +152,8 @@ def _decide_announcement(made: Announcement, config: Config) -> Deploy | Ignore:
     images = images_of(made)
     check_images(apps[0], images)
     wish = _wish(apps[0], environment, made.actor, made.sha)
-    started = made.started
-    run, workflow = (started.run, started.path) if started else (Run(made.id, 1), "deployments")
+    assert made.started, "what no run made does not fit"
+    run, workflow = made.started.run, made.started.path
     return Deploy(replace(wish, images=images, run=run, workflow=workflow, forge=made.id))
 
 
@@ -171,9 +171,11 @@ def _unfit_announcement(made: Announcement, environment: Environment) -> str:
         )
     if environment.protected:
         return _wants_claim(environment)
-    if environment.workflow and (made.started is None or made.started.path != environment.workflow):
+    if made.started is None:
+        return "the deployment was not made by a workflow run, which alone shows where its images come from"
+    if environment.workflow and made.started.path != environment.workflow:
         return f"the deployment was not made by {environment.workflow}"
-    return _unfit_start(made, made.started) if made.started else ""
+    return _unfit_start(made, made.started)
 
 
 def _unfit_start(made: Announcement, started: Started) -> str:

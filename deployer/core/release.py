@@ -104,7 +104,8 @@ def _passwords(variables: Mapping[str, str]) -> list[str]:
 
 def _hide(text: str, values: Iterable[str]) -> str:
     for value in sorted(values, key=len, reverse=True):
-        text = text.replace(value, "[redacted]")
+        # Whatever its case: what reads a file may have changed it.
+        text = re.sub(re.escape(value), "[redacted]", text, flags=re.IGNORECASE)
     return text
 
 

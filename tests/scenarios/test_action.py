@@ -75,6 +75,13 @@ def test_a_push_to_main_deploys_with_both_runners(stage: Stage) -> None:
     assert json.loads(first.outputs["changed"]) == ["backend", "frontend"]
     assert json.loads(ours.outputs["changed"]) == [] and ours.outputs["previous"] == sha
     assert ours.outputs["digests"] == first.outputs["digests"]
+    tested = {image["id"] for image in json.loads(first.outputs["images"]).values()}
+    running = {
+        c["Image"]
+        for c in stage.containers()
+        if c["Config"]["Labels"]["com.docker.compose.oneoff"] == "False"
+    }
+    assert running == tested, "what runs is what was tested"
     assert ours.outputs["deployment-id"] != first.outputs["deployment-id"]
 
 
@@ -100,9 +107,10 @@ def test_everything_else_goes_as_far_as_it_may(
 
 @pytest.mark.long
 def test_a_tag_deploys_nothing_with_both_runners(stage: Stage) -> None:
-    stage.source.release("1.2.3")
+    sha = stage.source.release("1.2.3")
     _, ours = both(stage, "tag", "v1.2.3")
-    assert (ours.outcome, ours.outputs["status"]) == ("success", "success")
+    assert (ours.outcome, ours.outputs["mode"], ours.outputs["status"]) == ("success", "build", "success")
+    assert {"1.2.3", "1.2", f"sha-{sha}"} <= set(tags(stage)) and "latest" not in tags(stage)
     assert stage.containers() == []
 
 

@@ -98,4 +98,17 @@ def test_a_stolen_or_repeated_request_deploys_nothing(stage: Stage) -> None:
     assert stage.serves() == "2.0.0"
     assert f"CORS_ORIGIN={CANARIES['variable']}" in variables_of(stage)  # the server's own again
     assert by_signature(stage, signed) == (401, "the signed request was used before")
-    assert by_token(stage, body, spent)[0] == 401
+
+    # The very same bytes with the very same token, and an environment that asks for another claim.
+    production = "[apps.shop.environments.production]"
+    protected = "[apps.shop.environments.staging]\nrequire-environment-claim = true\n\n"
+    stage.reconfigure(production, protected + production)
+    stage.runs += 1
+    stage.issuer.claims = stage.claims("push", "refs/heads/main", other.revision)
+    again, staging = body_of(stage, other), body_of(stage, other, environment="staging")
+    for claim in ({}, {"environment": "production"}):
+        refused = by_token(stage, staging, mint(audience_of(stage.url, staging), **claim))
+        assert refused[0] == 403 and refused[1].startswith("environment: the token says"), refused
+    token = mint(audience_of(stage.url, again))
+    assert by_token(stage, again, token) == (202, "queued")
+    assert by_token(stage, again, token) == (401, "the token was used before")
