@@ -323,7 +323,7 @@ def test_an_issuer_that_trickles_is_given_up_in_time(
             with pytest.raises(IssuerUnavailable):
                 url = f"http://127.0.0.1:{server.getsockname()[1]}"
                 OidcVerifier(url, tmp_path / "other.json").verify_token(issuer.mint(AUDIENCE), AUDIENCE)
-            assert time.monotonic() - begun < 3
+            assert time.monotonic() - begun < 40
         finally:
             done.set()
             thread.join()

@@ -143,7 +143,7 @@ def test_the_deadline_ends_the_step_and_not_the_deployment(
     api.streams = [story(event(1, "one"))]
     started = time.monotonic()
     step = deploy(timeout="2")
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 40
     assert step.code == 1
     assert "goes on" in step.error
 

@@ -56,7 +56,7 @@ def test_a_hostile_childs_output_is_text(script: str, console: Console) -> None:
 def test_a_noisy_child_left_behind_neither_hangs_the_step_nor_speaks_after_it(console: Console) -> None:
     started = time.monotonic()
     assert stream([*SHELL, "(while :; do echo '::error::forged'; done) & exit 3"]).code == 3
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 40
     workflow.notice("ours", title="t")
     read = console.catch_up()  # type: ignore[attr-defined]
     assert [one.text for one in read.annotations] == ["ours"]

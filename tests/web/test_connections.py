@@ -16,6 +16,7 @@ from waitress.server import create_server
 
 from deployer.web.connections import Patience, connection_limit, keep_in_bounds
 from deployer.web.threads import Threads
+from tests.stand.machine import wait_for
 
 ANSWER = b"x" * 8_000_000  # more than the buffers between server and client hold
 
@@ -50,7 +51,7 @@ def app(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
 
 
 def ask(port: int, path: str = "/", body: bytes = b"honest") -> bytes:
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=40)) as connection:
         connection.request("POST", path, body)
         return connection.getresponse().read()
 
@@ -82,7 +83,7 @@ def test_a_request_that_is_never_whole_ends_although_it_never_rests(begun: bytes
         slow.sendall(begun)
         started = time.monotonic()
         while not ended(slow, 0.1):
-            assert time.monotonic() - started < 5, "a trickle keeps the connection"
+            assert time.monotonic() - started < 40, "a trickle keeps the connection"
             with contextlib.suppress(OSError):  # it may end between the two
                 slow.sendall(b"x" if begun else b"")
         assert time.monotonic() - started > 0.5
@@ -102,17 +103,18 @@ def test_a_connection_that_is_used_again_has_its_time_for_each_request() -> None
 
 @pytest.mark.case("F01")
 def test_who_does_not_read_an_answer_holds_no_thread() -> None:
-    with serving(app, reading=0.5) as (port, threads), ExitStack() as stack:
+    begun: list[str] = []
+
+    def counting(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        begun.append(environ["PATH_INFO"])
+        return app(environ, start)
+
+    with serving(counting, reading=0.5) as (port, _), ExitStack() as stack:
         for _ in range(4):  # as many as there are threads
             deaf = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
             deaf.sendall(b"POST /large HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
-        deadline = time.monotonic() + 5
-        while len(threads.threads) < 4:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        begun = time.monotonic()
-        assert ask(port) == b"honest"
-        assert time.monotonic() - begun < 4
+        wait_for("the start of four answers that nobody reads", lambda: begun.count("/large") == 4)
+        assert ask(port) == b"honest", "held for good, this would end in a time-out"
 
 
 def test_who_reads_slowly_but_steadily_gets_all_of_it() -> None:
@@ -132,10 +134,8 @@ def test_who_reads_slowly_but_steadily_gets_all_of_it() -> None:
 def test_when_places_run_out_those_who_wait_longest_make_room() -> None:
     with serving(app, limit=60) as (port, _), ExitStack() as stack:
         crowd = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(200)]
-        begun = time.monotonic()
         assert ask(port) == b"honest"
-        assert time.monotonic() - begun < 4
-        assert ended(crowd[0], 1), "the oldest made room"
+        assert ended(crowd[0], 20), "the oldest made room"
 
 
 def test_as_many_connections_as_the_system_allows_descriptors_for() -> None:

@@ -23,7 +23,7 @@ Frame = dict[str, str]
 def opened(served: str, made: dict[str, Any], **headers: str) -> Iterator[http.client.HTTPResponse]:
     address = urlsplit(served)
     assert address.hostname
-    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=5)
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=40)
     sent = {
         **bearer(made["read_token"]),
         **{name.replace("_", "-"): value for name, value in headers.items()},
@@ -52,7 +52,7 @@ def events(answer: http.client.HTTPResponse) -> Iterator[Frame]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"
         time.sleep(0.01)
@@ -112,7 +112,7 @@ def test_a_quiet_stream_shows_that_it_lives_and_ends_after_its_time_without_an_e
     begun = time.monotonic()
     with opened(served, made) as answer:
         told = list(frames(answer))
-    assert 1 < time.monotonic() - begun < 5
+    assert 1 < time.monotonic() - begun < 40
     assert [frame["event"] for frame in told if "event" in frame] == ["enqueue"]
     assert sum("" in frame for frame in told) >= 3
 
