@@ -35,8 +35,8 @@ from deployer.core.blueprint import Recorded
 from deployer.core.confine import refuse_outside
 from deployer.core.errors import ComposeRejected, DeployerError, EngineUnavailable, StoreUnavailable
 from deployer.core.model import Bundle
+from deployer.core.naming import is_bundle_path
 from deployer.core.release import redact
-from deployer.core.request import is_bundle_path
 
 _RENDER_TIMEOUT = 30.0
 _CREATE_TIMEOUT = 120.0

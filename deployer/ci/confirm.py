@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from deployer.ci import workflow
 from deployer.ci.client import ServerUnavailable, call
 from deployer.ci.follow import End, Followed
-from deployer.ci.outside import Outside, verify
+from deployer.ci.outside import Outside
+from deployer.ci.sighting import verify
 from deployer.core.errors import DeployerError
 from deployer.core.served import Seen, Sight
 

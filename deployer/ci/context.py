@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from deployer.core.config import DEPLOY_DEADLINE, NAME
 from deployer.core.errors import ConfigError, DeployerError
 from deployer.core.images import REVISION
-from deployer.core.model import Run
-from deployer.core.request import is_bundle_path
+from deployer.core.model import DEPLOY_DEADLINE, Run
+from deployer.core.naming import NAME, is_bundle_path
 
 COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 PREFIX = "DEPLOYER_INPUT_"

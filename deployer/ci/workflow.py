@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,7 +96,7 @@ def group(title: str) -> Iterator[None]:
 @contextmanager
 def commands_stopped() -> Iterator[None]:
     """What is printed inside, a child's output above all, is text to the runner, whatever it looks like."""
-    token = secrets.token_hex(16)
+    token = os.urandom(16).hex()
     emit(f"::stop-commands::{token}")
     try:
         yield
@@ -107,7 +106,7 @@ def commands_stopped() -> Iterator[None]:
 
 def set_output(name: str, value: str) -> None:
     """One output of this step; the delimiter cannot be guessed by whoever chose the value."""
-    delimiter = f"ghadelimiter_{secrets.token_hex(16)}"
+    delimiter = f"ghadelimiter_{os.urandom(16).hex()}"
     _append("GITHUB_OUTPUT", f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
 
 

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from deployer.core.config import NAME
 from deployer.core.errors import ConfigError
+from deployer.core.naming import NAME
 from deployer.core.tags import HEADS, TAGS
 
 VERSIONS = "v*"  # tags that are pushed by default

@@ -12,7 +12,8 @@ from collections.abc import Callable, Container, Iterator
 
 from deployer.core.errors import ReleaseIncomplete
 from deployer.core.model import Bundle
-from deployer.core.request import MAX_FILES, is_bundle_path
+from deployer.core.naming import is_bundle_path
+from deployer.core.request import MAX_FILES
 
 _COMMENT = re.compile(r"(?:^|\s)#")
 _DOCKERFILE = re.compile(r"""["']?\bdockerfile["']?\s*:\s*(?:"[^"]*"|'[^']*'|[^\s,}]+)""")

@@ -14,16 +14,16 @@ from urllib.parse import urlsplit
 
 from deployer.core.caller import read_networks
 from deployer.core.errors import ConfigError, NotFound
+from deployer.core.model import DEPLOY_DEADLINE
+from deployer.core.naming import NAME
 from deployer.core.powers import GRANTS, is_grant
 from deployer.core.settings import Section
 
-NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
 GITHUB_ISSUER = "https://token.actions.githubusercontent.com"
 GITHUB_API = "https://api.github.com"
 PROXIES = ("127.0.0.1", "::1")  # only who is on this machine can connect from there
 EDGE_IMAGE = "haproxy:3.0-alpine"
-DEPLOY_DEADLINE = 900  # seconds until a deployment that hangs is given up
 
 
 @dataclass(frozen=True)

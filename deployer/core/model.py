@@ -12,6 +12,8 @@ from enum import StrEnum
 
 from deployer.core.images import Image
 
+DEPLOY_DEADLINE = 900  # seconds until a deployment that hangs is given up, unless the server says otherwise
+
 
 class Status(StrEnum):
     """A deployment's state, in GitHub's words (REST `deployments/statuses`)."""

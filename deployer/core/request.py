@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from deployer.core.confirmation import MAX_CONFIRM
 from deployer.core.errors import PayloadRejected
 from deployer.core.images import REVISION, Image, parse_image
 from deployer.core.model import Bundle, Credentials, Run
+from deployer.core.naming import is_bundle_path
 from deployer.core.strict_json import parse_object
 
 SCHEMA = 1
@@ -32,7 +32,6 @@ MAX_VARIABLE_BYTES = 100_000
 SERVICE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 _STEERING = ("COMPOSE_", "DOCKER_", "BUILDKIT_", "BUILDX_")  # they would steer the tools, not the containers
-_PATH = re.compile(r"(?!/)(?!.*(?:^|/)\.\.(?:/|$))[^\0\n\r\\]{1,255}")
 
 
 @dataclass(frozen=True)
@@ -132,11 +131,6 @@ def _bundle(table: Mapping[str, Any]) -> Bundle:
         if any(other.startswith(f"{path}/") for other in files):
             raise PayloadRejected(f"compose.files: {path!r} is a file and a folder")
     return Bundle(entry, files)
-
-
-def is_bundle_path(path: str) -> bool:
-    """Whether `path` names one file inside the folder it is written to, and in one spelling only."""
-    return _PATH.fullmatch(path) is not None and posixpath.normpath(path) == path != "."
 
 
 def _credentials(body: Mapping[str, Any]) -> Credentials | None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from deployer.core.errors import PayloadRejected
 from deployer.core.images import Image
 from deployer.core.model import Bundle, Credentials, Run
+from deployer.core.naming import is_bundle_path
 from deployer.core.request import (
     MAX_FILE_BYTES,
     MAX_FILES,
@@ -23,7 +24,6 @@ from deployer.core.request import (
     DeployRequest,
     audience_of,
     encode_request,
-    is_bundle_path,
     parse_request,
     wrong_variable,
 )
