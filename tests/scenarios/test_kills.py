@@ -212,7 +212,15 @@ def test_one_at_a_time_in_an_app_and_several_apps_at_once() -> None:
             assert running[app] in (0, 1), f"two at once in {app}"
             most = max(most, sum(running.values()))
         assert most >= 2
-        assert all(server.served(app) == digest_of(revision(app, 20)) for app in range(10))
+        newest = {server.name(app): digest_of(revision(app, 20)) for app in range(10)}
+        assert {server.name(app): server.served(app) for app in range(10)} == newest, failed(server)
+
+
+def failed(server: Server) -> list[Any]:
+    """What did not go well, to read when a test fails."""
+    with server.database() as database:
+        wrong = "status IN ('failure', 'error')"
+        return list(database.execute(f"SELECT app, run_number, status, reason FROM deployment WHERE {wrong}"))
 
 
 def together(threads: list[threading.Thread]) -> None:
