@@ -185,9 +185,13 @@ class DockerTarget:
         return sum(edge.sessions(address) for address in replica.addresses.values())
 
     def stop(self, project: str, replica: Replica, grace: float) -> None:
-        if replica.service != EDGE and replica.addresses and self._edge(project).alive():
-            self._edge(project).rest(list(replica.addresses.values()))
+        behind = replica.service != EDGE and replica.addresses and self._edge(project).alive()
+        addresses = list(replica.addresses.values())
+        if behind:
+            self._edge(project).rest(addresses)
         self._engine.stop(replica, grace)
+        if behind:
+            self._edge(project).cut(addresses)
 
     def remove(self, replicas: Sequence[Replica]) -> None:
         self._each(self._engine.remove, replicas)

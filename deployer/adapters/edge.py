@@ -108,7 +108,7 @@ class Edge:
         after: dict[str, dict[int, str]] = {name: _open(slots.get(name, ())) for name in routes}
         commands: list[str] = []
         for name, addresses in wanted.items():
-            busy = [slot.number for slot in slots.get(name, ()) if slot.sessions or slot.open]
+            busy = [slot.number for slot in slots.get(name, ()) if slot.sessions]
             after[name] = place(after[name], busy, addresses, routes[name].slots)
             commands += _commands(routes[name], slots.get(name, ()), after[name])
         # First the file: an edge that restarts now comes back right.
@@ -134,13 +134,26 @@ class Edge:
         self._tell_all(closing)
 
     def rest_all_but(self, alive: Set[tuple[str, str]]) -> None:
-        """Takes out every open address that is not one of `alive`, pairs of service and address."""
+        """Takes out every address that is not one of `alive`, pairs of service and address, and ends the
+        requests that wait for it: nobody is there who could answer or hang up.
+        """
+        dead = [
+            (name, slot)
+            for name, slots in self.slots().items()
+            for slot in slots
+            if (name.rpartition("_")[0], slot.address) not in alive
+        ]
+        resting = [f"set server {name}/s{slot.number} state maint" for name, slot in dead if slot.open]
+        self._tell_all(resting + [_cut(name, slot.number) for name, slot in dead if slot.sessions])
+
+    def cut(self, addresses: Sequence[str]) -> None:
+        """Ends what still waits for these addresses, whose replicas are gone."""
         self._tell_all(
             [
-                f"set server {name}/s{slot.number} state maint"
+                _cut(name, slot.number)
                 for name, slots in self.slots().items()
                 for slot in slots
-                if slot.open and (name.rpartition("_")[0], slot.address) not in alive
+                if slot.address in addresses and slot.sessions and not slot.open
             ]
         )
 
@@ -207,10 +220,15 @@ def _open(slots: Sequence[Slot]) -> dict[int, str]:
     return {slot.number: slot.address for slot in slots if slot.open}
 
 
+def _cut(route: str, number: int) -> str:
+    return f"shutdown sessions server {route}/s{number}"
+
+
 def _commands(route: Route, slots: Sequence[Slot], after: Mapping[int, str]) -> list[str]:
     """New addresses open before old ones drain, so that no moment is without a server."""
     before = _open(slots)
-    opening: list[str] = []
+    left = {slot.number for slot in slots if slot.sessions and not slot.open}
+    opening = [_cut(route.name, number) for number in after if number in left]
     for number, address in after.items():
         if before.get(number) != address:
             server = f"{route.name}/s{number}"

@@ -22,6 +22,8 @@ from deployer.core.measure import Sample
 _EVERY = 0.02
 _MOST_A_SECOND = 500.0  # over all doors
 _PATIENCE = 2.0  # seconds without an answer; longer ones count as lost
+_MOST_OPEN = 400  # requests without an answer over all doors: descriptors are the whole process's
+_STALL = 0.05  # seconds this thread may be kept from running; more is not held against a request
 _QUIET = 0.1  # a TCP server that neither answers nor hangs up so long has taken the connection
 _IN_PROGRESS = 115  # EINPROGRESS
 
@@ -31,6 +33,7 @@ class _Knock:
     door: Door
     at: float
     socket: socket.socket
+    stalled: float  # when it began, how long this thread had been kept from running
     connected: float = 0.0
     head: bytes = b""
 
@@ -47,6 +50,9 @@ class Knocker:
         self._over = threading.Event()
         self._selector = selectors.DefaultSelector()
         self._open: dict[_Knock, None] = {}  # oldest first
+        self._waiting = dict.fromkeys(self.doors, 0)
+        self._most = max(5, min(50, _MOST_OPEN // max(1, len(self.doors))))  # at one door
+        self._stalled = 0.0
         self._thread = threading.Thread(target=self._run, name="knocker", daemon=True)
 
     def start(self) -> Knocker:
@@ -68,7 +74,8 @@ class Knocker:
             if time.monotonic() >= due:
                 due = max(due + every, time.monotonic() - every)
                 for door in self.doors:
-                    self._knock(door)
+                    if self._waiting[door] < self._most:
+                        self._knock(door)
             self._attend(max(0.0, due - time.monotonic()))
         for knock in list(self._open):
             self._close(knock)
@@ -76,9 +83,10 @@ class Knocker:
 
     def _knock(self, door: Door) -> None:
         family = socket.AF_INET6 if ":" in door.host else socket.AF_INET
-        knock = _Knock(door, time.monotonic(), socket.socket(family, socket.SOCK_STREAM))
+        knock = _Knock(door, time.monotonic(), socket.socket(family, socket.SOCK_STREAM), self._stalled)
         knock.socket.setblocking(False)
         self._open[knock] = None
+        self._waiting[door] += 1
         error = knock.socket.connect_ex((door.host, door.port))
         if error not in (0, _IN_PROGRESS):
             self._end(knock, good=False)
@@ -86,7 +94,11 @@ class Knocker:
             self._selector.register(knock.socket, selectors.EVENT_WRITE, knock)
 
     def _attend(self, wait: float) -> None:
-        for key, events in self._selector.select(wait):
+        begun = time.monotonic()
+        ready = self._selector.select(wait)
+        late = time.monotonic() - begun - wait
+        self._stalled += late if late > _STALL else 0.0
+        for key, events in ready:
             try:
                 if events & selectors.EVENT_WRITE:
                     self._connected(key.data)
@@ -115,7 +127,7 @@ class Knocker:
     def _expire(self, now: float) -> None:
         for knock in list(self._open):
             quiet = bool(knock.connected) and not knock.door.http and now - knock.connected > _QUIET
-            if quiet or now - knock.at > _PATIENCE:
+            if quiet or now - knock.at - (self._stalled - knock.stalled) > _PATIENCE:
                 self._end(knock, good=quiet)
 
     def _end(self, knock: _Knock, *, good: bool) -> None:
@@ -126,6 +138,7 @@ class Knocker:
 
     def _close(self, knock: _Knock) -> None:
         del self._open[knock]
+        self._waiting[knock.door] -= 1
         with contextlib.suppress(KeyError):  # refused at once: it was never waited for
             self._selector.unregister(knock.socket)
         knock.socket.close()

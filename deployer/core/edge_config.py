@@ -98,19 +98,18 @@ def _backend(route: Route, slots: Mapping[int, str]) -> str:
 def place(
     slots: Mapping[int, str], busy: Sequence[int], addresses: Sequence[str], count: int
 ) -> dict[int, str]:
-    """Slots after a switch: an address keeps its slot, a new one takes the first slot that is neither used
-    nor `busy`.
+    """Slots after a switch: an address keeps its slot, a new one takes the first slot that no other has; one
+    that is `busy` with requests to an address of the past only where there is no idle one.
 
     Raises EdgeUnavailable when there is no room, which `count` = 2 x replicas rules out while two releases
     meet.
     """
     kept = {number: address for number, address in slots.items() if address in addresses}
-    free = [n for n in range(1, count + 1) if n not in kept and n not in busy]
+    free = sorted((n for n in range(1, count + 1) if n not in slots), key=lambda n: (n in busy, n))
     new = [address for address in addresses if address not in kept.values()]
     if len(new) > len(free):
         raise EdgeUnavailable(
-            f"{len(new)} new replicas, {len(free)} free slots",
-            hint="requests of the releases before have not ended yet",
+            f"{len(new)} new replicas, {len(free)} free slots", hint="deploy again: it clears up first"
         )
     return dict(sorted((kept | dict(zip(free, new, strict=False))).items()))
 

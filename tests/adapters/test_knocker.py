@@ -97,6 +97,27 @@ def test_an_answer_that_does_not_come_is_lost_after_two_seconds() -> None:
     assert not first.good and 2.0 <= first.took < 20
 
 
+def test_a_door_that_does_not_answer_holds_a_bounded_number_of_requests() -> None:
+    open_now = most = 0
+    lock = threading.Lock()
+
+    def hold(connection: socket.socket) -> None:
+        nonlocal open_now, most
+        with lock:
+            open_now += 1
+            most = max(most, open_now)
+        connection.recv(4096)
+        while connection.recv(4096):  # until the other side has had enough
+            pass
+        with lock:
+            open_now -= 1
+
+    with server(hold) as port:
+        found = knock(port, http=True, until=60)
+    assert not any(sample.good for sample in found)
+    assert 10 <= most <= 60, "fifty wait at most, and what was given up may still be on its way"
+
+
 def test_a_tcp_server_that_waits_is_there_and_one_that_hangs_up_is_not() -> None:
     with server(say_nothing) as port:
         found = knock(port, http=False)

@@ -41,6 +41,9 @@ def test_the_order_of_routes_does_not_matter() -> None:
         ({}, [], ["a"], {1: "a"}),
         ({1: "a"}, [], ["b"], {2: "b"} | {}),
         ({1: "a"}, [1], ["b"], {2: "b"}),
+        ({}, [1], ["b"], {2: "b"}),
+        ({}, [1, 2], ["b"], {1: "b"}),
+        ({1: "a"}, [2], ["b"], {2: "b"}),
         ({1: "a", 2: "b"}, [], ["b"], {2: "b"}),
         ({2: "a"}, [], ["a", "b"], {1: "b", 2: "a"}),
     ],
@@ -48,12 +51,12 @@ def test_the_order_of_routes_does_not_matter() -> None:
 def test_an_address_keeps_its_slot_and_a_new_one_takes_a_free_one(
     slots: dict[int, str], busy: list[int], addresses: list[str], after: dict[int, str]
 ) -> None:
-    assert place(slots, [*busy, *slots], addresses, 2) == after
+    assert place(slots, busy, addresses, 2) == after
 
 
 def test_a_third_release_finds_no_slot() -> None:
     with pytest.raises(EdgeUnavailable, match="1 new replicas, 0 free slots"):
-        place({}, [1, 2], ["c"], 2)
+        place({1: "a", 2: "b"}, [], ["c"], 2)
 
 
 def test_routes_of_two_releases_stand_side_by_side_with_the_larger_number_of_slots() -> None:

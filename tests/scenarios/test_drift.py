@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.load import Load
 from tests.scenarios.test_deploys import published_images, running_images
-from tests.stand.stage import Stage, docker
+from tests.stand.stage import Stage, docker, wait_for
 
 pytestmark = pytest.mark.engine
 
@@ -65,3 +66,14 @@ def test_every_kind_of_drift_is_told_and_mended(stage: Stage) -> None:
         assert stage.cli("status").returncode == 0, drift.__name__
         assert running_images(stage) == published_images(release), drift.__name__
         assert stage.serves() == "1.0.0" and len(stage.containers()) == 3, drift.__name__
+
+
+def test_requests_to_a_vanished_replica_do_not_keep_the_next_one_out(stage: Stage) -> None:
+    """Nobody hangs up for a container that is gone: what waited for it filled the edge's places."""
+    assert stage.deploy(stage.publish("1.0.0"))["status"] == "success"
+    with Load(f"{stage.web}/api/version", new=20, kept=0):
+        for _ in range(3):
+            _removed(stage)
+            mended = stage.cli("redeploy", "shop")
+            assert mended.returncode == 0, mended.stdout
+            wait_for("the backend's answer", lambda: stage.serves() == "1.0.0")
