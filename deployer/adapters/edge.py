@@ -2,8 +2,9 @@
 nothing.
 
 `set server` is synchronous: when a switch returns, new requests go to the new replicas (measured 5 ms). The
-sockets and the configuration lie in the edge's folder, which the container mounts. Commands: HAProxy 3.0
-management guide, section 9.3.
+sockets and the configuration lie in the edge's folder, which the container mounts. After a reload the worker
+before lives on while it has connections, a WebSocket's for hours: it hears every command too, and its
+sessions count. Commands: HAProxy 3.0 management guide, sections 9.3 and 9.4.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import io
 import os
 import re
 import socket
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from deployer.core.edge_config import (
     render_edge,
     routes_in,
     slots_in,
+    stamp_of,
     take_over,
 )
 from deployer.core.errors import EdgeUnavailable
@@ -33,6 +35,9 @@ from deployer.core.errors import EdgeUnavailable
 _TIMEOUT = 5.0
 _RELOAD_TIMEOUT = 20.0
 _GRANTED = re.compile(r"changed from|no need to change|nothing changed|proxy is disabled", re.IGNORECASE)
+_STATS = "show stat -1 4 -1"  # every server of every backend
+_DESCRIPTION = re.compile(r"^Description: (\S+)$", re.MULTILINE)
+_OLD_WORKERS = re.compile(r"^# old workers\n((?:[0-9].*\n?)*)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -70,23 +75,17 @@ class Edge:
 
     def alive(self) -> bool:
         """Whether the edge answers, its worker and its master."""
-        try:
-            worker = self._tell("admin.sock", "show info", _TIMEOUT)
-            return "Uptime" in worker and "master" in self._tell("master.sock", "show proc;quit", _TIMEOUT)
-        except EdgeUnavailable:
-            return False
+        return bool(self._running())
 
     def slots(self) -> dict[str, list[Slot]]:
         """Route name → its slots, as HAProxy has them now; no slots while it does not answer."""
         found: dict[str, list[Slot]] = {route.name: [] for route in self._routes()}
         try:
-            text = self._tell("admin.sock", "show stat -1 4 -1", _TIMEOUT)
+            text = self._tell("admin.sock", _STATS, _TIMEOUT)
         except EdgeUnavailable:
             return found
-        for row in csv.DictReader(io.StringIO(text.lstrip("# "))):
-            address = row["addr"].rpartition(":")[0]
-            slot = Slot(int(row["svname"].removeprefix("s")), address, row["status"], int(row["scur"] or 0))
-            found.setdefault(row["pxname"], []).append(slot)
+        for name, slot in _slots_of(text):
+            found.setdefault(name, []).append(slot)
         return found
 
     def switch(self, wanted: Mapping[Route, Sequence[str]]) -> None:
@@ -158,10 +157,12 @@ class Edge:
         )
 
     def sessions(self, address: str) -> int:
-        """Requests in flight to this address over all routes."""
-        return sum(
-            slot.sessions for slots in self.slots().values() for slot in slots if slot.address == address
-        )
+        """Requests in flight to this address over all routes, WebSockets too, on workers before a reload as
+        well.
+        """
+        now = [slot for slots in self.slots().values() for slot in slots]
+        before = [slot for text in self._tell_old([_STATS]) for _, slot in _slots_of(text)]
+        return sum(slot.sessions for slot in (*now, *before) if slot.address == address)
 
     def _routes(self) -> tuple[Route, ...]:
         return routes_in(self._text())
@@ -173,13 +174,25 @@ class Edge:
             return ""
 
     def _configure(self, routes: Sequence[Route]) -> None:
-        if set(routes) == set(self._routes()):
-            return
+        """Reloads only an edge that runs anything else: other routes, or what an older deployer wrote."""
         live = {name: _open(slots) for name, slots in self.slots().items() if slots}
         live = slots_in(self._text()) | live
         self._save(render_edge(routes, fit(routes, live)))
-        if self.alive():
+        if self._running() not in ("", stamp_of(self._text())):
             self._reload()
+
+    def _running(self) -> str:
+        """The stamp of the configuration that the worker has; empty while worker or master do not answer."""
+        try:
+            worker = self._tell("admin.sock", "show info", _TIMEOUT)
+            if "Uptime" not in worker or "master" not in self._tell(
+                "master.sock", "show proc;quit", _TIMEOUT
+            ):
+                return ""
+        except EdgeUnavailable:
+            return ""
+        found = _DESCRIPTION.search(worker)
+        return found.group(1) if found else "none"  # an older deployer wrote no stamp
 
     def _reload(self) -> None:
         answer = self._tell("master.sock", "reload", _RELOAD_TIMEOUT)
@@ -200,6 +213,17 @@ class Edge:
         unexpected = [line for line in answer.splitlines() if line.strip() and not _GRANTED.search(line)]
         if unexpected:
             raise EdgeUnavailable(f"the edge refused a command: {unexpected[0][:300]}")
+        self._tell_old(commands)
+
+    def _tell_old(self, commands: Sequence[str]) -> list[str]:
+        """What workers say that a reload has replaced; they may end at any moment, and lack newer routes."""
+        try:
+            shown = _OLD_WORKERS.search(self._tell("master.sock", "show proc;quit", _TIMEOUT))
+            pids = [line.split()[0] for line in shown.group(1).splitlines()] if shown else []
+            lines = (";".join([*(f"@!{pid} {command}" for command in commands), "quit"]) for pid in pids)
+            return [self._tell("master.sock", line, _TIMEOUT) for line in lines]
+        except EdgeUnavailable:
+            return []
 
     def _tell(self, name: str, command: str, timeout: float) -> str:
         path = self._folder / name
@@ -216,6 +240,14 @@ class Edge:
                 ) from None
 
 
+def _slots_of(stats: str) -> Iterator[tuple[str, Slot]]:
+    """Route name and slot for each line of `show stat`."""
+    for row in csv.DictReader(io.StringIO(stats.lstrip("# "))):
+        address = row["addr"].rpartition(":")[0]
+        number = int(row["svname"].removeprefix("s"))
+        yield row["pxname"], Slot(number, address, row["status"], int(row["scur"] or 0))
+
+
 def _open(slots: Sequence[Slot]) -> dict[int, str]:
     return {slot.number: slot.address for slot in slots if slot.open}
 
@@ -225,7 +257,9 @@ def _cut(route: str, number: int) -> str:
 
 
 def _commands(route: Route, slots: Sequence[Slot], after: Mapping[int, str]) -> list[str]:
-    """New addresses open before old ones drain, so that no moment is without a server."""
+    """New addresses open before old ones close, so that no moment is without a server. They close by `maint`,
+    as `drain` still takes whoever is pinned; requests in flight go on in both.
+    """
     before = _open(slots)
     left = {slot.number for slot in slots if slot.sessions and not slot.open}
     opening = [_cut(route.name, number) for number in after if number in left]
@@ -236,5 +270,5 @@ def _commands(route: Route, slots: Sequence[Slot], after: Mapping[int, str]) -> 
                 f"set server {server} addr {address} port {route.port}",
                 f"set server {server} state ready",
             ]
-    closing = [f"set server {route.name}/s{number} state drain" for number in before if number not in after]
+    closing = [f"set server {route.name}/s{number} state maint" for number in before if number not in after]
     return opening + closing

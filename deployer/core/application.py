@@ -65,6 +65,7 @@ class Route:
     port: int
     http: bool
     slots: int
+    tls: tuple[int, ...] = ()  # ports of the edge that end TLS for it
 
     @property
     def name(self) -> str:

@@ -1,9 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from deployer.core.application import Route
-from deployer.core.edge_config import fit, merge, place, render_edge, routes_in, slots_in, take_over
+from deployer.core.edge_config import (
+    fit,
+    merge,
+    place,
+    render_edge,
+    routes_in,
+    slots_in,
+    stamp_of,
+    take_over,
+)
 from deployer.core.errors import EdgeUnavailable
 
 WEB, DB = Route("web", 80, True, 2), Route("queue", 5000, False, 4)
@@ -23,10 +34,37 @@ def test_bytes_are_passed_as_bytes() -> None:
     assert "mode tcp" in text and "forwardfor" not in text
 
 
+def test_replicas_keep_their_clients_and_are_looked_after() -> None:
+    text = render_edge([Route("api", 3001, True, 4)], {"api_3001": {2: "172.20.0.5"}})
+    assert "req.cook(edge-api-3001)" in text and "use-server s4 if" in text
+    assert "    server s2 172.20.0.5:3001 check\n    server s3 0.0.0.0:3001 check disabled\n" in text
+    one, bytes_only = render_edge([WEB], {}), render_edge([DB], {})
+    assert "Set-Cookie" not in one + bytes_only and " check" not in one
+    assert "check disabled" in bytes_only
+
+
+def test_the_stamp_names_everything_but_the_addresses() -> None:
+    stamp = stamp_of(render_edge([WEB], {}))
+    assert stamp and stamp == stamp_of(render_edge([WEB], {"web_80": {1: "172.20.0.2"}}))
+    others = (render_edge([DB], {}), render_edge([WEB, DB], {}), render_edge([WEB], {}, "certificates"))
+    assert len({stamp, *map(stamp_of, others)}) == 4
+    assert stamp_of("") == ""
+
+
+def test_tls_ends_at_ports_of_its_own() -> None:
+    text = render_edge([Route("web", 80, True, 2, (443, 8443))], {})
+    assert (
+        "# route web 80 http 2 443 8443\n" in text
+        and "    bind :80\n    bind :443 ssl crt /run/edge/certificates\n    bind :8443 ssl crt" in text
+        and "    http-request set-header X-Forwarded-Proto https if { ssl_fc }\n" in text
+    )
+
+
 def test_what_was_written_can_be_read_back() -> None:
     slots = {"web_80": {1: "172.20.0.2", 2: "172.20.0.3"}, "queue_5000": {4: "172.20.0.9"}}
-    text = render_edge([WEB, DB], slots)
-    assert set(routes_in(text)) == {WEB, DB}
+    safe = replace(WEB, tls=(443,))
+    text = render_edge([safe, DB], slots)
+    assert set(routes_in(text)) == {safe, DB}
     assert slots_in(text) == slots
     assert routes_in("") == () and slots_in("") == {}
 
