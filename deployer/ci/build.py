@@ -32,6 +32,7 @@ _LABEL = "labels.org.opencontainers.image"
 # Images of services that only test the others: no registry is called that, so none is ever sent to one.
 _TEST_PLACE = "deployer.invalid"
 _THREADS = 8
+_NAMES = "letters, digits, `.`, `_` and `-`, a letter or digit first, 63 at most"
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def plan_repositories(
     built = {name: service for name, service in services.items() if service.get("build")}
     for name in built:
         if not SERVICE_NAME.fullmatch(name):
-            raise ComposeRejected(f"{name!r} cannot be deployed under this name", hint="63 letters at most")
+            raise ComposeRejected(f"{name!r} cannot be deployed under this name", hint=_NAMES)
     return {
         name: repository_of(name, service.get("image") or "", registry=registry, source=source)
         for name, service in built.items()

@@ -2,8 +2,8 @@
 is there.
 
 A workspace with something in it is used as it is, made files included. An empty one is filled: one commit,
-no history. The token is in git's environment only, neither on the disk nor in an argument list, and goes
-to GitHub alone.
+no history; so is one that was filled here before, as a self-hosted runner keeps it. The token is in git's
+environment only, neither on the disk nor in an argument list, and goes to GitHub alone.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from deployer.core.mode import Mode
 
 _TIMEOUT = 1200.0
 _USER = "x-access-token"
+_MARK = "deployer.checkout"
 
 
 class CheckoutFailed(DeployerError):
@@ -32,10 +33,10 @@ class CheckoutFailed(DeployerError):
 def run() -> None:
     """Raises CheckoutFailed; ConfigError where the commit has no Compose file."""
     context = read_context()
-    if any(context.workspace.iterdir()):
-        _compare(context)
-    else:
+    if not any(context.workspace.iterdir()) or _is_ours(context):
         _fill(context)
+    else:
+        _compare(context)
     compose_file(context.workspace)
 
 
@@ -61,14 +62,26 @@ def _head(context: Context) -> str:
         return ""  # a work tree without git is one, too
 
 
+def _is_ours(context: Context) -> bool:
+    """Whether a run before this one filled the workspace."""
+    try:
+        return _git(context, "config", "--local", "--get", _MARK).strip() == context.repository
+    except CommandFailed:
+        return False
+
+
 def _fill(context: Context) -> None:
     url = f"{context.site}/{context.repository}"
+    # A run that was killed leaves git's lock, and then nobody can check out any more.
+    (context.workspace / ".git" / "index.lock").unlink(missing_ok=True)
     try:
         _git(context, "init", "--quiet")
-        _git(context, "remote", "add", "origin", url)
+        _git(context, "config", "--local", _MARK, context.repository)
+        _git(context, "config", "--local", "remote.origin.url", url)
         words = ("--quiet", "--no-tags", "--no-recurse-submodules", "--depth=1")
         _git(context, "fetch", *words, "origin", context.revision, extra=_authorization(context.site))
         _git(context, "checkout", "--quiet", "--force", "--detach", context.revision)
+        _git(context, "clean", "--quiet", "-ffdx")
     except CommandFailed as error:
         raise CheckoutFailed(
             f"{url} at {context.revision} cannot be checked out: {error}",

@@ -30,10 +30,14 @@ def render(files: Sequence[Path], variables: Path | None, *, form: str) -> str:
     try:
         return capture(["docker", "compose", *env_file, *named, *active, "config", "--format", form])
     except CommandFailed as error:
-        raise ComposeRejected(
-            str(error),
-            hint="what only the server has needs a default: ${NAME:-}, env_file with required: false",
-        ) from None
+        raise ComposeRejected(str(error), hint=_hint(str(error))) from None
+
+
+def _hint(words: str) -> str:
+    """A variable or a file that only the server has is the common cause, and the one with a remedy here."""
+    absent = "required variable" in words or "env file" in words
+    default = "what only the server has needs a default: ${NAME:-}, env_file with required: false"
+    return default if absent else "`docker compose config` on your machine says the same"
 
 
 def describe(definition: Path, targets: Sequence[str], settings: Iterable[str]) -> dict[str, dict[str, Any]]:

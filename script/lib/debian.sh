@@ -113,9 +113,9 @@ install_standin_packages() {
     command -v mmdebstrap >/dev/null || install_packages mmdebstrap
 }
 
-# need_command COMMAND: something that a test or a benchmark calls; on Debian the package has the same name.
+# need_command COMMAND [PACKAGE]: something that a test or a benchmark calls, and its package on Debian.
 need_command() {
     ! command -v "$1" >/dev/null || return 0
     is_debian_root || die "There is no $1 on this machine." "Install it, then run this again."
-    install_packages "$1"
+    install_packages "${2:-$1}"
 }

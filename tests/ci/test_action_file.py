@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,25 @@ def test_every_variable_is_the_input_of_its_name_and_is_read_by_the_code() -> No
                 assert (name, text) == (variable(input_name), f"${{{{ inputs.{input_name} }}}}")
     read = set(re.findall(r'(?:input_text|branch|flag)\("([\w-]+)"\)', CODE))
     assert read == set(ACTION["inputs"]) | {"github-token"}
+
+
+def test_the_runners_side_needs_nothing_but_pythons_standard_library() -> None:
+    """Python without site-packages, as on a runner: every module of ci/ loads there, and no package does."""
+    script = (
+        "import importlib, pkgutil, sys\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        "import deployer.ci\n"
+        "names = [one.name for one in pkgutil.iter_modules(deployer.ci.__path__) if one.name != '__main__']\n"
+        "for name in names:\n"
+        "    importlib.import_module(f'deployer.ci.{name}')\n"
+        "ours = {name.partition('.')[0] for name in sys.modules} - sys.stdlib_module_names - {'__main__'}\n"
+        "print(len(names), *sorted(ours), importlib.util.find_spec('flask'))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", script], check=False, capture_output=True, text=True
+    )
+    count, *rest = done.stdout.split() or ("0",)
+    assert (int(count) > 30, rest) == (True, ["deployer", "None"]), done.stderr
 
 
 def test_each_step_runs_one_verb_with_nothing_written_into_the_script() -> None:

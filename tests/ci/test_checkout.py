@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.ci.conftest import COMPOSE, Workflow, commit_all, git
-from tests.stand.git_server import GitServer
+from tests.stand.git_server import GitServer, login_of
 
 TOKEN = "ghs_canary0a1b2c3d4e5f"
-CODED = base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
+CODED = login_of(TOKEN).removeprefix("Basic ")
 
 
 @pytest.fixture
@@ -57,6 +56,20 @@ def test_an_empty_workspace_gets_exactly_the_events_commit(empty: Workflow, orig
     assert git(empty.workspace, "rev-parse", "HEAD") == sha
     assert git(empty.workspace, "rev-list", "--count", "HEAD") == "1"
     assert git(empty.workspace, "status", "--porcelain") == ""
+
+
+def test_a_runner_that_keeps_its_workspace_gets_the_next_commit(empty: Workflow, origin: Path) -> None:
+    """Nothing of the run before stays, not even what a kill in the middle of it left."""
+    for back in (1, 0):
+        empty.env["GITHUB_SHA"] = git(origin, "rev-parse", f"HEAD~{back}")
+        step = empty.verb("checkout", github_token=TOKEN)
+        assert step.code == 0, step.log
+        assert (empty.workspace / "file").read_text() == ("one" if back else "two")
+        assert git(empty.workspace, "status", "--porcelain", "--ignored") == ""
+        (empty.workspace / "made").mkdir()
+        (empty.workspace / "made" / "by-the-test").write_text("x")
+        (empty.workspace / "file").write_text("changed")
+        (empty.workspace / ".git" / "index.lock").touch()
 
 
 def test_the_token_is_on_no_disk_in_no_log_and_in_no_argument(

@@ -50,40 +50,88 @@ def test_a_hostile_ref_is_text_everywhere(run: Workflow, ref: str, mode: str, ta
     assert len(found) == (1 if tag else 0)
 
 
+_COMPOSE = "docker compose ended with exit code 15: "
+_BAKE = "docker buildx bake ended with exit code 1: ERROR: "
+_PUBLIC = ": whoever pulls the image could read it [secret-in-build]"
+# The Compose file's services, and the error's first line.
 COMPOSE: list[tuple[str, str]] = [
-    ("web: {build: ., image: 'ghcr.io/acme/../x'}", "is not an image repository"),
-    ("web: {build: ., image: '--help'}", "is not an image repository"),
-    ("web: {build: ., image: 'ghcr.io/acme/x;id'}", "is not an image repository"),
-    ("web: {build: ., image: 'ghcr.io/acme/$$(id)'}", "is not an image repository"),
-    ('web: {build: ., image: "ghcr.io/a\\n::set-output name=mode::deploy"}', "is not an image repository"),
-    ("'we b': {build: .}", "compose-rejected"),
-    ("'--all': {build: .}", "cannot be deployed under this name"),
-    (f"{'y' * 64}: {{build: .}}", "cannot be deployed under this name"),
-    ("web: {build: {context: ., dockerfile: ../../../../../../etc/passwd}}", "command-failed"),
-    ("web: {build: {context: ., dockerfile: none}}", "none"),
-    ("web: {build: /nowhere-at-all}", "nowhere-at-all"),
-    ("web: {build: {context: ., platforms: [linux/amd64, linux/arm64]}}", "only one can be tested"),
-    ("web: {build: {context: ., args: {API_SECRET: x}}}", "API_SECRET has a secret's name"),
-    ("web: {build: {context: ., args: {DB: 'postgres://u:p4ss@h/d'}}}", "an address with a password"),
+    (
+        "web: {build: ., image: 'ghcr.io/acme/../x'}",
+        "service web: 'ghcr.io/acme/../x' is not an image repository [payload-rejected]",
+    ),
+    (
+        "web: {build: ., image: '--help'}",
+        "service web: '--help' is not an image repository [payload-rejected]",
+    ),
+    (
+        "web: {build: ., image: 'ghcr.io/acme/x;id'}",
+        "service web: 'ghcr.io/acme/x;id' is not an image repository [payload-rejected]",
+    ),
+    (
+        "web: {build: ., image: 'ghcr.io/acme/$$(id)'}",
+        "service web: 'ghcr.io/acme/$$(id)' is not an image repository [payload-rejected]",
+    ),
+    (
+        'web: {build: ., image: "ghcr.io/a\\n::set-output name=mode::deploy"}',
+        "service web: 'ghcr.io/a\\n' is not an image repository [payload-rejected]",
+    ),
+    (
+        "'we b': {build: .}",
+        f"{_COMPOSE}validating HERE/compose.yaml: services Additional property we b is not allowed"
+        " [compose-rejected]",
+    ),
+    ("'--all': {build: .}", "'--all' cannot be deployed under this name [compose-rejected]"),
+    (f"{'y' * 64}: {{build: .}}", f"'{'y' * 64}' cannot be deployed under this name [compose-rejected]"),
+    (
+        "web: {build: {context: ., dockerfile: ../outside}}",
+        f"{_BAKE}failed to solve: dockerfile parse error on line 1: unknown instruction: PLUGH"
+        " [command-failed]",
+    ),
+    (
+        "web: {build: {context: ., dockerfile: none}}",
+        f"{_BAKE}failed to solve: failed to read dockerfile: open none: no such file or directory"
+        " [command-failed]",
+    ),
+    (
+        "web: {build: /nowhere-at-all}",
+        f'{_BAKE}unable to prepare context: path "/nowhere-at-all" not found [command-failed]',
+    ),
+    (
+        "web: {build: {context: ., platforms: [linux/amd64, linux/arm64]}}",
+        "web is built for 2 platforms, and only one can be tested here [compose-rejected]",
+    ),
+    (
+        "web: {build: {context: ., args: {API_SECRET: x}}}",
+        f"service web: API_SECRET has a secret's name{_PUBLIC}",
+    ),
+    (
+        "web: {build: {context: ., args: {DB: 'postgres://u:p4ss@h/d'}}}",
+        f"service web: DB holds an address with a password{_PUBLIC}",
+    ),
     (
         "a: {build: ., image: x/y}\n  b: {build: {context: ., target: z}, image: x/y}",
-        "build different images",
+        "services a and b build different images named x/y [compose-rejected]",
     ),
-    ("web: {image: nginx}", "no service has build:"),
-    ("web: {build: ., extends: {file: /etc/passwd, service: x}}", "compose-rejected"),
-    ("web: [", "compose-rejected"),
+    ("web: {image: nginx}", "no service has build: [compose-rejected]"),
+    (
+        "web: {build: ., extends: {file: /etc/hostname, service: x}}",
+        f"{_COMPOSE}Top-level object must be a mapping [compose-rejected]",
+    ),
+    ("web: [", f"{_COMPOSE}yaml: line 2: did not find expected node content [compose-rejected]"),
 ]
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize(("services", "words"), COMPOSE)
+@pytest.mark.parametrize(("services", "words"), COMPOSE, ids=range(len(COMPOSE)))
 def test_a_hostile_compose_value_is_one_error_that_names_it(run: Workflow, services: str, words: str) -> None:
     (run.workspace / "compose.yaml").write_text(f"services:\n  {services}\n")
     (run.workspace / "Dockerfile").write_text("FROM scratch\n")
+    (run.workspace.parent / "outside").write_text("PLUGH 1\n")
     run.env["DOCKER_HOST"] = os.environ["DOCKER_HOST"]
     step = run.verb("build", registry=registry())
     assert step.code == 1, step.log
-    assert words in step.error
+    told = step.error.replace(str(run.workspace), "HERE")
+    assert told.partition("\n")[0] == words
     assert "p4ss" not in step.raw + step.errors
     assert "Traceback" not in step.raw + step.errors
     assert step.console.outputs == {} and step.outputs == {}

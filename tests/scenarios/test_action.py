@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.stand.act import run_with_act
+from tests.stand.calls import WORKFLOW
 from tests.stand.runner import RunResult, run_action
 from tests.stand.stage import CANARIES, Stage
 
@@ -39,9 +40,10 @@ def seen(run: RunResult) -> dict[str, Any]:
 
 def both(stage: Stage, kind: str, name: str) -> tuple[RunResult, RunResult]:
     """The same event by act, which does all of the work, then by both runners from one state, where a user
-    must see the same; act's first run and ours.
+    must see the same; act's first run and ours. The workflow has one step, so each run begins in an empty
+    workspace.
     """
-    stage.runner = run_with_act
+    stage.runner, stage.one_step = run_with_act, True
     first = stage.act(kind, name)
     stage.runner = run_action
     ours = stage.act(kind, name)
@@ -71,6 +73,7 @@ def test_a_push_to_main_deploys_with_both_runners(stage: Stage) -> None:
             "deploy",
             "success",
         ), run.log
+        assert f"checked out {sha}" in run.log, "one step does it all"
     assert stage.serves() == "1.0.0" and f"sha-{sha}" in tags(stage)
     assert json.loads(first.outputs["changed"]) == ["backend", "frontend"]
     assert json.loads(ours.outputs["changed"]) == [] and ours.outputs["previous"] == sha
@@ -85,12 +88,11 @@ def test_a_push_to_main_deploys_with_both_runners(stage: Stage) -> None:
     assert ours.outputs["deployment-id"] != first.outputs["deployment-id"]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "name", "mode", "pushed"),
     [
         ("push", "develop", "build", True),
-        ("push", "topic", "test", False),
+        pytest.param("push", "topic", "test", False, marks=pytest.mark.long),
         ("pull_request", "topic", "test", False),
         ("fork", "main", "test", False),
     ],
@@ -105,7 +107,6 @@ def test_everything_else_goes_as_far_as_it_may(
     assert stage.containers() == [] and ours.annotations == ()
 
 
-@pytest.mark.long
 def test_a_tag_deploys_nothing_with_both_runners(stage: Stage) -> None:
     sha = stage.source.release("1.2.3")
     _, ours = both(stage, "tag", "v1.2.3")
@@ -142,6 +143,25 @@ def test_a_release_that_is_not_seen_from_outside_gives_way_to_the_one_before(sta
     (error,) = run.annotations
     assert "confirmation-failed" in error.text and "does not name the revision" in error.text
     assert stage.serves() == "1.0.0"
+
+
+@pytest.mark.long
+def test_a_job_without_a_token_deploys_by_the_webhook_secret(stage: Stage) -> None:
+    """As on a GitHub Enterprise Server that gives jobs none; and nothing without either."""
+    stage.reconfigure(f'workflow = "{WORKFLOW}"\n', "")
+    sha = stage.source.release("1.0.0")
+
+    def act() -> RunResult:
+        return stage.act("push", "main", ACTIONS_ID_TOKEN_REQUEST_URL="", ACTIONS_ID_TOKEN_REQUEST_TOKEN="")
+
+    refused = act()
+    assert (refused.outcome, refused.outputs["deployment-id"]) == ("failure", "")
+    assert "id-token: write" in refused.annotations[0].text and stage.containers() == []
+    stage.inputs = {"secret": CANARIES["webhook"]}
+    run = act()
+    assert (run.outcome, run.outputs["status"]) == ("success", "success"), run.log
+    assert stage.serves() == "1.0.0" and CANARIES["webhook"] not in run.log + run.summary
+    assert sha[:7] in stage.cli("history", "shop", "production").stdout
 
 
 @pytest.mark.long

@@ -52,7 +52,7 @@ def run_with_act(
     token: str = "ghs_stand-in-token",
     say: Callable[[str], None] | None = None,
 ) -> RunResult:
-    """Runs the example workflow once."""
+    """Runs the example workflow once, in an empty folder; `workspace` is a work tree of that commit."""
     temp.mkdir(parents=True, exist_ok=True)
     workflow, event_file, outputs = (temp / name for name in ("deploy.yml", "event.json", "outputs.json"))
     workflow.write_text(workflow_text(inputs), encoding="utf-8")

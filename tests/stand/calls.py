@@ -55,6 +55,8 @@ class Calls:
         self.runs = 0
         self.runner: Callable[..., RunResult] = run_action
         self.inputs: dict[str, str] = {}  # of the action, beside server and registry
+        self.site = "https://github.com"
+        self.one_step = False  # the workflow has no actions/checkout: the action starts in an empty folder
         self.engine = ""  # another engine's address for the receiver
         self.answers: list[Answered] = []
         self.logs: list[str] = []  # every log, summary and output of the action
@@ -91,7 +93,7 @@ class Calls:
             "GITHUB_RUN_ID": str(1000 + self.runs),
             "GITHUB_RUN_NUMBER": str(self.runs),
             "GITHUB_RUN_ATTEMPT": "1",
-            "GITHUB_SERVER_URL": "https://github.com",
+            "GITHUB_SERVER_URL": self.site,
             "GITHUB_HEAD_REF": name if why.event == "pull_request" else "",
             "REGISTRY": self.namespace,
             "WEB_PORT": "80",
@@ -101,7 +103,7 @@ class Calls:
         env |= identity | variables
         result = self.runner(
             action_dir=ROOT,
-            workspace=self.source.folder,
+            workspace=self._workspace(),
             event_name=why.event,
             event=why.payload,
             ref=why.ref,
@@ -115,6 +117,16 @@ class Calls:
         )
         self.logs += [result.log, result.summary, json.dumps(dict(result.outputs))]
         return result
+
+    def _workspace(self) -> Path:
+        """Where a step before the action has checked the commit out, or nothing. act gives every job an
+        empty folder, and reads the commit from this one.
+        """
+        if not self.one_step or self.runner is not run_action:
+            return self.source.folder
+        empty = self.folder / f"workspace-{self.runs}"
+        empty.mkdir()
+        return empty
 
     def claims(self, event: str, ref: str, sha: str) -> dict[str, str]:
         """What GitHub would put into the token of this run; ids are text there."""

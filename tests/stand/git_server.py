@@ -5,6 +5,7 @@ In: a folder of bare repositories, the header that may read. Out: what was asked
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import threading
@@ -13,6 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
+
+
+def login_of(token: str) -> str:
+    """The header by which a job's token logs in."""
+    return f"Basic {base64.b64encode(f'x-access-token:{token}'.encode()).decode()}"
 
 
 class GitServer:
@@ -38,17 +44,29 @@ class GitServer:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
-    def __enter__(self) -> Self:
+    def serve(self, repository: str, tree: Path) -> None:
+        """Puts a work tree's repository under its name."""
+        place = self.folder / repository
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(tree)
+
+    def start(self) -> None:
         threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         ).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def __enter__(self) -> Self:
+        self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self.stop()
 
     def _serve(self, door: BaseHTTPRequestHandler, body: bytes) -> None:
         given = door.headers.get("Authorization", "")

@@ -25,6 +25,7 @@ from deployer.core.images import Image
 from tests.stand.calls import CANARIES, WORKFLOW, Calls
 from tests.stand.events import OWNER_ID, REPOSITORY, REPOSITORY_ID
 from tests.stand.forge import Forge
+from tests.stand.git_server import GitServer, login_of
 from tests.stand.machine import ROOT, docker, free_port, remove_containers, wait_for
 from tests.stand.source import SERVICES, Published, forget
 
@@ -57,6 +58,7 @@ class Stage(Calls):
         self.arguments: set[bytes] = set()  # of every process that ran meanwhile
         self._over = threading.Event()
         self.forge = Forge({REPOSITORY: self.source.folder}, token=CANARIES["github"])
+        self.git = GitServer(folder / "git", login_of(CANARIES["registry"]))
 
     # Places
 
@@ -87,6 +89,9 @@ class Stage(Calls):
         self.temporary.mkdir(mode=0o700)
         self.issuer.start()
         self.forge.start()
+        self.git.serve(REPOSITORY, self.source.folder)
+        self.git.start()
+        self.site = self.git.url
         threading.Thread(target=self._watch_processes, daemon=True).start()
         self._configure()
         self.serve()
@@ -101,6 +106,7 @@ class Stage(Calls):
         self.kill(signal.SIGTERM)
         remove_containers(self.project)
         self.forge.stop()
+        self.git.stop()
         self.issuer.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
