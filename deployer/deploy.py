@@ -177,8 +177,25 @@ class _Way:
             self.measuring.judge(wait=0.0)
         if untidy := untidy or self._caught(rollout.take_out):
             self._say("untidy", f"the release serves, clearing up failed: {untidy.reason}")
+        elif not plan.empty:
+            self._settle(application)
         if kind == "plan" and not plan.empty and (failure := self._caught(lambda: self._finish(application))):
             self._say("untidy", f"the release serves, {failure.reason}")
+
+    def _settle(self, application: Application) -> None:
+        """Somebody's `docker compose up` in the middle of a rollout may have taken away what it just made."""
+        world, project = self.world, self.environment.project
+        observed = world.target.observe(project)
+        plan = plan_rollout(application, observed, tasks=False)
+        if plan.empty:
+            return
+        self._say("settle", f"somebody else changed containers meanwhile; {plan}")
+        rollout = Rollout(
+            application, plan, observed, world.target, world.clock, self._say, self._hide, self.deadline
+        )
+        rollout.bring_in()
+        rollout.drain()
+        rollout.take_out()
 
     def _prepare(self, application: Application) -> None:
         """Hooks before anything is touched. On the way back by hand the newer release undoes its own

@@ -15,6 +15,7 @@ import pytest
 from deployer.adapters.no_forge import NoForge
 from deployer.adapters.store import SqliteStore
 from deployer.adapters.vault import open_vault
+from deployer.core.application import Application
 from deployer.core.config import load_config
 from deployer.core.confirmation import Verdict
 from deployer.core.door import Budget, Door
@@ -176,7 +177,7 @@ def test_what_served_comes_back_under_settings_that_became_stricter(scene: Scene
         scene.allow()
         start(project, replicas)
 
-    scene.target.start = start_and_tighten  # type: ignore[method-assign]
+    scene.target.start = start_and_tighten  # type: ignore[method-assign, assignment]
     failed = scene.deploy("bb")
     assert failed.status is Status.FAILURE and "serves as before" in failed.reason
     assert scene.marks() == "aa"
@@ -426,3 +427,19 @@ def _spec(scene: Scene, marks: str, service: str) -> str:
     found = application(marks).service(service)
     assert found
     return found.spec
+
+
+def test_what_somebody_took_away_meanwhile_is_made_again(scene: Scene) -> None:
+    scene.deploy("aa")
+    settle = scene.target.settle
+
+    def then_fell(app: Application) -> None:
+        settle(app)
+        scene.target.settle = settle  # type: ignore[method-assign, assignment]
+        for id in [one.id for one in scene.target.replicas.values() if one.service == "backend"]:
+            del scene.target.replicas[id]
+
+    scene.target.settle = then_fell  # type: ignore[method-assign, assignment]
+    ended = scene.deploy("ba")
+    assert ended.status is Status.SUCCESS and scene.marks() == "ba"
+    assert any(line.startswith("settle somebody else changed") for line in scene.story(ended))
