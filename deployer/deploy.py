@@ -9,27 +9,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from deployer.confirmation import await_confirmation
 from deployer.core.application import Application, nothing
 from deployer.core.config import App, Environment
-from deployer.core.errors import (
-    BudgetExceeded,
-    ComposeRejected,
-    ConfirmationFailed,
-    ContainerRefused,
-    DeployerError,
-    GateFailed,
-    HookFailed,
-    ImageNotFound,
-    PayloadRejected,
-    ReleaseIncomplete,
-    StoreUnavailable,
-)
+from deployer.core.ending import Failure, failure_of
+from deployer.core.errors import ContainerRefused, DeployerError, StoreUnavailable
 from deployer.core.hooks import ON_ROLLBACK, POST_DEPLOY, PRE_DEPLOY
 from deployer.core.model import Deployment, Kind, ObservedState, Release, Status, Wish
-from deployer.core.plan import Plan
 from deployer.core.planner import plan_rollout, refuse_foreign
 from deployer.core.recheck import judge_job, judge_release
 from deployer.core.release import redact, redact_secrets
@@ -39,56 +27,21 @@ from deployer.hooks import Hooks
 from deployer.measuring import Measuring
 from deployer.pulling import Pulling
 from deployer.rollout import Rollout
+from deployer.settling import Settling
 from deployer.world import World, assembled, complete, variables_of
 
 _log = logging.getLogger("deployer.deploy")
 _FORWARD_ONLY = (
     "its pre-deploy hook ran, and x-deployer.rollback forbids going back: what served goes on, deploy a fix"
 )
+_DISTURBED = "somebody else, perhaps `docker compose up` by hand, changed the project's containers meanwhile"
 _RECORD_SECONDS = 600.0  # a full disk may be cleared meanwhile; afterwards the next start settles it
 _RECORD_PAUSE = 2.0
-_REFUSED = (
-    GateFailed,
-    HookFailed,
-    BudgetExceeded,
-    ConfirmationFailed,
-    ContainerRefused,
-    ImageNotFound,
-    ReleaseIncomplete,
-    ComposeRejected,
-    PayloadRejected,
-)
 
 
 def deploy(deployment: Deployment, wish: Wish, world: World) -> Deployment:
     """Claimed → recorded and reported."""
     return _Way(deployment, wish, world).go()
-
-
-def plan_of_release(environment: Environment, release: Release, world: World) -> Plan:
-    """What a deploy of the release would do now; touches nothing."""
-    application, observed = look(environment, release, world)
-    return plan_rollout(application, observed)
-
-
-def look(environment: Environment, release: Release, world: World) -> tuple[Application, ObservedState]:
-    """What the release would be here, and what runs now."""
-    return assembled(environment, release, world), world.target.observe(environment.project)
-
-
-def plan_of_wish(wish: Wish, world: World) -> Plan:
-    """What the wish would do now; looks its images and files up, touches and stores nothing."""
-    app = world.config.app(wish.app)
-    environment = app.environment(wish.environment)
-    return plan_of_release(environment, complete(wish, app, environment, world), world)
-
-
-@dataclass(frozen=True)
-class _Failure:
-    """How a deployment ended that did not succeed."""
-
-    status: Status
-    reason: str
 
 
 class _Way:
@@ -103,6 +56,9 @@ class _Way:
         self.deadline = world.clock.monotonic() + world.config.deadline + wish.confirm
         self.one_way = False  # a schema changed that the release before cannot work with
         self.tried: Application | None = None
+        self.returning = False
+        self.foreign: set[str] = set()  # containers of the project that nobody deployed
+        self.disturbed = False  # by somebody who changed this project's containers meanwhile
         self.hooks = Hooks(deployment.id, world.target, world.clock, self._say, self._hide)
         self.measuring = Measuring(world.target, world.clock, self._say)
 
@@ -124,7 +80,7 @@ class _Way:
         if figures := self.measuring.stop():
             self.world.store.note_measured(self.deployment.id, figures)
 
-    def _in_turn(self) -> _Failure | None:
+    def _in_turn(self) -> Failure | None:
         with self.world.target.exclusive(self.environment.project):
             failure = self._caught(self._forward)
             self._caught(lambda: self.hooks.clear(self.environment.project))
@@ -135,7 +91,8 @@ class _Way:
                 return replace(failure, reason=f"{failure.reason}; {_FORWARD_ONLY}")
             way_back = self._back()
             self._caught(lambda: self.hooks.clear(self.environment.project))
-            return replace(failure, reason=f"{failure.reason}; {way_back}")
+            why = f"; {_DISTURBED}" if self.disturbed else ""
+            return replace(failure, reason=f"{failure.reason}; {way_back}{why}")
 
     def _forward(self) -> None:
         """Resolve and pull while nothing is touched; then observe, plan, execute."""
@@ -157,6 +114,7 @@ class _Way:
         observed = world.target.observe(project)
         if self.world.store.serving(self.app.name, self.environment.name) is None:
             refuse_foreign(project, observed)
+        self._note_foreign(observed)
         plan = plan_rollout(application, observed, tasks=kind == "plan")
         self._say(kind, str(plan))
         if kind == "plan" and not plan.empty:
@@ -167,7 +125,7 @@ class _Way:
         rollout = Rollout(
             application, plan, observed, world.target, world.clock, self._say, self._hide, self.deadline
         )
-        rollout.bring_in()
+        self._bring_in(rollout)
         if kind == "plan":
             self._check_images(application, observed if plan.empty else world.target.observe(project))
             self._prove()
@@ -177,25 +135,40 @@ class _Way:
             self.measuring.judge(wait=0.0)
         if untidy := untidy or self._caught(rollout.take_out):
             self._say("untidy", f"the release serves, clearing up failed: {untidy.reason}")
-        elif not plan.empty:
+        if not plan.empty:
             self._settle(application)
         if kind == "plan" and not plan.empty and (failure := self._caught(lambda: self._finish(application))):
             self._say("untidy", f"the release serves, {failure.reason}")
 
-    def _settle(self, application: Application) -> None:
-        """Somebody's `docker compose up` in the middle of a rollout may have taken away what it just made."""
-        world, project = self.world, self.environment.project
-        observed = world.target.observe(project)
-        plan = plan_rollout(application, observed, tasks=False)
-        if plan.empty:
-            return
-        self._say("settle", f"somebody else changed containers meanwhile; {plan}")
-        rollout = Rollout(
-            application, plan, observed, world.target, world.clock, self._say, self._hide, self.deadline
+    def _bring_in(self, rollout: Rollout) -> None:
+        """On the way back somebody else's work on the containers is waited for."""
+        try:
+            rollout.bring_in()
+        except DeployerError:
+            if not self.returning or not self._settle(rollout.application):
+                raise
+
+    def _note_foreign(self, observed: ObservedState) -> None:
+        """Whoever made containers since the way forward began may not be done yet."""
+        foreign = {replica.id for replica in observed.replicas if not replica.spec}
+        self.disturbed = self.disturbed or (self.returning and not foreign <= self.foreign)
+        self.foreign |= foreign
+
+    def _settle(self, application: Application) -> bool:
+        """Whether somebody else changed what the rollout made."""
+        settling = Settling(
+            application, self.world.target, self.world.clock, self._say, self._hide, self.deadline
         )
-        rollout.bring_in()
-        rollout.drain()
-        rollout.take_out()
+        if not (self.disturbed or settling.needed):
+            return False
+        self.disturbed = True
+        try:
+            settling.run()
+        except DeployerError as error:
+            if settling.lacking:
+                raise
+            self._say("untidy", f"the release serves, {error}")
+        return True
 
     def _prepare(self, application: Application) -> None:
         """Hooks before anything is touched. On the way back by hand the newer release undoes its own
@@ -228,6 +201,7 @@ class _Way:
 
     def _back(self) -> str:
         """Rolls the release that served before out again, with a deadline of its own; says how that went."""
+        self.returning = True
         self.deadline = self.world.clock.monotonic() + self.world.config.deadline
         before = self.world.store.serving(self.app.name, self.environment.name)
         failure = self._caught(lambda: self._roll_back(before))
@@ -281,7 +255,7 @@ class _Way:
                         hint="something else on this machine creates containers of this project",
                     )
 
-    def _record(self, failure: _Failure | None) -> Deployment:
+    def _record(self, failure: Failure | None) -> Deployment:
         status, reason = (failure.status, failure.reason) if failure else (Status.SUCCESS, "")
         deadline = self.world.clock.monotonic() + _RECORD_SECONDS
         while True:
@@ -319,17 +293,17 @@ class _Way:
     def _hide(self, text: str) -> str:
         return redact(text, self.variables)
 
-    def _caught(self, act: Callable[[], _Failure | None]) -> _Failure | None:
+    def _caught(self, act: Callable[[], Failure | None]) -> Failure | None:
         """A bug must not leave a deployment in progress either."""
         try:
             return act()
         except DeployerError as error:
-            status = Status.FAILURE if isinstance(error, _REFUSED) else Status.ERROR
-            return _Failure(status, self._shown(f"{error} [{error.code}]"))
+            failure = failure_of(error)
+            return replace(failure, reason=self._shown(failure.reason))
         except Exception as error:
             _log.exception("deployment %s broke", self.deployment.id, extra=about("bug", self.deployment))
             name = type(error).__name__
-            return _Failure(Status.ERROR, f"the deployer broke ({name}); its log has the details")
+            return Failure(Status.ERROR, f"the deployer broke ({name}); its log has the details")
 
 
 def restore(deployment: Deployment, world: World) -> None:

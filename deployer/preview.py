@@ -15,7 +15,7 @@ from deployer.core.planner import plan_rollout
 from deployer.core.preview import Preview, changes_of, image_without_lookup
 from deployer.core.recheck import judge_images
 from deployer.core.release import redact, redact_secrets, wanted_images
-from deployer.deploy import look
+from deployer.outlook import look
 from deployer.world import World, variables_of
 
 

@@ -18,7 +18,7 @@ from deployer.core.errors import NotFound
 from deployer.core.model import Kind, Release, Wish
 from deployer.core.overview import Overview, overview_text
 from deployer.core.reporting import history_table
-from deployer.deploy import plan_of_release, plan_of_wish
+from deployer.outlook import plan_of_release, plan_of_wish
 
 
 def add_looking(verbs: Verbs) -> None:

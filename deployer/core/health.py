@@ -46,6 +46,8 @@ def judge_gate(service: Service, readings: tuple[Reading, Reading], waited: floa
     before, now = readings
     if service.completes:
         return _judge_task(service, now, waited)
+    if now.state == "removed":
+        return Judgement(Verdict.FAILED, "was removed by somebody else")
     if now.state == "paused":
         return Judgement(Verdict.FAILED, "was paused")
     if now.state not in ("running", "created") or now.restarts:

@@ -61,6 +61,23 @@ def plan_rollout(application: Application, observed: ObservedState, *, tasks: bo
     return Plan(application.project, tuple(sorted(steps, key=_place)))
 
 
+def is_settled(application: Application, observed: ObservedState) -> bool:
+    """Whether nobody else's containers are among the project's, and none of ours is missing. How they fare is
+    not asked.
+    """
+    return all(replica.spec for replica in observed.replicas) and not lacking(application, observed)
+
+
+def lacking(application: Application, observed: ObservedState) -> list[str]:
+    """Services of which not all replicas run."""
+    right = [(one.service, one.spec) for one in observed.replicas if one.state in _UP]
+    return [
+        service.name
+        for service in application.services
+        if not service.completes and right.count((service.name, service.spec)) < service.replicas
+    ]
+
+
 def plan_routes(application: Application, observed: ObservedState) -> dict[Service, list[Replica]]:
     """Services whose running replicas of this release are not all served, with the replicas that should be.
     Whoever asks must look whether they answer.

@@ -35,7 +35,7 @@ def backend(**changes: object) -> Service:
             "exited with code 3 after 2.0 s",
         ),
         (OK, Reading("paused", "healthy"), 2, Verdict.FAILED, "was paused"),
-        (OK, Reading("removed", "none"), 2, Verdict.FAILED, "exited with code 0 after 2.0 s"),
+        (OK, Reading("removed", "none"), 2, Verdict.FAILED, "was removed by somebody else"),
         (
             NOTHING,
             Reading("running", "unhealthy", answer="HTTP 500"),

@@ -10,7 +10,7 @@ from deployer.core.application import assemble, nothing
 from deployer.core.errors import ComposeRejected
 from deployer.core.model import ObservedState
 from deployer.core.plan import CREATE, Plan
-from deployer.core.planner import plan_rollout, plan_routes, refuse_foreign
+from deployer.core.planner import is_settled, lacking, plan_rollout, plan_routes, refuse_foreign
 from tests.core.models import EDGE_SETTINGS, application, image, replica, running, shop
 
 EMPTY = ObservedState(())
@@ -288,3 +288,13 @@ def test_a_task_of_the_release_before_stays_until_the_new_release_serves_and_nev
     failed = replica(new, "backend", 2, state="exited", exit_code=1, serving=False)
     assert steps(plan_rollout(old, ObservedState((*others, done, failed)), tasks=False)) == ["remove backend"]
     assert plan_rollout(old, ObservedState(tuple(others)), tasks=False).empty
+
+
+def test_an_application_is_settled_when_all_of_it_runs_and_nothing_of_others_is_there() -> None:
+    app = application()
+    whole = running(app)
+    assert is_settled(app, whole) and lacking(app, whole) == []
+    foreign = replica(app, "backend", 2, spec="", state="created")
+    assert not is_settled(app, ObservedState((*whole.replicas, foreign)))
+    less = ObservedState(tuple(one for one in whole.replicas if one.service != "frontend"))
+    assert not is_settled(app, less) and lacking(app, less) == ["frontend"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ import pytest
 from deployer.adapters.no_forge import NoForge
 from deployer.adapters.store import SqliteStore
 from deployer.adapters.vault import open_vault
-from deployer.core.application import Application
+from deployer.core.application import Application, Service
 from deployer.core.config import load_config
 from deployer.core.confirmation import Verdict
 from deployer.core.door import Budget, Door
-from deployer.core.errors import EdgeUnavailable, EngineUnavailable, StoreUnavailable
+from deployer.core.errors import ContainerRefused, EdgeUnavailable, EngineUnavailable, StoreUnavailable
+from deployer.core.health import Reading
 from deployer.core.images import Image
 from deployer.core.measure import Sample
 from deployer.core.model import Bundle, Credentials, Deployment, Kind, Release, Replica, Status, Wish
@@ -177,7 +179,7 @@ def test_what_served_comes_back_under_settings_that_became_stricter(scene: Scene
         scene.allow()
         start(project, replicas)
 
-    scene.target.start = start_and_tighten  # type: ignore[method-assign, assignment]
+    scene.target.start = start_and_tighten  # type: ignore[method-assign]
     failed = scene.deploy("bb")
     assert failed.status is Status.FAILURE and "serves as before" in failed.reason
     assert scene.marks() == "aa"
@@ -429,17 +431,97 @@ def _spec(scene: Scene, marks: str, service: str) -> str:
     return found.spec
 
 
-def test_what_somebody_took_away_meanwhile_is_made_again(scene: Scene) -> None:
-    scene.deploy("aa")
+def fell(scene: Scene, service: str) -> None:
+    """As `docker compose` by hand does."""
+    for id in [one.id for one in scene.target.replicas.values() if one.service == service]:
+        del scene.target.replicas[id]
+
+
+def felling(scene: Scene, times: int) -> Callable[[Application], None]:
+    """Somebody who takes the backend away so many times, whenever a rollout is over."""
     settle = scene.target.settle
+    left = itertools.count(times, -1)
 
     def then_fell(app: Application) -> None:
         settle(app)
-        scene.target.settle = settle  # type: ignore[method-assign, assignment]
-        for id in [one.id for one in scene.target.replicas.values() if one.service == "backend"]:
-            del scene.target.replicas[id]
+        if next(left) > 0:
+            fell(scene, "backend")
 
-    scene.target.settle = then_fell  # type: ignore[method-assign, assignment]
+    return then_fell
+
+
+def test_what_somebody_took_away_meanwhile_is_made_again(scene: Scene) -> None:
+    scene.deploy("aa")
+    scene.target.settle = felling(scene, 2)  # type: ignore[method-assign, assignment]
     ended = scene.deploy("ba")
     assert ended.status is Status.SUCCESS and scene.marks() == "ba"
     assert any(line.startswith("settle somebody else changed") for line in scene.story(ended))
+
+
+def test_somebody_who_never_ends_is_named(scene: Scene) -> None:
+    scene.deploy("aa")
+    scene.target.settle = felling(scene, 1000)  # type: ignore[method-assign, assignment]
+    ended = scene.deploy("ba")
+    assert ended.status is Status.ERROR and "somebody keeps changing containers of shop" in ended.reason
+    assert "`docker compose up` by hand" in ended.reason
+
+
+def test_what_somebody_left_over_is_untidy_while_the_release_serves(scene: Scene) -> None:
+    scene.deploy("aa")
+    scene.target.breaks = {"remove": EngineUnavailable("removal is in progress")}
+    settle = scene.target.settle
+
+    def add(app: Application) -> None:
+        settle(app)
+        foreign = Replica("x", "x_shop-backend-1", "backend", "", "created", "none", "sha256:0", "")
+        scene.target.replicas["x"] = foreign
+
+    scene.target.settle = add  # type: ignore[method-assign, assignment]
+    scene.target.replicas["y"] = Replica("y", "shop-y", "y", "", "exited", "none", "sha256:0", "")
+    ended = scene.deploy("aa")
+    assert ended.status is Status.SUCCESS and scene.marks() == "aa"
+
+
+def test_the_way_back_waits_for_whoever_is_at_work(scene: Scene) -> None:
+    scene.deploy("aa")
+    start, left = scene.target.start, itertools.count(3, -1)
+
+    def taken(project: str, replicas: Sequence[Replica]) -> None:
+        if next(left) > 0:
+            fell(scene, "backend")
+            raise ContainerRefused("the name is in use")
+        start(project, replicas)
+
+    scene.target.start = taken  # type: ignore[method-assign]
+    ended = scene.deploy("ba")
+    assert ended.status is Status.FAILURE and "the name is in use" in ended.reason
+    assert "serves as before; somebody else" in ended.reason
+    assert scene.marks() == "aa" and len(scene.target.replicas) == 3
+
+
+def test_the_way_back_waits_for_whoever_made_containers_meanwhile(scene: Scene) -> None:
+    """Nothing is missing yet when it ends: Compose by hand still stops what served before."""
+    scene.deploy("aa")
+    read, clock = scene.target.read, scene.clock
+
+    def taken(project: str, service: Service, replica: Replica) -> Reading:
+        foreign = Replica("x", "x_shop-backend-1", "backend", "", "created", "none", "sha256:0", "")
+        scene.target.replicas["x"] = foreign
+        scene.target.read = read  # type: ignore[method-assign]
+        clock.meanwhile = once(lambda: fell(scene, "backend"))
+        return Reading("removed", "none")
+
+    scene.target.read = taken  # type: ignore[method-assign]
+    ended = scene.deploy("ba")
+    assert ended.status is Status.FAILURE and "was removed by somebody else" in ended.reason
+    assert scene.marks() == "aa" and len(scene.target.replicas) == 3
+
+
+def once(act: Callable[[], object]) -> Callable[[], object]:
+    left = [act]
+
+    def acting() -> None:
+        while left:
+            left.pop()()
+
+    return acting

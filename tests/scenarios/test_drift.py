@@ -72,7 +72,11 @@ def test_requests_to_a_vanished_replica_do_not_keep_the_next_one_out(stage: Stag
     """Nobody hangs up for a container that is gone: what waited for it filled the edge's places."""
     assert stage.deploy(stage.publish("1.0.0"))["status"] == "success"
     with Load(f"{stage.web}/api/version", new=20, kept=0):
-        for drift in (_another_image, _removed, _stopped):  # the next replica has another address, then it again
+        for drift in (
+            _another_image,
+            _removed,
+            _stopped,
+        ):
             drift(stage)
             mended = stage.cli("redeploy", "shop")
             assert mended.returncode == 0, f"{drift.__name__}: {mended.stdout}"

@@ -1,0 +1,45 @@
+"""How a deployment ends that did not succeed. In: its error. Out: GitHub's word and the reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deployer.core.errors import (
+    BudgetExceeded,
+    ComposeRejected,
+    ConfirmationFailed,
+    ContainerRefused,
+    DeployerError,
+    GateFailed,
+    HookFailed,
+    ImageNotFound,
+    PayloadRejected,
+    ReleaseIncomplete,
+)
+from deployer.core.model import Status
+
+_REFUSED = (
+    GateFailed,
+    HookFailed,
+    BudgetExceeded,
+    ConfirmationFailed,
+    ContainerRefused,
+    ImageNotFound,
+    ReleaseIncomplete,
+    ComposeRejected,
+    PayloadRejected,
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """`failure` where the release was refused, `error` where something around it broke."""
+
+    status: Status
+    reason: str
+
+
+def failure_of(error: DeployerError) -> Failure:
+    """With its code; the reason may still hold secrets."""
+    status = Status.FAILURE if isinstance(error, _REFUSED) else Status.ERROR
+    return Failure(status, f"{error} [{error.code}]")

@@ -1,0 +1,28 @@
+"""What a deploy would do now. In: a release or a wish. Out: its plan. Touches, pulls and stores nothing."""
+
+from __future__ import annotations
+
+from deployer.core.application import Application
+from deployer.core.config import Environment
+from deployer.core.model import ObservedState, Release, Wish
+from deployer.core.plan import Plan
+from deployer.core.planner import plan_rollout
+from deployer.world import World, assembled, complete
+
+
+def plan_of_release(environment: Environment, release: Release, world: World) -> Plan:
+    """What a deploy of the release would do now."""
+    application, observed = look(environment, release, world)
+    return plan_rollout(application, observed)
+
+
+def look(environment: Environment, release: Release, world: World) -> tuple[Application, ObservedState]:
+    """What the release would be here, and what runs now."""
+    return assembled(environment, release, world), world.target.observe(environment.project)
+
+
+def plan_of_wish(wish: Wish, world: World) -> Plan:
+    """What the wish would do now; looks its images and files up."""
+    app = world.config.app(wish.app)
+    environment = app.environment(wish.environment)
+    return plan_of_release(environment, complete(wish, app, environment, world), world)
