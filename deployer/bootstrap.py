@@ -203,7 +203,7 @@ def build(path: Path) -> Parts:
     world = World(
         config=config,
         store=store,
-        target=DockerTarget(Engine(), Compose(state), state, config.edge_image),
+        target=DockerTarget(Engine(), Compose(state), state, config.edge_image, _certificates(config)),
         registry=OciRegistry(login),
         forge=forge,
         clock=SystemClock(),
@@ -229,6 +229,12 @@ def _intake(config: Config, store: SqliteStore) -> Intake:
         secrets=read_webhook_secrets(config),
         clock=SystemClock(),
     )
+
+
+def _certificates(config: Config) -> dict[str, str]:
+    """Project → its folder of certificates, of environments that have one."""
+    environments = (one for app in config.apps.values() for one in app.environments.values())
+    return {one.project: one.certificates for one in environments if one.certificates}
 
 
 def _login(config: Config) -> Credentials | None:

@@ -102,6 +102,8 @@ class _Way:
         self.variables = {**self.variables, **release.variables}
         application = assembled(self.environment, release, self.world, judged=True)
         self.tried = application
+        if self.wish.kind is not Kind.ROLLBACK:  # the edge still has those that it served
+            self._check_edge(application)
         self.measuring.start(application.doors)
         self._pull(application)
         self._roll_out("plan", application)
@@ -243,6 +245,10 @@ class _Way:
         serving = self.world.store.serving(self.app.name, self.environment.name)
         before = self.world.store.release(serving.release).images if serving else {}
         Pulling(self.world, self.wish.credentials, self._say, self.deadline).pull(application, before)
+
+    def _check_edge(self, application: Application) -> None:
+        if warning := self.world.target.check_edge(application, self.world.clock.now()):
+            self._say("certificate", warning)
 
     def _check_images(self, application: Application, observed: ObservedState) -> None:
         """What runs is what the release names: whoever else creates containers here may have been quicker."""

@@ -41,6 +41,11 @@ def reroute(environment: Environment, app: App, world: World) -> list[str]:
     return sorted(service.name for service in answering)
 
 
+def renew(environment: Environment, world: World) -> bool:
+    """Whether the edge serves other certificates now. Raises CertificateInvalid, and Busy during a deploy."""
+    return world.target.renew_certificates(environment.project)
+
+
 def _answers(service: Service, replica: Replica, project: str, world: World) -> bool:
     reading = world.target.read(project, service, replica)
     return replica.serving or reading.answer == ANSWERED or reading.health == "healthy"

@@ -18,7 +18,7 @@ from deployer.core.model import Deployment, Status
 from deployer.core.telling import about
 from deployer.deploy import deploy, restore
 from deployer.retention import prune
-from deployer.upkeep import reroute
+from deployer.upkeep import renew, reroute
 from deployer.world import World
 
 _log = logging.getLogger("deployer.worker")
@@ -111,7 +111,7 @@ class Worker:
             self._looked += 1
             newest = self._world.store.deployments(app.name, environment.name, 1)
             if newest and newest[0].status.final:
-                self._reroute(app, environment)
+                self._attend(app, environment)
 
     def tidy(self) -> None:
         """Now and then forgets what is old."""
@@ -121,26 +121,29 @@ class Worker:
             if forgotten := self._world.store.forget_old(self._world.clock.now()):
                 _log.info("%d old deployments were forgotten", forgotten, extra=about("old-forgotten"))
 
-    def _reroute(self, app: App, environment: Environment) -> None:
+    def _attend(self, app: App, environment: Environment) -> None:
         """One app's trouble must not hide the others'; an engine that is away is everybody's."""
-        try:
-            if routed := reroute(environment, app, self._world):
-                _log.warning(
-                    "%s: the edge was sent to %s again",
-                    environment.project,
-                    ", ".join(routed),
-                    extra=about("rerouted", app=app.name, environment=environment.name),
-                )
-        except EngineUnavailable:
-            raise
-        except Busy:
-            return
-        except DeployerError as error:
-            _log.error(
-                "%s: %s",
-                environment.project,
-                error.diagnostics(),
-                extra=about("watch-failed", app=app.name, environment=environment.name, code=error.code),
+        for act in (self._renew, self._reroute):
+            try:
+                act(app, environment)
+            except EngineUnavailable:
+                raise
+            except Busy:
+                return
+            except DeployerError as error:
+                told = about("watch-failed", app=app.name, environment=environment.name, code=error.code)
+                _log.error("%s: %s", environment.project, error.diagnostics(), extra=told)
+
+    def _renew(self, app: App, environment: Environment) -> None:
+        if renew(environment, self._world):
+            told = about("certificates-renewed", app=app.name, environment=environment.name)
+            _log.info("%s: the edge serves other certificates now", environment.project, extra=told)
+
+    def _reroute(self, app: App, environment: Environment) -> None:
+        if routed := reroute(environment, app, self._world):
+            told = about("rerouted", app=app.name, environment=environment.name)
+            _log.warning(
+                "%s: the edge was sent to %s again", environment.project, ", ".join(routed), extra=told
             )
 
     def _run(self, target: Callable[[], None], name: str) -> None:

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from deployer.adapters.certificates import CertificateFolder, expired
 from deployer.adapters.compose import Compose
 from deployer.adapters.edge import Edge
 from deployer.adapters.engine import Engine
@@ -37,7 +38,7 @@ from deployer.core.blueprint import (
     shares,
 )
 from deployer.core.door import Door
-from deployer.core.errors import EdgeUnavailable
+from deployer.core.errors import CertificateInvalid, ComposeRejected, EdgeUnavailable
 from deployer.core.health import ANSWERED, Reading
 from deployer.core.hooks import Hook
 from deployer.core.images import Image
@@ -52,11 +53,20 @@ _Thing = TypeVar("_Thing")
 class DockerTarget:
     """Implements `ports.Target`."""
 
-    def __init__(self, engine: Engine, compose: Compose, state: Path, edge_image: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        compose: Compose,
+        state: Path,
+        edge_image: str,
+        certificates: Mapping[str, str] | None = None,
+    ) -> None:
         self._engine = engine
         self._compose = compose
         self._edges = state / "edge"
         self._edge_image = edge_image
+        named = (certificates or {}).items()
+        self._folders = {project: CertificateFolder(Path(path)) for project, path in named}
         # As root the edge gets the image's own user; otherwise ours, which alone can read what we write.
         self._owner = (os.geteuid() or HAPROXY_USER, os.getegid() or HAPROXY_USER)
 
@@ -64,9 +74,27 @@ class DockerTarget:
         return self._compose.exclusive(project, wait)
 
     def edge_settings(self, project: str) -> EdgeSettings:
-        return EdgeSettings(
-            self._edge_image, str(self._edges / project), f"{self._owner[0]}:{self._owner[1]}"
-        )
+        user, folder = f"{self._owner[0]}:{self._owner[1]}", str(self._edges / project)
+        return EdgeSettings(self._edge_image, folder, user, tls=project in self._folders)
+
+    def check_edge(self, application: Application, now: float) -> str:
+        folder = self._folders.get(application.project)
+        if folder is None:
+            return ""
+        if not application.tls:
+            raise ComposeRejected(
+                "certificates are configured, and no published port takes TLS",
+                hint='publish host port 443 on a port that speaks HTTP, as in `ports: ["80:80", "443:80"]`',
+            )
+        return "; ".join(filter(None, (expired(pem, now) for pem in folder.read().values())))
+
+    def renew_certificates(self, project: str) -> bool:
+        folder = self._folders.get(project)
+        if folder is None or not folder.changed():
+            return False
+        with self.exclusive(project, wait=0.0):
+            edge = self._edge(project)
+            return edge.ends_tls() and edge.certify(folder.read())
 
     def render(self, project: str, bundle: Bundle, variables: Mapping[str, str]) -> Mapping[str, Any]:
         return self._compose.render(project, bundle, variables)
@@ -102,7 +130,8 @@ class DockerTarget:
 
     def create(self, application: Application, counts: Mapping[str, int]) -> None:
         if application.routes:
-            self._edge(application.project).prepare(application.routes)
+            edge = self._edge(application.project)
+            edge.prepare(application.routes, self._certificates(application, edge))
         present = self._engine.observe(application.project)
         recorded = self._recorded(application)
         wanted = [
@@ -112,6 +141,17 @@ class DockerTarget:
             for request in self._requests(application, name, missing, recorded, present)
         ]
         self._each(lambda request: self._engine.create(*request), wanted)
+
+    def _certificates(self, application: Application, edge: Edge) -> Mapping[str, str] | None:
+        """None: as they are. On the way back they may be wrong by now; those that are served are not."""
+        if not application.tls:
+            return None
+        try:
+            return self._folders[application.project].read()
+        except CertificateInvalid:
+            if edge.certificates():
+                return None
+            raise
 
     def _recorded(self, application: Application) -> tuple[Recorded, ...]:
         """Asks Compose again where somebody removed a network since."""

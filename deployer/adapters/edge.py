@@ -10,7 +10,9 @@ sessions count. Commands: HAProxy 3.0 management guide, sections 9.3 and 9.4.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import json
 import os
 import re
 import socket
@@ -18,9 +20,11 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployer.adapters.files import write_whole
+from deployer.adapters.files import make_folder, write_whole
 from deployer.core.application import Route
 from deployer.core.edge_config import (
+    CERTIFICATES,
+    Slots,
     fit,
     merge,
     place,
@@ -30,7 +34,7 @@ from deployer.core.edge_config import (
     stamp_of,
     take_over,
 )
-from deployer.core.errors import EdgeUnavailable
+from deployer.core.errors import CertificateInvalid, EdgeUnavailable
 
 _TIMEOUT = 5.0
 _RELOAD_TIMEOUT = 20.0
@@ -61,13 +65,53 @@ class Edge:
         self._folder = folder
         self._owner = owner
 
-    def prepare(self, routes: Sequence[Route]) -> None:
+    def prepare(self, routes: Sequence[Route], certificates: Mapping[str, str] | None = None) -> None:
         """Makes sure the configuration holds `routes` beside those it has; reloads a running edge only if it
-        must.
+        must. With `certificates` these are served from now on. Raises CertificateInvalid.
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.chown(self._folder, *self._owner)
+        if certificates is not None:
+            self.certify(certificates)
         self._configure(merge(self._routes(), routes))
+
+    def certify(self, certificates: Mapping[str, str]) -> bool:
+        """File name → PEM text: served from now on, without a lost request; True where others were before.
+        Raises CertificateInvalid, and goes on with those before, where HAProxy does not take them.
+        """
+        before, text = self.certificates(), self._text()
+        if before == certificates:
+            return False
+        self._keep(certificates)
+        try:
+            self._configure(self._routes())
+        except EdgeUnavailable as error:
+            self._keep(before)
+            self._save(text)
+            raise CertificateInvalid(
+                f"the certificates stay as they were: {error}", hint="HAProxy says what it does not take"
+            ) from None
+        return True
+
+    def ends_tls(self) -> bool:
+        return any(route.tls for route in self._routes())
+
+    def certificates(self) -> dict[str, str]:
+        """File name → PEM text, as they are served."""
+        files = sorted((self._folder / CERTIFICATES).glob("*.pem"))
+        return {path.name: path.read_text(encoding="ascii") for path in files}
+
+    def _keep(self, certificates: Mapping[str, str]) -> None:
+        """New ones first: an edge that restarts meanwhile must find one."""
+        folder = self._folder / CERTIFICATES
+        make_folder(folder)
+        os.chown(folder, *self._owner)
+        for name, pem in certificates.items():
+            write_whole(folder / name, pem)
+            os.chown(folder / name, *self._owner)
+        for path in folder.glob("*.pem"):
+            if path.name not in certificates:
+                path.unlink()
 
     def settle(self, routes: Sequence[Route]) -> None:
         """Forgets every other route."""
@@ -111,7 +155,7 @@ class Edge:
             after[name] = place(after[name], busy, addresses, routes[name].slots)
             commands += _commands(routes[name], slots.get(name, ()), after[name])
         # First the file: an edge that restarts now comes back right.
-        self._save(render_edge(tuple(routes.values()), after))
+        self._save(self._render(tuple(routes.values()), after))
         self._tell_all(commands)
 
     def _take_over(self, moved: Sequence[Route], wanted: Mapping[Route, Sequence[str]]) -> None:
@@ -119,7 +163,7 @@ class Edge:
         live = {name: _open(slots) for name, slots in self.slots().items()}
         live |= {route.name: dict(enumerate(wanted[route], 1)) for route in moved}
         routes = take_over(self._routes(), moved)
-        self._save(render_edge(routes, fit(routes, live)))
+        self._save(self._render(routes, fit(routes, live)))
         self._reload()
 
     def rest(self, addresses: Sequence[str]) -> None:
@@ -177,9 +221,13 @@ class Edge:
         """Reloads only an edge that runs anything else: other routes, or what an older deployer wrote."""
         live = {name: _open(slots) for name, slots in self.slots().items() if slots}
         live = slots_in(self._text()) | live
-        self._save(render_edge(routes, fit(routes, live)))
+        self._save(self._render(routes, fit(routes, live)))
         if self._running() not in ("", stamp_of(self._text())):
             self._reload()
+
+    def _render(self, routes: Sequence[Route], slots: Slots) -> str:
+        files = json.dumps(self.certificates(), sort_keys=True)
+        return render_edge(routes, slots, hashlib.sha256(files.encode()).hexdigest())
 
     def _running(self) -> str:
         """The stamp of the configuration that the worker has; empty while worker or master do not answer."""

@@ -9,7 +9,7 @@ container, the edge.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deployer.core.compose_model import (
@@ -38,6 +38,7 @@ from deployer.core.hooks import Hook, hooks_of, is_one_way
 from deployer.core.images import Image
 from deployer.core.probe import HttpProbe
 from deployer.core.spec import Files, bind_specs, spec_of
+from deployer.core.tls import TlsPort, tls_ports
 
 EDGE = "deployer-edge"
 SPEC_LABEL = "deployer.spec"
@@ -50,11 +51,14 @@ _TOP = ("networks", "volumes", "configs", "secrets")
 
 @dataclass(frozen=True)
 class EdgeSettings:
-    """How the edge container is made: its image, its folder on the engine's host, the user it runs as."""
+    """How the edge container is made: its image, its folder on the engine's host, the user it runs as, and
+    whether there are certificates.
+    """
 
     image: str
     folder: str
     user: str
+    tls: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ class Application:
     services: tuple[Service, ...]
     document: Mapping[str, Any]
     edge: EdgeSettings | None = None
+    tls: tuple[TlsPort, ...] = ()
     rendering: str = ""
     doors: tuple[Door, ...] = ()
     hooks: tuple[Hook, ...] = ()
@@ -140,11 +145,12 @@ def assemble(
     if EDGE in tables:
         raise ComposeRejected(f"the service name {EDGE} is the deployer's own", hint="rename the service")
     orders, routes = _place(tables)
+    tls, routes = _secured(tables, routes) if edge.tls else ((), routes)
     shift = 1 if routes else 0
     levels = {name: level + shift for name, level in levels_of(tables).items()}
     models = {name: _model(table, name, images, behind=name in routes) for name, table in tables.items()}
     if routes:
-        models[EDGE] = _edge_model({name: tables[name] for name in routes}, edge)
+        models[EDGE] = _edge_model({name: tables[name] for name in routes}, edge, tls)
     tops = {key: rendered[key] for key in _TOP if rendered.get(key)}
     files = Files(rendered.get(FOLDER, ""), rendered.get(FILES) or {})
     specs = {
@@ -171,8 +177,9 @@ def assemble(
         services=ordered,
         document=document,
         edge=edge if routes else None,
+        tls=tls,
         rendering=rendering,
-        doors=doors_of(tables),
+        doors=doors_of(tables, tls),
         hooks=hooks_of(tables),
         one_way=is_one_way(tables),
     )
@@ -198,6 +205,27 @@ def _place(tables: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Order], d
     return orders, routes
 
 
+def _secured(
+    tables: Mapping[str, Mapping[str, Any]], routes: Mapping[str, tuple[Route, ...]]
+) -> tuple[tuple[TlsPort, ...], dict[str, tuple[Route, ...]]]:
+    """The ports at which TLS ends, and the routes with them: they lead to HTTP."""
+    taken = frozenset(route.port for ours in routes.values() for route in ours)
+    found = tls_ports({name: tables[name] for name in routes}, taken)
+    inside = {
+        (port.service, port.target): tuple(
+            other.inside for other in found if (other.service, other.target) == (port.service, port.target)
+        )
+        for port in found
+    }
+    return found, {
+        name: tuple(
+            replace(route, http=True, tls=inside[name, route.port]) if (name, route.port) in inside else route
+            for route in ours
+        )
+        for name, ours in routes.items()
+    }
+
+
 def _model(
     table: Mapping[str, Any], name: str, images: Mapping[str, Image], *, behind: bool
 ) -> dict[str, Any]:
@@ -211,7 +239,9 @@ def _model(
     return {**model, "image": str(images[name])}
 
 
-def _edge_model(tables: Mapping[str, Mapping[str, Any]], edge: EdgeSettings) -> dict[str, Any]:
+def _edge_model(
+    tables: Mapping[str, Mapping[str, Any]], edge: EdgeSettings, tls: tuple[TlsPort, ...]
+) -> dict[str, Any]:
     """What the edge is made from, for its spec."""
     names: dict[str, list[str]] = {}
     for service, table in sorted(tables.items()):
@@ -223,6 +253,7 @@ def _edge_model(tables: Mapping[str, Mapping[str, Any]], edge: EdgeSettings) -> 
         "folder": edge.folder,
         "ports": [port for _, table in sorted(tables.items()) for port in table.get("ports") or ()],
         "networks": {network: {"aliases": aliases} for network, aliases in names.items()},
+        **({"tls": [(port.service, port.published, port.inside) for port in tls]} if tls else {}),
     }
 
 

@@ -197,11 +197,14 @@ def edge_body(application: Application, recorded: Sequence[Recorded]) -> dict[st
     edge, spec = application.edge, application.service(EDGE)
     assert edge and spec
     behind = [one for one in recorded if (found := application.service(one.service)) and found.routes]
+    secure = {(port.service, str(port.published)): port.inside for port in application.tls}
     bindings: dict[str, list[Any]] = {}
     networks: dict[str, list[str]] = {}
     for one in sorted(behind, key=lambda one: one.service):
         for port, bound in (one.body["HostConfig"].get("PortBindings") or {}).items():
-            bindings.setdefault(port, []).extend(bound)
+            for binding in bound:
+                inside = secure.get((one.service, binding["HostPort"]))
+                bindings.setdefault(f"{inside}/tcp" if inside else port, []).append(binding)
         for network, settings in _endpoints(one.body).items():
             names = [alias for alias in settings.get("Aliases") or () if alias != one.name]
             networks.setdefault(network, []).extend(name for name in names if name not in networks[network])

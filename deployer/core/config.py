@@ -42,6 +42,7 @@ class Environment:
     url: str
     allow: tuple[str, ...]  # power over the host that the Compose file may ask for, as `powers.py` spells it
     releases: int = 5  # how many are kept for a way back, with the one that serves
+    certificates: str = ""  # the folder of certificates with which the edge ends TLS
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,7 @@ def _environment(app: str, name: str, section: Section) -> Environment:
         url=section.text("url", ""),
         allow=section.texts("allow"),
         releases=section.integer("releases", 5, least=1, most=1000),
+        certificates=_absolute(section, "certificates", ""),
     )
     for grant in environment.allow:
         if not is_grant(grant):
@@ -241,6 +243,6 @@ def _address(section: Section, key: str) -> str:
 
 def _absolute(section: Section, key: str, default: str) -> str:
     value = section.text(key, default)
-    if not value.startswith("/"):
+    if not value.startswith("/") and (value or default):
         raise ConfigError(section.at(key), "should be an absolute path")
     return value

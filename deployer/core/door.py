@@ -4,12 +4,13 @@ for, and how much of it may go wrong during a deploy. Never knocks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from deployer.core.compose_model import probe_of, seconds, settings_of, speaks_http
 from deployer.core.errors import ComposeRejected
+from deployer.core.tls import TlsPort
 
 _ANYWHERE = ("", "0.0.0.0", "::")
 
@@ -38,11 +39,18 @@ class Door:
     http: bool
     path: str
     budget: Budget
+    tls: bool = False
 
 
-def doors_of(tables: Mapping[str, Mapping[str, Any]]) -> tuple[Door, ...]:
-    """One for each published port of each service, by service. Raises ComposeRejected for a wrong budget."""
-    return tuple(door for name in sorted(tables) for door in _doors(name, tables[name]))
+def doors_of(tables: Mapping[str, Mapping[str, Any]], tls: Collection[TlsPort] = ()) -> tuple[Door, ...]:
+    """One for each published port of each service, by service; `tls` are those at which the edge ends TLS.
+    Raises ComposeRejected for a wrong budget.
+    """
+    return tuple(
+        door
+        for name in sorted(tables)
+        for door in _doors(name, tables[name], [port for port in tls if port.service == name])
+    )
 
 
 def budget_of(service: Mapping[str, Any]) -> Budget:
@@ -54,7 +62,7 @@ def budget_of(service: Mapping[str, Any]) -> Budget:
     return Budget(failed, None if gap is None else seconds(gap, 0) * 1000)
 
 
-def _doors(name: str, service: Mapping[str, Any]) -> Iterator[Door]:
+def _doors(name: str, service: Mapping[str, Any], tls: Sequence[TlsPort]) -> Iterator[Door]:
     budget, probe = budget_of(service), probe_of(service)
     for port in service.get("ports") or ():
         published, target = str(port.get("published") or ""), int(port["target"])
@@ -62,5 +70,8 @@ def _doors(name: str, service: Mapping[str, Any]) -> Iterator[Door]:
             continue  # a range or another protocol: nobody can say which port answers, or whether
         host = str(port.get("host_ip") or "")
         path = probe.path if probe and probe.port == target else "/"
-        http = speaks_http(service, target)
-        yield Door(name, "127.0.0.1" if host in _ANYWHERE else host, int(published), http, path, budget)
+        http = speaks_http(service, target) or any(one.target == target for one in tls)
+        secure = any(one.published == int(published) for one in tls)
+        yield Door(
+            name, "127.0.0.1" if host in _ANYWHERE else host, int(published), http, path, budget, secure
+        )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from deployer.core.application import EDGE_MOUNT, Route
@@ -178,17 +178,26 @@ def merge(before: Sequence[Route], after: Sequence[Route]) -> tuple[Route, ...]:
     """
     slots = {route.name: route.slots for route in before}
     merged = {route.name: route for route in before}
-    taken = {route.port for route in before}
     for route in after:
-        if route.name in slots or route.port not in taken:
-            merged[route.name] = replace(route, slots=max(route.slots, slots.get(route.name, 0)))
+        taken = _ports(other for other in before if other.name != route.name)
+        if route.port not in taken:
+            free = tuple(port for port in route.tls if port not in taken)
+            merged[route.name] = replace(route, slots=max(route.slots, slots.get(route.name, 0)), tls=free)
     return tuple(merged.values())
 
 
 def take_over(before: Sequence[Route], moved: Sequence[Route]) -> tuple[Route, ...]:
     """The routes after `moved` took their ports over from others."""
-    ports = {route.port for route in moved}
-    return (*(route for route in before if route.port not in ports), *moved)
+    ports = _ports(moved)
+    left = (route for route in before if route.port not in ports)
+    return (
+        *(replace(route, tls=tuple(port for port in route.tls if port not in ports)) for route in left),
+        *moved,
+    )
+
+
+def _ports(routes: Iterable[Route]) -> set[int]:
+    return {port for route in routes for port in (route.port, *route.tls)}
 
 
 def fit(routes: Sequence[Route], slots: Slots) -> dict[str, dict[int, str]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from deployer.core.errors import (
     BudgetExceeded,
+    CertificateInvalid,
     ComposeRejected,
     ConfirmationFailed,
     ContainerRefused,
@@ -19,6 +20,7 @@ from deployer.core.errors import (
 from deployer.core.model import Status
 
 _REFUSED = (
+    CertificateInvalid,
     GateFailed,
     HookFailed,
     BudgetExceeded,

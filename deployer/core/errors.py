@@ -100,6 +100,12 @@ class EdgeUnavailable(DeployerError):
     code = "edge-unavailable"
 
 
+class CertificateInvalid(DeployerError):
+    """A certificate of the edge is missing or cannot be served; the ones before go on."""
+
+    code = "certificate-invalid"
+
+
 class GateFailed(DeployerError):
     """A new replica did not become ready; the release does not serve."""
 

@@ -59,6 +59,16 @@ class Target(Protocol):
     def keep_files(self, bundles: Sequence[Bundle]) -> int:
         """Removes the files of other bundles than these, unless they were used lately; how many folders."""
 
+    def check_edge(self, application: Application, now: float) -> str:
+        """What people should know of its certificates, empty where all is well. Raises CertificateInvalid
+        where there is none to serve, ComposeRejected where no port would serve it.
+        """
+
+    def renew_certificates(self, project: str) -> bool:
+        """Serves what lies in the environment's folder of certificates now; True where that is something else
+        than before. Raises CertificateInvalid, once for each state of the folder, and Busy.
+        """
+
     def fetch_edge(self, say: Callable[[str], None]) -> None:
         """Makes sure that the edge's image is there."""
 

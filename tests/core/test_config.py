@@ -153,6 +153,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
         f"{PRODUCTION}.url": "https://shop.example",
         f"{PRODUCTION}.allow": ["bind:/srv/shop", "privileged"],
         f"{PRODUCTION}.releases": 9,
+        f"{PRODUCTION}.certificates": "/etc/letsencrypt/live",
     }
     assert sorted(changes) == DOCUMENTED
     table = reference()
@@ -184,7 +185,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
     assert app.images == ("registry.example/shop/*",)
     assert (app.other_images, config.store) == (("docker.io/library/*",), "/srv/deployer/shared")
     assert app.webhook_secret_files == ("/etc/deployer/new", "/etc/deployer/old")
-    assert production.releases == 9
+    assert (production.releases, production.certificates) == (9, "/etc/letsencrypt/live")
     assert (production.project, production.branch, production.protected) == ("site", "release/1", True)
     assert (production.workflow, production.compose) == (
         ".github/workflows/deploy.yml",
@@ -262,6 +263,7 @@ def test_a_value_of_another_type_is_refused_by_its_path(path: str, value: Any) -
         (f"{SHOP}.owner-id", [0, None]),
         (f"{SHOP}.images", ["ghcr.io/x"]),
         (f"{PRODUCTION}.require-environment-claim", ["yes", 1]),
+        (f"{PRODUCTION}.certificates", ["certificates", "./x", 1]),
         (f"{PRODUCTION}.project", ["", "Shop", "-shop", "shop_1", "s" * 64, "shop\n"]),
     ],
 )  # fmt: skip

@@ -89,6 +89,14 @@ class MemoryTarget:
     def keep_files(self, bundles: Sequence[Bundle]) -> int:
         return 0
 
+    def check_edge(self, application: Application, now: float) -> str:
+        self._call("check_edge")
+        return ""
+
+    def renew_certificates(self, project: str) -> bool:
+        self._call("renew_certificates")
+        return False
+
     def fetch_edge(self, say: Callable[[str], None]) -> None:
         self._call("fetch_edge")
 
@@ -170,7 +178,7 @@ class MemoryTarget:
         self.replicas[replica.id] = dataclasses.replace(self.replicas[replica.id], **changes)
 
     def _call(self, name: str, *subjects: str) -> None:
-        if name not in ("read", "sessions", "render", "exclusive"):
+        if name not in ("read", "sessions", "render", "exclusive", "check_edge", "renew_certificates"):
             self.calls.append(" ".join((name, *sorted(subjects))))
         if name in self.breaks:
             raise self.breaks[name]
