@@ -14,6 +14,7 @@ from dataclasses import replace
 from deployer.confirmation import await_confirmation
 from deployer.core.application import Application, nothing
 from deployer.core.config import App, Environment
+from deployer.core.conflicts import refuse_conflicts
 from deployer.core.ending import Failure, failure_of
 from deployer.core.errors import ContainerRefused, DeployerError, StoreUnavailable
 from deployer.core.hooks import ON_ROLLBACK, POST_DEPLOY, PRE_DEPLOY
@@ -120,6 +121,7 @@ class _Way:
         plan = plan_rollout(application, observed, tasks=kind == "plan")
         self._say(kind, str(plan))
         if kind == "plan" and not plan.empty:
+            refuse_conflicts(application, world.target.occupied(project))
             self._prepare(application)
         self.touched = True
         if not plan.empty:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deployer.core.application import Application
 from deployer.core.config import Environment
+from deployer.core.conflicts import refuse_conflicts
 from deployer.core.model import ObservedState, Release, Wish
 from deployer.core.plan import Plan
 from deployer.core.planner import plan_rollout
@@ -11,9 +12,17 @@ from deployer.world import World, assembled, complete
 
 
 def plan_of_release(environment: Environment, release: Release, world: World) -> Plan:
-    """What a deploy of the release would do now."""
+    """What a deploy of the release would do now. Raises what it would raise before it touches anything."""
     application, observed = look(environment, release, world)
-    return plan_rollout(application, observed)
+    return plan_of(application, observed, world)
+
+
+def plan_of(application: Application, observed: ObservedState, world: World) -> Plan:
+    """Raises PortTaken, NameTaken or ExternalMissing where there is something to do that cannot be done."""
+    plan = plan_rollout(application, observed)
+    if not plan.empty:
+        refuse_conflicts(application, world.target.occupied(application.project))
+    return plan
 
 
 def look(environment: Environment, release: Release, world: World) -> tuple[Application, ObservedState]:

@@ -11,11 +11,10 @@ from deployer.core.config import Environment
 from deployer.core.errors import ComposeRejected, DeployerError
 from deployer.core.interpolation import missing_variables
 from deployer.core.model import Bundle, Release, Wish
-from deployer.core.planner import plan_rollout
 from deployer.core.preview import Preview, changes_of, image_without_lookup
 from deployer.core.recheck import judge_images
 from deployer.core.release import redact, redact_secrets, wanted_images
-from deployer.outlook import look
+from deployer.outlook import look, plan_of
 from deployer.world import World, variables_of
 
 
@@ -32,12 +31,12 @@ def preview(wish: Wish, world: World) -> Preview:
     try:
         release = _release(wish, environment, bundle, variables, world)
         application, observed = look(environment, release, world)
+        plan = plan_of(application, observed, world)
     except DeployerError as error:
         error.args, error.hint = (hide(str(error)),), hide(error.hint)
         if missing and isinstance(error, ComposeRejected):
             return Preview(str(error), {}, missing)
         raise error from None
-    plan = plan_rollout(application, observed)
     return Preview(hide(str(plan)), changes_of(application, observed), missing)
 
 

@@ -37,6 +37,7 @@ from deployer.core.blueprint import (
     replica_body,
     shares,
 )
+from deployer.core.conflicts import Occupied
 from deployer.core.door import Door
 from deployer.core.errors import CertificateInvalid, ComposeRejected, EdgeUnavailable
 from deployer.core.health import ANSWERED, Reading
@@ -127,6 +128,9 @@ class DockerTarget:
         routes = self._edge(project).slots()
         served = {name: {slot.address for slot in slots if slot.open} for name, slots in routes.items()}
         return ObservedState(tuple(_with_serving(replica, served) for replica in replicas))
+
+    def occupied(self, project: str) -> Occupied:
+        return self._engine.occupied(project)
 
     def create(self, application: Application, counts: Mapping[str, int]) -> None:
         if application.routes:

@@ -23,10 +23,12 @@ from docker.errors import APIError, DockerException, create_api_error_from_http_
 from docker.errors import ImageNotFound as MissingHere
 from docker.errors import NotFound as Gone
 
-from deployer.adapters.inspection import is_ours, replica_of
+from deployer.adapters.inspection import gateways_of, is_ours, occupied_by_others, replica_of
+from deployer.adapters.listening import listening, shares_network
 from deployer.adapters.pull import follow, raise_pull_error
 from deployer.adapters.refusals import is_refusal, refusal
 from deployer.core.blueprint import DEPLOYMENT_LABEL, HOOK_LABEL
+from deployer.core.conflicts import Occupied
 from deployer.core.errors import EngineUnavailable, ImageNotFound, RegistryUnavailable
 from deployer.core.images import Image, split_tag
 from deployer.core.model import Credentials, Replica
@@ -70,6 +72,15 @@ class Engine:
             found = [details for id in ours if (details := self._inspect(id))]
         found.sort(key=lambda details: str(details["Created"]))  # RFC 3339 in UTC
         return tuple(sorted(map(replica_of, found), key=lambda replica: replica.service))
+
+    def occupied(self, project: str) -> Occupied:
+        """What containers outside the project hold, and processes where this machine is the engine's."""
+        with _answering("list what is taken"):
+            listed = self._client.containers(all=True)
+            networks, volumes = self._client.networks(), self._client.volumes()["Volumes"] or ()
+            local = self._client.base_url == "http+docker://localhost"  # a socket of this machine
+        processes = tuple(listening()) if local and shares_network(gateways_of(networks)) else ()
+        return occupied_by_others(project, listed, networks, volumes, processes)
 
     def create(self, name: str, body: Mapping[str, Any], archives: Sequence[tuple[str, bytes]] = ()) -> str:
         """One container from the engine's own request; its id. Raises ContainerRefused where the engine will

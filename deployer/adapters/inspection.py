@@ -1,14 +1,18 @@
-"""What the engine says of one container. In: its inspection. Out: a replica. Asks nothing itself."""
+"""What the engine says of containers. In: inspections, listings. Out: replicas, what is taken. Asks nothing
+itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from deployer.core.application import EDGE, SPEC_LABEL
 from deployer.core.blueprint import SERVICE_LABEL
+from deployer.core.conflicts import Held, Occupied
 from deployer.core.model import Replica
 
+_PROJECT = "com.docker.compose.project"
 _SERVICE, _ONE_OFF = "com.docker.compose.service", "com.docker.compose.oneoff"
 
 
@@ -48,3 +52,45 @@ def _host_ports(bindings: Mapping[str, Any]) -> tuple[str, ...]:
 def is_ours(labels: Mapping[str, str]) -> bool:
     """`docker compose run` is somebody's own; the edge is a one-off container for Compose."""
     return labels.get(_ONE_OFF) != "True" or labels.get(SERVICE_LABEL) == EDGE
+
+
+def occupied_by_others(
+    project: str,
+    listed: Sequence[Mapping[str, Any]],
+    networks: Iterable[Mapping[str, Any]],
+    volumes: Iterable[Mapping[str, Any]],
+    processes: Iterable[Held],
+) -> Occupied:
+    """From the engine's lists. A port that any container publishes is no process's: the engine's own proxy
+    listens there.
+    """
+    others = [one for one in listed if (one.get("Labels") or {}).get(_PROJECT) != project]
+    published = {(held.port, held.protocol) for one in listed for held in _held(one)}
+    free_standing = [held for held in processes if (held.port, held.protocol) not in published]
+    return Occupied(
+        ports=(*(held for one in others for held in _held(one)), *free_standing),
+        names={
+            name.lstrip("/"): (one.get("Labels") or {}).get(_PROJECT, "")
+            for one in others
+            for name in one["Names"]
+        },
+        networks=frozenset(str(network["Name"]) for network in networks),
+        volumes=frozenset(str(volume["Name"]) for volume in volumes),
+    )
+
+
+def gateways_of(networks: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Addresses that the engine's host has on its own bridges."""
+    for network in networks:
+        for pool in (network.get("IPAM") or {}).get("Config") or ():
+            if network.get("Driver") == "bridge" and pool.get("Gateway"):
+                yield str(pool["Gateway"])
+
+
+def _held(listed: Mapping[str, Any]) -> Iterator[Held]:
+    """Of a container that runs; a stopped one holds nothing."""
+    project = (listed.get("Labels") or {}).get(_PROJECT)
+    holder = f"container {listed['Names'][0].lstrip('/')}" + (f" of project {project}" if project else "")
+    for port in listed.get("Ports") or ():
+        if "PublicPort" in port:
+            yield Held(port.get("IP", ""), int(port["PublicPort"]), port["Type"], holder)

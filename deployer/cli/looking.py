@@ -17,8 +17,9 @@ from deployer.core.config import App, Environment
 from deployer.core.errors import NotFound
 from deployer.core.model import Kind, Release, Wish
 from deployer.core.overview import Overview, overview_text
+from deployer.core.planner import plan_rollout
 from deployer.core.reporting import history_table
-from deployer.outlook import plan_of_release, plan_of_wish
+from deployer.outlook import look, plan_of_release, plan_of_wish
 
 
 def add_looking(verbs: Verbs) -> None:
@@ -71,7 +72,7 @@ def _look(parts: Parts, app: App, environment: Environment) -> Overview:
     serving = parts.store.serving(app.name, environment.name)
     observed = parts.world.target.observe(environment.project)
     release = parts.store.release(serving.release) if serving else None
-    plan = plan_of_release(environment, release, parts.world) if release else None
+    plan = plan_rollout(*look(environment, release, parts.world)) if release else None
     return Overview(app.name, environment.name, environment.url, serving, observed, plan)
 
 

@@ -11,10 +11,13 @@ from deployer.core.errors import (
     ConfirmationFailed,
     ContainerRefused,
     DeployerError,
+    ExternalMissing,
     GateFailed,
     HookFailed,
     ImageNotFound,
+    NameTaken,
     PayloadRejected,
+    PortTaken,
     ReleaseIncomplete,
 )
 from deployer.core.model import Status
@@ -29,7 +32,10 @@ _REFUSED = (
     ImageNotFound,
     ReleaseIncomplete,
     ComposeRejected,
+    ExternalMissing,
+    NameTaken,
     PayloadRejected,
+    PortTaken,
 )
 
 

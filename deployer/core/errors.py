@@ -193,6 +193,18 @@ class ContainerRefused(DeployerError):
     code = "container-refused"
 
 
+class PortTaken(DeployerError):
+    """Another container, or a process, has a host port that the release publishes; nothing was touched."""
+
+    code = "port-taken"
+
+
+class ExternalMissing(DeployerError):
+    """A network or volume that the Compose file calls external is not there; nothing was touched."""
+
+    code = "external-missing"
+
+
 class AuditBroken(DeployerError):
     """Somebody changed the audit log."""
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from deployer.core.application import Application, EdgeSettings, Service
 from deployer.core.confirmation import Confirmation
+from deployer.core.conflicts import Occupied
 from deployer.core.door import Door
 from deployer.core.health import Reading
 from deployer.core.hooks import Hook
@@ -73,6 +74,9 @@ class Target(Protocol):
         """Makes sure that the edge's image is there."""
 
     def observe(self, project: str) -> ObservedState: ...
+
+    def occupied(self, project: str) -> Occupied:
+        """What others hold that the project may want."""
 
     def create(self, application: Application, counts: Mapping[str, int]) -> None:
         """Creates replicas until each named service has `counts` of them; starts and stops nothing."""

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from deployer.core.application import Application, EdgeSettings, Service
+from deployer.core.conflicts import Occupied
 from deployer.core.door import Door
 from deployer.core.errors import DeployerError
 from deployer.core.health import ANSWERED, Reading
@@ -50,6 +51,7 @@ class MemoryTarget:
         self.free: int | None = None
         self.here: set[str] = set()  # digests of images that need no pull
         self.in_use: set[str] = set()  # digests that something else runs
+        self.taken = Occupied()
         self.seen: dict[Door, list[Sample]] = {}  # by the watch
         self._made = 0
 
@@ -102,6 +104,9 @@ class MemoryTarget:
 
     def observe(self, project: str) -> ObservedState:
         return ObservedState(tuple(self.replicas.values()))
+
+    def occupied(self, project: str) -> Occupied:
+        return self.taken
 
     def create(self, application: Application, counts: Mapping[str, int]) -> None:
         self._call("create", *counts)
