@@ -160,8 +160,12 @@ class Rollout:
         self.say(SWITCH, f"the edge sends new requests to {names}")
 
     def _drain(self, steps: Sequence[Step]) -> None:
+        begun = self.clock.monotonic()
         for step in steps:
             service = self._service(step)
+            if service.notice_seconds:
+                self._await_notice(step, begun + service.notice_seconds)
+                continue
             deadline = min(self.deadline, self.clock.monotonic() + service.drain_seconds)
             while left := sum(self.target.sessions(self.plan.project, replica) for replica in step.replicas):
                 if self.clock.monotonic() > deadline:
@@ -173,6 +177,11 @@ class Rollout:
                 self.clock.sleep(_TICK)
             else:
                 self.say(DRAIN, f"{step.subject} has no request left")
+
+    def _await_notice(self, step: Step, end: float) -> None:
+        """Nobody but the proxy in front knows where its requests go."""
+        self.clock.sleep(max(0.0, min(end, self.deadline) - self.clock.monotonic()))
+        self.say(DRAIN, f"{step.subject}: the proxy in front has had time to find the new one")
 
     def _stop(self, steps: Sequence[Step]) -> None:
         if not steps:
@@ -187,8 +196,14 @@ class Rollout:
 
     def _stop_all(self, step: Step) -> None:
         service = self.application.service(step.service)
+        grace = service.grace_seconds if service else 10.0
         for replica in step.replicas:
-            self.target.stop(self.plan.project, replica, service.grace_seconds if service else 10.0)
+            begun = self.clock.monotonic()
+            self.target.stop(self.plan.project, replica, grace)
+            if step.service != EDGE and self.clock.monotonic() - begun >= max(1.0, grace):
+                self.say(
+                    STOP, f"{replica.name} was killed after {grace:.0f} s: it did not end on its stop signal"
+                )
 
     def _remove(self, steps: Iterable[Step]) -> None:
         for step in steps:

@@ -34,6 +34,7 @@ from deployer.core.compose_model import (
 )
 from deployer.core.door import Door, doors_of
 from deployer.core.errors import ComposeRejected, ReleaseIncomplete
+from deployer.core.front import notice_seconds, order_without_edge, without_edge
 from deployer.core.hooks import Hook, hooks_of, is_one_way
 from deployer.core.images import Image
 from deployer.core.probe import HttpProbe
@@ -98,6 +99,7 @@ class Service:
     spec: str
     publishes: tuple[str, ...]  # host ports that its containers hold themselves, as `8080/tcp`
     rank: int = 0  # within its level, who starts first
+    notice_seconds: float = 0.0  # until a proxy of the user's has found a new replica
 
     @property
     def start_first(self) -> bool:
@@ -191,6 +193,9 @@ def _place(tables: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Order], d
     routes: dict[str, tuple[Route, ...]] = {}
     taken: dict[int, str] = {}
     for name, table in sorted(tables.items(), key=lambda item: (not item[1].get("ports"), item[0])):
+        if without_edge(table):
+            orders[name] = order_without_edge(table)
+            continue
         orders[name] = order_of(table)
         ports = listens_on(table)
         if orders[name].name == STOP_FIRST or not ports or completes(name, tables):
@@ -274,6 +279,7 @@ def _service(
     spec: str,
 ) -> Service:
     table = tables[name]
+    away = bool(without_edge(table))
     return Service(
         name=name,
         image=image,
@@ -283,7 +289,7 @@ def _service(
         completes=completes(name, tables),
         routes=routes,
         aliases=_aliases(name, table) if routes else {},
-        probe=probe_of(table),
+        probe=None if away else probe_of(table),  # whoever stands in front goes by Docker's word
         checked=is_checked(table),
         gate_seconds=gate_seconds_of(table),
         grace_seconds=seconds(table.get("stop_grace_period"), 10.0),
@@ -291,6 +297,7 @@ def _service(
         spec=spec,
         publishes=() if routes else publishes(table),
         rank=ranks_of(tables)[name],
+        notice_seconds=notice_seconds(table) if away else 0.0,
     )
 
 
@@ -307,7 +314,7 @@ def _edge_service(spec: str, ports: tuple[str, ...]) -> Service:
         probe=None,
         checked=False,
         gate_seconds=20.0,
-        grace_seconds=5.0,
+        grace_seconds=1.0,  # nobody holds the ports meanwhile; idle clients would make it wait for ever
         drain_seconds=0.0,
         spec=spec,
         publishes=ports,

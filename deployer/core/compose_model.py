@@ -52,6 +52,7 @@ _DATABASES = frozenset(
 )
 _SETTINGS = (
     "order",
+    "edge",
     "gate-timeout",
     "drain-timeout",
     "protocol",

@@ -176,13 +176,14 @@ def merge(before: Sequence[Route], after: Sequence[Route]) -> tuple[Route, ...]:
     """The routes of two releases side by side; one that both have keeps the larger number of slots, and a
     port that moves to another service stays where it is until the switch.
     """
-    slots = {route.name: route.slots for route in before}
-    merged = {route.name: route for route in before}
+    known = {route.name: route for route in before}
+    merged = dict(known)
     for route in after:
         taken = _ports(other for other in before if other.name != route.name)
         if route.port not in taken:
-            free = tuple(port for port in route.tls if port not in taken)
-            merged[route.name] = replace(route, slots=max(route.slots, slots.get(route.name, 0)), tls=free)
+            old = known.get(route.name, replace(route, slots=0, tls=()))
+            tls = {*old.tls, *(port for port in route.tls if port not in taken)}
+            merged[route.name] = replace(route, slots=max(route.slots, old.slots), tls=tuple(sorted(tls)))
     return tuple(merged.values())
 
 

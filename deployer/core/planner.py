@@ -222,6 +222,9 @@ def _retire_gently(change: _Change, old: tuple[Replica, ...]) -> Iterator[Step]:
     served = tuple(replica for replica in old if replica.serving)
     if served and change.service.routes:
         yield _step(change, DRAIN, f"requests may end, at most {change.service.drain_seconds:.0f} s", served)
+    if served and change.service.notice_seconds:
+        notice = f"the proxy in front finds the new one, {change.service.notice_seconds:.0f} s"
+        yield _step(change, DRAIN, notice, served)
     if served:
         yield _step(change, STOP, "superseded", served)
     yield _step(change, REMOVE, "superseded" if served else "never served", old)

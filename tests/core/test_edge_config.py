@@ -111,3 +111,10 @@ def test_a_port_stays_where_it_is_until_it_is_taken_over() -> None:
     proxy = Route("proxy", 80, True, 2)
     assert merge([WEB, DB], [proxy]) == (WEB, DB)
     assert take_over([WEB, DB], [proxy]) == (DB, proxy)
+
+
+def test_a_tls_port_that_moves_stays_where_it_is_until_the_end() -> None:
+    safe, plain, proxy = replace(WEB, tls=(443,)), WEB, Route("proxy", 8080, True, 2, (443, 8443))
+    assert merge([safe], [plain, proxy]) == (safe, replace(proxy, tls=(8443,)))
+    moved = Route("other", 8081, True, 2, (443,))
+    assert take_over([safe, DB], [moved]) == (plain, DB, moved)

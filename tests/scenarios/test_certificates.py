@@ -123,6 +123,7 @@ def test_tls_ends_at_the_edge_and_certificates_are_renewed_without_a_lost_reques
     assert isinstance(measured, dict) and measured["requests"] > 0 and measured["failed"] == 0
 
 
+@pytest.mark.long
 def test_wrong_certificates_are_told_and_those_before_go_on(safe: Safe) -> None:
     without = safe.deploy("zero")
     assert without["status"] == "failure" and "[certificate-invalid]" in str(without["reason"]), without

@@ -1,0 +1,123 @@
+"""The edge itself: killed, reloaded, replaced, while users ask."""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import Any
+
+import pytest
+
+from bench.load import KEPT, NEW, Load
+from tests.scenarios.test_sessions import MEMORY, WebSocket
+from tests.scenarios.test_shapes import ask, request_of, ship
+from tests.stand.machine import service_of
+from tests.stand.stage import Published, Stage, docker, wait_for
+
+pytestmark = pytest.mark.engine
+COMPOSE = """
+    services:
+      web:
+        build: backend
+        environment: {{MARK: "{mark}"}}
+        ports: ["{{port}}:3001"]
+        {{check}}
+"""
+
+
+@pytest.fixture
+def memory(stage: Stage) -> Published:
+    stage.source.write("backend/server.js", MEMORY)
+    return stage.publish("1.0.0")
+
+
+def deploy(stage: Stage, release: Published, mark: str) -> dict[str, Any]:
+    ended = ship(stage, release, COMPOSE.format(mark=mark))
+    assert ended["status"] == "success", ended["reason"]
+    return ended
+
+
+def edge_of(stage: Stage) -> dict[str, Any]:
+    (found,) = (one for one in stage.containers() if service_of(one) == "deployer-edge")
+    return found
+
+
+def master(stage: Stage, command: str) -> str:
+    """What the edge's master says."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(30)
+        connection.connect(str(stage.state / "edge" / stage.project / "master.sock"))
+        connection.sendall(f"{command}\n".encode())
+        return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+
+
+def serves(stage: Stage, mark: str) -> bool:
+    try:
+        return ask(stage)["env"] == mark
+    except (OSError, ValueError):
+        return False
+
+
+@pytest.mark.long
+def test_a_killed_edge_comes_back_by_itself_with_the_addresses_that_serve(
+    stage: Stage, memory: Published
+) -> None:
+    for mark in ("one", "two"):  # the second address was given over the socket alone
+        deploy(stage, memory, mark)
+    before = edge_of(stage)
+    found = re.search(r"^# workers\n([0-9]+)", master(stage, "show proc;quit"), re.MULTILINE)
+    assert found
+    with Load(f"http://127.0.0.1:{stage.api_port}/") as load:
+        docker("exec", before["Id"], "sh", "-c", f"kill -9 {found.group(1)}")
+        wait_for("another start of the edge", lambda: edge_of(stage)["RestartCount"] > before["RestartCount"])
+        wait_for("what served before", lambda: serves(stage, "two"))
+    lost = load.report.lost(NEW) + load.report.lost(KEPT)
+    print(f"kill -9: {lost} of {len(load.report.samples)} lost, gap {load.report.gap_ms:.0f} ms")
+    assert edge_of(stage)["Id"] == before["Id"]
+    assert load.report.gap_ms < 20_000
+    deploy(stage, memory, "three")
+    assert serves(stage, "three")
+
+
+def test_e3_a_reload_of_the_edge_loses_nothing_and_keeps_websockets(stage: Stage, memory: Published) -> None:
+    """What an older deployer wrote is replaced by the next deploy, also by one that changes nothing else."""
+    deploy(stage, memory, "one")
+    file = stage.state / "edge" / stage.project / "haproxy.cfg"
+    right = file.read_text()
+    file.write_text(re.sub(r"description \S+", "description older", right).replace("retries 3", "retries 2"))
+    assert "Success=1" in master(stage, "reload")
+    file.write_text(right)
+    kept = WebSocket(stage.api_port)
+    with Load(f"http://127.0.0.1:{stage.api_port}/") as load:
+        status, answer = request_of(stage, memory, COMPOSE.format(mark="one"))
+        assert status == 202
+        assert stage.finished(answer["id"], answer["read_token"])["status"] == "success"
+        assert master(stage, "show proc;quit").count("worker ") >= 2, "a new one, and the one with WebSockets"
+        assert kept.echo("still there?") == "one still there?"
+    assert (load.report.lost(NEW), load.report.lost(KEPT)) == (0, 0)
+    kept.close()
+
+
+@pytest.mark.long
+def test_an_edge_of_a_newer_image_takes_over_with_a_gap_of_its_start(stage: Stage, memory: Published) -> None:
+    deploy(stage, memory, "one")
+    newer = f"{stage.project}-edge:newer"
+    docker("tag", "haproxy:3.0-alpine", newer)
+    try:
+        stage.reconfigure("[oidc]", f'[edge]\nimage = "{newer}"\n\n[oidc]')
+        before = edge_of(stage)["Id"]
+        with Load(f"http://127.0.0.1:{stage.api_port}/") as load:
+            ended = deploy(stage, memory, "two")
+        lost = load.report.lost(NEW) + load.report.lost(KEPT)
+        print(f"newer image: {lost} of {len(load.report.samples)} lost, gap {load.report.gap_ms:.0f} ms")
+        assert edge_of(stage)["Id"] != before and edge_of(stage)["Config"]["Image"] == newer
+        assert load.report.gap_ms < 20_000 and load.report.first('"two"') is not None
+        assert "deployer-edge" in stage.cli("show", ended["id"]).stdout
+        after = edge_of(stage)["Id"]
+        with Load(f"http://127.0.0.1:{stage.api_port}/") as load:
+            deploy(stage, memory, "three")
+        assert (load.report.lost(NEW), load.report.lost(KEPT)) == (0, 0)
+        assert edge_of(stage)["Id"] == after
+    finally:
+        docker("rm", "-f", edge_of(stage)["Id"])
+        docker("rmi", newer)
