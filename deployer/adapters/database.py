@@ -21,6 +21,7 @@ from deployer.core.errors import StoreUnavailable
 
 _BUSY = 5.0  # seconds to wait for another process, and for another thread
 _LARGEST_LOG = 16 * 1024 * 1024  # bytes that the log keeps on the disk once it was read back
+_LOGGED = 4000  # pages of 4 KiB in the log before it is read back: 1000 double the slowest commits
 _OUT_OF_REACH = {
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_READONLY: "the file system is read-only",
@@ -53,6 +54,7 @@ class Database:
             self._writer.execute("PRAGMA synchronous=FULL")
             self._writer.execute("PRAGMA foreign_keys=ON")
             self._writer.execute(f"PRAGMA journal_size_limit={_LARGEST_LOG}")
+            self._writer.execute(f"PRAGMA wal_autocheckpoint={_LOGGED}")
             self._check()
         self._migrate(schema, version)
 

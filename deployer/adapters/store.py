@@ -16,7 +16,6 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from deployer.adapters.database import Database
 from deployer.adapters.store_access import AccessRows, note_arrival, spend
@@ -26,17 +25,19 @@ from deployer.adapters.store_recovery import RecoveryRows
 from deployer.adapters.store_releases import ReleaseRows
 from deployer.adapters.store_retention import forget_old
 from deployer.adapters.store_rows import (
+    INSERT_DEPLOYMENT,
     deployment_of,
     images_sha256,
+    new_row,
     pack_release,
     run_of,
-    sealed_wish,
     unpack_release,
     wish_of,
 )
 from deployer.adapters.store_schema import SCHEMA, VERSION
 from deployer.adapters.vault import SealBroken, Slot, Vault
 from deployer.core.acts import acceptance, completion, confirmation, ending
+from deployer.core.audit import Act
 from deployer.core.confirmation import Verdict
 from deployer.core.errors import ConfigError, Forbidden, NotFound
 from deployer.core.inbox import Arrival, Proof
@@ -50,6 +51,12 @@ SELECT * FROM deployment AS waiting INDEXED BY one_queued WHERE status = 'queued
     WHERE running.app = waiting.app AND running.environment = waiting.environment
     AND running.status = 'in_progress'
 ) ORDER BY seq LIMIT 1"""
+_END = (
+    "UPDATE deployment SET status = :status, reason = :reason, ended_at = :now,"
+    " sealed_wish = NULL, sealed_credentials = NULL WHERE {} RETURNING *"
+)
+_END_ONE = _END.format("id = :id")
+_END_WAITING = _END.format("app = :app AND environment = :environment AND status = 'queued'")
 _MAX_TEXT = 20_000  # characters of one event
 
 
@@ -74,14 +81,14 @@ class SqliteStore(ConfirmationRows, ReleaseRows, AuditRows, RecoveryRows, Access
                 spend(sql, arrival, now)
             newest = _newest_run(sql, wish)
             outcome = _judge(wish, newest) if newest else Outcome.QUEUED
+            acts: list[Act] = []
             if outcome is Outcome.QUEUED or newest is None:
-                id = _new_id(now)
-                self._queue(sql, id, wish, now)
+                deployment, acts = self._queue(sql, wish, now)
             else:
-                id = newest["id"]
-            note_arrival(sql, arrival, outcome, "", id, now)
-            self._ledger.record(sql, acceptance(wish, id, outcome), now)
-            return deployment_of(_row(sql, id)), outcome
+                deployment = deployment_of(newest)
+            note_arrival(sql, arrival, outcome, "", deployment.id, now)
+            self._ledger.record(sql, now, *acts, acceptance(wish, deployment.id, outcome))
+            return deployment, outcome
 
     def claim(self, now: float) -> tuple[Deployment, Wish] | None:
         self.absorb()
@@ -136,7 +143,7 @@ class SqliteStore(ConfirmationRows, ReleaseRows, AuditRows, RecoveryRows, Access
         with self._database.write() as sql:
             if note_word(sql, id, verdict, reason, now):
                 _append(sql, id, "word", f"{verdict}: {reason}" if reason else verdict, now)
-                self._ledger.record(sql, confirmation(deployment_of(_row(sql, id)), verdict, reason), now)
+                self._ledger.record(sql, now, confirmation(deployment_of(_row(sql, id)), verdict, reason))
             return deployment_of(_row(sql, id))
 
     def append(self, id: str, kind: str, text: str, now: float) -> None:
@@ -167,7 +174,7 @@ class SqliteStore(ConfirmationRows, ReleaseRows, AuditRows, RecoveryRows, Access
                 (id, draft.app, draft.revision, self._vault.seal(f"release {id}", content)),
             )
             sql.execute("UPDATE deployment SET release = ? WHERE id = ?", (id, deployment_id))
-            self._ledger.record(sql, completion(deployment_of(_row(sql, deployment_id)), draft.images), now)
+            self._ledger.record(sql, now, completion(deployment_of(_row(sql, deployment_id)), draft.images))
         return unpack_release(id, draft.app, content)
 
     def release(self, id: str) -> Release:
@@ -200,49 +207,23 @@ class SqliteStore(ConfirmationRows, ReleaseRows, AuditRows, RecoveryRows, Access
         sql = f"{of} AND {condition} ORDER BY seq DESC LIMIT ?"
         return [deployment_of(row) for row in self._database.read(sql, (*values, limit))]
 
-    def _queue(self, sql: sqlite3.Connection, id: str, wish: Wish, now: float) -> None:
-        if waiting := _queued(sql, wish.app, wish.environment):
-            self._end(sql, waiting, Status.INACTIVE, superseded_by(id), now)
-        wanted, credentials = sealed_wish(self._slot, id, wish)
-        columns: dict[str, Any] = {
-            "id": id,
-            "app": wish.app,
-            "environment": wish.environment,
-            "kind": wish.kind,
-            "trigger": wish.trigger,
-            "actor": wish.actor,
-            "revision": wish.revision,
-            "workflow": wish.workflow,
-            "run_number": wish.run.number if wish.run else None,
-            "run_attempt": wish.run.attempt if wish.run else None,
-            "images_sha256": images_sha256(wish.images),
-            "status": Status.QUEUED,
-            "reason": "",
-            "created_at": now,
-            "attempts": 0,
-            "release": wish.release,
-            "previous": "",
-            "sealed_wish": wanted,
-            "sealed_credentials": credentials,
-        }
-        marks = ", ".join("?" * len(columns))
-        sql.execute(
-            f"INSERT INTO deployment ({', '.join(columns)}) VALUES ({marks})", tuple(columns.values())
-        )
+    def _queue(self, sql: sqlite3.Connection, wish: Wish, now: float) -> tuple[Deployment, list[Act]]:
+        """The new deployment, and what became of the one that waited before it."""
+        id = _new_id(now)
+        place = {"app": wish.app, "environment": wish.environment}
+        ended = _end(sql, _END_WAITING, place, Status.INACTIVE, superseded_by(id), now)
+        columns = new_row(self._slot, id, wish, now)
+        sql.execute(INSERT_DEPLOYMENT, columns)
         if wish.forge:
             sql.execute("INSERT INTO forge (deployment_id, number) VALUES (?, ?)", (id, wish.forge))
         _append(
             sql, id, "enqueue", f"{wish.kind} of {wish.revision[:7] or wish.release} by {wish.actor}", now
         )
+        return deployment_of(columns), [ending(ended)] if ended else []
 
     def _end(self, sql: sqlite3.Connection, id: str, status: Status, reason: str, now: float) -> None:
-        sql.execute(
-            "UPDATE deployment SET status = ?, reason = ?, ended_at = ?,"
-            " sealed_wish = NULL, sealed_credentials = NULL WHERE id = ?",
-            (status, _plain(reason), now, id),
-        )
-        _append(sql, id, "end", f"{status}: {reason}" if reason else status, now)
-        self._ledger.record(sql, ending(deployment_of(_row(sql, id))), now)
+        if ended := _end(sql, _END_ONE, {"id": id}, status, reason, now):
+            self._ledger.record(sql, now, ending(ended))
 
     def _unseal_salt(self) -> bytes:
         with self._database.write() as sql:
@@ -259,6 +240,17 @@ class SqliteStore(ConfirmationRows, ReleaseRows, AuditRows, RecoveryRows, Access
                 "the key file does not fit the database",
                 hint="restore the key file that belongs to deployer.db",
             ) from None
+
+
+def _end(
+    sql: sqlite3.Connection, statement: str, which: dict[str, str], status: Status, reason: str, now: float
+) -> Deployment | None:
+    values = {**which, "status": status, "reason": _plain(reason), "now": now}
+    row = sql.execute(statement, values).fetchone()
+    if row is None:
+        return None
+    _append(sql, row["id"], "end", f"{status}: {reason}" if reason else status, now)
+    return deployment_of(row)
 
 
 def _judge(wish: Wish, newest: sqlite3.Row) -> Outcome:

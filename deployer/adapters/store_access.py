@@ -66,14 +66,14 @@ class AccessRows:
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 (name, app, " ".join(sorted(can)), _sha256(secret), now, expires_at),
             )
-            self._ledger.record(sql, granting(name, app, can, expires_at), now)
+            self._ledger.record(sql, now, granting(name, app, can, expires_at))
         return secret
 
     def revoke_token(self, name: str, now: float) -> None:
         with self._database.write() as sql:
             if not sql.execute("DELETE FROM token WHERE name = ?", (name,)).rowcount:
                 raise NotFound(f"no token named {name!r}", hint="`deployer token list` shows all")
-            self._ledger.record(sql, revoking(name), now)
+            self._ledger.record(sql, now, revoking(name))
 
     def tokens(self) -> Sequence[Token]:
         return [_token(row) for row in self._database.read("SELECT * FROM token ORDER BY name")]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from deployer.adapters.database import Database
@@ -20,6 +20,9 @@ from deployer.core.errors import StoreUnavailable
 _MOST_REFUSALS = 60  # in a minute
 _MINUTE = 60.0
 _PAGE = 1_000
+_HEAD = f"""
+SELECT coalesce(max(n), 0), coalesce((SELECT hash FROM audit ORDER BY n DESC LIMIT 1), '{START}'),
+EXISTS (SELECT 1 FROM audit_pending) FROM audit"""
 
 
 class Ledger:
@@ -45,24 +48,31 @@ class Ledger:
             )
         return self._key
 
-    def record(self, sql: sqlite3.Connection, act: Act, now: float) -> None:
+    def record(self, sql: sqlite3.Connection, now: float, *acts: Act) -> None:
+        """All of one transaction at once, in their order."""
         if self.keyed:
-            self.absorb(sql)
-            self._link(sql, act, now)
+            self._link(sql, [(now, act) for act in acts])
         else:
-            sql.execute("INSERT INTO audit_pending (at, act) VALUES (?, ?)", (now, json.dumps(asdict(act))))
+            left = [(now, json.dumps(asdict(act))) for act in acts]
+            sql.executemany("INSERT INTO audit_pending (at, act) VALUES (?, ?)", left)
 
     def absorb(self, sql: sqlite3.Connection) -> None:
         """Links what was left beside the chain, oldest first."""
-        for row in sql.execute("SELECT * FROM audit_pending ORDER BY seq").fetchall():
-            self._link(sql, _left_act(row["act"]), row["at"])
-            sql.execute("DELETE FROM audit_pending WHERE seq = ?", (row["seq"],))
+        self._link(sql, [])
 
-    def _link(self, sql: sqlite3.Connection, act: Act, now: float) -> None:
-        last = sql.execute("SELECT n, hash FROM audit ORDER BY n DESC LIMIT 1").fetchone()
-        n, before = (last["n"] + 1, last["hash"]) if last else (1, START)
-        text = entry_text(n, now, act)
-        sql.execute("INSERT INTO audit VALUES (?, ?, ?)", (n, text, link(self.key, before, text)))
+    def _link(self, sql: sqlite3.Connection, acts: Sequence[tuple[float, Act]]) -> None:
+        n, before, waiting = sql.execute(_HEAD).fetchone()
+        if waiting:
+            left = sql.execute("SELECT at, act FROM audit_pending ORDER BY seq").fetchall()
+            acts = [*((row["at"], _left_act(row["act"])) for row in left), *acts]
+            sql.execute("DELETE FROM audit_pending")
+        entries = []
+        for at, act in acts:
+            n += 1
+            text = entry_text(n, at, act)
+            before = link(self.key, before, text)
+            entries.append((n, text, before))
+        sql.executemany("INSERT INTO audit VALUES (?, ?, ?)", entries)
         sql.execute("UPDATE audit_head SET n = ?", (n,))
 
     def admit(self, now: float) -> int | None:
@@ -91,7 +101,7 @@ class AuditRows:
         facts = {**act.facts, "left_out": str(left_out or "")}
         whole = Act(act.action, act.who, act.origin, act.app, act.environment, act.verdict, facts)
         with self._database.write() as sql:
-            self._ledger.record(sql, whole, now)
+            self._ledger.record(sql, now, whole)
 
     def absorb(self) -> None:
         """Takes what a process without the key recorded into the chain."""

@@ -16,7 +16,7 @@ KEEP = 200  # deployments of one app's environment
 KEEP_DELIVERIES = 20_000
 KEEP_READ_TOKENS = 7 * 86_400.0  # seconds; nobody follows a deployment longer
 _AT_ONCE = 100  # deployments in one transaction
-_OF_A_DEPLOYMENT = ("event", "confirmation", "forge", "read_token", "delivery")  # rows that go with it
+_OF_A_DEPLOYMENT = ("event", "confirmation", "forge", "read_token")  # rows that go with it
 
 _NEWEST_RUNS = """
 SELECT (SELECT id FROM deployment WHERE app = of.app AND environment = of.environment

@@ -12,8 +12,17 @@ from deployer.adapters.vault import SealBroken, Slot, Vault
 from deployer.core.images import Image
 from deployer.core.model import Bundle, Credentials, Deployment, Kind, Measured, Release, Run, Status, Wish
 
+_COLUMNS = (
+    "id, app, environment, kind, trigger, actor, revision, workflow, run_number, run_attempt, images_sha256,"
+    " status, reason, created_at, started_at, ended_at, attempts, release, previous, measured, sealed_wish,"
+    " sealed_credentials"
+)
+INSERT_DEPLOYMENT = f"INSERT INTO deployment ({_COLUMNS}) VALUES (:{_COLUMNS.replace(', ', ', :')})"
+_NOTHING: dict[str, Any] = {"images": None, "bundle": None, "confirm": 0}  # in a wish that is not sealed
+Row = sqlite3.Row | dict[str, Any]
 
-def deployment_of(row: sqlite3.Row) -> Deployment:
+
+def deployment_of(row: Row) -> Deployment:
     """One row of `deployment`."""
     return Deployment(
         id=row["id"],
@@ -36,12 +45,45 @@ def deployment_of(row: sqlite3.Row) -> Deployment:
     )
 
 
-def run_of(row: sqlite3.Row) -> Run | None:
+def new_row(slot: Slot, id: str, wish: Wish, now: float) -> dict[str, Any]:
+    """The row of a deployment that waits for its turn, by column."""
+    wanted, credentials = sealed_wish(slot, id, wish)
+    return {
+        "id": id,
+        "app": wish.app,
+        "environment": wish.environment,
+        "kind": wish.kind,
+        "trigger": wish.trigger,
+        "actor": wish.actor,
+        "revision": wish.revision,
+        "workflow": wish.workflow,
+        "run_number": wish.run.number if wish.run else None,
+        "run_attempt": wish.run.attempt if wish.run else None,
+        "images_sha256": images_sha256(wish.images),
+        "status": Status.QUEUED,
+        "reason": "",
+        "created_at": now,
+        "started_at": None,
+        "ended_at": None,
+        "attempts": 0,
+        "release": wish.release,
+        "previous": "",
+        "measured": None,
+        "sealed_wish": wanted,
+        "sealed_credentials": credentials,
+    }
+
+
+def run_of(row: Row) -> Run | None:
     return None if row["run_number"] is None else Run(row["run_number"], row["run_attempt"])
 
 
-def sealed_wish(slot: Slot, id: str, wish: Wish) -> tuple[bytes, bytes | None]:
-    """The columns `sealed_wish` and `sealed_credentials`."""
+def sealed_wish(slot: Slot, id: str, wish: Wish) -> tuple[bytes | None, bytes | None]:
+    """The columns `sealed_wish` and `sealed_credentials`; None where the wish holds nothing but what stands
+    in the other columns, as that of a webhook's run.
+    """
+    if wish.images is None and not (wish.bundle or wish.confirm or wish.variables or wish.credentials):
+        return None, None
     content: dict[str, Any] = {
         "images": _pack_images(wish.images),
         "bundle": _pack_bundle(wish.bundle),
@@ -68,8 +110,8 @@ def wish_of(vault: Vault, row: sqlite3.Row) -> Wish:
 
 
 def _opened(vault: Vault, row: sqlite3.Row) -> Wish:
-    content = json.loads(vault.open_slot(f"wish of {row['id']}", row["sealed_wish"]))
-    login = row["sealed_credentials"]
+    sealed, login = row["sealed_wish"], row["sealed_credentials"]
+    content = json.loads(vault.open_slot(f"wish of {row['id']}", sealed)) if sealed else _NOTHING
     return Wish(
         app=row["app"],
         environment=row["environment"],

@@ -11,7 +11,7 @@ VERSION = 1
 
 SCHEMA = """
 CREATE TABLE deployment (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- order of acceptance; ids sort by the clock, which may step
+    seq INTEGER PRIMARY KEY,  -- order of acceptance; ids sort by the clock, which may step
     id TEXT NOT NULL UNIQUE,
     app TEXT NOT NULL,
     environment TEXT NOT NULL,
@@ -72,14 +72,13 @@ CREATE TABLE delivery (
     received_at REAL NOT NULL,
     outcome TEXT NOT NULL,
     reason TEXT NOT NULL,
-    deployment_id TEXT REFERENCES deployment (id)
+    deployment_id TEXT  -- no reference: the note of what arrived outlives the deployment
 ) STRICT;
 CREATE INDEX delivery_guid ON delivery (guid);
 CREATE TABLE looked (  -- until when GitHub's own record of a hook was searched for what was missed
     hook TEXT PRIMARY KEY,
     at REAL NOT NULL
 ) STRICT;
-CREATE INDEX delivery_of ON delivery (deployment_id);
 CREATE TABLE proof (
     jti TEXT PRIMARY KEY,
     expires_at REAL NOT NULL

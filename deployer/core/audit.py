@@ -18,6 +18,7 @@ from enum import StrEnum
 
 START = "0" * 64  # the hash before the first entry
 _MOST = 500  # characters of one fact
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 class Action(StrEnum):
@@ -67,7 +68,7 @@ def entry_text(n: int, at: float, act: Act) -> str:
         "verdict": act.verdict[:_MOST],
         "facts": {name: value[:_MOST] for name, value in act.facts.items() if value},
     }
-    return json.dumps(table, sort_keys=True, separators=(",", ":"))
+    return _CANONICAL.encode(table)
 
 
 def link(key: bytes, before: str, text: str) -> str:

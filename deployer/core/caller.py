@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -51,8 +52,13 @@ def _read(text: str) -> Address | None:
         bare = bare[1:].partition("]")[0]
     elif bare.count(":") == 1:
         bare = bare.partition(":")[0]
+    return _address(bare.partition("%")[0])
+
+
+@lru_cache(maxsize=1024)  # a proxy's address comes with every request
+def _address(text: str) -> Address | None:
     try:
-        address = ipaddress.ip_address(bare.partition("%")[0])
+        address = ipaddress.ip_address(text)
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None

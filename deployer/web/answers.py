@@ -12,8 +12,10 @@ from deployer.core.model import Deployment, Event
 from deployer.core.order import Outcome
 from deployer.intake import Receipt
 
+HARDENED = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}  # headers of every answer
 
-def receipt_answer(receipt: Receipt, server: str, page: str = "") -> Response:
+
+def receipt_table(receipt: Receipt, server: str, page: str = "") -> tuple[int, dict[str, Any]]:
     """202 for what was queued; 200 for what was understood and starts nothing new, so that no hook page turns
     red. `page` is the address that users open.
     """
@@ -30,8 +32,11 @@ def receipt_answer(receipt: Receipt, server: str, page: str = "") -> Response:
         }
     if receipt.read_token:
         body["read_token"] = receipt.read_token
-    # Not jsonify(), which takes a tenth of the time that accepting a delivery takes.
-    status = 202 if receipt.outcome is Outcome.QUEUED else 200
+    return 202 if receipt.outcome is Outcome.QUEUED else 200, body
+
+
+def receipt_answer(receipt: Receipt, server: str, page: str = "") -> Response:
+    status, body = receipt_table(receipt, server, page)
     return Response(json.dumps(body) + "\n", status, mimetype="application/json")
 
 

@@ -6,12 +6,14 @@ from flask import Flask, Response, request
 
 from deployer.core.delivery import ContentTypeRejected
 from deployer.intake import Intake
+from deployer.web.answers import HARDENED
 from deployer.web.context import bind
 from deployer.web.cors import open_to
 from deployer.web.deployments import deployments
 from deployer.web.errors import register_errors
 from deployer.web.hooks import hooks
 from deployer.web.limits import limit
+from deployer.web.shortcut import shorten
 from deployer.web.status import status
 from deployer.web.streams import StreamLimits, Streams
 
@@ -27,11 +29,12 @@ def create_app(intake: Intake, *, streams: StreamLimits | None = None) -> Flask:
     app.extensions[Streams.KEY] = Streams(intake, streams or StreamLimits())
     for blueprint in (hooks, deployments, status):
         app.register_blueprint(blueprint)
-    limit(app, intake.config, intake.clock)
+    limits = limit(app, intake.config, intake.clock)
     open_to(app, intake.config.cors_origins)
     app.before_request(_refuse_encoded)
     app.after_request(_harden)
     register_errors(app)
+    app.wsgi_app = shorten(app.wsgi_app, intake, limits, MAX_BODY)  # type: ignore[method-assign,assignment]
     return app
 
 
@@ -42,6 +45,5 @@ def _refuse_encoded() -> None:
 
 
 def _harden(answer: Response) -> Response:
-    answer.headers["Cache-Control"] = "no-store"
-    answer.headers["X-Content-Type-Options"] = "nosniff"
+    answer.headers.update(HARDENED)
     return answer

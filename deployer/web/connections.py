@@ -17,7 +17,7 @@ from typing import Any
 
 from waitress.channel import HTTPChannel
 
-from deployer.web.parsing import Parser
+from deployer.web.parsing import Parser, Task
 
 MOST = 2000
 _UNREAD = 65_536  # bytes
@@ -42,6 +42,7 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
     """
 
     parser_class = Parser
+    task_class = Task
 
     def __init__(self, server: Any, sock: socket.socket, *more: Any, **named: Any) -> None:
         # The system would let megabytes wait for who does not read, and it would look as if they did.

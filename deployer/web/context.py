@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Flask, current_app, g, request
+from flask import Flask, current_app, request
 
 from deployer.intake import Intake
+from deployer.web.limits import the_caller
 
 _KEY = "deployer.intake"
 _SCHEME = "bearer "
@@ -18,7 +19,7 @@ def the_intake() -> Intake:
     """The intake, for whoever is being served."""
     bound = current_app.extensions[_KEY]
     assert isinstance(bound, Intake)
-    caller = g.get("caller")
+    caller = the_caller()
     return bound.serve(caller.address if caller else "")
 
 

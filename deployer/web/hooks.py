@@ -7,12 +7,16 @@ from flask import Blueprint, Response, request
 from deployer.intake import accept_delivery
 from deployer.web.answers import receipt_answer
 from deployer.web.context import raw_body, the_intake
+from deployer.web.shortcut import FAILED, WEBHOOK
 
 hooks = Blueprint("hooks", __name__)
 
 
-@hooks.post("/webhook")
+@hooks.post(WEBHOOK)
 def receive() -> Response:
+    """What the short way left: a delivery that failed there, or one that is not as GitHub sends them."""
+    if FAILED in request.environ:
+        raise request.environ[FAILED]
     intake = the_intake()
     receipt = accept_delivery(
         intake,

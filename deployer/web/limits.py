@@ -10,8 +10,9 @@ People's own verbs are stricter: no wrong token gets more tries than these, wher
 from __future__ import annotations
 
 import threading
+from typing import Any
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, request
 
 from deployer.core.caller import Caller, Network, caller_of, read_networks
 from deployer.core.config import Config
@@ -23,6 +24,7 @@ FAILURES = 10  # a minute
 STRANGERS = 300
 REQUESTS = 6_000
 _KEY = "deployer.limits"
+_CALLER = "deployer.caller"  # of a request's environment
 _PROOFS = ("signature-mismatch", "token-rejected")
 _OPEN = ("status.health", None)  # endpoints that ask for no proof; None: there is no such address
 _STRICT = ("deployments.redeploy", "deployments.roll_back")
@@ -39,14 +41,15 @@ class Limits:
         self._strangers = Tally(STRANGERS)
         self._requests = Tally(REQUESTS)
 
-    def caller(self) -> Caller:
-        """Who sends the request that is being answered."""
-        return caller_of(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""), self._proxies)
-
     def admit(self) -> None:
         """Raises TooManyRequests before anything is verified."""
-        g.caller = caller = self.caller()
-        strict = request.endpoint in _STRICT
+        if _CALLER not in request.environ:
+            self.let_in(request.environ, strict=request.endpoint in _STRICT)
+
+    def let_in(self, environ: dict[str, Any], *, strict: bool = False) -> Caller:
+        """Whoever sends this request, once per request. Raises TooManyRequests."""
+        peer, forwarded = environ.get("REMOTE_ADDR") or "", environ.get("HTTP_X_FORWARDED_FOR", "")
+        environ[_CALLER] = caller = caller_of(peer, forwarded, self._proxies)
         with self._lock:
             now = self._clock.monotonic()
             self._requests.count(caller.key, now)
@@ -56,10 +59,11 @@ class Limits:
                 waits += [tally.wait(caller.key, now) for tally in tallies]
         if any(waits):
             raise TooManyRequests(max(waits))
+        return caller
 
     def failed(self, error: DeployerError) -> DeployerError:
         """What to answer instead of a failed proof: the same, until there were too many."""
-        caller = g.get("caller")
+        caller = the_caller()
         if error.code not in _PROOFS or caller is None:
             return error
         with self._lock:
@@ -70,7 +74,7 @@ class Limits:
 
     def note(self, answer: Response) -> Response:
         """Counts what proved nothing."""
-        caller = g.get("caller")
+        caller = the_caller()
         unproven = request.endpoint in _OPEN or request.method == "OPTIONS" or answer.status_code >= 400
         if caller and unproven and answer.status_code != 429:
             with self._lock:
@@ -78,11 +82,18 @@ class Limits:
         return answer
 
 
-def limit(app: Flask, config: Config, clock: Clock) -> None:
+def the_caller() -> Caller | None:
+    """Who sends the request that is being answered; None before it was let in."""
+    caller: Caller | None = request.environ.get(_CALLER)
+    return caller
+
+
+def limit(app: Flask, config: Config, clock: Clock) -> Limits:
     """Counts all requests of the app from now on."""
     limits = app.extensions[_KEY] = Limits(config, clock)
     app.before_request(limits.admit)
     app.after_request(limits.note)
+    return limits
 
 
 def the_limits() -> Limits:

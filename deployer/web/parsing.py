@@ -1,8 +1,11 @@
-"""Requests that two servers could read in two ways. In: a request's header. Out: waitress' parser, or 400."""
+"""waitress' reading and writing, where ours differs. In: a request's header, an answer's body. Out: parser,
+task.
+"""
 
 from __future__ import annotations
 
 from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.task import WSGITask
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
@@ -14,3 +17,20 @@ class Parser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
         super().parse_header(header_plus)
         if self.chunked and "CONTENT_LENGTH" in self.headers:
             raise ParsingError("Content-Length and Transfer-Encoding exclude each other")
+
+
+class Task(WSGITask):  # type: ignore[misc] # waitress has no types
+    """A short answer goes out whole; waitress would send its head alone, and then its body."""
+
+    def write(self, data: bytes) -> None:
+        begun = bool(self.wrote_header)
+        if begun or not self.complete or not data or len(data) != self.content_length:
+            super().write(data)
+            return
+        head = self.build_response_header()
+        self.wrote_header: bool = True
+        if self.has_body:
+            self.content_bytes_written = len(data)
+            self.channel.write_soon(head + data)
+        else:
+            self.channel.write_soon(head)

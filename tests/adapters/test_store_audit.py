@@ -112,7 +112,7 @@ def test_ten_thousand_entries_are_verified_page_by_page(store: SqliteStore) -> N
     act = refusal("203.0.113.9", "forbidden", "no", "POST /x")
     with store._database.write() as sql:
         for n in range(10_000):
-            store._ledger.record(sql, act, float(n))
+            store._ledger.record(sql, float(n), act)
     last, wrong = store.verify_audit()
     assert (last.n, wrong, len(store.audit())) == (10_000, "", 1_000)
 
