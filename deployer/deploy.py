@@ -26,6 +26,7 @@ from deployer.core.reporting import describe
 from deployer.core.telling import about
 from deployer.hooks import Hooks
 from deployer.measuring import Measuring
+from deployer.provenance import check_branch
 from deployer.pulling import Pulling
 from deployer.rollout import Rollout
 from deployer.settling import Settling
@@ -38,6 +39,7 @@ _FORWARD_ONLY = (
 _DISTURBED = "somebody else, perhaps `docker compose up` by hand, changed the project's containers meanwhile"
 _RECORD_SECONDS = 600.0  # a full disk may be cleared meanwhile; afterwards the next start settles it
 _RECORD_PAUSE = 2.0
+_LOCK_SECONDS = 120.0  # for the child of a killed deployer, which holds the project
 
 
 def deploy(deployment: Deployment, wish: Wish, world: World) -> Deployment:
@@ -82,7 +84,8 @@ class _Way:
             self.world.store.note_measured(self.deployment.id, figures)
 
     def _in_turn(self) -> Failure | None:
-        with self.world.target.exclusive(self.environment.project):
+        wait = min(_LOCK_SECONDS, self.deadline - self.world.clock.monotonic())
+        with self.world.target.exclusive(self.environment.project, wait):
             failure = self._caught(self._forward)
             self._caught(lambda: self.hooks.clear(self.environment.project))
             if failure is None or not self.touched:
@@ -237,6 +240,8 @@ class _Way:
             release = self.world.store.release(self.wish.release)
             judge_release(release, self.app.name)
             return release
+        if self.wish.trigger == "webhook":
+            check_branch(self.wish, self.app, self.environment, self.world.forge)
         draft = complete(self.wish, self.app, self.environment, self.world)
         release = self.world.store.save_release(self.deployment.id, draft, self.world.clock.now())
         named = ", ".join(f"{service} {image.short}" for service, image in release.images.items())

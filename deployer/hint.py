@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
+from deployer.core.branches import matches
 from deployer.core.errors import ComposeRejected, ForgeUnavailable, ImageNotFound, ReleaseIncomplete
 from deployer.core.model import Wish
 from deployer.core.release import redact, redact_secrets
@@ -31,7 +32,7 @@ def resolve_hint(wishes: Sequence[Wish], world: World) -> Wish | str:
 
 
 def _resolve(wishes: Sequence[Wish], world: World) -> Wish | str:
-    newest = [wish for wish in wishes if _is_newest(wish, world)]
+    newest = [found for wish in wishes if (found := _newest(wish, world))]
     if not newest:
         return f"{wishes[0].revision[:7]} is not the newest commit of a branch that is deployed"
     if len(newest) > 1:
@@ -48,6 +49,11 @@ def _resolve(wishes: Sequence[Wish], world: World) -> Wish | str:
     return replace(wish, images=release.images, bundle=release.bundle)
 
 
-def _is_newest(wish: Wish, world: World) -> bool:
+def _newest(wish: Wish, world: World) -> Wish | None:
+    """The wish, and of which branch, where its commit is the newest of one that the environment takes."""
     app = world.config.app(wish.app)
-    return world.forge.tip(app.repository, app.environment(wish.environment).branch) == wish.revision
+    setting = app.environment(wish.environment).branch
+    if "*" not in setting:
+        return wish if world.forge.tip(app.repository, setting) == wish.revision else None
+    names = world.forge.branches_at(app.repository, wish.revision)
+    return next((replace(wish, branch=name) for name in names if matches(setting, name)), None)

@@ -8,7 +8,7 @@ HTTP and no Docker.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,14 @@ from deployer.core.config import Config
 from deployer.core.confirmation import parse_confirmation
 from deployer.core.decision import Deploy, Hint, Ignore, decide
 from deployer.core.delivery import Delivery, parse_delivery
-from deployer.core.errors import DeployerError, Forbidden, NotFound, StoreUnavailable, TokenRejected
+from deployer.core.errors import (
+    DeployerError,
+    Forbidden,
+    NotFound,
+    StoreUnavailable,
+    TokenRejected,
+    TooManyRequests,
+)
 from deployer.core.inbox import Arrival, Inbox, Proof
 from deployer.core.keyring import Keyring
 from deployer.core.model import Deployment, Event, Kind, Wish
@@ -43,6 +50,8 @@ _PROOF_MARGIN = (
 )
 
 _READERS = 2  # bodies read at once: more would hold memory and not be faster, as Python runs one thread
+_PLANNERS = 2  # plans made at once: each runs Compose and holds a thread of the door
+_PLAN_PATIENCE, _PLAN_LATER = 5.0, 10.0  # seconds: to wait for a place, and until it is worth asking again
 _ABOUT = "X-Github-Hook-Installation-Target-Id"  # of a repository's webhook: the repository; nobody signs it
 
 
@@ -61,6 +70,10 @@ class Intake:
     resolve_hint: Callable[[Sequence[Wish]], Wish | str] | None = None  # where Compose and a registry are
     reading: threading.Semaphore = field(
         default_factory=lambda: threading.Semaphore(_READERS), repr=False, compare=False
+    )
+
+    planning: threading.Semaphore = field(
+        default_factory=lambda: threading.Semaphore(_PLANNERS), repr=False, compare=False
     )
 
     origin: str = LOCAL  # the address of whoever is being served
@@ -96,9 +109,24 @@ def accept_delivery(
     with intake.reading:
         signers = intake.keyring.signers(raw, signature, headers.get(_ABOUT, ""))
         delivery = parse_delivery(headers, raw)
-        visible = {name: intake.config.apps[name] for name in sorted(signers) if name in intake.config.apps}
-        decision = decide(delivery, replace(intake.config, apps=visible))
-        delivery = replace(delivery, payload={})  # decided; what waits to be stored is small
+        decision = _decide(intake, delivery, signers)
+    return _act(intake, delivery, decision)
+
+
+def accept_recovered(intake: Intake, delivery: Delivery) -> Receipt:
+    """A delivery that GitHub itself says it sent here and nobody answered. For apps that take webhooks."""
+    takers = [name for name, secrets in intake.secrets.items() if secrets]
+    return _act(intake, delivery, _decide(intake, delivery, takers))
+
+
+def _decide(intake: Intake, delivery: Delivery, apps: Iterable[str]) -> Deploy | Ignore | Hint:
+    """What the delivery starts among these apps; it sees no others."""
+    visible = {name: intake.config.apps[name] for name in sorted(apps) if name in intake.config.apps}
+    return decide(delivery, replace(intake.config, apps=visible))
+
+
+def _act(intake: Intake, delivery: Delivery, decision: Deploy | Ignore | Hint) -> Receipt:
+    delivery = replace(delivery, payload={})  # decided; what waits to be stored is small
     if isinstance(decision, Hint):
         decision = _look_up(intake, decision)
     if isinstance(decision, Ignore):
@@ -112,18 +140,6 @@ def _look_up(intake: Intake, hint: Hint) -> Deploy | Ignore:
         return Ignore("this server's door cannot look images up")
     found = intake.resolve_hint(hint.wishes)
     return Ignore(found) if isinstance(found, str) else Deploy(found)
-
-
-def accept_recovered(intake: Intake, delivery: Delivery) -> Receipt:
-    """A delivery that GitHub itself says it sent here and nobody answered. For apps that take webhooks."""
-    visible = {name: app for name, app in intake.config.apps.items() if intake.secrets.get(name)}
-    decision = decide(delivery, replace(intake.config, apps=visible))
-    delivery = replace(delivery, payload={})
-    if isinstance(decision, Hint):
-        decision = _look_up(intake, decision)
-    if isinstance(decision, Ignore):
-        return _ignore(intake, delivery, decision.reason)
-    return _enqueue(intake, decision.wish, delivery)
 
 
 def accept_request(
@@ -164,8 +180,13 @@ def accept_plan(intake: Intake, *, raw: bytes, bearer: str | None) -> Preview:
     wish = authorise_plan(claims, parse_request(raw), intake.config)
     if intake.preview is None:
         raise Forbidden("this process makes no plans", hint="it has no engine to look at")
-    intake.store.spend_proof(_proof(claims), intake.clock.now())
-    return intake.preview(wish)
+    if not intake.planning.acquire(timeout=_PLAN_PATIENCE):
+        raise TooManyRequests(_PLAN_LATER, "too many plans are being made")
+    try:
+        intake.store.spend_proof(_proof(claims), intake.clock.now())
+        return intake.preview(wish)
+    finally:
+        intake.planning.release()
 
 
 def _proof(claims: Mapping[str, object]) -> Proof:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from deployer.core.application import Application
 from deployer.core.errors import DeployerError, RegistryUnavailable
@@ -20,6 +21,8 @@ from deployer.core.release import login_for
 from deployer.core.retention import bytes_needed, judge_space
 from deployer.core.retry import pause
 from deployer.world import World
+
+_LONGEST = 600.0  # seconds of one image's pull
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,12 @@ class Pulling:
         self.say("pull", f"{service} {image.short} in {self.world.clock.monotonic() - begun:.1f} s")
 
     def _once(self, service: str, image: Image) -> None:
-        self.world.target.pull(image, self._login(image), lambda text: self.say("pull", f"{service}: {text}"))
+        left = self.deadline - self.world.clock.monotonic()
+        say = partial(self._tell, service)
+        self.world.target.pull(image, self._login(image), say, min(_LONGEST, left))
+
+    def _tell(self, service: str, text: str) -> None:
+        self.say("pull", f"{service}: {text}")
 
     def _in_time(self) -> None:
         if self.world.clock.monotonic() > self.deadline:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
-from deployer.core.errors import DeployerError, Forbidden, NotFound, PayloadRejected
-from deployer.core.recovery import OVERLAP, HookLog, delivery_of, missed
+from deployer.core.errors import DeployerError, Forbidden, ForgeUnavailable, NotFound, PayloadRejected
+from deployer.core.recovery import OVERLAP, PATIENCE, HookLog, delivery_of, missed
 from deployer.core.telling import about
 from deployer.intake import Intake, Receipt, accept_recovered
 
@@ -26,7 +26,7 @@ def recover(intake: Intake, log: HookLog) -> list[Receipt]:
     for place in log.places():
         try:
             for hook in log.hooks(place):
-                receipts += _look(intake, log, hook)
+                receipts.extend(_look(intake, log, hook))
         except DeployerError as error:
             told = about("recovery-failed", place=place, code=error.code)
             _log.warning("deliveries of %s: %s", place or "the app", error.diagnostics(), extra=told)
@@ -34,19 +34,28 @@ def recover(intake: Intake, log: HookLog) -> list[Receipt]:
 
 
 def _look(intake: Intake, log: HookLog, hook: str) -> Iterator[Receipt]:
+    """The mark moves on only once everything before it was dealt with: what GitHub did not show this time is
+    asked for again, and what was taken is known by its guid.
+    """
     begun, before = intake.clock.now(), intake.store.looked_at(hook)
-    if before is not None:
-        for attempt in missed(log.attempts(hook, before - OVERLAP)):
-            if intake.store.was_delivered(attempt.guid):
-                continue  # taken; the answer came too late for GitHub, or somebody redelivered it
-            try:
-                delivery = delivery_of(log.fetch(hook, attempt))
-                receipt = accept_recovered(intake, delivery)
-            except (PayloadRejected, Forbidden, NotFound) as error:
-                told = about("delivery-refused", code=error.code, guid=attempt.guid)
-                _log.warning("delivery %r of %s: %s", attempt.guid, hook, error, extra=told)
-                continue
-            told = about("delivery-recovered", receipt.deployment, guid=attempt.guid, outcome=receipt.outcome)
-            _log.info("delivery %r of %s was missed: %s", attempt.guid, hook, receipt.outcome, extra=told)
-            yield receipt
+    failures: list[ForgeUnavailable] = []
+    for attempt in missed(log.attempts(hook, before - OVERLAP)) if before is not None else ():
+        if intake.store.was_delivered(attempt.guid):
+            continue  # taken; the answer came too late for GitHub, or somebody redelivered it
+        try:
+            receipt = accept_recovered(intake, delivery_of(log.fetch(hook, attempt)))
+        except ForgeUnavailable as error:
+            failures.append(error)
+            if len(failures) >= PATIENCE:
+                break
+            continue
+        except (PayloadRejected, Forbidden, NotFound) as error:
+            told = about("delivery-refused", code=error.code, guid=attempt.guid)
+            _log.warning("delivery %r of %s: %s", attempt.guid, hook, error, extra=told)
+            continue
+        told = about("delivery-recovered", receipt.deployment, guid=attempt.guid, outcome=receipt.outcome)
+        _log.info("delivery %r of %s was missed: %s", attempt.guid, hook, receipt.outcome, extra=told)
+        yield receipt
+    if failures:
+        raise failures[0]
     intake.store.note_look(hook, begun)

@@ -103,8 +103,10 @@ class DockerTarget:
     def image_id(self, image: Image) -> str:
         return self._engine.image_id(image)
 
-    def pull(self, image: Image, credentials: Credentials | None, say: Callable[[str], None]) -> None:
-        self._engine.pull(image, credentials, say)
+    def pull(
+        self, image: Image, credentials: Credentials | None, say: Callable[[str], None], limit: float
+    ) -> None:
+        self._engine.pull(image, credentials, say, limit)
 
     def free_bytes(self) -> int | None:
         """None where the engine's disk is not this process's: over a network, or in a container."""

@@ -161,10 +161,16 @@ class Engine:
             except MissingHere:
                 return ""
 
-    def pull(self, image: Image, credentials: Credentials | None, say: Callable[[str], None]) -> None:
+    def pull(
+        self,
+        image: Image,
+        credentials: Credentials | None,
+        say: Callable[[str], None],
+        limit: float = _PULL_DEADLINE,
+    ) -> None:
         """Raises ImageNotFound or RegistryUnavailable, or EngineUnavailable where the engine is gone."""
         login = {"username": credentials.username, "password": credentials.password} if credentials else None
-        self._pull(str(image), image.repository, image.digest, login, say)
+        self._pull(str(image), image.repository, image.digest, login, say, limit)
 
     def fetch(self, name: str, say: Callable[[str], None]) -> None:
         """Pulls `repository:tag` where it is not here yet."""
@@ -181,17 +187,24 @@ class Engine:
             raise ImageNotFound(str(error), hint="edge.image names it") from None
 
     def _pull(
-        self, image: str, repository: str, tag: str, login: dict[str, str] | None, say: Callable[[str], None]
+        self,
+        image: str,
+        repository: str,
+        tag: str,
+        login: dict[str, str] | None,
+        say: Callable[[str], None],
+        limit: float = _PULL_DEADLINE,
     ) -> None:
-        deadline = time.monotonic() + self._pull_deadline
+        limit = max(1.0, min(limit, self._pull_deadline))
+        deadline = time.monotonic() + limit
         try:
-            with _answering(f"pull {image}", image), self._open_pull(repository, tag, login) as stream:
+            with _answering(f"pull {image}", image), self._open_pull(repository, tag, login, limit) as stream:
                 follow(stream, image, deadline, say)
         except EngineUnavailable:
             if not self.ping():
                 raise
             late = time.monotonic() >= deadline
-            ended = f"within {self._pull_deadline:.0f} s" if late else "to its end: the engine broke it off"
+            ended = f"within {limit:.0f} s" if late else "to its end: the engine broke it off"
             raise RegistryUnavailable(
                 f"{image} was not pulled {ended}", hint="the engine's own log says what its registry did"
             ) from None
@@ -246,7 +259,9 @@ class Engine:
         except (EngineUnavailable, *_BROKEN):
             return False
 
-    def _open_pull(self, repository: str, tag: str, login: dict[str, str] | None) -> requests.Response:
+    def _open_pull(
+        self, repository: str, tag: str, login: dict[str, str] | None, limit: float
+    ) -> requests.Response:
         """The SDK's own `pull` waits for ever and hides the connection, so that nobody could end it."""
         registry, _ = docker.auth.resolve_repository_name(repository)
         header = (
@@ -258,7 +273,7 @@ class Engine:
             "/images/create",
             params={"fromImage": repository, "tag": tag},
             headers={"X-Registry-Auth": header} if header else {},
-            timeout=self._pull_deadline,
+            timeout=limit,
             stream=True,
         )
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -98,11 +99,35 @@ class GithubForge:
             client.close()
 
     def tip(self, repository: str, branch: str) -> str:
+        with self._asking(repository) as found:
+            return found.get_git_ref(f"heads/{branch}").object.sha
+        return ""
+
+    def branches_at(self, repository: str, revision: str) -> Sequence[str]:
+        with self._asking(repository) as found:
+            return [branch.name for branch in found.get_commit(revision).get_branches_where_head()]
+        return []
+
+    def contains(self, repository: str, tip: str, revision: str) -> bool:
+        with self._asking(repository) as found:
+            return found.compare(tip, revision).status in ("identical", "behind")
+        return False
+
+    def has_tag(self, repository: str, name: str) -> bool:
+        with self._asking(repository) as found:
+            return bool(found.get_git_ref(f"tags/{name}").object.sha)  # `ref` alone asks nobody
+        return False
+
+    @contextmanager
+    def _asking(self, repository: str) -> Iterator[Repository]:
+        """What is asked ends here where GitHub knows no such thing; everything else raises
+        ForgeUnavailable.
+        """
         client = self._client()
         try:
-            return client.get_repo(repository).get_git_ref(f"heads/{branch}").object.sha
+            yield client.get_repo(repository)
         except UnknownObjectException:
-            return ""
+            return
         except FAULTS as error:
             why, hint = explain(error)
             raise ForgeUnavailable(f"{repository}: {self._redact(why)}", hint=hint) from None

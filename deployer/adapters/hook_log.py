@@ -6,6 +6,7 @@ A repository's hooks need a token with Webhooks: read; an app's one hook needs t
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,14 +15,16 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
-from github import Auth, Github
+from github import Auth, Github, GithubException
 
 from deployer.adapters.github import FAULTS, client_of, explain
-from deployer.core.errors import ForgeUnavailable
+from deployer.core.errors import ForgeUnavailable, NotFound
 from deployer.core.recovery import Attempt, Sent
 
+_GONE = (400, 404, 410, 422)  # of one delivery, while its hook is listed
 _PAGE = 100
 _MOST_PAGES = 30
+_log = logging.getLogger("deployer.recovery")
 _NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
 _HINT = "the token in github.token-file needs Webhooks: read, or set github.app-id and github.app-key-file"
 
@@ -73,7 +76,12 @@ class GithubHookLog:
 
     def fetch(self, hook: str, attempt: Attempt) -> Sent:
         with self._answering(f"{hook}/deliveries/{attempt.id}") as path:
-            request = self._get(path, {})[1]["request"]
+            try:
+                request = self._get(path, {})[1]["request"]
+            except GithubException as error:
+                if error.status in _GONE:
+                    raise NotFound(f"{path}: GitHub answered {error.status}") from None
+                raise
             headers = {str(name): str(value) for name, value in (request["headers"] or {}).items()}
             return Sent(headers, dict(request["payload"] or {}))
 
@@ -87,6 +95,7 @@ class GithubHookLog:
             if not cursor:
                 return
             wanted = {"per_page": _PAGE, "cursor": cursor[0]}
+        _log.warning("%s: more than %d deliveries; the older ones are left", path, _MOST_PAGES * _PAGE)
 
     def _get(self, path: str, parameters: dict[str, Any]) -> tuple[dict[str, Any], Any]:
         client = self._clients[path.partition("/")[0]]

@@ -5,6 +5,8 @@ Apart from `github`, so that a server without a token does not carry PyGithub, w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from deployer.core.errors import ForgeUnavailable
 from deployer.core.model import Bundle, Deployment
 
@@ -19,13 +21,25 @@ class NoForge:
         )
 
     def tip(self, repository: str, branch: str) -> str:
-        raise ForgeUnavailable(
-            f"{branch} of {repository} cannot be looked up: no GitHub token is configured",
-            hint="set github.token-file",
-        )
+        raise _blind(f"{branch} of {repository}")
+
+    def branches_at(self, repository: str, revision: str) -> Sequence[str]:
+        raise _blind(f"the branches of {repository}")
+
+    def contains(self, repository: str, tip: str, revision: str) -> bool:
+        raise _blind(f"{revision[:7]} of {repository}")
+
+    def has_tag(self, repository: str, name: str) -> bool:
+        raise _blind(f"the tag {name} of {repository}")
 
     def report(self, repository: str, deployment: Deployment, url: str, text: str) -> None:
         """Nobody to tell."""
 
     def close(self, timeout: float) -> bool:
         return True
+
+
+def _blind(what: str) -> ForgeUnavailable:
+    return ForgeUnavailable(
+        f"{what} cannot be looked up: no GitHub token is configured", hint="set github.token-file"
+    )

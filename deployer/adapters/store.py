@@ -22,7 +22,7 @@ from deployer.adapters.store_access import AccessRows, note_arrival, spend
 from deployer.adapters.store_audit import AuditRows, Ledger
 from deployer.adapters.store_confirmation import ConfirmationRows, note_word
 from deployer.adapters.store_recovery import RecoveryRows
-from deployer.adapters.store_releases import ReleaseRows
+from deployer.adapters.store_releases import ReleaseRows, served_mark
 from deployer.adapters.store_retention import forget_old
 from deployer.adapters.store_rows import (
     INSERT_DEPLOYMENT,
@@ -224,6 +224,9 @@ class SqliteStore(ConfirmationRows, ReleaseRows, AuditRows, RecoveryRows, Access
     def _end(self, sql: sqlite3.Connection, id: str, status: Status, reason: str, now: float) -> None:
         if ended := _end(sql, _END_ONE, {"id": id}, status, reason, now):
             self._ledger.record(sql, now, ending(ended))
+        if status is Status.SUCCESS:
+            _, *words = served_mark(_row(sql, id))
+            sql.execute("UPDATE deployment SET mark = ? WHERE id = ?", (self._mark(*words), id))
 
     def _unseal_salt(self) -> bytes:
         with self._database.write() as sql:

@@ -4,6 +4,10 @@ and out: nouns. Decides nothing.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
+import sqlite3
 from collections.abc import Collection, Sequence
 
 from deployer.adapters.database import Database
@@ -11,7 +15,7 @@ from deployer.adapters.store_rows import deployment_of, unpack_release
 from deployer.adapters.vault import Vault
 from deployer.core.errors import StoreUnavailable
 from deployer.core.images import Image
-from deployer.core.model import Deployment, Release
+from deployer.core.model import Deployment, Release, Status
 
 
 class ReleaseRows:
@@ -19,6 +23,7 @@ class ReleaseRows:
 
     _database: Database
     _key: Vault | None
+    _salt: bytes  # empty without the key
 
     @property
     def _vault(self) -> Vault:
@@ -28,11 +33,16 @@ class ReleaseRows:
 
     def note_pull(self, image: Image) -> None:
         with self._database.write() as sql:
-            sql.execute("INSERT OR IGNORE INTO pulled VALUES (?, ?)", (image.repository, image.digest))
+            row = (image.repository, image.digest, self._mark("pulled", image.repository, image.digest))
+            sql.execute("INSERT OR REPLACE INTO pulled VALUES (?, ?, ?)", row)
 
     def pulled(self) -> Sequence[Image]:
-        rows = self._database.read("SELECT repository, digest FROM pulled ORDER BY repository, digest")
-        return [Image(row["repository"], row["digest"]) for row in rows]
+        rows = self._database.read("SELECT * FROM pulled ORDER BY repository, digest")
+        return [
+            Image(row["repository"], row["digest"])
+            for row in rows
+            if self._marked(row["mark"], "pulled", row["repository"], row["digest"])
+        ]
 
     def forget_pull(self, image: Image) -> None:
         with self._database.write() as sql:
@@ -49,7 +59,17 @@ class ReleaseRows:
 
     def all_deployments(self, app: str) -> Sequence[Deployment]:
         rows = self._database.read("SELECT * FROM deployment WHERE app = ? ORDER BY seq DESC", (app,))
-        return [deployment_of(row) for row in rows]
+        believed = [row for row in rows if row["status"] != Status.SUCCESS or self._marked(*served_mark(row))]
+        return [deployment_of(row) for row in believed]
+
+    def _mark(self, *words: str) -> str:
+        """What only a process with the key can write beside a row."""
+        if not self._salt:
+            raise StoreUnavailable("this process has no key to the store", hint="`deployer worker` has it")
+        return hmac.new(self._salt, json.dumps(words).encode(), hashlib.sha256).hexdigest()
+
+    def _marked(self, mark: str | None, *words: str) -> bool:
+        return hmac.compare_digest((mark or "").encode("ascii", "replace"), self._mark(*words).encode())
 
     def keep_releases(self, app: str, kept: Collection[str]) -> int:
         with self._database.write() as sql:
@@ -57,3 +77,8 @@ class ReleaseRows:
             gone = [row["id"] for row in found if row["id"] not in kept]
             sql.executemany("DELETE FROM release WHERE id = ?", [(id,) for id in gone])
             return len(gone)
+
+
+def served_mark(row: sqlite3.Row) -> tuple[str | None, str, str, str, str, str]:
+    """The mark of a deployment that succeeded, and the words that it is made of."""
+    return row["mark"], "served", row["id"], row["app"], row["environment"], row["release"]

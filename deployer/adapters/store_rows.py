@@ -82,7 +82,9 @@ def sealed_wish(slot: Slot, id: str, wish: Wish) -> tuple[bytes | None, bytes | 
     """The columns `sealed_wish` and `sealed_credentials`; None where the wish holds nothing but what stands
     in the other columns, as that of a webhook's run.
     """
-    if wish.images is None and not (wish.bundle or wish.confirm or wish.variables or wish.credentials):
+    if wish.images is None and not (
+        wish.bundle or wish.confirm or wish.variables or wish.credentials or wish.branch
+    ):
         return None, None
     content: dict[str, Any] = {
         "images": _pack_images(wish.images),
@@ -91,6 +93,8 @@ def sealed_wish(slot: Slot, id: str, wish: Wish) -> tuple[bytes | None, bytes | 
     }
     if wish.variables:
         content["variables"] = dict(wish.variables)
+    if wish.branch:
+        content["branch"] = wish.branch
     login = wish.credentials
     credentials = json.dumps([login.host, login.username, login.password]) if login else None
     return (
@@ -129,6 +133,7 @@ def _opened(vault: Vault, row: sqlite3.Row) -> Wish:
         workflow=row["workflow"],
         variables=content.get("variables", {}),
         confirm=content["confirm"],
+        branch=str(content.get("branch", "")),
     )
 
 

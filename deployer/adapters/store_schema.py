@@ -32,6 +32,7 @@ CREATE TABLE deployment (
     release TEXT NOT NULL,
     previous TEXT NOT NULL,  -- revision that served when the deployment was first claimed
     measured TEXT,  -- JSON
+    mark TEXT,  -- of a success: keyed, so that only who has the key can write one that pruning believes
     sealed_wish BLOB,
     sealed_credentials BLOB
 ) STRICT;
@@ -62,6 +63,7 @@ CREATE TABLE release (
 CREATE TABLE pulled (  -- images that are on the engine for releases
     repository TEXT NOT NULL,
     digest TEXT NOT NULL,
+    mark TEXT NOT NULL,  -- keyed as well: whoever else writes here gets no image removed
     PRIMARY KEY (repository, digest)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE delivery (

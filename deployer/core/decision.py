@@ -21,6 +21,7 @@ from deployer.core.announced import (
     images_of,
     package_of,
 )
+from deployer.core.branches import matches
 from deployer.core.config import App, Config, Environment
 from deployer.core.delivery import Delivery, WorkflowRun, ping_of, workflow_run_of
 from deployer.core.model import Kind, Run, Wish
@@ -118,6 +119,7 @@ def _place(run: WorkflowRun, config: Config) -> Deploy | Ignore:
             revision=run.head_sha,
             run=Run(run.run_number, run.run_attempt),
             workflow=run.path,
+            branch=_named(environment, run.head_branch),
         ),
         _renamed(app, run.repository),
     )
@@ -130,7 +132,12 @@ def _renamed(app: App, repository: str) -> str:
 
 
 def _fits(run: WorkflowRun, environment: Environment) -> bool:
-    return run.head_branch == environment.branch and environment.workflow in ("", run.path)
+    return matches(environment.branch, run.head_branch) and environment.workflow in ("", run.path)
+
+
+def _named(environment: Environment, branch: str) -> str:
+    """Which branch of a pattern; empty where the setting says it already."""
+    return "" if branch == environment.branch else branch
 
 
 def _decide_announcement(made: Announcement, config: Config) -> Deploy | Ignore:
@@ -154,7 +161,16 @@ def _decide_announcement(made: Announcement, config: Config) -> Deploy | Ignore:
     wish = _wish(apps[0], environment, made.actor, made.sha)
     assert made.started, "what no run made does not fit"
     run, workflow = made.started.run, made.started.path
-    return Deploy(replace(wish, images=images, run=run, workflow=workflow, forge=made.id))
+    return Deploy(
+        replace(
+            wish,
+            images=images,
+            run=run,
+            workflow=workflow,
+            forge=made.id,
+            branch=_named(environment, made.ref),
+        )
+    )
 
 
 def _environment_of(made: Announcement, app: App) -> Environment | None:
@@ -165,7 +181,7 @@ def _environment_of(made: Announcement, app: App) -> Environment | None:
 
 def _unfit_announcement(made: Announcement, environment: Environment) -> str:
     """Whoever may write deployments names ref and commit at will; the run that did it is GitHub's word."""
-    if made.ref != environment.branch:
+    if not matches(environment.branch, made.ref):
         return (
             f"the deployment is of {made.ref!r}, and {environment.name} takes branch {environment.branch!r}"
         )

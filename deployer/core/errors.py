@@ -170,14 +170,12 @@ class Interrupted(DeployerError):
 
 
 class TooManyRequests(DeployerError):
-    """One address asked too often; `after` is how many seconds it should wait."""
+    """One address asked too often, or all together did; `after` is how many seconds it should wait."""
 
     code = "too-many-requests"
 
-    def __init__(self, after: float) -> None:
-        super().__init__(
-            "too many requests came from this address", hint="Retry-After says when to come again"
-        )
+    def __init__(self, after: float, what: str = "too many requests came from this address") -> None:
+        super().__init__(what, hint="Retry-After says when to come again")
         self.after = after
 
 

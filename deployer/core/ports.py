@@ -48,8 +48,12 @@ class Target(Protocol):
     def image_id(self, image: Image) -> str:
         """The target's own id of the image, empty where it is not there yet."""
 
-    def pull(self, image: Image, credentials: Credentials | None, say: Callable[[str], None]) -> None:
-        """Raises ImageNotFound or RegistryUnavailable; `say` hears of progress."""
+    def pull(
+        self, image: Image, credentials: Credentials | None, say: Callable[[str], None], limit: float
+    ) -> None:
+        """Raises ImageNotFound, or RegistryUnavailable after `limit` seconds at the latest; `say` hears of
+        progress.
+        """
 
     def free_bytes(self) -> int | None:
         """Room for images, None where nobody can say."""
@@ -152,6 +156,15 @@ class Forge(Protocol):
     def tip(self, repository: str, branch: str) -> str:
         """The branch's newest commit, empty where there is no such branch. Raises ForgeUnavailable."""
 
+    def branches_at(self, repository: str, revision: str) -> Sequence[str]:
+        """The branches whose newest commit this is. Raises ForgeUnavailable."""
+
+    def contains(self, repository: str, tip: str, revision: str) -> bool:
+        """Whether `revision` is `tip` or one of the commits before it. Raises ForgeUnavailable."""
+
+    def has_tag(self, repository: str, name: str) -> bool:
+        """Raises ForgeUnavailable."""
+
     def report(self, repository: str, deployment: Deployment, url: str, text: str) -> None:
         """Posts a deployment status; a failure is logged and never changes the deployment."""
 
@@ -211,7 +224,7 @@ class Store(Protocol):
         """All that are kept, of all apps."""
 
     def all_deployments(self, app: str) -> Sequence[Deployment]:
-        """Of all environments, newest first."""
+        """Of all environments, newest first; without successes that this store's key did not write."""
 
     def keep_releases(self, app: str, kept: Collection[str]) -> int:
         """Forgets the app's other releases; how many."""

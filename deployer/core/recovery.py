@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from deployer.core.delivery import JSON, Delivery, parse_delivery
 
 OVERLAP = 900.0  # seconds that a look goes back behind the one before: a delivery may be listed late
-MOST = 200  # deliveries of one hook in one look, the newest ones
+PATIENCE = 3  # deliveries of one hook that GitHub may fail to show in one look, one after another
 _BUSY = (408, 429)  # answers of ours that mean: later
 
 
@@ -50,7 +50,8 @@ class HookLog(Protocol):
     def attempts(self, hook: str, since: float) -> Sequence[Attempt]:
         """Newest first."""
 
-    def fetch(self, hook: str, attempt: Attempt) -> Sent: ...
+    def fetch(self, hook: str, attempt: Attempt) -> Sent:
+        """Raises NotFound for one that GitHub has forgotten, or never shows."""
 
 
 def missed(attempts: Sequence[Attempt]) -> list[Attempt]:
@@ -60,7 +61,7 @@ def missed(attempts: Sequence[Attempt]) -> list[Attempt]:
     answered = {attempt.guid for attempt in attempts if _is_answer(attempt.status_code)}
     newest = {attempt.guid: attempt for attempt in sorted(attempts, key=_moment)}
     unheard = [one for guid, one in newest.items() if guid not in answered and one.event != "ping"]
-    return sorted(unheard, key=_moment)[-MOST:]
+    return sorted(unheard, key=_moment)
 
 
 def delivery_of(sent: Sent) -> Delivery:

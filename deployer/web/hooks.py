@@ -16,7 +16,7 @@ hooks = Blueprint("hooks", __name__)
 def receive() -> Response:
     """What the short way left: a delivery that failed there, or one that is not as GitHub sends them."""
     if FAILED in request.environ:
-        raise request.environ[FAILED]
+        raise request.environ.pop(FAILED)  # its frames hold the body: nothing may keep it after the answer
     intake = the_intake()
     receipt = accept_delivery(
         intake,

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from deployer.intake import Intake, accept_delivery
+from deployer.intake import Intake, Receipt, accept_delivery
 from deployer.web.answers import HARDENED, receipt_table
 from deployer.web.limits import Limits
 
@@ -48,14 +48,19 @@ def shorten(flask: WSGIApplication, intake: Intake, limits: Limits, most: int) -
             )
         except Exception as error:
             environ[FAILED] = error
-            return flask(environ, start)
-        status, table = receipt_table(receipt, intake.config.url)
-        body = json.dumps(table).encode() + b"\n"
-        length = ("Content-Length", str(len(body)))
-        start(_STATUS[status], [("Content-Type", "application/json"), length, *HARDENED.items()])
-        return [body]
+        else:
+            return _accepted(receipt, intake.config.url, start)
+        return flask(environ, start)
 
     return answer
+
+
+def _accepted(receipt: Receipt, server: str, start: StartResponse) -> Iterable[bytes]:
+    status, table = receipt_table(receipt, server)
+    body = json.dumps(table).encode() + b"\n"
+    length = ("Content-Length", str(len(body)))
+    start(_STATUS[status], [("Content-Type", "application/json"), length, *HARDENED.items()])
+    return [body]
 
 
 def _body(environ: WSGIEnvironment, most: int) -> bytes | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 
 from deployer.adapters import store_retention
 from deployer.adapters.store import SqliteStore
 from deployer.adapters.store_retention import _OF_A_DEPLOYMENT, KEEP_READ_TOKENS
 from deployer.core.delivery import Delivery
+from deployer.core.images import Image
 from deployer.core.model import Run, Status
 from tests.adapters.wishes import release, wish
 
@@ -69,7 +72,8 @@ def test_nothing_of_a_forgotten_deployment_is_left_and_no_other_app_loses_any(st
         assert rows == (0 if table == "confirmation" else rows)
         orphans = f"SELECT count(*) FROM {table} WHERE deployment_id NOT IN (SELECT id FROM deployment)"
         assert store._database.read(orphans)[0][0] == 0
-    assert count(store, "delivery") == count(store, "forge") == 9
+    assert count(store, "forge") == 9
+    assert count(store, "delivery") == 24, "the note of what arrived has a limit of its own"
     assert count(store, "release") == 5
     assert [item.id for item in store.deployments("blog", "production")] == others[::-1]
     assert store.deployments("shop", "production")[0].run == Run(20, 1)
@@ -98,3 +102,33 @@ def test_deliveries_proofs_and_read_tokens_end_by_number_and_age(
     assert count(store, "delivery") == 10
     assert store._database.read("SELECT guid FROM delivery ORDER BY seq DESC")[0][0] == "guid-24"
     assert (store.may_read(id, old), store.may_read(id, new)) == (False, True)
+
+
+def test_rows_that_somebody_without_the_key_wrote_prune_nothing(store: SqliteStore) -> None:
+    """As a web process that was taken over could write them: images of others, successes that push out what
+    served.
+    """
+    mine = deployed(store, 1, Status.SUCCESS)
+    image = Image("ghcr.io/acme/shop", "sha256:" + "a" * 64)
+    store.note_pull(image)
+    with store._database.write() as sql:
+        sql.execute("INSERT INTO pulled VALUES ('docker.io/library/postgres', 'sha256:bb', ?)", ("0" * 64,))
+        sql.execute(
+            "INSERT INTO pulled SELECT 'docker.io/library/mysql', 'sha256:cc', mark FROM pulled LIMIT 1"
+        )
+        for number in range(2, 9):
+            forged = store_copy(sql, mine, f"forged-{number}")
+            sql.execute("UPDATE deployment SET release = ? WHERE id = ?", (f"fake{number}", forged))
+    assert store.pulled() == [image]
+    assert [one.id for one in store.all_deployments("shop")] == [mine]
+
+
+def store_copy(sql: sqlite3.Connection, id: str, new: str) -> str:
+    """A deployment's row once more, with its mark, under another id."""
+    columns = [row["name"] for row in sql.execute("PRAGMA table_info(deployment)") if row["name"] != "seq"]
+    values = ", ".join("?" if name == "id" else name for name in columns)
+    sql.execute(
+        f"INSERT INTO deployment ({', '.join(columns)}) SELECT {values} FROM deployment WHERE id = ?",
+        (new, id),
+    )
+    return new

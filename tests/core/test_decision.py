@@ -155,3 +155,13 @@ def test_a_ping_is_answered_with_what_is_wrong_in_the_webhooks_settings(
     payload = fixture(name)
     payload["hook"].update(hook)
     assert answer in reason(payload, event="ping")
+
+
+def test_a_branch_that_fits_the_environments_pattern_deploys_and_is_named() -> None:
+    config = config_of(branch="release/*")
+    made = decision(run_payload(head_branch="release/1"), config)
+    assert isinstance(made, Deploy) and made.wish.branch == "release/1"
+    for other in ("release/1/x", "main", "release"):
+        assert "no environment takes branch" in reason(run_payload(head_branch=other), config)
+    tags = config_of(branch="tags v*")
+    assert "no environment" in reason(run_payload(head_branch="v1"), tags), "a run does not say tag or branch"

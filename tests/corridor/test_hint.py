@@ -197,3 +197,15 @@ def test_a_deployment_on_github_asks_for_its_images_and_hears_of_them(
     assert store.forge_id(receipt.deployment.id) == 145988746
     again = accept_delivery(intake, headers=headers, raw=raw, signature=signature)
     assert again.outcome is Outcome.DUPLICATE
+
+
+def test_of_an_environment_with_a_pattern_the_newest_commit_of_a_branch_that_fits_is_deployed(
+    intake: Intake, world: World, registry: Pushed, store: SqliteStore
+) -> None:
+    for setting, outcome in (("rel/*", Outcome.IGNORED), ("m*", Outcome.QUEUED)):
+        object.__setattr__(world.config.app("shop").environment("production"), "branch", setting)
+        registry.push("backend")
+        registry.push("frontend")
+        assert send(intake).outcome is outcome
+    claimed = store.claim(1.0)
+    assert claimed and claimed[1].branch == "main"

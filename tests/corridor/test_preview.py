@@ -12,7 +12,7 @@ from deployer.adapters.no_forge import NoForge
 from deployer.adapters.oidc import OidcVerifier
 from deployer.adapters.store import SqliteStore
 from deployer.core.config import load_config
-from deployer.core.errors import ComposeRejected, Forbidden, TokenRejected
+from deployer.core.errors import ComposeRejected, Forbidden, TokenRejected, TooManyRequests
 from deployer.core.images import Image
 from deployer.core.model import Bundle
 from deployer.core.request import audience_of, encode_request
@@ -113,3 +113,14 @@ def test_images_of_others_and_a_process_without_an_engine_are_refused(intake: In
         ask(intake, issuer, images={"web": Image("ghcr.io/mallory/x", "sha256:" + "a" * 64)})
     with pytest.raises(Forbidden, match="no plans"):
         ask(replace(intake, preview=None), issuer)
+
+
+def test_only_so_many_plans_are_made_at_once_and_the_token_is_not_spent_on_a_refusal(
+    intake: Intake, issuer: Issuer, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deployer.intake._PLAN_PATIENCE", 0.01)
+    with intake.planning, intake.planning, pytest.raises(TooManyRequests) as refused:
+        ask(intake, issuer)
+    assert refused.value.after > 0 and "too many plans" in str(refused.value)
+    assert count(store, "proof") == 0
+    assert ask(intake, issuer).changes

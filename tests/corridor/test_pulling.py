@@ -22,11 +22,11 @@ def failing(scene: Scene, times: int, error: DeployerError) -> list[Image]:
     """The next `times` pulls fail."""
     real, tried = scene.target.pull, []
 
-    def pull(image: Image, credentials: Credentials | None, say: Callable[[str], None]) -> None:
+    def pull(image: Image, credentials: Credentials | None, say: Callable[[str], None], limit: float) -> None:
         tried.append(image)
         if len(tried) <= times:
             raise error
-        real(image, credentials, say)
+        real(image, credentials, say, limit)
 
     scene.target.pull = pull  # type: ignore[method-assign]
     return tried
@@ -122,3 +122,17 @@ def keep(scene: Scene, count: int) -> None:
     production = dataclasses.replace(app.environment("production"), releases=count)
     changed = dataclasses.replace(app, environments={"production": production})
     scene.world = dataclasses.replace(scene.world, config=dataclasses.replace(config, apps={"shop": changed}))
+
+
+def test_a_pull_gets_no_more_time_than_its_deployment_has_left(scene: Scene) -> None:
+    limits: list[float] = []
+    real = scene.target.pull
+
+    def pull(image: Image, credentials: Credentials | None, say: Callable[[str], None], limit: float) -> None:
+        limits.append(limit)
+        scene.clock.sleep(30)
+        real(image, credentials, say, limit)
+
+    scene.target.pull = pull  # type: ignore[method-assign]
+    scene.deploy("ab")
+    assert limits == [100, 70]

@@ -154,6 +154,56 @@ def test_a_look_that_breaks_off_is_taken_up_where_it_was(scene: Scene) -> None:
     assert scene.look() == [("queued", 11)]
 
 
+def test_of_many_none_is_left_out(scene: Scene) -> None:
+    scene.look()
+    for number in range(1, 251):
+        scene.fails(number)
+    assert scene.look() == [("queued", number) for number in range(1, 251)]
+    assert scene.look() == []
+
+
+def test_one_that_github_has_forgotten_does_not_stop_the_looks(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.look()
+    scene.fails(14)
+    scene.hook.forgotten.add(scene.hook.attempts[-1]["id"])
+    scene.fails(15)
+    with caplog.at_level(logging.WARNING):
+        assert scene.look() == [("queued", 15)]
+    scene.clock.time += 3600
+    scene.look()
+    assert "GitHub answered 422" in caplog.text
+    calls = len(scene.github.calls)
+    assert scene.look() == []
+    assert not [call for call in scene.github.calls[calls:] if call.status == 422], "the mark moved on"
+
+
+def test_one_that_github_cannot_show_holds_up_no_other_and_is_asked_for_again(scene: Scene) -> None:
+    scene.look()
+    scene.fails(16)
+    shy = scene.hook.attempts[-1]["id"]
+    scene.github.break_with("500", path=f"/deliveries/{shy}")
+    scene.fails(17, repository_id=666)
+    scene.clock.time += 7200
+    assert scene.look() == [("ignored", 0)]
+    scene.github.mend()
+    assert scene.look() == [("queued", 16)]
+
+
+def test_a_renamed_repository_is_said_of_a_missed_run_too(scene: Scene) -> None:
+    scene.look()
+    scene.hook.note("workflow_run", renamed(run_payload(run_number=18)), 0, at=scene.clock.time + 5)
+    scene.clock.time += 600
+    (receipt,) = recover(scene.intake, scene.log)
+    assert "the repository is now acme/store" in receipt.reason
+
+
+def renamed(payload: dict[str, Any]) -> dict[str, Any]:
+    payload["repository"]["full_name"] = "acme/store"
+    return payload
+
+
 def test_an_app_that_takes_no_webhooks_gets_none(scene: Scene) -> None:
     scene.intake = intake_of(scene.store, clock=scene.clock, secrets={"shop": ()})
     scene.look()

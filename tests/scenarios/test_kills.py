@@ -22,7 +22,8 @@ import pytest
 from tests.scenarios.test_recovery import seed
 from tests.stand.cheap import digest_of
 from tests.stand.machine import wait_for
-from tests.stand.receiver import body_of, headers_of, run_payload, sign
+from tests.stand.pair import WEB, WORKER, Pair
+from tests.stand.receiver import body_of, headers_of, open_store, run_payload, sign
 from tests.stand.server import SECRET, Server, repository_id
 
 APPS = 5
@@ -114,6 +115,43 @@ def test_nothing_acknowledged_is_lost_and_the_newest_of_every_app_is_deployed(ki
             expect_newest(server, app, sender)
         assert server.value("PRAGMA integrity_check") == "ok"
         assert acknowledged(senders) >= ACKNOWLEDGED * kills
+
+
+@pytest.mark.parametrize("kills", [12, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.case("F07")
+def test_either_of_two_processes_may_be_killed_at_any_moment(kills: int) -> None:
+    """`deployer web` and `deployer worker`, one of them or both at once, while deliveries come."""
+    draw = random.Random(seed())
+    killed = Counter[str]()
+    with Pair(APPS, deploys=TAKES) as server:
+        senders = [Sender(server, app, random.Random(draw.random())) for app in range(APPS)]
+        for sender in senders:
+            sender.start()
+        for _ in range(kills):
+            wait_for("enough to lose", partial(_came, senders, acknowledged(senders) + ACKNOWLEDGED))
+            time.sleep(draw.uniform(0.0, 0.3))  # the moment is the point of the test
+            halves = draw.choice(((WEB,), (WORKER,), (WEB, WORKER)))
+            for half in halves:
+                server.kill(half)
+            for sender in senders:
+                expect_stored(server, sender)
+            killed[" and ".join(halves)] += 1
+            server.wake(*halves[::-1])
+        for sender in senders:
+            sender.over.set()
+            sender.join(20)
+        wait_for("an empty queue", lambda: not unfinished(server), 60)
+        print(f"killed: {dict(killed)}; {acknowledged(senders)} acknowledged as queued, 0 lost")
+        print("answers:", dict(sum((sender.answers for sender in senders), Counter())))
+        print("ends:", dict(ends(server)))
+        for app, sender in enumerate(senders):
+            expect_newest(server, app, sender)
+        assert server.value("PRAGMA integrity_check") == "ok"
+        assert acknowledged(senders) >= ACKNOWLEDGED * kills
+        store = open_store(server.state)
+        last, wrong = store.verify_audit()
+        store.close()
+        assert not wrong and last.n >= acknowledged(senders)
 
 
 def acknowledged(senders: list[Sender]) -> int:

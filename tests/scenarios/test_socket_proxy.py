@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.stand.proxy import SocketProxy
-from tests.stand.stage import Stage, docker, wait_for
+from tests.stand.source import forget_here
+from tests.stand.stage import Stage, wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.long]
 
@@ -32,6 +33,7 @@ CALLS = {
     "POST /containers/ID/stop",
     "POST /networks/create",
     "DELETE /containers/ID",
+    "DELETE /images/NAME",
 }
 REFUSED = """
 POST /containers/ID/exec
@@ -77,6 +79,15 @@ GET /images/search?term=x
 POST /images/prune
 POST /images/x/push
 DELETE /images/x
+DELETE /images/x:latest
+DELETE /images/sha256:DIGEST
+DELETE /images/DIGEST
+DELETE /images/x@sha256:DIGEST0
+DELETE /images/x@sha256:DIGEST?force=1
+DELETE /images/x@sha256:DIGEST?force=False&noprune=False&force=1
+DELETE /images/x@sha256:DIGEST?%66orce=1
+DELETE /images/x@sha256:DIGEST/../x
+POST /images/x@sha256:DIGEST
 POST /networks/prune
 POST /volumes/prune
 DELETE /volumes/x
@@ -128,14 +139,17 @@ def test_every_way_of_a_deploy_passes_and_everything_else_is_refused(
     proxied: tuple[Stage, SocketProxy],
 ) -> None:
     stage, proxy = proxied
+    section = "[apps.shop.environments.production]"
+    stage.reconfigure(section, f"{section}\nreleases = 2")
     first, second = stage.publish("1.0.0"), stage.publish("2.0.0")
-    pulled = first.images["backend"]  # built here, so it must go before it can be pulled
-    docker("rmi", "--force", docker("inspect", "--format", "{{.Id}}", str(pulled)).strip())
+    forget_here(first.images["backend"])  # built here, so it must go before it can be pulled
     assert stage.deploy(first)["status"] == "success"
     assert stage.deploy(second)["status"] == "success"
     wait_for("the second release", lambda: stage.serves() == "2.0.0", 30)
     stage.source.write("backend/server.js", "process.exit(3);\n")
-    ended = stage.deploy(stage.publish("3.0.0"))
+    third = stage.publish("3.0.0")
+    forget_here(third.images["backend"])  # only what was pulled is pruned
+    ended = stage.deploy(third)
     assert ended["status"] == "failure" and "serves as before" in ended["reason"]
     assert stage.cli("rollback", "shop").returncode == 0
     assert "nothing to do" in stage.cli("plan", "shop").stdout and stage.cli("status").returncode == 0
@@ -147,7 +161,8 @@ def test_every_way_of_a_deploy_passes_and_everything_else_is_refused(
     backend = next(c["Id"] for c in stage.containers() if "-backend-" in c["Name"])
     for line in REFUSED.split("\n"):
         if line:
-            method, _, target = line.replace("ID", backend).partition(" ")
+            whole = line.replace("DIGEST", "0" * 64).replace("ID", backend)
+            method, _, target = whole.partition(" ")
             for prefix in ("", "/v1.43") if target.count("/v1.43") == 0 else ("",):
                 assert ask(proxy.socket, method, prefix + target) in (400, 403), f"{method} {prefix}{target}"
     assert ask(proxy.socket, "GET", "/v1.43/info") == 200
@@ -158,5 +173,6 @@ def named(method: str, path: str) -> str:
     """A call without version, ids and names."""
     path = re.sub(r"^/v1\.\d+", "", path)
     path = re.sub(r"^/images/.+/(json|tag)$", r"/images/NAME/\1", path)
+    path = re.sub(r"^/images/[^?]+(?:@|%40)sha256.*", "/images/NAME", path)
     path = re.sub(r"^/(containers|networks)/(?!json$|create$)[^/]+", r"/\1/ID", path)
     return f"{method} {path}"

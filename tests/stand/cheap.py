@@ -1,8 +1,9 @@
 """The receiver with real door, store, queue, worker and way of a deploy; what is deployed to lies in memory.
 
-In: the settings file, a folder. Out: a server as `webhook_server.py` starts it, which writes to
-`FOLDER/served/PROJECT` what requests would reach now and to `FOLDER/story` a line for the begin and the end
-of every pull. GitHub, registry and engine are stood in for, so that hundreds of deploys fit into seconds.
+In: the settings file, a folder, `web` or `worker` for one half of two. Out: a server as `webhook_server.py`
+starts it, which writes to `FOLDER/served/PROJECT` what requests would reach now and to `FOLDER/story` a line
+for the begin and the end of every pull. GitHub, registry and engine are stood in for, so that hundreds of
+deploys fit into seconds.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from deployer import worker
 from deployer.adapters import store_retention
 from deployer.adapters.lock import hold
 from deployer.adapters.no_forge import NoForge
+from deployer.cli import serving
 from deployer.core.application import Application, Service
 from deployer.core.door import Door
 from deployer.core.images import Image
@@ -48,6 +50,15 @@ class Registry:
 class Forge(NoForge):
     def read_bundle(self, repository: str, revision: str, entry: str) -> Bundle:
         return Bundle(entry, {entry: "services: {}\n"})
+
+    def tip(self, repository: str, branch: str) -> str:
+        return "f" * 40
+
+    def contains(self, repository: str, tip: str, revision: str) -> bool:
+        return True
+
+    def has_tag(self, repository: str, name: str) -> bool:
+        return False
 
 
 class Project(MemoryTarget):
@@ -94,7 +105,9 @@ class Fleet:
         with hold(self._state / "projects" / f"{project}.lock", wait=wait):
             yield
 
-    def pull(self, image: Image, credentials: Credentials | None, say: Callable[[str], None]) -> None:
+    def pull(
+        self, image: Image, credentials: Credentials | None, say: Callable[[str], None], limit: float
+    ) -> None:
         """Where a real deploy spends its time."""
         project = image.repository.split("/")[2].rpartition("-")[0]
         self._tell(f"begin {project} {image.digest}")
@@ -154,8 +167,12 @@ def main() -> int:
         world = dataclasses.replace(parts.world, target=fleet, registry=Registry(), forge=Forge())
         return dataclasses.replace(parts, world=world, worker=Worker(world))
 
+    half = sys.argv[2] if len(sys.argv) > 2 else ""
+    if half == "worker":
+        vars(serving).update(build=cheap)
+        return serving._work("")
     server.build = cheap
-    return int(server.main())
+    return int(server.main_web() if half == "web" else server.main())
 
 
 if __name__ == "__main__":

@@ -33,6 +33,14 @@ class Content(Protocol):
     def tip(self, branch: str) -> str:
         """The newest commit, empty for a branch that there is not."""
 
+    def branches(self) -> list[str]: ...
+
+    def tags(self) -> dict[str, str]:
+        """Name → commit."""
+
+    def contains(self, tip: str, revision: str) -> bool:
+        """Whether `revision` is `tip` or an ancestor of it."""
+
 
 class FromDict:
     """`{revision: {path: text or bytes}}`."""
@@ -52,6 +60,16 @@ class FromDict:
     def tip(self, branch: str) -> str:
         """There is `main` alone, with all revisions in their order."""
         return list(self._revisions)[-1] if branch == "main" and self._revisions else ""
+
+    def branches(self) -> list[str]:
+        return ["main"]
+
+    def tags(self) -> dict[str, str]:
+        return {}
+
+    def contains(self, tip: str, revision: str) -> bool:
+        known = list(self._revisions)
+        return known.index(revision) <= known.index(tip)
 
 
 class FromGit:
@@ -78,6 +96,18 @@ class FromGit:
 
     def tip(self, branch: str) -> str:
         return (self._git("rev-parse", "--verify", f"refs/heads/{branch}") or b"").decode().strip()
+
+    def branches(self) -> list[str]:
+        listed = self._git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads") or b""
+        return listed.decode().split()
+
+    def tags(self) -> dict[str, str]:
+        named = "%(refname:lstrip=2) %(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)"
+        listed = (self._git("for-each-ref", f"--format={named}", "refs/tags") or b"").decode().splitlines()
+        return {name: commit for name, _, commit in (line.partition(" ") for line in listed)}
+
+    def contains(self, tip: str, revision: str) -> bool:
+        return self._git("merge-base", "--is-ancestor", revision, tip) is not None
 
     def _git(self, *arguments: str) -> bytes | None:
         command = ["git", "-c", "safe.directory=*", "-C", str(self._folder), *arguments]

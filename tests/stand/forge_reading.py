@@ -35,6 +35,10 @@ class Reading:
                 return self._tree(name, operation.values["tree_sha"], "recursive" in query)
             case "git/get-ref":
                 return self._ref(name, operation.values["ref"])
+            case "repos/compare-commits-with-basehead":
+                return self._comparison(name, *operation.values["basehead"].split("..."))
+            case "repos/list-branches-for-head-commit":
+                return self._heads(name, operation.values["commit_sha"])
         return None
 
     def _repository(self, name: str) -> dict[str, Any]:
@@ -77,11 +81,29 @@ class Reading:
         return Answer(200, {"sha": revision, "truncated": self.truncated, "tree": shown})
 
     def _ref(self, name: str, ref: str) -> Answer:
-        commit = self._contents[name.lower()].tip(ref.removeprefix("heads/"))
-        if not commit or not ref.startswith("heads/"):
+        kind, _, short = ref.partition("/")
+        content = self._contents[name.lower()]
+        commit = content.tip(short) if kind == "heads" else content.tags().get(short, "")
+        if not commit:
             return missing()
         target = {"type": "commit", "sha": commit, "url": f"{self.url}/repos/{name}/git/commits/{commit}"}
         return Answer(200, self._contract.example("git-ref", {"ref": f"refs/{ref}", "object": target}))
+
+    def _comparison(self, name: str, base: str, head: str) -> Answer:
+        content = self._contents[name.lower()]
+        if content.files(base) is None or content.files(head) is None:
+            return missing()
+        behind, ahead = content.contains(base, head), content.contains(head, base)
+        status = {(True, True): "identical", (True, False): "behind", (False, True): "ahead"}
+        given = {"status": status.get((behind, ahead), "diverged"), "commits": []}
+        return Answer(200, self._contract.example("commit-comparison", given))
+
+    def _heads(self, name: str, commit: str) -> Answer:
+        content = self._contents[name.lower()]
+        target = {"sha": commit, "url": f"{self.url}/repos/{name}/commits/{commit}"}
+        names = [branch for branch in content.branches() if content.tip(branch) == commit]
+        shown = [{"name": branch, "commit": target, "protected": False} for branch in names]
+        return Answer(200, [self._contract.example("branch-short", one) for one in shown])
 
 
 def missing() -> Answer:

@@ -37,6 +37,7 @@ class Hook:
     repository: str = ""  # empty: an app's
     active: bool = True
     attempts: list[dict[str, Any]] = field(default_factory=list)
+    forgotten: set[int] = field(default_factory=set)  # listed still, and not shown any more
 
     def send(self, event: str, payload: Mapping[str, Any], *, guid: str = "", at: float | None = None) -> int:
         """One attempt; the status that came back, 0 where nobody answered."""
@@ -114,6 +115,8 @@ def answer(
     if operation.id in LISTINGS:
         return _page(found[0], operation, query, base)
     wanted = [one for one in found[0].attempts if str(one["id"]) == values["delivery_id"]]
+    if int(values["delivery_id"]) in found[0].forgotten:
+        return Answer(422, {"message": "Validation Failed", "documentation_url": "https://docs.github.com"})
     response = {"headers": {}, "payload": ""}
     return Answer(200, {**wanted[0], "url": found[0].url, "response": response}) if wanted else Answer(404)
 

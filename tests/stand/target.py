@@ -78,7 +78,9 @@ class MemoryTarget:
     def image_id(self, image: Image) -> str:
         return "sha256:0" if image.digest in self.here else ""
 
-    def pull(self, image: Image, credentials: Credentials | None, say: Callable[[str], None]) -> None:
+    def pull(
+        self, image: Image, credentials: Credentials | None, say: Callable[[str], None], limit: float
+    ) -> None:
         self._call("pull")
 
     def free_bytes(self) -> int | None:
