@@ -20,6 +20,7 @@ from deployer.core.config import Config
 from deployer.core.confirmation import parse_confirmation
 from deployer.core.decision import Deploy, Hint, Ignore, decide
 from deployer.core.delivery import Delivery, parse_delivery
+from deployer.core.errand import PATIENCE, Task
 from deployer.core.errors import (
     DeployerError,
     Forbidden,
@@ -27,6 +28,7 @@ from deployer.core.errors import (
     StoreUnavailable,
     TokenRejected,
     TooManyRequests,
+    WorkerSilent,
 )
 from deployer.core.inbox import Arrival, Inbox, Proof
 from deployer.core.keyring import Keyring
@@ -51,6 +53,7 @@ _PROOF_MARGIN = (
 
 _READERS = 2  # bodies read at once: more would hold memory and not be faster, as Python runs one thread
 _PLANNERS = 2  # plans made at once: each runs Compose and holds a thread of the door
+_PLAN_LOOK = 0.1  # seconds between two looks for the worker's answer
 _PLAN_PATIENCE, _PLAN_LATER = 5.0, 10.0  # seconds: to wait for a place, and until it is worth asking again
 _ABOUT = "X-Github-Hook-Installation-Target-Id"  # of a repository's webhook: the repository; nobody signs it
 
@@ -128,18 +131,27 @@ def _decide(intake: Intake, delivery: Delivery, apps: Iterable[str]) -> Deploy |
 def _act(intake: Intake, delivery: Delivery, decision: Deploy | Ignore | Hint) -> Receipt:
     delivery = replace(delivery, payload={})  # decided; what waits to be stored is small
     if isinstance(decision, Hint):
-        decision = _look_up(intake, decision)
+        if intake.resolve_hint is None:
+            return _hand_over(intake, decision, delivery)
+        decision = _look_up(intake.resolve_hint, decision)
     if isinstance(decision, Ignore):
         return _ignore(intake, delivery, decision.reason)
     receipt = _enqueue(intake, decision.wish, delivery)
     return replace(receipt, reason="; ".join(filter(None, (receipt.reason, decision.note))))
 
 
-def _look_up(intake: Intake, hint: Hint) -> Deploy | Ignore:
-    if intake.resolve_hint is None:
-        return Ignore("this server's door cannot look images up")
-    found = intake.resolve_hint(hint.wishes)
+def _look_up(resolve: Callable[[Sequence[Wish]], Wish | str], hint: Hint) -> Deploy | Ignore:
+    found = resolve(hint.wishes)
     return Ignore(found) if isinstance(found, str) else Deploy(found)
+
+
+def _hand_over(intake: Intake, hint: Hint, delivery: Delivery) -> Receipt:
+    """Another process has Compose and the registry's login; it queues what the image completes."""
+    wishes = [replace(wish, origin=intake.origin) for wish in hint.wishes]
+    intake.store.hand_over(Task.HINT, wishes, intake.clock.now(), delivery)
+    return Receipt(
+        Outcome.IGNORED, None, "the worker looks whether it completes a release, and deploys it then"
+    )
 
 
 def accept_request(
@@ -178,15 +190,35 @@ def accept_plan(intake: Intake, *, raw: bytes, bearer: str | None) -> Preview:
         )
     claims = intake.verify_token(bearer, audience_of(intake.config.url, raw))
     wish = authorise_plan(claims, parse_request(raw), intake.config)
-    if intake.preview is None:
-        raise Forbidden("this process makes no plans", hint="it has no engine to look at")
     if not intake.planning.acquire(timeout=_PLAN_PATIENCE):
         raise TooManyRequests(_PLAN_LATER, "too many plans are being made")
     try:
+        if intake.preview is None:
+            return _ask_worker(intake, wish, _proof(claims))
         intake.store.spend_proof(_proof(claims), intake.clock.now())
         return intake.preview(wish)
     finally:
         intake.planning.release()
+
+
+def _ask_worker(intake: Intake, wish: Wish, proof: Proof) -> Preview:
+    """Another process has the engine. Raises what it would have raised, WorkerSilent where it does not answer
+    in time.
+    """
+    id = intake.store.hand_over(Task.PLAN, [wish], intake.clock.now(), proof)
+    end = intake.clock.monotonic() + PATIENCE
+    while (answer := intake.store.errand_answer(id)) is None and intake.clock.monotonic() < end:
+        intake.clock.sleep(_PLAN_LOOK)
+    intake.store.drop_errand(id)
+    if answer is None:
+        raise WorkerSilent(
+            f"no worker made the plan within {PATIENCE:.0f} s", hint="is `deployer worker` running?"
+        )
+    if "error" in answer:
+        error = DeployerError(str(answer["message"]), hint=str(answer["hint"]))
+        error.code = str(answer["error"])
+        raise error
+    return Preview(**answer)
 
 
 def _proof(claims: Mapping[str, object]) -> Proof:

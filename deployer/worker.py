@@ -17,6 +17,7 @@ from deployer.core.errors import Busy, DeployerError, EngineUnavailable
 from deployer.core.model import Deployment, Status
 from deployer.core.telling import about
 from deployer.deploy import deploy, restore
+from deployer.errands import run_errand
 from deployer.retention import prune
 from deployer.upkeep import renew, reroute
 from deployer.world import World
@@ -47,6 +48,7 @@ class Worker:
         for number in range(self._world.config.workers):
             self._run(self._work, f"worker-{number + 1}")
         self._run(self._watch, "routes")
+        self._run(self._run_errands, "errands")
         if self._recover_missed:  # waited for by nobody: it may hang for as long as GitHub does
             threading.Thread(target=self._look_for_missed, name="deliveries", daemon=True).start()
 
@@ -160,6 +162,19 @@ class Worker:
                 if not self._stopping.is_set():  # else its database was closed under it
                     _log.exception("the look for missed deliveries broke", extra=about("bug"))
             self._stopping.wait(_MISSED)
+
+    def _run_errands(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                worked = run_errand(self._world)
+            except DeployerError as error:
+                _log.error("%s", error.diagnostics(), extra=about("worker-failed", code=error.code))
+                worked = False
+            except Exception:
+                _log.exception("an errand broke", extra=about("bug"))
+                worked = False
+            if not worked:
+                self._stopping.wait(_IDLE)
 
     def _watch(self) -> None:
         while not self._stopping.wait(_WATCH):

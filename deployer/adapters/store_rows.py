@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from deployer.adapters.vault import SealBroken, Slot, Vault
+from deployer.core.decision import hint_wish
+from deployer.core.errand import Task
 from deployer.core.images import Image
 from deployer.core.model import Bundle, Credentials, Deployment, Kind, Measured, Release, Run, Status, Wish
 
@@ -174,3 +177,47 @@ def _unpack_images(packed: Mapping[str, list[str]] | None) -> dict[str, Image] |
 
 def _pack_bundle(bundle: Bundle | None) -> dict[str, Any] | None:
     return None if bundle is None else {"entry": bundle.entry, "files": dict(bundle.files)}
+
+
+def pack_errand(wishes: Sequence[Wish]) -> str:
+    """All that a worker needs of wishes that only the engine's half can judge."""
+    return json.dumps(
+        [
+            {
+                "app": wish.app,
+                "environment": wish.environment,
+                "actor": wish.actor,
+                "revision": wish.revision,
+                "origin": wish.origin,
+                "images": _pack_images(wish.images),
+                "bundle": _pack_bundle(wish.bundle),
+                "variables": dict(wish.variables),
+            }
+            for wish in wishes
+        ]
+    )
+
+
+def unpack_errand(text: str, task: str) -> tuple[Wish, ...]:
+    """Raises ValueError, TypeError, KeyError or AttributeError for what `pack_errand` did not write."""
+    unpack = _unpack_hint if task == Task.HINT else _unpack_plan
+    return tuple(unpack(one) for one in json.loads(text))
+
+
+def _unpack_hint(one: Mapping[str, Any]) -> Wish:
+    wish = hint_wish(str(one["app"]), str(one["environment"]), str(one["actor"]), str(one["revision"]))
+    return replace(wish, origin=str(one["origin"]))
+
+
+def _unpack_plan(one: Mapping[str, Any]) -> Wish:
+    return Wish(
+        app=str(one["app"]),
+        environment=str(one["environment"]),
+        kind=Kind.DEPLOY,
+        trigger="action",
+        actor=str(one["actor"]),
+        revision=str(one["revision"]),
+        images=_unpack_images(one["images"]),
+        bundle=Bundle(**one["bundle"]) if one["bundle"] else None,
+        variables={str(name): str(value) for name, value in one["variables"].items()},
+    )

@@ -81,6 +81,16 @@ CREATE TABLE looked (  -- until when GitHub's own record of a hook was searched 
     hook TEXT PRIMARY KEY,
     at REAL NOT NULL
 ) STRICT;
+CREATE TABLE errand (  -- what a process without an engine hands to the one that has it
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    task TEXT NOT NULL,
+    at REAL NOT NULL,
+    due REAL NOT NULL,
+    tries INTEGER NOT NULL,
+    sealed BLOB NOT NULL,
+    answer TEXT  -- JSON of a plan or an error, neither of them secret
+) STRICT;
 CREATE TABLE proof (
     jti TEXT PRIMARY KEY,
     expires_at REAL NOT NULL

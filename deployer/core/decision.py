@@ -208,14 +208,16 @@ def _decide_package(package: Package, config: Config) -> Hint | Ignore:
         return Ignore(unfit)
     image = f"{config.registry_host}/{package.namespace}/{package.name}".lower()
     wishes = tuple(
-        replace(
-            _wish(app, environment, package.actor, package.revision),
-            run=Run(1, 1),  # of one revision there is one release, however many of its images are announced
-            workflow=f"package {package.revision}",
-        )
+        hint_wish(app.name, environment.name, package.actor, package.revision)
         for app, environment in _taking_packages(package, image, config)
     )
     return Hint(wishes) if wishes else Ignore(f"no environment with `packages = true` takes {image}")
+
+
+def hint_wish(app: str, environment: str, actor: str, revision: str) -> Wish:
+    """Of one revision there is one release, however many of its images are announced."""
+    wish = Wish(app, environment, Kind.DEPLOY, "webhook", actor, revision=revision)
+    return replace(wish, run=Run(1, 1), workflow=f"package {revision}")
 
 
 def _unfit_package(package: Package) -> str:

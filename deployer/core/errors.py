@@ -163,6 +163,12 @@ class StoreUnavailable(DeployerError):
     code = "store-unavailable"
 
 
+class WorkerSilent(DeployerError):
+    """What only the process with the engine can do was asked of it, and it did not answer in time."""
+
+    code = "worker-silent"
+
+
 class Interrupted(DeployerError):
     """The deployer died too often in the middle of this deployment."""
 

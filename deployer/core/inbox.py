@@ -6,14 +6,15 @@ In and out: frozen values. The store keeps hashes of secrets, never the secrets.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from deployer.core.access import Right, Token
 from deployer.core.audit import Act, Entry
 from deployer.core.confirmation import Verdict
 from deployer.core.delivery import Delivery
+from deployer.core.errand import Task
 from deployer.core.model import Deployment, Wish
 from deployer.core.ports import Store
 
@@ -45,6 +46,14 @@ class Inbox(Store, Protocol):
 
     def spend_proof(self, proof: Proof, now: float) -> None:
         """For a request that stores nothing else. Raises TokenRejected for a spent proof."""
+
+    def hand_over(self, task: Task, wishes: Sequence[Wish], now: float, arrival: Arrival) -> str:
+        """Leaves it for the process with the engine, and notes the arrival in the same transaction; its id.
+        Raises TokenRejected for a spent proof.
+        """
+
+    def errand_answer(self, id: str) -> Mapping[str, Any] | None:
+        """What came of it, None while nothing did."""
 
     def record_ignored(self, delivery: Delivery, reason: str, now: float) -> None:
         """Keeps that a delivery started nothing."""

@@ -12,6 +12,7 @@ from deployer.core.application import Application, EdgeSettings, Service
 from deployer.core.confirmation import Confirmation
 from deployer.core.conflicts import Occupied
 from deployer.core.door import Door
+from deployer.core.errand import Errand
 from deployer.core.health import Reading
 from deployer.core.hooks import Hook
 from deployer.core.images import Image
@@ -177,6 +178,17 @@ class Store(Protocol):
 
     def claim(self, now: float) -> tuple[Deployment, Wish] | None:
         """The oldest queued deployment whose app and environment have none in progress, now in progress."""
+
+    def next_errand(self, now: float) -> Errand | None:
+        """What was handed over and is due: plans first, for somebody waits. None for a store without key."""
+
+    def put_off(self, id: str, now: float) -> None:
+        """Tries it again later."""
+
+    def answer_errand(self, id: str, answer: Mapping[str, Any]) -> None: ...
+
+    def drop_errand(self, id: str) -> None:
+        """It is done, or nobody waits for it."""
 
     def requeue_interrupted(self, now: float) -> Sequence[Deployment]:
         """Puts what was in progress back in the queue; to be called before the first claim of a process."""

@@ -36,6 +36,7 @@ _STATUS = {
     "registry-unavailable": 503,
     "engine-unavailable": 503,
     "too-many-streams": 503,
+    "worker-silent": 503,
 }
 _RETRY_AFTER = "10"  # seconds
 _log = logging.getLogger("deployer.web")

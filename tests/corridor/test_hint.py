@@ -175,11 +175,6 @@ def test_what_compose_says_of_a_model_is_told_without_secrets(
     assert "is none" in reason and "canary" not in reason
 
 
-def test_a_door_without_compose_says_so(store: SqliteStore, world: World) -> None:
-    receipt = send(intake_of(store, world.config))
-    assert "cannot look images up" in receipt.reason
-
-
 def test_without_a_token_for_github_nothing_can_be_looked_up() -> None:
     with pytest.raises(ForgeUnavailable, match="no GitHub token"):
         NoForge().tip("acme/shop", "main")

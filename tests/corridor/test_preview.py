@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,11 +107,9 @@ def test_what_compose_refuses_is_told_without_values(
     assert found.plan.startswith("required variable STRIPE_KEY")
 
 
-def test_images_of_others_and_a_process_without_an_engine_are_refused(intake: Intake, issuer: Issuer) -> None:
+def test_images_of_others_are_refused(intake: Intake, issuer: Issuer) -> None:
     with pytest.raises(Forbidden, match="not an image repository"):
         ask(intake, issuer, images={"web": Image("ghcr.io/mallory/x", "sha256:" + "a" * 64)})
-    with pytest.raises(Forbidden, match="no plans"):
-        ask(replace(intake, preview=None), issuer)
 
 
 def test_only_so_many_plans_are_made_at_once_and_the_token_is_not_spent_on_a_refusal(

@@ -41,6 +41,7 @@ class Process:
     store: str = ""
     port: int = field(default_factory=free_port)
     child: subprocess.Popen[bytes] | None = None
+    environment: str = "{}"  # its table of settings
 
     @property
     def state(self) -> Path:
@@ -73,7 +74,7 @@ token-file = "{self.folder}/github.secret"
 repository = "acme/shop"
 repository-id = 4711
 owner-id = 42
-environments.production = {{}}
+environments.production = {self.environment}
 """,
             encoding="utf-8",
         )

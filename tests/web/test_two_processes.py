@@ -17,10 +17,11 @@ from deployer import __version__, bootstrap
 from deployer.adapters.lock import is_held
 from deployer.bootstrap import build, build_reception
 from deployer.core.errors import Busy, ConfigError, StoreUnavailable
+from deployer.core.request import audience_of
 from tests.stand.forge import Forge
 from tests.stand.issuer import Issuer
 from tests.stand.machine import ROOT, wait_for
-from tests.stand.receiver import REVISION
+from tests.stand.receiver import REVISION, URL, deploy_request, encoded
 from tests.web.test_server import Process
 
 ENDED = {"inactive", "failure", "error"}
@@ -164,6 +165,22 @@ def test_the_web_reads_nothing_but_its_settings_and_the_store(pair: Pair) -> Non
     wait_for("the web's answer", pair.web.answers, 30)
     assert not pair.web.state.exists()
     assert pair.ask(1)
+
+
+def test_a_plan_is_the_workers_and_comes_back_through_the_web(pair: Pair) -> None:
+    """Without an engine here: the answer that only the worker can give is Compose's refusal."""
+    pair.worker.docker = "echo 'the worker was asked' >&2; exit 1"
+    for half in (pair.worker, pair.web):
+        half.environment = "{ plans = true }"
+        half.start()
+    wait_for("the web's answer", pair.web.answers, 60)
+    pair.web.issuer.claims = {"event_name": "pull_request", "base_ref": "main", "ref": "refs/pull/7/merge"}
+    raw, _ = encoded(deploy_request())
+    status, table = pair.web.call(
+        "POST", "/api/v1/plans", raw, bearer=pair.web.issuer.mint(audience_of(URL, raw))
+    )
+    assert (status, table["error"]) == (422, "compose-rejected"), table
+    assert "the worker was asked" in table["message"]
 
 
 # --- only one of each

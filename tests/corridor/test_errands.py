@@ -1,0 +1,250 @@
+"""A door without an engine and a worker with one, on one store: what the door hands over is done, once, and
+by the worker's settings.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from collections.abc import Iterator
+from itertools import count as count_up
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployer.adapters.github import GithubForge
+from deployer.adapters.oidc import OidcVerifier
+from deployer.adapters.store import SqliteStore
+from deployer.adapters.vault import open_vault
+from deployer.core.config import load_config
+from deployer.core.errand import PATIENCE, PAUSE, TRIES, Task
+from deployer.core.errors import DeployerError, StoreUnavailable, TokenRejected, WorkerSilent
+from deployer.core.inbox import Proof
+from deployer.core.model import Bundle, Kind, Wish
+from deployer.core.order import Outcome
+from deployer.core.request import audience_of, encode_request
+from deployer.errands import run_errand
+from deployer.intake import Intake, Receipt, accept_delivery, accept_plan
+from deployer.world import World
+from tests.core.models import image, shop
+from tests.corridor.senders import count
+from tests.corridor.test_deploy import FastClock
+from tests.corridor.test_hint import COMPOSE, Pushed
+from tests.stand.forge import Forge
+from tests.stand.issuer import Issuer
+from tests.stand.receiver import (
+    REVISION,
+    URL,
+    body_of,
+    config_table,
+    deploy_request,
+    headers_of,
+    intake_of,
+    package_event,
+    sign,
+)
+from tests.stand.target import MemoryTarget
+
+_NUMBERS = count_up()
+
+
+def proof() -> Proof:
+    return Proof(f"token-{next(_NUMBERS)}", 2_000_000_000.0)
+
+
+def a_wish() -> Wish:
+    return Wish("shop", "production", Kind.DEPLOY, "action", "ada", REVISION, images={})
+
+
+class Halves:
+    """Both, without the processes; `clock` is the worker's, the door has time of its own."""
+
+    def __init__(self, folder: Path, github: Forge, issuer: Issuer) -> None:
+        self.clock = FastClock()
+        vault = open_vault(folder / "key")
+        self.mine = SqliteStore(folder / "deployer.db", vault)
+        self.webs = SqliteStore(folder / "deployer.db", vault.slot)
+        self.registry = Pushed()
+        model = shop()
+        for name in ("backend", "frontend"):
+            model["services"][name] = {"build": ".", "networks": {"default": None}}
+        self.target = MemoryTarget(model)
+        self.forge = GithubForge(api=github.url, token="t", ledger=self.mine)
+        self.world = World(
+            config=load_config(config_table(packages=True, plans=True)),
+            store=self.mine,
+            target=self.target,
+            registry=self.registry,
+            forge=self.forge,
+            clock=self.clock,
+            variables=lambda _: {"DATABASE_PASSWORD": "canary-of-the-server"},
+        )
+        self.issuer = issuer
+        issuer.claims = {"event_name": "pull_request", "base_ref": "main", "ref": "refs/pull/7/merge"}
+        verifier = OidcVerifier(issuer.url, folder / "jwks.json")
+        self.intake: Intake = intake_of(
+            self.webs, self.world.config, verify_token=verifier.verify_token, clock=FastClock()
+        )
+
+    def announce(self, **changes: Any) -> Receipt:
+        raw = body_of(package_event("package", **changes))
+        return accept_delivery(self.intake, headers=headers_of("package"), raw=raw, signature=sign(raw))
+
+    def ask(self) -> Any:
+        """A plan, as the action asks for it."""
+        images = {name: image(name, "a") for name in ("backend", "frontend")}
+        bundle = Bundle("compose.yaml", {"compose.yaml": "a: ${GIVEN}"})
+        raw = encode_request(deploy_request(images=images, bundle=bundle, variables={}))
+        return accept_plan(self.intake, raw=raw, bearer=self.issuer.mint(audience_of(URL, raw)))
+
+    def settle(self, **settings: Any) -> None:
+        """Other settings for the worker alone."""
+        self.world = dataclasses.replace(self.world, config=load_config(config_table(**settings)))
+
+    def work(self) -> int:
+        """Everything that is due; how much it was."""
+        done = 0
+        while run_errand(self.world):
+            done += 1
+        return done
+
+
+class Patient(FastClock):
+    """Really waits."""
+
+    def sleep(self, seconds: float) -> None:
+        threading.Event().wait(seconds)
+        self.time += 0.001
+
+
+@pytest.fixture
+def halves(tmp_path: Path) -> Iterator[Halves]:
+    content = {"0" * 40: COMPOSE, REVISION: COMPOSE}
+    with Forge({"acme/shop": content}, token="t") as github, Issuer() as issuer:
+        made = Halves(tmp_path, github, issuer)
+        yield made
+        made.forge.close(5)
+        made.webs.close()
+        made.mine.close()
+
+
+@pytest.fixture
+def working(halves: Halves) -> Iterator[Halves]:
+    """With a worker that works."""
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            if not run_errand(halves.world):
+                over.wait(0.01)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    object.__setattr__(halves.intake, "clock", Patient())
+    yield halves
+    over.set()
+    thread.join(60)
+
+
+def test_an_announced_image_is_not_lost_and_completes_its_release_later(halves: Halves) -> None:
+    halves.registry.push("backend")
+    receipt = halves.announce(name="shop-backend")
+    assert receipt.outcome is Outcome.IGNORED and "the worker looks" in receipt.reason
+    assert count(halves.mine, "delivery") == 1 and count(halves.mine, "errand") == 1
+    assert halves.work() == 1 and count(halves.mine, "deployment") == 0, "the other image is missing"
+    halves.registry.push("frontend")
+    halves.announce(name="shop-frontend")
+    halves.announce(name="shop-frontend", tag="latest")
+    assert halves.work() == 2 and count(halves.mine, "errand") == 0
+    claimed = halves.mine.claim(1.0)
+    assert claimed and claimed[1].images and halves.mine.claim(1.0) is None
+
+
+def test_a_registry_that_is_down_is_asked_again_and_given_up_in_the_end(halves: Halves) -> None:
+    halves.registry.push("backend")
+    halves.registry.push("frontend")
+    halves.registry.down = True
+    halves.announce()
+    assert halves.work() == 1 and halves.work() == 0, "not at once again"
+    halves.clock.time += PAUSE
+    halves.registry.down = False
+    assert halves.work() == 1 and count(halves.mine, "deployment") == 1
+
+    halves.registry.down = True
+    halves.announce()
+    for _ in range(TRIES):
+        assert halves.work() == 1
+        halves.clock.time += PAUSE
+    assert halves.work() == 0 and count(halves.mine, "errand") == 0
+
+
+def test_a_plan_is_made_by_the_worker(working: Halves) -> None:
+    found = working.ask()
+    assert found.changes == {"backend": "new", "frontend": "new"}
+    assert found.missing_variables == ["GIVEN"] and "create  backend" in found.plan
+    assert count(working.mine, "errand") == count(working.mine, "deployment") == 0
+    assert count(working.mine, "proof") == 1
+
+
+def test_what_the_worker_says_against_a_plan_is_the_doors_answer(working: Halves) -> None:
+    working.settle(plans=False)
+    with pytest.raises(DeployerError, match="settings answer no such plan") as refused:
+        working.ask()
+    assert refused.value.code == "forbidden"
+
+
+def test_a_plan_without_a_worker_ends_in_time_and_is_made_for_nobody(halves: Halves) -> None:
+    with pytest.raises(WorkerSilent, match="within 45 s") as refused:
+        halves.ask()
+    assert "deployer worker" in refused.value.hint
+    assert count(halves.mine, "errand") == 0
+    halves.webs.hand_over(Task.PLAN, [a_wish()], halves.clock.now(), proof())
+    halves.clock.time += PATIENCE
+    assert halves.work() == 1 and halves.target.calls == []
+
+
+def test_the_worker_acts_on_nothing_that_its_settings_do_not_allow(halves: Halves) -> None:
+    """As a door that was taken over could leave it."""
+    halves.registry.push("backend")
+    halves.registry.push("frontend")
+    halves.settle(packages=False)
+    halves.announce()
+    forged = [dataclasses.replace(a_wish(), app="bank"), dataclasses.replace(a_wish(), revision="x")]
+    halves.webs.hand_over(Task.HINT, forged, 1.0, proof())
+    assert halves.work() == 2 and count(halves.mine, "deployment") == 0
+
+
+def test_what_is_no_errand_is_cleared_away(halves: Halves) -> None:
+    halves.announce()
+    seal = halves.webs._slot.seal
+    with halves.mine._database.write() as sql:
+        for id, content in (("a", "[1]"), ("b", "no JSON"), ("c", json.dumps([{"app": "shop"}]))):
+            sql.execute(
+                "INSERT INTO errand (id, task, at, due, tries, sealed) VALUES (?, 'plan', 0, 0, 0, ?)",
+                (id, seal(f"errand {id}", content)),
+            )
+        sql.execute("UPDATE errand SET sealed = x'00' WHERE task = 'hint'")
+    for _ in range(5):
+        halves.work()
+    assert count(halves.mine, "errand") == 0
+
+
+def test_so_many_wait_and_no_more(halves: Halves, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deployer.adapters.store_errands.MOST", 2)
+    halves.announce()
+    halves.announce()
+    with pytest.raises(StoreUnavailable, match="2 of this kind wait"):
+        halves.announce()
+    assert count(halves.mine, "delivery") == 2, "what was not taken is not noted as taken"
+
+
+def test_a_door_reads_nothing_of_what_it_handed_over_and_a_token_makes_one_plan(halves: Halves) -> None:
+    halves.announce()
+    with pytest.raises(StoreUnavailable, match="no key"):
+        halves.webs.next_errand(2_000_000_000.0)
+    once = proof()
+    halves.webs.hand_over(Task.PLAN, [a_wish()], 1.0, once)
+    with pytest.raises(TokenRejected, match="used before"):
+        halves.webs.hand_over(Task.PLAN, [a_wish()], 1.0, once)
