@@ -7,6 +7,7 @@ put in order by whoever catches it. Knows neither HTTP nor the queue.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import time
@@ -39,6 +40,28 @@ def wait_while(alive: Callable[[], bool]) -> None:
     """Until a signal comes or `alive` is no more."""
     while alive():  # not Thread.join(): interrupted, it takes the thread for ended
         time.sleep(1.0)
+
+
+def end_work(stop: Callable[[float], bool], tell: Callable[[float], bool], deadline: float) -> bool:
+    """Ends the worker with `stop`, then sends with `tell` what waits for GitHub; both take seconds and say
+    whether they were done in time. True when nothing of it still works.
+    """
+    idle = stop(FINISH - TELL)
+    if not idle:
+        _log.warning("a deployment is still running; the next start resumes it", extra=about("left-running"))
+    told = tell(max(0.0, deadline - time.monotonic()))
+    return idle and told
+
+
+def leave(close: Callable[[], None], *, clean: bool) -> int:
+    """The exit code. Where some thread still works it keeps its database to the last moment, and Python,
+    which waits for threads, is not asked.
+    """
+    if clean:
+        close()
+        return 0
+    logging.shutdown()
+    os._exit(0)
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:

@@ -5,13 +5,12 @@ after a signal.
 from __future__ import annotations
 
 import logging
-import os
 import time
 
 from deployer.bootstrap import Parts, build, config_path, start_log
 from deployer.cli.words import Verbs, add_verb
 from deployer.core.telling import about
-from deployer.life import FINISH, TELL, live, wait_while
+from deployer.life import FINISH, end_work, leave, live, wait_while
 from deployer.web.server import main, main_web
 
 _log = logging.getLogger("deployer.server")
@@ -46,13 +45,4 @@ def _until_told(parts: Parts) -> int:
 def _stop(parts: Parts) -> int:
     deadline = time.monotonic() + FINISH
     _log.info("stopping", extra=about("stopping"))
-    idle = parts.worker.stop(FINISH - TELL)
-    if not idle:
-        _log.warning("a deployment is still running; the next start resumes it", extra=about("left-running"))
-    told = parts.forge.close(max(0.0, deadline - time.monotonic()))
-    if idle and told:
-        parts.store.close()
-        return 0
-    # Some thread still works: it keeps its database to the last moment, and Python would wait for its pool.
-    logging.shutdown()
-    os._exit(0)
+    return leave(parts.store.close, clean=end_work(parts.worker.stop, parts.forge.close, deadline))

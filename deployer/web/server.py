@@ -10,7 +10,6 @@ gives to the main thread, never comes into the middle of an answer.
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import threading
 import time
@@ -21,7 +20,7 @@ from waitress.server import BaseWSGIServer, create_server
 
 from deployer.bootstrap import Parts, Reception, build, build_reception, config_path, share_memory, start_log
 from deployer.core.telling import about
-from deployer.life import FINISH, TELL, live, wait_while
+from deployer.life import FINISH, end_work, leave, live, wait_while
 from deployer.web.app import MAX_BODY, create_app
 from deployer.web.connections import connection_limit, keep_in_bounds
 from deployer.web.status import HAS_WORKER
@@ -121,14 +120,6 @@ def _stop(reception: Reception, parts: Parts | None, app: Flask, server: Any) ->
     streams = app.extensions[Streams.KEY]
     assert isinstance(streams, Streams)
     streams.close()
-    idle = parts.worker.stop(FINISH - TELL) if parts else True
-    if not idle:
-        _log.warning("a deployment is still running; the next start resumes it", extra=about("left-running"))
-    told = parts.forge.close(max(0.0, deadline - time.monotonic())) if parts else True
+    ended = end_work(parts.worker.stop, parts.forge.close, deadline) if parts else True
     server.task_dispatcher.shutdown(timeout=max(0.0, deadline - time.monotonic()))
-    if idle and told and not server.task_dispatcher.threads:
-        reception.store.close()
-        return 0
-    # Some thread still works: it keeps its database to the last moment, and Python would wait for its pool.
-    logging.shutdown()
-    os._exit(0)
+    return leave(reception.store.close, clean=ended and not server.task_dispatcher.threads)

@@ -10,19 +10,17 @@ from typing import Any
 import pytest
 
 from deployer.core.config import Config, load_config
-from deployer.core.decision import Deploy, Hint, Ignore, decide
-from deployer.core.delivery import parse_delivery
+from deployer.core.decision import Deploy, Hint, Ignore
 from deployer.core.errors import Forbidden, PayloadRejected
 from deployer.core.images import Image
 from deployer.core.model import Kind, Run, Wish
+from tests.stand import receiver
 from tests.stand.receiver import (
     DIGEST,
     REVISION,
     announcement,
-    body_of,
     config_of,
     config_table,
-    headers_of,
     package_event,
     two_apps,
 )
@@ -33,13 +31,11 @@ WORKFLOW = ".github/workflows/deploy.yml"
 def decision(
     payload: dict[str, Any], config: Config | None = None, event: str = "deployment"
 ) -> Deploy | Ignore | Hint:
-    return decide(parse_delivery(headers_of(event), body_of(payload)), config or config_of())
+    return receiver.decision(payload, config, event)
 
 
 def reason(payload: dict[str, Any], config: Config | None = None, event: str = "deployment") -> str:
-    answer = decision(payload, config, event)
-    assert isinstance(answer, Ignore)
-    return answer.reason
+    return receiver.reason(payload, config, event)
 
 
 def wish(**changes: Any) -> Wish:

@@ -6,34 +6,20 @@ from typing import Any
 
 import pytest
 
-from deployer.core.config import Config
-from deployer.core.decision import Deploy, Hint, Ignore, decide
-from deployer.core.delivery import parse_delivery
+from deployer.core.decision import Deploy
 from deployer.core.errors import PayloadRejected
 from deployer.core.model import Kind, Run, Wish
 from tests.stand.receiver import (
     REVISION,
-    body_of,
     config_of,
+    decision,
     fixture,
-    headers_of,
+    reason,
     run_payload,
     two_apps,
 )
 
 WORKFLOW = ".github/workflows/deploy.yml"
-
-
-def decision(
-    payload: dict[str, Any], config: Config | None = None, event: str = "workflow_run"
-) -> Deploy | Ignore | Hint:
-    return decide(parse_delivery(headers_of(event), body_of(payload)), config or config_of())
-
-
-def reason(payload: dict[str, Any], config: Config | None = None, event: str = "workflow_run") -> str:
-    answer = decision(payload, config, event)
-    assert isinstance(answer, Ignore)
-    return answer.reason
 
 
 def test_a_successful_run_on_the_branch_is_a_wish_for_its_revision() -> None:

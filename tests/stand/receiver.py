@@ -17,6 +17,8 @@ from deployer.adapters.clock import SystemClock
 from deployer.adapters.store import SqliteStore
 from deployer.adapters.vault import open_vault
 from deployer.core.config import Config, load_config
+from deployer.core.decision import Deploy, Hint, Ignore, decide
+from deployer.core.delivery import parse_delivery
 from deployer.core.errors import TokenRejected
 from deployer.core.images import Image
 from deployer.core.model import Bundle, Run
@@ -180,3 +182,17 @@ def package_event(event: str = "package", **changes: Any) -> dict[str, Any]:
     if given["repository_id"]:
         payload["repository"] = {"id": given["repository_id"], "full_name": "acme/shop"}
     return payload
+
+
+def decision(
+    payload: dict[str, Any], config: Config | None = None, event: str = "workflow_run"
+) -> Deploy | Ignore | Hint:
+    """What a delivery of this payload starts."""
+    return decide(parse_delivery(headers_of(event), body_of(payload)), config or config_of())
+
+
+def reason(payload: dict[str, Any], config: Config | None = None, event: str = "workflow_run") -> str:
+    """Why it starts nothing."""
+    answer = decision(payload, config, event)
+    assert isinstance(answer, Ignore)
+    return answer.reason
