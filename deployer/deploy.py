@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from deployer.confirmation import await_confirmation
@@ -16,8 +17,9 @@ from deployer.core.application import Application, nothing
 from deployer.core.config import App, Environment
 from deployer.core.conflicts import refuse_conflicts
 from deployer.core.ending import Failure, failure_of
-from deployer.core.errors import ContainerRefused, DeployerError, StoreUnavailable
+from deployer.core.errors import ContainerRefused, DeployerError, NotFound, StoreUnavailable
 from deployer.core.hooks import ON_ROLLBACK, POST_DEPLOY, PRE_DEPLOY
+from deployer.core.images import Image
 from deployer.core.model import Deployment, Kind, ObservedState, Release, Status, Wish
 from deployer.core.planner import plan_rollout, refuse_foreign
 from deployer.core.recheck import judge_job, judge_release
@@ -250,7 +252,10 @@ class _Way:
 
     def _pull(self, application: Application) -> None:
         serving = self.world.store.serving(self.app.name, self.environment.name)
-        before = self.world.store.release(serving.release).images if serving else {}
+        before: Mapping[str, Image] = {}
+        if serving:
+            with suppress(NotFound):  # only for what need not be pulled: a lost release must stop no deploy
+                before = self.world.store.release(serving.release).images
         Pulling(self.world, self.wish.credentials, self._say, self.deadline).pull(application, before)
 
     def _check_edge(self, application: Application) -> None:

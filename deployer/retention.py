@@ -22,8 +22,7 @@ def prune(app: App, world: World) -> None:
     """Never raises an expected failure."""
     try:
         keep = {environment.name: environment.releases for environment in app.environments.values()}
-        kept = kept_releases(world.store.all_deployments(app.name), keep)
-        gone = world.store.keep_releases(app.name, kept)
+        gone = world.store.keep_releases(app.name, lambda history: kept_releases(history, keep))
         # In this order: what another deployment pulls meanwhile belongs to a release that is read after it.
         pulled = world.store.pulled()
         releases = world.store.releases()  # of all apps: they may share images

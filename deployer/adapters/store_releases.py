@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from deployer.adapters.database import Database
 from deployer.adapters.store_rows import deployment_of, unpack_release
@@ -57,10 +57,17 @@ class ReleaseRows:
             for row in rows
         ]
 
-    def all_deployments(self, app: str) -> Sequence[Deployment]:
-        rows = self._database.read("SELECT * FROM deployment WHERE app = ? ORDER BY seq DESC", (app,))
-        believed = [row for row in rows if row["status"] != Status.SUCCESS or self._marked(*served_mark(row))]
-        return [deployment_of(row) for row in believed]
+    def keep_releases(self, app: str, choose: Callable[[Sequence[Deployment]], Collection[str]]) -> int:
+        with self._database.write() as sql:  # else a release that is saved meanwhile would go
+            rows = sql.execute("SELECT * FROM deployment WHERE app = ? ORDER BY seq DESC", (app,)).fetchall()
+            kept = choose([deployment_of(row) for row in rows if self._believes(row)])
+            found = sql.execute("SELECT id FROM release WHERE app = ?", (app,)).fetchall()
+            gone = [row["id"] for row in found if row["id"] not in kept]
+            sql.executemany("DELETE FROM release WHERE id = ?", [(id,) for id in gone])
+            return len(gone)
+
+    def _believes(self, row: sqlite3.Row) -> bool:
+        return row["status"] != Status.SUCCESS or self._marked(*served_mark(row))
 
     def _mark(self, *words: str) -> str:
         """What only a process with the key can write beside a row."""
@@ -70,13 +77,6 @@ class ReleaseRows:
 
     def _marked(self, mark: str | None, *words: str) -> bool:
         return hmac.compare_digest((mark or "").encode("ascii", "replace"), self._mark(*words).encode())
-
-    def keep_releases(self, app: str, kept: Collection[str]) -> int:
-        with self._database.write() as sql:
-            found = sql.execute("SELECT id FROM release WHERE app = ?", (app,)).fetchall()
-            gone = [row["id"] for row in found if row["id"] not in kept]
-            sql.executemany("DELETE FROM release WHERE id = ?", [(id,) for id in gone])
-            return len(gone)
 
 
 def served_mark(row: sqlite3.Row) -> tuple[str | None, str, str, str, str, str]:

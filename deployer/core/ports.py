@@ -235,11 +235,10 @@ class Store(Protocol):
     def releases(self) -> Sequence[Release]:
         """All that are kept, of all apps."""
 
-    def all_deployments(self, app: str) -> Sequence[Deployment]:
-        """Of all environments, newest first; without successes that this store's key did not write."""
-
-    def keep_releases(self, app: str, kept: Collection[str]) -> int:
-        """Forgets the app's other releases; how many."""
+    def keep_releases(self, app: str, choose: Callable[[Sequence[Deployment]], Collection[str]]) -> int:
+        """Forgets the app's releases but for those that `choose` names, of all its deployments, newest first;
+        in one transaction; how many. Successes that this store's key did not write are left out.
+        """
 
     def serving(self, app: str, environment: str) -> Deployment | None:
         """The newest successful deployment."""

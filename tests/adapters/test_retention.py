@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+from collections.abc import Sequence
 
 import pytest
 
@@ -11,7 +13,7 @@ from deployer.adapters.store import SqliteStore
 from deployer.adapters.store_retention import _OF_A_DEPLOYMENT, KEEP_READ_TOKENS
 from deployer.core.delivery import Delivery
 from deployer.core.images import Image
-from deployer.core.model import Run, Status
+from deployer.core.model import Deployment, Run, Status
 from tests.adapters.wishes import release, wish
 
 
@@ -120,7 +122,13 @@ def test_rows_that_somebody_without_the_key_wrote_prune_nothing(store: SqliteSto
             forged = store_copy(sql, mine, f"forged-{number}")
             sql.execute("UPDATE deployment SET release = ? WHERE id = ?", (f"fake{number}", forged))
     assert store.pulled() == [image]
-    assert [one.id for one in store.all_deployments("shop")] == [mine]
+    seen: list[str] = []
+
+    def choose(history: Sequence[Deployment]) -> set[str]:
+        seen.extend(one.id for one in history)
+        return {one.release for one in history}
+
+    assert store.keep_releases("shop", choose) == 0 and seen == [mine]
 
 
 def store_copy(sql: sqlite3.Connection, id: str, new: str) -> str:
@@ -132,3 +140,28 @@ def store_copy(sql: sqlite3.Connection, id: str, new: str) -> str:
         (new, id),
     )
     return new
+
+
+def test_a_release_that_is_saved_while_others_are_pruned_stays(store: SqliteStore) -> None:
+    """Two workers: one tidies up after a deployment, the other has begun the next one of the same app."""
+    deployed(store, 1, Status.SUCCESS)
+    id = store.enqueue(wish(2), 2.0)[0].id
+    store.claim(2.0)
+    asked, saved = threading.Event(), threading.Event()
+
+    def save() -> None:
+        asked.wait(60)
+        store.save_release(id, release(variables={"N": "2"}), 2.0)
+        saved.set()
+
+    other = threading.Thread(target=save)
+    other.start()
+
+    def choose(history: Sequence[Deployment]) -> set[str]:
+        asked.set()
+        saved.wait(0.5)  # the other cannot: it has its turn afterwards
+        return {one.release for one in history}
+
+    store.keep_releases("shop", choose)
+    other.join(60)
+    assert store.release(store.deployment(id).release).variables == {"N": "2"}
