@@ -113,13 +113,14 @@ def accept_delivery(
         signers = intake.keyring.signers(raw, signature, headers.get(_ABOUT, ""))
         delivery = parse_delivery(headers, raw)
         decision = _decide(intake, delivery, signers)
+        delivery = replace(delivery, payload={})  # decided; what waits to be stored is small
     return _act(intake, delivery, decision)
 
 
 def accept_recovered(intake: Intake, delivery: Delivery) -> Receipt:
     """A delivery that GitHub itself says it sent here and nobody answered. For apps that take webhooks."""
     takers = [name for name, secrets in intake.secrets.items() if secrets]
-    return _act(intake, delivery, _decide(intake, delivery, takers))
+    return _act(intake, replace(delivery, payload={}), _decide(intake, delivery, takers))
 
 
 def _decide(intake: Intake, delivery: Delivery, apps: Iterable[str]) -> Deploy | Ignore | Hint:
@@ -129,7 +130,6 @@ def _decide(intake: Intake, delivery: Delivery, apps: Iterable[str]) -> Deploy |
 
 
 def _act(intake: Intake, delivery: Delivery, decision: Deploy | Ignore | Hint) -> Receipt:
-    delivery = replace(delivery, payload={})  # decided; what waits to be stored is small
     if isinstance(decision, Hint):
         if intake.resolve_hint is None:
             return _hand_over(intake, decision, delivery)
