@@ -34,6 +34,7 @@ from deployer.core.config import Config
 from deployer.core.errors import ConfigError, StoreUnavailable
 from deployer.core.model import Credentials, Deployment
 from deployer.core.recovery import HookLog
+from deployer.errands import run_errand
 from deployer.hint import resolve_hint
 from deployer.intake import Intake, Receipt
 from deployer.preview import preview
@@ -218,7 +219,7 @@ def build(path: Path) -> Parts:
     )
     hook_log = _hook_log(config)
     look = partial(recover, intake, hook_log) if hook_log else None
-    return Parts(config, store, intake, world, Worker(world, look), forge, look)
+    return Parts(config, store, intake, world, Worker(world, look, partial(run_errand, world)), forge, look)
 
 
 def _intake(config: Config, store: SqliteStore) -> Intake:

@@ -20,15 +20,13 @@ from deployer.core.config import Config
 from deployer.core.confirmation import parse_confirmation
 from deployer.core.decision import Deploy, Hint, Ignore, decide
 from deployer.core.delivery import Delivery, parse_delivery
-from deployer.core.errand import PATIENCE, Task
+from deployer.core.errand import Task
 from deployer.core.errors import (
     DeployerError,
     Forbidden,
     NotFound,
     StoreUnavailable,
     TokenRejected,
-    TooManyRequests,
-    WorkerSilent,
 )
 from deployer.core.inbox import Arrival, Inbox, Proof
 from deployer.core.keyring import Keyring
@@ -37,7 +35,6 @@ from deployer.core.order import Outcome
 from deployer.core.policy import (
     authorise_claims,
     authorise_person,
-    authorise_plan,
     authorise_signed,
     previous_serves,
     require_right,
@@ -53,8 +50,6 @@ _PROOF_MARGIN = (
 
 _READERS = 2  # bodies read at once: more would hold memory and not be faster, as Python runs one thread
 _PLANNERS = 2  # plans made at once: each runs Compose and holds a thread of the door
-_PLAN_LOOK = 0.1  # seconds between two looks for the worker's answer
-_PLAN_PATIENCE, _PLAN_LATER = 5.0, 10.0  # seconds: to wait for a place, and until it is worth asking again
 _ABOUT = "X-Github-Hook-Installation-Target-Id"  # of a repository's webhook: the repository; nobody signs it
 
 
@@ -171,7 +166,7 @@ def accept_request(
         )
     claims = intake.verify_token(bearer, audience_of(intake.config.url, raw))
     wish = authorise_claims(claims, parse_request(raw), intake.config)
-    return _follow(intake, _enqueue(intake, wish, _proof(claims)))
+    return _follow(intake, _enqueue(intake, wish, proof_of(claims)))
 
 
 def _accept_signed(intake: Intake, raw: bytes, signature: str) -> Receipt:
@@ -182,46 +177,7 @@ def _accept_signed(intake: Intake, raw: bytes, signature: str) -> Receipt:
     return _follow(intake, _enqueue(intake, wish, proof))
 
 
-def accept_plan(intake: Intake, *, raw: bytes, bearer: str | None) -> Preview:
-    """What a pull request would change; of all of it only the spent token is kept."""
-    if not bearer or bearer.startswith(PERSON_PREFIX):
-        raise TokenRejected(
-            "a plan needs a workflow's token", hint="the workflow's job needs `permissions: id-token: write`"
-        )
-    claims = intake.verify_token(bearer, audience_of(intake.config.url, raw))
-    wish = authorise_plan(claims, parse_request(raw), intake.config)
-    if not intake.planning.acquire(timeout=_PLAN_PATIENCE):
-        raise TooManyRequests(_PLAN_LATER, "too many plans are being made")
-    try:
-        if intake.preview is None:
-            return _ask_worker(intake, wish, _proof(claims))
-        intake.store.spend_proof(_proof(claims), intake.clock.now())
-        return intake.preview(wish)
-    finally:
-        intake.planning.release()
-
-
-def _ask_worker(intake: Intake, wish: Wish, proof: Proof) -> Preview:
-    """Another process has the engine. Raises what it would have raised, WorkerSilent where it does not answer
-    in time.
-    """
-    id = intake.store.hand_over(Task.PLAN, [wish], intake.clock.now(), proof)
-    end = intake.clock.monotonic() + PATIENCE
-    while (answer := intake.store.errand_answer(id)) is None and intake.clock.monotonic() < end:
-        intake.clock.sleep(_PLAN_LOOK)
-    intake.store.drop_errand(id)
-    if answer is None:
-        raise WorkerSilent(
-            f"no worker made the plan within {PATIENCE:.0f} s", hint="is `deployer worker` running?"
-        )
-    if "error" in answer:
-        error = DeployerError(str(answer["message"]), hint=str(answer["hint"]))
-        error.code = str(answer["error"])
-        raise error
-    return Preview(**answer)
-
-
-def _proof(claims: Mapping[str, object]) -> Proof:
+def proof_of(claims: Mapping[str, object]) -> Proof:
     return Proof(str(claims["jti"]), float(str(claims["exp"])) + _PROOF_MARGIN)
 
 

@@ -17,7 +17,6 @@ from deployer.core.errors import Busy, DeployerError, EngineUnavailable
 from deployer.core.model import Deployment, Status
 from deployer.core.telling import about
 from deployer.deploy import deploy, restore
-from deployer.errands import run_errand
 from deployer.retention import prune
 from deployer.upkeep import renew, reroute
 from deployer.world import World
@@ -33,8 +32,14 @@ _WATCH = 2.0  # seconds between two looks at whether the edge knows every runnin
 class Worker:
     """The threads that deploy."""
 
-    def __init__(self, world: World, recover_missed: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self,
+        world: World,
+        recover_missed: Callable[[], object] | None = None,
+        run_errand: Callable[[], bool] | None = None,
+    ) -> None:
         self._world = world
+        self._run_errand = run_errand  # does the next thing that a door without an engine left; False: none
         self._recover_missed = recover_missed  # asks GitHub for what it could not deliver
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -48,7 +53,8 @@ class Worker:
         for number in range(self._world.config.workers):
             self._run(self._work, f"worker-{number + 1}")
         self._run(self._watch, "routes")
-        self._run(self._run_errands, "errands")
+        if self._run_errand:
+            self._run(self._run_errands, "errands")
         if self._recover_missed:  # waited for by nobody: it may hang for as long as GitHub does
             threading.Thread(target=self._look_for_missed, name="deliveries", daemon=True).start()
 
@@ -164,9 +170,10 @@ class Worker:
             self._stopping.wait(_MISSED)
 
     def _run_errands(self) -> None:
+        assert self._run_errand
         while not self._stopping.is_set():
             try:
-                worked = run_errand(self._world)
+                worked = self._run_errand()
             except DeployerError as error:
                 _log.error("%s", error.diagnostics(), extra=about("worker-failed", code=error.code))
                 worked = False

@@ -37,7 +37,9 @@ _PROJECT = "com.docker.compose.project"
 _MADE_UP = re.compile(r"[0-9a-f]{64}")
 _TIMEOUT = 60
 _PING_TIMEOUT = 5.0
-_PULL_DEADLINE = 600.0
+_LIMIT = 600.0  # seconds of a pull
+_Say = Callable[[str], None]
+_Login = dict[str, str] | None
 _LOG_LINES = 20
 _LOG_BYTES = 2_000
 _BROKEN = (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError)
@@ -49,7 +51,7 @@ class Engine:
     """
 
     def __init__(
-        self, host: str | None = None, *, timeout: int = _TIMEOUT, pull_deadline: float = _PULL_DEADLINE
+        self, host: str | None = None, *, timeout: int = _TIMEOUT, pull_deadline: float = _LIMIT
     ) -> None:
         self._host = host
         self._timeout = timeout
@@ -161,18 +163,12 @@ class Engine:
             except MissingHere:
                 return ""
 
-    def pull(
-        self,
-        image: Image,
-        credentials: Credentials | None,
-        say: Callable[[str], None],
-        limit: float = _PULL_DEADLINE,
-    ) -> None:
+    def pull(self, image: Image, credentials: Credentials | None, say: _Say, limit: float = _LIMIT) -> None:
         """Raises ImageNotFound or RegistryUnavailable, or EngineUnavailable where the engine is gone."""
         login = {"username": credentials.username, "password": credentials.password} if credentials else None
         self._pull(str(image), image.repository, image.digest, login, say, limit)
 
-    def fetch(self, name: str, say: Callable[[str], None]) -> None:
+    def fetch(self, name: str, say: _Say) -> None:
         """Pulls `repository:tag` where it is not here yet."""
         with _answering(f"inspect {name}"):
             try:
@@ -187,13 +183,7 @@ class Engine:
             raise ImageNotFound(str(error), hint="edge.image names it") from None
 
     def _pull(
-        self,
-        image: str,
-        repository: str,
-        tag: str,
-        login: dict[str, str] | None,
-        say: Callable[[str], None],
-        limit: float = _PULL_DEADLINE,
+        self, image: str, repository: str, tag: str, login: _Login, say: _Say, limit: float = _LIMIT
     ) -> None:
         limit = max(1.0, min(limit, self._pull_deadline))
         deadline = time.monotonic() + limit
@@ -259,9 +249,7 @@ class Engine:
         except (EngineUnavailable, *_BROKEN):
             return False
 
-    def _open_pull(
-        self, repository: str, tag: str, login: dict[str, str] | None, limit: float
-    ) -> requests.Response:
+    def _open_pull(self, repository: str, tag: str, login: _Login, limit: float) -> requests.Response:
         """The SDK's own `pull` waits for ever and hides the connection, so that nobody could end it."""
         registry, _ = docker.auth.resolve_repository_name(repository)
         header = (

@@ -14,13 +14,13 @@ from deployer.core.strict_json import parse_object
 from deployer.intake import (
     Receipt,
     accept_manual,
-    accept_plan,
     accept_request,
     confirm,
     person,
     read_deployment,
     read_events,
 )
+from deployer.planning import accept_plan
 from deployer.web.answers import deployment_table, event_table, receipt_answer
 from deployer.web.context import bearer, raw_body, the_intake
 from deployer.web.streams import Streams

@@ -26,7 +26,8 @@ from deployer.core.model import Bundle, Kind, Wish
 from deployer.core.order import Outcome
 from deployer.core.request import audience_of, encode_request
 from deployer.errands import run_errand
-from deployer.intake import Intake, Receipt, accept_delivery, accept_plan
+from deployer.intake import Intake, Receipt, accept_delivery
+from deployer.planning import accept_plan
 from deployer.world import World
 from tests.core.models import image, shop
 from tests.corridor.senders import count

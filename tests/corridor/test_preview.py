@@ -15,7 +15,8 @@ from deployer.core.errors import ComposeRejected, Forbidden, TokenRejected, TooM
 from deployer.core.images import Image
 from deployer.core.model import Bundle
 from deployer.core.request import audience_of, encode_request
-from deployer.intake import Intake, accept_plan
+from deployer.intake import Intake
+from deployer.planning import accept_plan
 from deployer.preview import preview
 from deployer.world import World
 from tests.core.models import image, shop
@@ -115,7 +116,7 @@ def test_images_of_others_are_refused(intake: Intake, issuer: Issuer) -> None:
 def test_only_so_many_plans_are_made_at_once_and_the_token_is_not_spent_on_a_refusal(
     intake: Intake, issuer: Issuer, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployer.intake._PLAN_PATIENCE", 0.01)
+    monkeypatch.setattr("deployer.planning._PLAN_PATIENCE", 0.01)
     with intake.planning, intake.planning, pytest.raises(TooManyRequests) as refused:
         ask(intake, issuer)
     assert refused.value.after > 0 and "too many plans" in str(refused.value)
