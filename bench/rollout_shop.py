@@ -13,11 +13,10 @@ from dataclasses import replace
 from bench.contest import Deploy, under_load
 from bench.load import KEPT, NEW, Load
 from bench.plot import save_plot
-from bench.rows import Row, say
+from bench.rows import Row, in_a_row, say
 from tests.stand.source import Published
 from tests.stand.stage import Stage, docker, free_port, remove_containers
 
-IN_A_ROW = 20
 _COMPOSE = "docker compose pull && docker compose up -d --wait"
 
 
@@ -33,9 +32,9 @@ def measure(runs: int) -> list[Row]:
             ours, theirs = _in_turn(stage, peer, releases, runs)
         finally:
             remove_containers(peer.project)
-        more = IN_A_ROW * runs // 5 - len(ours)
+        more = in_a_row(runs) - len(ours)
         ours += [_ours(stage, releases[n % 2]) for n in range(len(ours), len(ours) + more)]
-        backend = [_ours(stage, _only_backend(releases, n)) for n in range(max(1, runs))]
+        backend = [_ours(stage, _only_backend(releases, n)) for n in range(in_a_row(runs))]
         plot = save_plot(ours[1 if runs > 1 else 0], theirs[1 if runs > 1 else 0])
     say(f"the plot is {plot}")
     return _rows(ours, theirs, backend, idle)

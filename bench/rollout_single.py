@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from bench.contest import Deploy, Ours, Peer, Shape
 from bench.load import KEPT, NEW, Load
 from bench.relay import relay
-from bench.rows import Row, say
+from bench.rows import Row, in_a_row, say
 from tests.stand.stage import Stage
 
 _UP = "docker compose pull && docker compose up -d"
@@ -58,7 +58,7 @@ def measure_far_clients(runs: int) -> list[Row]:
                     Shape(),
                     load=Load(f"http://127.0.0.1:{port}/", new=20, kept=300, connections=60),
                 )
-                for run in range(runs)
+                for run in range(in_a_row(runs))
             ]
     return [_lost("lost_rtt50", found, f"{_FAR} ms away, 300 a second on 60 kept connections")]
 
@@ -69,7 +69,7 @@ def measure_exit_at_once(runs: int) -> list[Row]:
         _deployed(ours.deploy(2, _SLOW))
         found = [
             ours.measured(1 + run % 2, _SLOW, load=Load(ours.url, new=60, kept=60, connections=60))
-            for run in range(runs)
+            for run in range(in_a_row(runs))
         ]
     return [_lost("lost_exit_at_once", found, "every answer takes 2 s, SIGTERM cuts it")]
 
@@ -79,7 +79,7 @@ def measure_replicas(runs: int) -> list[Row]:
     with Stage() as stage:
         ours = Ours(stage)
         _deployed(ours.deploy(2, shape))
-        found = [ours.measured(1 + run % 2, shape) for run in range(runs)]
+        found = [ours.measured(1 + run % 2, shape) for run in range(in_a_row(runs))]
     return [_lost("lost_replicas", found, "three replicas")]
 
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+IN_A_ROW = 20  # deploys over which lost requests are summed, where medians are of five
 _LIMITS: dict[str, Callable[[float, float], bool]] = {
     "<=": lambda value, limit: value <= limit,
     ">=": lambda value, limit: value >= limit,
@@ -37,6 +38,11 @@ class Row:
     def holds(self) -> bool:
         word, _, limit = self.goal.partition(" ")
         return not self.goal or _LIMITS[word](self.value, float(limit))
+
+
+def in_a_row(runs: int) -> int:
+    """How many deploys a sum of lost requests is over; fewer in a quick look."""
+    return max(1, IN_A_ROW * runs // 5)
 
 
 def machine() -> dict[str, Any]:
