@@ -17,14 +17,14 @@ from typing import Any
 
 from deployer.ci import docker, sources, state, workflow
 from deployer.ci.built import BuiltImage, save_images, save_test_images
-from deployer.ci.context import Context, compose_file, flag, read_context, registry
+from deployer.ci.context import Context, compose_file, flag, input_text, read_context, registry
 from deployer.ci.definition import read_definition
-from deployer.ci.known import combine, find_known, was_tested
+from deployer.ci.known import combine, find_known, together, was_tested
 from deployer.ci.login import Login, log_in, log_out, login_to
 from deployer.ci.progress import Progress
 from deployer.ci.registry import Manifest
 from deployer.ci.trees import read_trees
-from deployer.core.errors import CommandFailed, ComposeRejected
+from deployer.core.errors import CommandFailed, ComposeRejected, ConfigError
 from deployer.core.images import repository_of, revision_tag
 from deployer.core.request import SERVICE_NAME
 
@@ -54,6 +54,7 @@ def run() -> None:
     """Raises ComposeRejected, ConfigError, SecretInBuild or CommandFailed."""
     context = read_context()
     definition = read_definition(context.workspace, compose_file(context.workspace))
+    _refuse_test_service(definition.model["services"])
     work = _plan(context, definition.file, definition.model["services"])
     settings = list(_settings(work))
     targets = docker.describe(work.file, [target_of(service) for service in work.builders], settings)
@@ -65,6 +66,12 @@ def run() -> None:
     login = login_to(context, work.shipped.values())
     known = _known(work, definition.model, by_service, login)
     _save(work, by_service, known, _bake(work, known, settings))
+
+
+def _refuse_test_service(services: Mapping[str, Any]) -> None:
+    name = input_text("test-service")
+    if name and name not in services:
+        raise ConfigError("test-service", f"the Compose file has no service {name!r}")
 
 
 def is_test(service: Mapping[str, Any]) -> bool:
@@ -149,7 +156,10 @@ def _known(
         return {}
     by_repository = {place: trees[builder[place]] for place in work.shipped.values()}
     known = find_known(by_repository, login)
-    if len(known) == len(by_repository) and was_tested(next(iter(known)), combination, login):
+    digests = {place: manifest.digest for place, manifest in known.items()}
+    if len(known) == len(by_repository) and was_tested(
+        next(iter(known)), together(combination, digests), login
+    ):
         state.save("tested", True)
         return known
     return _fetch(known, login)

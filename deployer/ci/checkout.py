@@ -2,26 +2,25 @@
 is there.
 
 A workspace with something in it is used as it is, made files included. An empty one is filled: one commit,
-no history; so is one that was filled here before, as a self-hosted runner keeps it. The token is in git's
+no history; so is one that an earlier run filled here, as a self-hosted runner keeps it. The token is in git's
 environment only, neither on the disk nor in an argument list, and goes to GitHub alone.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from deployer.ci import state, workflow
 from deployer.ci.context import Context, compose_file, input_text, is_loopback, read_context
-from deployer.ci.process import capture
+from deployer.ci.git import git
+from deployer.ci.kept import is_kept, mark_filled
 from deployer.ci.registry import basic
 from deployer.core.errors import CommandFailed, DeployerError
 from deployer.core.mode import Mode
 
 _TIMEOUT = 1200.0
 _USER = "x-access-token"
-_MARK = "deployer.checkout"
 
 
 class CheckoutFailed(DeployerError):
@@ -33,7 +32,7 @@ class CheckoutFailed(DeployerError):
 def run() -> None:
     """Raises CheckoutFailed; ConfigError where the commit has no Compose file."""
     context = read_context()
-    if not any(context.workspace.iterdir()) or _is_ours(context):
+    if not any(context.workspace.iterdir()) or is_kept(context):
         _fill(context)
     else:
         _compare(context)
@@ -62,21 +61,12 @@ def _head(context: Context) -> str:
         return ""  # a work tree without git is one, too
 
 
-def _is_ours(context: Context) -> bool:
-    """Whether a run before this one filled the workspace."""
-    try:
-        return _git(context, "config", "--local", "--get", _MARK).strip() == context.repository
-    except CommandFailed:
-        return False
-
-
 def _fill(context: Context) -> None:
     url = f"{context.site}/{context.repository}"
     # A run that was killed leaves git's lock, and then nobody can check out any more.
     (context.workspace / ".git" / "index.lock").unlink(missing_ok=True)
     try:
         _git(context, "init", "--quiet")
-        _git(context, "config", "--local", _MARK, context.repository)
         _git(context, "config", "--local", "remote.origin.url", url)
         words = ("--quiet", "--no-tags", "--no-recurse-submodules", "--depth=1")
         _git(context, "fetch", *words, "origin", context.revision, extra=_authorization(context.site))
@@ -87,6 +77,7 @@ def _fill(context: Context) -> None:
             f"{url} at {context.revision} cannot be checked out: {error}",
             hint="the job needs `contents: read`, and a private repository the job's token",
         ) from None
+    mark_filled(context)
     workflow.say(f"checked out {context.revision} of {url}")
     _warn(context)
 
@@ -122,7 +113,4 @@ def _authorization(site: str) -> Mapping[str, str]:
 
 
 def _git(context: Context, *words: str, extra: Mapping[str, str] | None = None) -> str:
-    # A container job's workspace belongs to another user, which git would refuse.
-    safe = ["-c", f"safe.directory={os.path.realpath(context.workspace)}"]
-    argv = ["git", *safe, "-c", "credential.helper=", "-C", str(context.workspace), *words]
-    return capture(argv, extra={"GIT_TERMINAL_PROMPT": "0", **(extra or {})}, timeout=_TIMEOUT)
+    return git(context.workspace, *words, extra=extra, timeout=_TIMEOUT)

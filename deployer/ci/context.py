@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from deployer.core.errors import ConfigError, DeployerError
+from deployer.core.errors import ConfigError, DeployerError, TokenRejected
 from deployer.core.images import REVISION
 from deployer.core.model import DEPLOY_DEADLINE, Run
 from deployer.core.naming import NAME, is_bundle_path
@@ -96,7 +96,7 @@ def problems(*checks: Callable[[], object]) -> list[str]:
     for check in checks:
         try:
             check()
-        except ConfigError as error:
+        except (ConfigError, TokenRejected) as error:
             found.append(error.diagnostics().replace(f" [{error.code}]", ""))
     return found
 

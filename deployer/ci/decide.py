@@ -21,9 +21,12 @@ from deployer.ci.context import (
     server,
     timeout,
 )
+from deployer.ci.kept import is_kept
 from deployer.ci.outside import outside
+from deployer.ci.permission import require_identity
 from deployer.ci.variables import given_variables
 from deployer.core.branches import Rule, default_rules, parse_branches
+from deployer.core.errors import ConfigError
 from deployer.core.mode import Mode, ModeDecision, decide_mode
 
 _CHECKS: tuple[Callable[[], object], ...] = (
@@ -73,19 +76,39 @@ def rules_of(place: str) -> tuple[Rule, ...]:
 
 
 def _compose_file() -> None:
-    """An empty workspace is filled by the next step, which looks again."""
+    """A workspace that the next step fills is looked at there."""
     workspace = Path(os.environ.get("GITHUB_WORKSPACE", "."))
-    if not workspace.is_dir() or any(workspace.iterdir()):
+    if not workspace.is_dir() or (any(workspace.iterdir()) and not _is_refilled()):
         compose_file(workspace)
+
+
+def _is_refilled() -> bool:
+    try:
+        return is_kept(read_context())
+    except ConfigError:  # told by its own check
+        return False
+
+
+def _identity() -> None:
+    """Told now, and not after the build and the tests."""
+    if not input_text("secret"):
+        require_identity()
+
+
+def _test_service() -> None:
+    if input_text("test-service") and not input_text("test-command"):
+        raise ConfigError("test-service", "says where test-command runs, and there is no test-command")
 
 
 def _needs(decision: ModeDecision | None) -> list[Callable[[], object]]:
     """What only some modes need; without a decision, what can be checked anyway."""
     checks: list[Callable[[], object]] = []
     if decision is None or decision.mode is not Mode.SKIP:
-        checks.append(_compose_file)
+        checks += [_compose_file, _test_service]
     if decision.mode is Mode.DEPLOY if decision else input_text("server"):
         checks.append(server)
+    if decision and decision.mode is Mode.DEPLOY:
+        checks.append(_identity)
     return checks
 
 

@@ -42,6 +42,14 @@ def was_tested(repository: str, combination: str, login: Login | None) -> bool:
     return bool(combination) and _find(repository, f"{TESTED}{combination}", login) is not None
 
 
+def together(combination: str, digests: Mapping[str, str]) -> str:
+    """The hash of a combination of exactly these images, repository → digest; empty where there is none.
+
+    Two runs of the same files at once build different images, whose `tree-` tags may end up mixed.
+    """
+    return hash_value({"combination": combination, "images": dict(digests)}) if combination else ""
+
+
 def _find(repository: str, tag: str, login: Login | None) -> Manifest | None:
     """A registry that does not answer knows nothing; the push will say what is wrong with it."""
     host, _ = split_host(repository)

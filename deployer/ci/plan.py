@@ -16,7 +16,7 @@ from deployer.ci.client import call
 from deployer.ci.comment import publish
 from deployer.ci.context import Context, environment, input_text, read_context, read_payload, server
 from deployer.ci.decide import rules_of
-from deployer.ci.oidc import may_request
+from deployer.ci.permission import may_request
 from deployer.ci.proof import prove
 from deployer.ci.request import request_of
 from deployer.ci.summary import cut, table

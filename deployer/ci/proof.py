@@ -12,7 +12,8 @@ import time
 
 from deployer.ci import workflow
 from deployer.ci.context import input_text
-from deployer.ci.oidc import may_request, request_token
+from deployer.ci.oidc import request_token
+from deployer.ci.permission import may_request
 from deployer.core.request import audience_of
 from deployer.core.stamp import SIGNATURE, Stamp, sign, stamped
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from deployer.ci import docker, state, workflow
 from deployer.ci.built import BuiltImage, require, save_images
 from deployer.ci.context import Context, read_context, read_payload
+from deployer.ci.known import together
 from deployer.ci.login import Login, authorization, given_login, log_in
 from deployer.ci.registry import Manifest, fetch_manifest, put_manifest
 from deployer.core.errors import CommandFailed, DeployerError, Forbidden, ReleaseIncomplete
@@ -35,6 +36,7 @@ def run() -> None:
     login = given_login(context, images)
     config = log_in(login)
     built = {image.repository: image.reference for image in images if not image.reused}
+    _refuse_swapped(images, docker.inspect(built.values()))
     for line in _at_once(lambda reference: _push(reference, config), built.values()):
         workflow.say(line)
     by_repository = {image.repository: image for image in images}
@@ -47,6 +49,20 @@ def run() -> None:
             replace(image, digest=proven[image.repository].digest, tags=tagged[image.repository])
             for image in images
         ]
+    )
+
+
+def _refuse_swapped(images: Iterable[BuiltImage], here: Mapping[str, Mapping[str, Any]]) -> None:
+    """docker pushes a name: it must still be the tested image's, or others could pull what nobody tested."""
+    for image in images:
+        if not image.reused and here[image.reference]["Id"] != image.id:
+            raise _untested(image, "what this name stands for now")
+
+
+def _untested(image: BuiltImage, what: str) -> ReleaseIncomplete:
+    return ReleaseIncomplete(
+        f"{image.reference}: {what} is not the image that was tested ({image.id})",
+        hint="did another run, or the test command, tag over it? Run the workflow again",
     )
 
 
@@ -92,10 +108,7 @@ def _prove(image: BuiltImage, candidates: Iterable[Image], login: Login | None) 
                 f"{image.service}: {candidate} is the tested image (the engine names it by its manifest)"
             )
             return manifest
-    raise ReleaseIncomplete(
-        f"{image.reference}: what the registry has is not the image that was tested ({image.id})",
-        hint="did another run, or the test command, tag over it? Run the workflow again",
-    )
+    raise _untested(image, "what the registry has")
 
 
 def _pushed(image: BuiltImage, names: Iterable[str]) -> Iterator[Image]:
@@ -139,7 +152,8 @@ def _keep_tested(
     images: Mapping[str, BuiltImage], manifests: Mapping[str, Manifest], login: Login | None
 ) -> None:
     """That these images passed the test together is worth a tag: the next run need not test them again."""
-    combination = state.load("combination", "")
+    digests = {place: manifest.digest for place, manifest in manifests.items()}
+    combination = together(state.load("combination", ""), digests)
     if combination and not state.load("tested", False):
         place = next(iter(images))
         _try(place, f"{TESTED}{combination}", manifests[place], login)

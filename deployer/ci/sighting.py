@@ -32,10 +32,9 @@ def verify(place: Outside, revision: str, previous: str) -> Seen:
         in_row = in_row + 1 if seen.sight is Sight.ANSWERS else 0
         if seen.sight is Sight.NAMED or in_row >= _ENOUGH:
             return seen
-        if time.monotonic() + _PAUSE >= until:
-            return (
-                seen if in_row else Seen(Sight.WRONG, f"{place.url} after {place.seconds} s: {seen.reason}")
-            )
+        # A row that has begun in time is seen to its end.
+        if not in_row and time.monotonic() + _PAUSE >= until:
+            return Seen(Sight.WRONG, f"{place.url} after {place.seconds} s: {seen.reason}")
         time.sleep(_PAUSE)
 
 

@@ -6,17 +6,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from deployer.ci.process import capture
+from deployer.ci.git import git
 from deployer.core.errors import CommandFailed
 from deployer.core.request import MAX_FILE_BYTES
 
 
 def listed_files(workspace: Path) -> frozenset[str]:
-    """Regular files that git tracks; without git, those in the folder."""
-    try:
-        listing = capture(["git", "-C", str(workspace), "ls-files", "-z", "--stage"])
-    except CommandFailed:
+    """Regular files that git tracks; without a repository, those in the folder. Raises CommandFailed."""
+    if not (workspace / ".git").exists():
         return frozenset(_walk(workspace))
+    listing = git(workspace, "ls-files", "-z", "--stage")
     entries = (entry.partition("\t") for entry in listing.split("\0") if entry)
     return frozenset(path for mode, _, path in entries if mode.startswith("100"))
 
@@ -47,6 +46,6 @@ def read_text(workspace: Path, path: str) -> str | None:
 def commit_date(workspace: Path, revision: str) -> str:
     """When the revision was committed, RFC 3339; empty where git does not know."""
     try:
-        return capture(["git", "-C", str(workspace), "show", "-s", "--format=%cI", revision, "--"]).strip()
+        return git(workspace, "show", "-s", "--format=%cI", revision, "--").strip()
     except CommandFailed:
         return ""

@@ -22,7 +22,7 @@ from deployer.ci.findings import point_at
 from deployer.ci.process import Ended, stream
 from deployer.ci.stack import isolate, wait_seconds
 from deployer.core.compose_model import is_checked
-from deployer.core.errors import CommandFailed, ConfigError, GateFailed
+from deployer.core.errors import CommandFailed, GateFailed
 
 _LOG_LINES = 60
 _REMOVAL = 60.0
@@ -38,8 +38,6 @@ def run() -> None:
         return
     command, service = input_text("test-command"), input_text("test-service")
     model = state.load("model")
-    if service and service not in model["services"]:
-        raise ConfigError("test-service", f"the Compose file has no service {service!r}")
     if command and not service:
         _run_command(command, context, images)
     _run_stack(context, [*images, *load_test_images()], model, command if service else "", service)

@@ -28,7 +28,7 @@ def tags_of(ref: str, default_branch: str) -> tuple[str, ...]:
     """The tags that move to an image built for `ref`; none where it is neither a branch nor a tag."""
     if ref.startswith(TAGS):
         name = ref.removeprefix(TAGS)
-        return versions_of(name) or (slug(name),)
+        return versions_of(name) or (_hashed(name, ref),)
     if not ref.startswith(HEADS):
         return ()
     branch = ref.removeprefix(HEADS)
@@ -51,6 +51,11 @@ def slug(name: str) -> str:
     """The name itself where it can be a tag and means nothing else, else what is left of it and its hash."""
     if is_tag(name) and not _TAKEN.fullmatch(name):
         return name
-    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:_HASH]
+    return _hashed(name, name)
+
+
+def _hashed(name: str, whole: str) -> str:
+    """What is left of the name, and the hash of what it stands for: a git tag is no branch of its name."""
+    digest = hashlib.sha256(whole.encode("utf-8", "surrogateescape")).hexdigest()[:_HASH]
     kept = _ODD.sub("-", name).strip("-.")[: _LONGEST - _HASH - 1].rstrip("-.")
     return f"{kept or 'ref'}-{digest}"

@@ -92,7 +92,7 @@ def test_secrets_reach_only_the_steps_that_need_them() -> None:
         )
         for step in STEPS
     } == {
-        "decide": ["ENV"],  # to say at once what is wrong with it
+        "decide": ["ENV", "SECRET"],  # to say at once what is wrong or missing
         "checkout": ["TOKEN"],
         "build": ["PASSWORD", "TOKEN"],  # to look for tested images in the registry
         "test": [],
@@ -124,7 +124,7 @@ def test_an_example_uses_only_inputs_and_outputs_that_there_are(file: Path) -> N
     ours = [step for job in jobs for step in job["steps"] if "deployer@" in step.get("uses", "")]
     assert ours
     for step in ours:
-        assert set(step["with"]) <= set(ACTION["inputs"])
+        assert set(step.get("with", {})) <= set(ACTION["inputs"])
         used = re.findall(rf"steps\.{step.get('id', '-')}\.outputs\.([\w-]+)", text)
         assert set(used) <= set(ACTION["outputs"])
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.ci.conftest import COMPOSE, Workflow, commit_all, git
+from tests.ci.test_decide import INPUTS
 from tests.stand.git_server import GitServer, login_of
 
 TOKEN = "ghs_canary0a1b2c3d4e5f"
@@ -61,7 +62,7 @@ def test_an_empty_workspace_gets_exactly_the_events_commit(empty: Workflow, orig
 def test_a_runner_that_keeps_its_workspace_gets_the_next_commit(empty: Workflow, origin: Path) -> None:
     """Nothing of the run before stays, not even what a kill in the middle of it left."""
     for back in (1, 0):
-        empty.env["GITHUB_SHA"] = git(origin, "rev-parse", f"HEAD~{back}")
+        empty.env |= {"GITHUB_SHA": git(origin, "rev-parse", f"HEAD~{back}"), "GITHUB_RUN_ID": f"1{back}"}
         step = empty.verb("checkout", github_token=TOKEN)
         assert step.code == 0, step.log
         assert (empty.workspace / "file").read_text() == ("one" if back else "two")
@@ -70,6 +71,36 @@ def test_a_runner_that_keeps_its_workspace_gets_the_next_commit(empty: Workflow,
         (empty.workspace / "made" / "by-the-test").write_text("x")
         (empty.workspace / "file").write_text("changed")
         (empty.workspace / ".git" / "index.lock").touch()
+
+
+def test_a_kept_workspace_is_looked_at_after_its_refill(empty: Workflow, origin: Path) -> None:
+    """A Compose file that is new in this commit is not missed in the one before."""
+    empty.env["GITHUB_SHA"] = git(origin, "rev-parse", "HEAD")
+    assert empty.verb("checkout", github_token=TOKEN).code == 0
+    (empty.workspace / "compose.yaml").unlink()
+    empty.env |= {"GITHUB_RUN_ATTEMPT": "3", "GITHUB_REF": "refs/heads/topic", "GITHUB_EVENT_NAME": "push"}
+    step = empty.verb("decide", **INPUTS)
+    assert step.code == 0, step.log
+    assert empty.verb("checkout", github_token=TOKEN).code == 0
+    assert (empty.workspace / "compose.yaml").exists()
+
+
+def test_a_second_use_in_one_job_keeps_what_steps_have_made(empty: Workflow, origin: Path) -> None:
+    empty.env["GITHUB_SHA"] = git(origin, "rev-parse", "HEAD")
+    assert empty.verb("checkout", github_token=TOKEN).code == 0
+    (empty.workspace / "made").write_text("by a step between")
+    assert empty.verb("checkout", github_token=TOKEN).code == 0
+    assert (empty.workspace / "made").read_text() == "by a step between"
+
+
+def test_a_workspace_into_which_another_action_fetched_is_theirs(empty: Workflow, origin: Path) -> None:
+    empty.env["GITHUB_SHA"] = git(origin, "rev-parse", "HEAD")
+    assert empty.verb("checkout", github_token=TOKEN).code == 0
+    git(empty.workspace, "fetch", "-q", str(origin), "HEAD")  # as actions/checkout does in the next run
+    (empty.workspace / "made").write_text("by a step after it")
+    empty.env["GITHUB_RUN_ID"] = "78"
+    assert empty.verb("checkout", github_token=TOKEN).code == 0
+    assert (empty.workspace / "made").read_text() == "by a step after it"
 
 
 def test_the_token_is_on_no_disk_in_no_log_and_in_no_argument(
@@ -162,8 +193,5 @@ def test_a_commit_without_a_compose_file_is_named(run: Workflow) -> None:
 
 
 def test_decide_leaves_an_empty_workspace_to_the_checkout(empty: Workflow) -> None:
-    step = empty.verb(
-        "decide", server="https://deploy.example.com", environment="production", production_branch="main",
-        develop_branch="develop", registry="ghcr.io",
-    )  # fmt: skip
+    step = empty.verb("decide", **INPUTS)
     assert step.code == 0, step.log

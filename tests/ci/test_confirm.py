@@ -99,6 +99,20 @@ def test_the_verdict_is_what_was_seen(
     assert said["verdict"] == verdict and reason in said["reason"]
 
 
+@pytest.mark.parametrize(
+    ("answers", "verdict"),
+    [((500, 500, 500, 500, 200, 500), "failed"), ((500, 500, 500, 200, 200, 200), "confirmed")],
+    ids=["once", "in a row"],
+)
+def test_an_answer_that_names_no_release_counts_three_times_in_a_row_only(
+    api: DeployApi, deploy: Callable[..., Step], answers: tuple[int, ...], verdict: str
+) -> None:
+    """A row that began before the time is over is seen to its end; a single good answer is none."""
+    shop = Shop(api, *(page("", status) for status in answers))
+    deploy()
+    assert [said["verdict"] for said in shop.said] == [verdict]
+
+
 def test_a_refused_release_fails_the_step_with_the_servers_word(
     run: Workflow, api: DeployApi, deploy: Callable[..., Step]
 ) -> None:

@@ -17,6 +17,7 @@ INPUTS = {
     "compose_file": "",
     "registry": "ghcr.io",
     "timeout": "900",
+    "secret": "the-apps-webhook-secret",
 }
 
 
@@ -125,3 +126,18 @@ def test_an_unknown_verb_says_which_there_are(argv: list[str]) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert "decide,checkout,build,test,plan,push,deploy,report" in ended.stderr
+
+
+def test_a_job_without_an_identity_hears_of_it_before_anything_is_built(run: Workflow) -> None:
+    step = run.verb("decide", **INPUTS | {"secret": ""})
+    assert step.code == 1
+    assert "permissions:\n      contents: read\n      packages: write\n      id-token: write" in step.error
+    assert "set the input secret" in step.error
+    run.env["GITHUB_REF"] = "refs/heads/develop"
+    assert run.verb("decide", **INPUTS | {"secret": ""}).code == 0, "only a deploy needs it"
+
+
+def test_a_service_to_test_in_without_a_command_is_refused(run: Workflow) -> None:
+    step = run.verb("decide", **INPUTS | {"test_service": "web"})
+    assert step.code == 1 and "there is no test-command" in step.error
+    assert run.verb("decide", **INPUTS | {"test_service": "web", "test_command": "true"}).code == 0

@@ -262,6 +262,7 @@ def test_an_image_that_is_swapped_after_the_build_is_not_deployed(app: App, api:
     (error,) = result.annotations
     assert "not the image that was tested" in error.text
     assert api.asked == []
+    assert app.manifest("web.front", f"sha-{app.sha}")[0] == 404, "nobody can pull what nobody tested"
 
 
 def test_a_stack_that_runs_on_the_same_engine_is_not_touched(app: App) -> None:

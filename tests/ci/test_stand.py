@@ -132,10 +132,10 @@ def test_the_example_becomes_a_workflow_for_act_with_nothing_else_changed() -> N
         yaml.safe_load(one)["jobs"]["deploy"] for one in (text, EXAMPLE.read_text(encoding="utf-8"))
     )
     ours, theirs = job["steps"], example["steps"]
-    assert ours[0] == theirs[0] and {**job, "steps": []} == {**example, "steps": []}
-    assert ours[1]["with"] == {"server": "http://127.0.0.1:1", "registry": "127.0.0.1:5000"}
-    assert (ours[1]["uses"], ours[1]["name"]) == ("acme/deploy@v1", theirs[1]["name"])
-    assert ours[2]["if"] == "always()" and len(ours) == 3
+    assert {**job, "steps": []} == {**example, "steps": []} and len(theirs) == 1, "one step does it all"
+    assert ours[0]["with"] == {"server": "http://127.0.0.1:1", "registry": "127.0.0.1:5000"}
+    assert (ours[0]["uses"], ours[0]["name"]) == ("acme/deploy@v1", theirs[0]["name"])
+    assert ours[1]["if"] == "always()" and len(ours) == 2
 
 
 def test_a_release_holds_the_files_that_git_keeps(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_event_ref_origin_and_configuration(event: str, ref: str, configuration:
 TRAPS = [
     "branch_protection_rule", "check_run", "check_suite", "delete", "discussion", "discussion_comment",
     "fork", "gollum", "issue_comment", "issues", "label", "milestone", "page_build", "public",
-    "pull_request_target", "registry_package", "repository_dispatch", "status", "watch", "workflow_run",
+    "image_version", "pull_request_target", "repository_dispatch", "status", "watch", "workflow_run",
     "schedule",
 ]  # fmt: skip
 

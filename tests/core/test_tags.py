@@ -37,13 +37,13 @@ HASHED = r"-[0-9a-f]{12}"
         ("refs/tags/v0.3.1", ("0.3.1", "0.3")),
         ("refs/tags/v2.0.0-beta.1", ("2.0.0-beta.1",)),
         ("refs/tags/v10.20.30-rc.1", ("10.20.30-rc.1",)),
-        # No versions: as a branch of that name.
+        # No versions: never what a branch of that name has.
         ("refs/tags/v1.2", ("v1.2-",)),
         ("refs/tags/v01.2.3", ("v01.2.3-",)),
         ("refs/tags/v1.2.3+build", ("v1.2.3-build-",)),
-        ("refs/tags/nightly", ("nightly",)),
+        ("refs/tags/nightly", ("nightly-",)),
         ("refs/tags/latest", ("latest-",)),
-        ("refs/tags/main", ("main",)),
+        ("refs/tags/main", ("main-",)),
         # Neither.
         ("refs/pull/7/merge", ()),
         ("main", ()),
