@@ -9,7 +9,7 @@ and uses no cache.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,7 +87,19 @@ def _plan(context: Context, file: Path, services: Mapping[str, Mapping[str, Any]
         raise ComposeRejected("no service has build:", hint="give the services of this repository a build:")
     extra = plan_repositories(tests, registry=_TEST_PLACE, source=context.repository)
     builders = [*plan_builders(ships, shipped), *plan_builders(tests, extra)]
+    _refuse_twins(builders)
     return Work(context, file, shipped, extra, builders)
+
+
+def _refuse_twins(builders: Iterable[str]) -> None:
+    first: dict[str, str] = {}
+    for service in builders:
+        other = first.setdefault(target_of(service), service)
+        if other != service:
+            raise ComposeRejected(
+                f"services {other} and {service} have one name to bake, {target_of(service)}",
+                hint="rename one of them",
+            )
 
 
 def plan_repositories(

@@ -8,13 +8,15 @@ environment only, neither on the disk nor in an argument list, and goes to GitHu
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from deployer.ci import state, workflow
 from deployer.ci.context import Context, compose_file, input_text, is_loopback, read_context
 from deployer.ci.git import git
-from deployer.ci.kept import is_kept, mark_filled
+from deployer.ci.kept import begin, is_kept, mark_filled
 from deployer.ci.registry import basic
 from deployer.core.errors import CommandFailed, DeployerError
 from deployer.core.mode import Mode
@@ -55,23 +57,27 @@ def _compare(context: Context) -> None:
 
 
 def _head(context: Context) -> str:
+    if not (context.workspace / ".git").exists():
+        return ""  # a work tree without git is one, too
     try:
         return _git(context, "rev-parse", "--verify", "HEAD").strip()
-    except CommandFailed:
-        return ""  # a work tree without git is one, too
+    except CommandFailed as error:
+        raise CheckoutFailed(
+            f"git cannot say which commit the workspace holds: {error}",
+            hint="is git installed on the runner, and is the workspace a whole checkout?",
+        ) from None
 
 
 def _fill(context: Context) -> None:
     url = f"{context.site}/{context.repository}"
-    # A run that was killed leaves git's lock, and then nobody can check out any more.
-    (context.workspace / ".git" / "index.lock").unlink(missing_ok=True)
+    _empty(context.workspace)
     try:
+        begin(context)
         _git(context, "init", "--quiet")
         _git(context, "config", "--local", "remote.origin.url", url)
         words = ("--quiet", "--no-tags", "--no-recurse-submodules", "--depth=1")
         _git(context, "fetch", *words, "origin", context.revision, extra=_authorization(context.site))
         _git(context, "checkout", "--quiet", "--force", "--detach", context.revision)
-        _git(context, "clean", "--quiet", "-ffdx")
     except CommandFailed as error:
         raise CheckoutFailed(
             f"{url} at {context.revision} cannot be checked out: {error}",
@@ -80,6 +86,23 @@ def _fill(context: Context) -> None:
     mark_filled(context)
     workflow.say(f"checked out {context.revision} of {url}")
     _warn(context)
+
+
+def _empty(workspace: Path) -> None:
+    """Of a run before this one nothing stays: its test may have left a git configuration that sends the token
+    elsewhere, or changes files on their way out of git.
+    """
+    try:
+        for path in workspace.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    except OSError as error:
+        raise CheckoutFailed(
+            f"{error.filename} of an earlier run cannot be removed: {error.strerror}",
+            hint="did a container write it as root? Remove it on the runner, or write elsewhere",
+        ) from None
 
 
 def _warn(context: Context) -> None:

@@ -75,9 +75,26 @@ def call(
 def _call(method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float) -> Answer:
     with open_stream(method, url, headers=headers, body=body, timeout=timeout) as response:
         try:
-            return Answer(response.status or 0, _lower(response.headers.items()), response.read(MAX_ANSWER))
+            body = read_whole(response, MAX_ANSWER, time.monotonic() + timeout)
+            return Answer(response.status or 0, _lower(response.headers.items()), body)
         except (OSError, http.client.HTTPException) as error:
             raise _unavailable(url, error) from None
+
+
+def read_whole(response: Any, most: int, until: float) -> bytes:
+    """At most `most` bytes of a body, by the monotonic time `until`: one that drips has no end of its own.
+
+    Raises OSError or HTTPException.
+    """
+    parts, left = list[bytes](), most
+    while left > 0 and (part := response.read1(min(left, 65_536))):
+        parts.append(part)
+        left -= len(part)
+        if time.monotonic() > until:
+            raise TimeoutError("the answer takes too long")
+    if left > 0 and response.length:
+        raise http.client.IncompleteRead(b"", response.length)
+    return b"".join(parts)
 
 
 def open_stream(

@@ -72,7 +72,7 @@ def read_context() -> Context:
 def _is_well_formed(name: str, value: str) -> bool:
     rules = {"SHA": REVISION, "REPOSITORY": _REPOSITORY}
     if name.startswith("RUN_"):
-        return value.isascii() and value.isdigit()
+        return value.isascii() and value.isdigit() and len(value) < 19
     return name not in rules or rules[name].fullmatch(value) is not None
 
 
@@ -168,7 +168,7 @@ def server() -> str:
 def timeout() -> int:
     """Seconds to wait for the deployment's result."""
     value = input_text("timeout") or str(DEPLOY_DEADLINE)
-    if not (value.isascii() and value.isdigit() and 0 < int(value) <= 86_400):
+    if not (value.isascii() and value.isdigit() and len(value) < 10 and 0 < int(value) <= 86_400):
         raise ConfigError("timeout", f"{value!r} should be a whole number of seconds from 1 to 86400")
     return int(value)
 

@@ -113,7 +113,7 @@ def _dockerfile(build: Mapping[str, Any]) -> str:
     if build.get("dockerfile_inline"):
         return str(build["dockerfile_inline"])
     path = Path(build.get("context") or ".") / (build.get("dockerfile") or "Dockerfile")
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
+    try:  # a link may lead to a device that never ends
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     except OSError:
         return ""  # bake says it better

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -32,6 +33,8 @@ from deployer.core.request import encode_request
 
 # A server that restarts is back within these pauses, in seconds.
 _PAUSES = (1, 2, 4, 8, 15)
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TOKEN = re.compile(r"[\x21-\x7e]{1,500}")
 _PATH = "/api/v1/deployments"
 
 
@@ -112,7 +115,7 @@ def _accepted(origin: str, answer: Answer) -> Mapping[str, Any]:
         raise DeployRefused(
             f"{origin} answers {answer.status}: {_reason(table, answer)}", hint=_text(table, "hint")
         )
-    if not all(_text(table, key) for key in ("id", "events", "read_token")):
+    if not (_ID.fullmatch(_text(table, "id")) and _TOKEN.fullmatch(_text(table, "read_token"))):
         raise DeployRefused(
             f"{origin} answers {answer.status} without a deployment; is it the deployer's receiver?"
         )
@@ -145,10 +148,14 @@ def _refuse_stale(accepted: Mapping[str, Any]) -> None:
 
 
 def _followed(origin: str, accepted: Mapping[str, Any]) -> Followed:
-    events = urljoin(f"{origin}/", accepted["events"])
-    if urlsplit(events)[:2] != urlsplit(origin)[:2]:
+    try:
+        events = urljoin(f"{origin}/", _text(accepted, "events"))
+        place = urlsplit(events)
+    except ValueError:
+        events, place = "", urlsplit("")
+    if place[:2] != urlsplit(origin)[:2]:
         raise DeployRefused(
-            f"{origin} names {urlsplit(events).netloc} as the place of the events; it must be itself"
+            f"{origin} names {place.netloc or 'nothing'} as the place of the events; it must be itself"
         )
     return Followed(
         f"{origin}{_PATH}/{accepted['id']}", events, accepted["read_token"], _text(accepted, "url")

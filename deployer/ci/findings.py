@@ -29,7 +29,16 @@ def point_at(output: str, workspace: Path) -> None:
 def _places(output: str, workspace: Path) -> Iterator[tuple[str, int, str]]:
     root = workspace.resolve()
     for match in _NAMED.finditer(output):
-        path = (root / (match["file"] or match["inner"])).resolve()
-        if path.is_relative_to(root) and path.is_file():
+        path = _file(root, match["file"] or match["inner"])
+        if path:
             text = (match["text"] or match.group()).strip() or "a test failed here"
             yield str(path.relative_to(root)), int(match["line"] or match["at"]), text
+
+
+def _file(root: Path, name: str) -> Path | None:
+    """The regular file of the repository that a name stands for."""
+    try:
+        path = (root / name).resolve()
+        return path if path.is_relative_to(root) and path.is_file() else None
+    except (OSError, RuntimeError, ValueError):  # too long, a link that leads to itself
+        return None

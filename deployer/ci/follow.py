@@ -21,6 +21,7 @@ from deployer.core.model import Status
 
 _SILENCE = 45.0  # seconds without a byte, after which a stream counts as broken
 _POLL = 2.0
+_LONGEST_LINE = 2_000_000
 _LONGEST_PAUSE = 10.0
 _FINAL = frozenset(status for status in Status if status.final)
 
@@ -121,13 +122,13 @@ def _end(table: Mapping[str, Any]) -> End:
     return End(str(table.get("status", "")), str(table.get("reason", "")), table)
 
 
-def _lines(response: Iterable[bytes], until: float) -> Iterator[bytes]:
-    """A stream's lines until it breaks, however it does."""
+def _lines(response: Any, until: float) -> Iterator[bytes]:
+    """A stream's lines until it breaks, however it does: no line has to end."""
+    begun = b""
     try:
-        for line in response:
-            yield line
-            if time.monotonic() >= until:
-                return
+        while time.monotonic() < until and len(begun) < _LONGEST_LINE and (part := response.read1(65_536)):
+            *lines, begun = (begun + part).split(b"\n")
+            yield from lines
     except (OSError, http.client.HTTPException, ValueError):
         return
 
@@ -137,9 +138,11 @@ def _poll(reader: _Reader) -> End | None:
     answer = call("GET", f"{followed.status_url}?after={reader.story.last}", headers=_headers(followed))
     _check(answer.status, followed.status_url)
     table = answer.table()
-    for event in table.get("events") or ():
-        reader.take(event)
-    return _end(table) if answer.status == 200 and table.get("status") in _FINAL else None
+    events, status = table.get("events"), table.get("status")
+    for event in events if isinstance(events, list) else ():
+        if isinstance(event, dict):
+            reader.take(event)
+    return _end(table) if answer.status == 200 and isinstance(status, str) and status in _FINAL else None
 
 
 def _headers(followed: Followed) -> dict[str, str]:

@@ -8,32 +8,48 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from deployer.ci.context import Context
 
 
 def is_kept(context: Context) -> bool:
-    """Whether another run of this repository filled the workspace, and nobody has fetched into it since."""
+    """Whether another run of this repository filled the workspace, or began to, and nobody fetched since."""
     try:
         mark = json.loads(_mark(context).read_text(encoding="utf-8"))
-        now = _stamp(context)
     except (OSError, ValueError):
         return False
-    if not isinstance(mark, dict) or mark.get("run") == now["run"]:
+    if not isinstance(mark, dict) or (mark.get("repository"), mark.get("run")) == _stamp(context):
         return False
-    return {**mark, "run": now["run"]} == now
+    return mark.get("repository") == context.repository and mark.get("fetched") in (None, _fetched(context))
+
+
+def begin(context: Context) -> None:
+    """Says that this run begins to fill the workspace; whatever becomes of it, it is ours."""
+    _write(context, None)
 
 
 def mark_filled(context: Context) -> None:
     """Says that this run filled the workspace."""
-    _mark(context).write_text(json.dumps(_stamp(context)), encoding="utf-8")
+    _write(context, _fetched(context))
 
 
-def _stamp(context: Context) -> dict[str, Any]:
-    fetched = (context.workspace / ".git" / "FETCH_HEAD").stat().st_mtime_ns
-    run = f"{context.run_id}.{context.run.attempt}"
-    return {"repository": context.repository, "run": run, "fetched": fetched}
+def _write(context: Context, fetched: int | None) -> None:
+    repository, run = _stamp(context)
+    mark = {"repository": repository, "run": run, "fetched": fetched}
+    _mark(context).parent.mkdir(exist_ok=True)
+    _mark(context).write_text(json.dumps(mark), encoding="utf-8")
+
+
+def _stamp(context: Context) -> tuple[str, str]:
+    return context.repository, f"{context.run_id}.{context.run.attempt}"
+
+
+def _fetched(context: Context) -> int:
+    """When somebody last fetched."""
+    try:
+        return (context.workspace / ".git" / "FETCH_HEAD").stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _mark(context: Context) -> Path:

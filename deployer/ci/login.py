@@ -79,8 +79,10 @@ def authorization(host: str, login: Login | None) -> str:
     if login and login.host == host:
         return basic(login.username, login.password)
     key = _HUB_KEY if host == DEFAULT_HOST else host
-    auth = _user_configuration().get("auths", {}).get(key, {}).get("auth", "")
-    return f"Basic {auth}" if auth else ""
+    auths = _user_configuration().get("auths")
+    entry = auths.get(key) if isinstance(auths, dict) else None
+    auth = entry.get("auth") if isinstance(entry, dict) else None
+    return f"Basic {auth}" if isinstance(auth, str) and auth else ""
 
 
 def _user_configuration() -> dict[str, Any]:

@@ -35,7 +35,7 @@ def outside() -> Outside:
             "verify-url", f"{url!r} should be an address such as https://shop.example.com/health"
         )
     seconds = input_text("verify-timeout") or "60"
-    if not (seconds.isascii() and seconds.isdigit() and 0 < int(seconds) <= _MOST):
+    if not (seconds.isascii() and seconds.isdigit() and len(seconds) < 10 and 0 < int(seconds) <= _MOST):
         raise ConfigError(
             "verify-timeout", f"{seconds!r} should be a whole number of seconds from 1 to {_MOST}"
         )

@@ -53,7 +53,8 @@ class Manifest:
     @property
     def config_digest(self) -> str:
         """The image id that a single-platform manifest names, empty for an index."""
-        return str((json.loads(self.body).get("config") or {}).get("digest", ""))
+        config = json.loads(self.body).get("config")
+        return str(config.get("digest", "")) if isinstance(config, dict) else ""
 
 
 def fetch_manifest(image: Image, authorization: str) -> Manifest:
@@ -121,7 +122,10 @@ def _authorize(challenge: str, scope: str, authorization: str) -> str:
     if scheme.lower() == "basic" and authorization:
         return authorization
     parameters = dict(_PARAMETER.findall(rest))
-    realm = urlsplit(parameters.get("realm", ""))
+    try:
+        realm = urlsplit(parameters.get("realm", ""))
+    except ValueError:
+        realm = urlsplit("")
     if scheme.lower() != "bearer" or not (realm.scheme == "https" or is_loopback(realm.netloc)):
         raise RegistryUnavailable(f"the registry asks for a login that cannot be given: {challenge[:100]!r}")
     query = urlencode({"service": parameters.get("service", ""), "scope": scope})

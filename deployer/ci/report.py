@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from deployer.ci import state, workflow
@@ -12,6 +14,7 @@ from deployer.ci.summary import summary_of
 from deployer.ci.test import remove_stack
 from deployer.core.mode import Mode
 
+_CHANGED = "what the steps before left for this one was changed meanwhile"
 _VERBS: Mapping[str, tuple[str, ...]] = {
     Mode.DEPLOY: ("build", "test", "push", "deploy"),
     Mode.BUILD: ("build", "test", "push"),
@@ -21,14 +24,24 @@ _VERBS: Mapping[str, tuple[str, ...]] = {
 
 
 def run() -> None:
-    """Writes on every path, also where nothing was decided."""
+    """Writes on every path, also where nothing was decided, and cleans up whatever goes wrong."""
+    try:
+        _tell()
+    except (AttributeError, KeyError, TypeError, ValueError):
+        _tell_nothing()
+    finally:
+        try:
+            remove_stack()
+        finally:
+            state.clear()
+
+
+def _tell() -> None:
     verdicts, images = state.verdicts(), load_images()
-    decision = state.load("decision") or {
-        "mode": str(Mode.SKIP),
-        "reason": _failure(verdicts),
-        "environment": "",
-    }
-    deployment = state.load("deployment", {})
+    decision = _decision(verdicts)
+    deployment = state.load("deployment", {}) if decision["mode"] == Mode.DEPLOY else {}
+    if decision["mode"] not in (Mode.DEPLOY, Mode.BUILD):
+        images = [replace(image, digest="") for image in images]
     judged = judge(decision["mode"], verdicts)
     status = deployment.get("status") or judged
     for name, value in {**decision, **_outputs(images, deployment, status)}.items():
@@ -37,8 +50,26 @@ def run() -> None:
     if status != "success":
         failure = deployment.get("reason") or failure
     workflow.add_summary(summary_of(decision, status, failure, deployment, images, verdicts))
-    remove_stack()
-    state.clear()
+
+
+def _tell_nothing() -> None:
+    """What the verbs left is not theirs any more."""
+    mode = os.environ.get("DEPLOYER_DECIDED_MODE", "") or str(Mode.SKIP)
+    outputs = {"mode": mode, "reason": _CHANGED, "environment": "", **_outputs([], {}, "failure")}
+    for name, value in outputs.items():
+        workflow.set_output(name, value)
+    workflow.add_summary(f"### {mode}: failure\n\n{_CHANGED}")
+
+
+def _decision(verdicts: Mapping[str, state.Verdict]) -> dict[str, str]:
+    """What `decide` left, as far as the workflow itself says the same: a test command could have written over
+    it, and jobs that wait for this one believe the outputs.
+    """
+    kept, mode = state.load("decision"), os.environ.get("DEPLOYER_DECIDED_MODE", "")
+    if isinstance(kept, dict) and mode == kept.get("mode"):
+        return {name: str(kept.get(name, "")) for name in ("mode", "reason", "environment")}
+    reason = _failure(verdicts) if not mode else _CHANGED
+    return {"mode": mode or str(Mode.SKIP), "reason": reason, "environment": ""}
 
 
 def judge(mode: str, verdicts: Mapping[str, state.Verdict]) -> str:

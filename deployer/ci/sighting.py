@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from deployer.ci import workflow
+from deployer.ci.client import read_whole
 from deployer.ci.context import is_loopback
 from deployer.ci.outside import Outside
 from deployer.core.served import Seen, Sight, judge_served
@@ -65,4 +66,5 @@ def _fetch(url: str) -> tuple[int, str]:
         answer = error
     with answer:
         named = "".join(f"{name}: {value}\n" for name, value in answer.headers.items())
-        return answer.status or 0, named + answer.read(_MAX_BODY).decode("utf-8", "replace")
+        body = read_whole(answer, _MAX_BODY, time.monotonic() + _TIMEOUT)
+        return answer.status or 0, named + body.decode("utf-8", "replace")

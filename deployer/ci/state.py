@@ -41,17 +41,20 @@ def save(name: str, value: object) -> Path:
 
 
 def save_text(name: str, text: str) -> Path:
-    """Keeps a file; gives its path."""
+    """Keeps a file, whole or not at all; gives its path."""
     path = folder() / name
-    with open(path, "w", encoding="utf-8", opener=_private) as file:
+    new = path.with_name(f"{path.name}.new")
+    with open(new, "w", encoding="utf-8", opener=_private) as file:
         file.write(text)
-    return path
+    return new.replace(path)
 
 
 def load(name: str, default: Any = None) -> Any:
-    """What was saved, or `default`."""
-    path = folder() / f"{name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else default
+    """What was saved, or `default`, also where something broke it."""
+    try:
+        return json.loads((folder() / f"{name}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return default
 
 
 def record(verb: str, verdict: Verdict) -> None:

@@ -48,7 +48,7 @@ class Story:
         if not isinstance(n, int) or n <= self.last:
             return False
         self.last = n
-        seconds = float(at) if isinstance(at, int | float) else 0.0
+        seconds = float(at) if isinstance(at, int | float) and abs(at) < 1e12 else 0.0
         self._began = seconds if self._began is None else self._began
         kind = str(event.get("kind", ""))
         self._turn(kind)

@@ -69,7 +69,7 @@ def _deployment(deployment: Mapping[str, Any], status: str, environment: str) ->
     if not deployment.get("id"):
         return
     yield ""
-    if deployment.get("measured"):
+    if isinstance(deployment.get("measured"), Mapping):
         yield f"Measured on the server: {_measured(deployment['measured'])}"
     if deployment.get("seen"):
         yield f"Seen from outside: {workflow.cell(str(deployment['seen']))}"
@@ -91,6 +91,8 @@ def _measured(measured: Mapping[str, Any]) -> str:
         told.append(f"longest gap {gap:.0f} ms")
     times = measured.get("p95_ms")
     if isinstance(times, Mapping):
-        known = [f"{times[when]:.0f}" if times.get(when) is not None else "—" for when in _PERCENTILES]
+        known = [
+            f"{times[when]:.0f}" if isinstance(times.get(when), int | float) else "—" for when in _PERCENTILES
+        ]
         told.append(f"p95 {' / '.join(known)} ms before / during / after")
     return workflow.cell("; ".join(told))

@@ -104,7 +104,7 @@ def _run_service(project: str, file: Path, service: str, command: Sequence[str])
 def remove_stack() -> None:
     """Removes the test's stack, if there is one; `report` calls it too, for a run that was killed."""
     project = state.load("project", "")
-    if project:
+    if isinstance(project, str) and project:
         _await_removal()
         docker.down(project, Path(state.folder() / "stack.json"))
         state.save("project", "")

@@ -44,6 +44,8 @@ def _tree(name: str, places: Places, targets: Mapping[str, Mapping[str, Any]], f
     try:
         for key, place in places.folders.items():
             contents[key] = hash_folder(Path(place), _ignore(Path(place), None if key else dockerfile))
+        if dockerfile and not dockerfile.is_file():
+            raise _Unclear
         text = _hash_file(dockerfile) if dockerfile else ""
     except (OSError, UnicodeDecodeError, _Unclear):
         return ""
@@ -70,7 +72,7 @@ def hash_folder(folder: Path, ignore: Ignore) -> str:
     """The hash of every name, mode and content under a folder, as a build is given them."""
     if not folder.is_dir():
         raise _Unclear
-    entries = sorted(_walk(str(folder), "", ignore))
+    entries = sorted(_walk(str(folder), ignore))
     with ThreadPoolExecutor(_THREADS) as pool:
         contents = pool.map(lambda entry: _content(folder / entry[0], entry[1]), entries)
         return hash_value(
@@ -86,16 +88,18 @@ def hash_path(path: Path) -> str:
         return ""
 
 
-def _walk(folder: str, prefix: str, ignore: Ignore) -> Iterator[tuple[str, int]]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            path = f"{prefix}{entry.name}"
-            hidden = ignore.hides(path) or (not prefix and entry.name == ".git")
-            folder_too = entry.is_dir(follow_symlinks=False)
-            if not hidden:
-                yield path, entry.stat(follow_symlinks=False).st_mode
-            if folder_too and (not hidden or ignore.has_exceptions):
-                yield from _walk(entry.path, f"{path}/", ignore)
+def _walk(top: str, ignore: Ignore) -> Iterator[tuple[str, int]]:
+    folders = [(top, "")]
+    while folders:
+        folder, prefix = folders.pop()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                path = f"{prefix}{entry.name}"
+                hidden = ignore.hides(path) or (not prefix and entry.name == ".git")
+                if not hidden:
+                    yield path, entry.stat(follow_symlinks=False).st_mode
+                if entry.is_dir(follow_symlinks=False) and (not hidden or ignore.has_exceptions):
+                    folders.append((entry.path, f"{path}/"))
 
 
 def _content(path: Path, mode: int) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import signal
 import sys
 import time
+import traceback
+from contextlib import suppress
 from importlib import import_module
 from types import FrameType
 
@@ -39,8 +41,18 @@ def _judged(verb: str) -> int:
     except DeployerError as error:
         reason = str(error)
         workflow.error(error.diagnostics(), title=f"deployer {verb}")
+    except OSError as error:  # a full disk, a missing program, a file that is not ours
+        reason = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+        workflow.error(
+            f"{reason} [runner-failed]\nhint: is the runner's disk full?", title=f"deployer {verb}"
+        )
+    except Exception as error:
+        reason = f"a defect of the action: {type(error).__name__}: {error}"
+        workflow.say(traceback.format_exc())
+        workflow.error(f"{reason} [defect]\nhint: please report it with this log", title=f"deployer {verb}")
     finally:
-        state.record(verb, state.Verdict(done, reason, time.monotonic() - started))
+        with suppress(OSError):
+            state.record(verb, state.Verdict(done, reason, time.monotonic() - started))
     return 0 if done else 1
 
 

@@ -23,14 +23,12 @@ _SECRET_NAME = re.compile(
     r"|SECRET_ACCESS_KEY|CREDENTIALS?|DATABASE_URL|DB_URL|DSN_PASSWORD)",
     re.IGNORECASE,
 )
-_JWT = re.compile(r"eyJ[A-Za-z0-9_-]+\.(eyJ[A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*")
+# Every repetition has an end: values are hostile too, and a search must not take their length squared.
+_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{1,2000}\.(eyJ[A-Za-z0-9_-]{1,8000})\.[A-Za-z0-9_-]{0,100}")
 _PUBLIC_ROLES = ("anon", "authenticated")
 _SECRET_VALUES = (
-    (re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY"), "holds a private key"),
-    (
-        re.compile(r"[a-z][a-z0-9+.-]*://[^\s/:@]*:[^\s/@]+@", re.IGNORECASE),
-        "holds an address with a password",
-    ),
+    (re.compile(r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,5}PRIVATE KEY"), "holds a private key"),
+    (re.compile(r"[a-zA-Z]://[^\s/:@]{0,500}:[^\s/@]{1,500}@"), "holds an address with a password"),
     (
         re.compile(
             r"gh[pousr]_[A-Za-z0-9]{30}|github_pat_\w{20}|glpat-[\w-]{20}|sk_(?:live|test)_\w{16}|rk_live_\w{16}"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 _ESCAPED = frozenset(".$+()|{}")
 _SPECIAL = frozenset("*?[]\\")
+_MOST_STARS = 8
 _WILD = {"*": "[^/]*", "?": "[^/]"}
 
 
@@ -47,7 +48,7 @@ class Ignore:
 
 
 def parse_ignore(text: str) -> Ignore | None:
-    """None for a file that Docker itself would refuse."""
+    """None for a file that Docker itself would refuse, or that would take for ever to compare."""
     try:
         return Ignore(tuple(_patterns(text)))
     except re.error:
@@ -64,6 +65,8 @@ def _patterns(text: str) -> Iterator[Pattern]:
         if not clean:
             raise re.error("a pattern without a path")
         # Nothing is called `.`, so this line says nothing; Docker takes it so, too.
+        if clean.count("*") > _MOST_STARS:
+            raise re.error("a pattern with so many stars takes time without end")
         if clean != ".":
             yield Pattern(re.compile(_regex(clean), re.DOTALL), keeps)
 

@@ -91,6 +91,8 @@ class Workflow:
         """Lays a state file down as an earlier verb would have."""
         self.state.mkdir(parents=True, exist_ok=True)
         (self.state / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
+        if name == "decision" and isinstance(value, dict):
+            self.env["DEPLOYER_DECIDED_MODE"] = str(value.get("mode", ""))
 
     def done(self, *verbs: str) -> None:
         self.keep("verdicts", {verb: {"done": True, "reason": "", "seconds": 1.0} for verb in verbs})

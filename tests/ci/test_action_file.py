@@ -35,7 +35,7 @@ def test_every_input_is_used_and_every_used_one_is_declared() -> None:
 def test_every_variable_is_the_input_of_its_name_and_is_read_by_the_code() -> None:
     for step in STEPS:
         for name, text in step.get("env", {}).items():
-            if text != "${{ github.token }}":
+            if text not in ("${{ github.token }}", "${{ steps.decide.outputs.mode }}"):
                 (input_name,) = USED.findall(text)
                 assert (name, text) == (variable(input_name), f"${{{{ inputs.{input_name} }}}}")
     read = set(re.findall(r'(?:input_text|branch|flag)\("([\w-]+)"\)', CODE))
@@ -64,7 +64,7 @@ def test_the_runners_side_needs_nothing_but_pythons_standard_library() -> None:
 def test_each_step_runs_one_verb_with_nothing_written_into_the_script() -> None:
     assert [step["id"] for step in STEPS] == list(VERBS)
     for step in STEPS:
-        assert step["run"] == f'python3 -I "$GITHUB_ACTION_PATH/deployer/ci" {step["id"]}'
+        assert step["run"] == f'exec python3 -I "$GITHUB_ACTION_PATH/deployer/ci" {step["id"]}'
         assert step["shell"] == "bash"
         assert step["name"]
         assert "uses" not in step

@@ -10,7 +10,7 @@ import pytest
 from deployer.ci import sources
 from deployer.ci.build import plan_builders, plan_repositories, target_of
 from deployer.core.errors import ComposeRejected
-from tests.ci.conftest import commit_all, git
+from tests.ci.conftest import Workflow, commit_all, git
 
 SERVICES: dict[str, Any] = {
     "web": {"build": {"context": "/w"}, "image": "ghcr.io/acme/front:${TAG}"},
@@ -71,3 +71,13 @@ def test_a_file_is_read_only_where_it_is_text_in_the_checkout(tmp_path: Path) ->
     assert sources.read_text(top, "good.env") == "ä=1\r\n"
     for path in ("binary", "nul", "big", "link", "folder/outside", "sub", "missing", "../outside"):
         assert sources.read_text(top, path) is None, path
+
+
+@pytest.mark.engine
+def test_services_that_bake_cannot_tell_apart_are_refused(run: Workflow) -> None:
+    """Compose allows both names; one image for both would be tested and deployed as either."""
+    services = "  a.b: {build: one}\n  a_b: {build: two}\n"
+    (run.workspace / "compose.yaml").write_text(f"services:\n{services}")
+    step = run.verb("build", registry="ghcr.io")
+    assert step.code == 1
+    assert "services a.b and a_b have one name to bake, a_b [compose-rejected]" in step.error

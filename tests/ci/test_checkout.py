@@ -85,6 +85,37 @@ def test_a_kept_workspace_is_looked_at_after_its_refill(empty: Workflow, origin:
     assert (empty.workspace / "compose.yaml").exists()
 
 
+def test_a_checkout_that_failed_does_not_block_the_next_run(empty: Workflow, origin: Path) -> None:
+    empty.env["GITHUB_SHA"] = git(origin, "rev-parse", "HEAD")
+    assert empty.verb("checkout", github_token="wrong").code == 1
+    empty.env |= {"GITHUB_RUN_ATTEMPT": "3", "GITHUB_REF": "refs/heads/topic", "GITHUB_EVENT_NAME": "push"}
+    assert empty.verb("decide", **INPUTS).code == 0
+    assert empty.verb("checkout", github_token=TOKEN).code == 0
+    assert (empty.workspace / "file").read_text() == "two"
+
+
+def test_nothing_that_a_test_left_in_git_meets_the_next_token(
+    empty: Workflow, origin: Path, server: GitServer
+) -> None:
+    """A proxy, a filter, a program that git would run: of the run before nothing stays."""
+    empty.env["GITHUB_SHA"] = git(origin, "rev-parse", "HEAD")
+    assert empty.verb("checkout", github_token=TOKEN).code == 0
+    git(empty.workspace, "config", "http.proxy", "http://127.0.0.1:9")
+    git(empty.workspace, "config", "filter.evil.smudge", "sed s/two/EVIL/")
+    git(empty.workspace, "config", "core.fsmonitor", f"touch {empty.folder}/ran; false")
+    (empty.workspace / ".git" / "info" / "attributes").write_text("file filter=evil\n")
+    empty.env["GITHUB_RUN_ATTEMPT"] = "3"
+    step = empty.verb("checkout", github_token=TOKEN)
+    assert step.code == 0, step.log
+    assert (empty.workspace / "file").read_text() == "two" and not (empty.folder / "ran").exists()
+
+
+def test_a_commit_that_git_cannot_tell_is_not_taken_for_this_one(run: Workflow) -> None:
+    commit_all(run.workspace)
+    (run.workspace / ".git" / "HEAD").write_text("broken")
+    assert "git cannot say which commit" in run.verb("checkout").error
+
+
 def test_a_second_use_in_one_job_keeps_what_steps_have_made(empty: Workflow, origin: Path) -> None:
     empty.env["GITHUB_SHA"] = git(origin, "rev-parse", "HEAD")
     assert empty.verb("checkout", github_token=TOKEN).code == 0

@@ -223,7 +223,7 @@ def test_an_unhealthy_image_stops_the_run_and_shows_its_log_as_text(app: App) ->
 
 def test_a_failing_build_is_one_error(app: App) -> None:
     (app.folder / "work/front/Dockerfile").write_text("FROM nginx:alpine\nRUN echo '::warning::x'; exit 7\n")
-    result = app.run("push", "refs/heads/main", server="https://deploy.example.com")
+    result = app.run("push", "refs/heads/main", server="https://deploy.example.com", secret="webhook-secret")
     assert [step.outcome for step in result.steps.values()] == [
         "success", "success", "failure", "skipped", "skipped", "skipped", "skipped", "success",
     ]  # fmt: skip

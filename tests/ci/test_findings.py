@@ -39,3 +39,10 @@ def test_there_are_ten_at_most(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (tmp_path / "a.py").write_text("")
     point_at("".join(f"a.py:{n}: x\n" for n in range(1, 50)), tmp_path)
     assert len(capsys.readouterr().out.splitlines()) == 10
+
+
+def test_a_name_that_is_no_file_is_no_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "folder").mkdir()
+    point_at(f"{'a' * 300}:12: boom\nloop:12: boom\nfolder:1: boom\nloop/x:1: boom\n", tmp_path)
+    assert capsys.readouterr().out == ""

@@ -121,3 +121,33 @@ def test_a_summary_stays_far_below_githubs_limit(run: Workflow) -> None:
     step = run.verb("report")
     assert step.code == 0 and len(step.summary) < 250_000
     assert step.summary.rstrip().endswith("the log has all of it.")
+
+
+def test_what_a_test_wrote_over_is_not_believed(run: Workflow) -> None:
+    """A pull request's test command can reach the state; jobs that wait for this one read the outputs."""
+    run.keep("decision", {"mode": "test", "reason": "pull request", "environment": ""})
+    run.keep("verdicts", {"decide": {"done": True, "reason": "", "seconds": 1.0}})
+    forged = {"mode": "deploy", "reason": "mine", "environment": "production"}
+    (run.state / "decision.json").write_text(json.dumps(forged))
+    run.keep("images", [{**image("web", "ghcr.io/evil/web"), "digest": "sha256:" + "e" * 64}])
+    run.keep("deployment", {"id": "d-1", "status": "success", "environment_url": "https://evil.example"})
+    outputs = run.verb("report").outputs
+    assert (outputs["mode"], outputs["environment"], outputs["status"]) == ("test", "", "failure")
+    assert (outputs["url"], outputs["deployment-id"], outputs["digests"], outputs["tags"]) == (
+        "",
+        "",
+        "{}",
+        "",
+    )
+
+
+@pytest.mark.parametrize("name", ["verdicts", "images", "deployment", "decision", "project"])
+@pytest.mark.parametrize("text", ['{"bui', "7", "[]", '{"measured": "x", "previous": 7}', "[[1]]"])
+def test_a_broken_state_is_told_about_and_removed(run: Workflow, name: str, text: str) -> None:
+    """What a kill in the middle of a write or a hostile test leaves."""
+    run.keep("decision", {"mode": "deploy", "reason": "r", "environment": "production"})
+    (run.state / f"{name}.json").write_text(text)
+    step = run.verb("report")
+    assert step.outputs["mode"] == "deploy" and step.outputs["status"] != "success"
+    assert not run.state.exists()
+    assert "Traceback" not in step.raw + step.errors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 
 import pytest
 
@@ -94,3 +95,19 @@ RUN echo ARG NEITHER
 def test_lines_of_an_env_file() -> None:
     text = "# c\nA=1\n export B = 'two' \nC: three\n\nD=\"x=y\"\nnot a line\n"
     assert lines_of(text) == {"A": "1", "B": "two", "C": "three", "D": "x=y"}
+
+
+def test_a_long_value_is_searched_in_proportion_to_its_length() -> None:
+    """Four times as long takes four times as long, not sixteen; the best of three, on a busy machine too."""
+
+    def took(text: str) -> float:
+        times = []
+        for _ in range(3):
+            begun = time.process_time()
+            assert why_secret("X", text) == ""
+            times.append(time.process_time() - begun)
+        return min(times)
+
+    for part in ("a", "eyJ", "eyJa.", "://", "a://b:"):
+        few, many = (part * (length // len(part)) for length in (50_000, 200_000))
+        assert took(many) < 10 * max(took(few), 0.002)

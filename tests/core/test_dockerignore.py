@@ -68,3 +68,10 @@ def test_only_a_line_with_an_exception_makes_one() -> None:
     with_one, without = parse_ignore("a\n!a/b"), parse_ignore("a")
     assert with_one is not None and with_one.has_exceptions
     assert without is not None and not without.has_exceptions
+
+
+def test_a_pattern_that_would_never_end_is_not_compared() -> None:
+    """Then the tree cannot be told, and the image is built."""
+    assert parse_ignore("*a" * 14 + "*b") is None
+    assert parse_ignore("**/a/" * 12 + "b") is None
+    assert parse_ignore("**/*.test.*") is not None
