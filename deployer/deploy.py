@@ -144,10 +144,31 @@ class _Way:
             self.measuring.judge(wait=0.0)
         if untidy := untidy or self._caught(rollout.take_out):
             self._say("untidy", f"the release serves, clearing up failed: {untidy.reason}")
+        if plan.staying:
+            self._go_on(application)
         if not plan.empty:
             self._settle(application)
         if kind == "plan" and not plan.empty and (failure := self._caught(lambda: self._finish(application))):
             self._say("untidy", f"the release serves, {failure.reason}")
+
+    def _go_on(self, application: Application) -> None:
+        """The replicas whose turn comes later; until the last of them everything may still be taken back."""
+        world = self.world
+        while True:
+            world.clock.sleep(max(service.pace.delay for service in application.services))
+            observed = world.target.observe(application.project)
+            plan = plan_rollout(application, observed, tasks=False)
+            self._say("plan", str(plan))
+            rollout = Rollout(
+                application, plan, observed, world.target, world.clock, self._say, self._hide, self.deadline
+            )
+            rollout.bring_in()
+            rollout.drain()
+            self.measuring.drained()
+            self.measuring.judge(wait=0.0)
+            rollout.take_out()
+            if not plan.staying:
+                return
 
     def _bring_in(self, rollout: Rollout) -> None:
         """On the way back somebody else's work on the containers is waited for."""

@@ -58,11 +58,12 @@ class Rollout:
 
     def take_out(self) -> None:
         """What the new release has replaced. From the switch on the new one serves: a failure here costs
-        tidiness only.
+        tidiness only, unless old ones serve beside it until their turn comes.
         """
         self._stop(list(self.plan.of(STOP)))
         self._remove(step for step in self.plan.of(REMOVE) if step.level >= 0)
-        self.target.settle(self.application)
+        if not self.plan.staying:
+            self.target.settle(self.application)
 
     def _is_early(self, step: Step) -> bool:
         """Whether the new replica can be created while all old ones still run; creating holds no port."""
@@ -215,8 +216,11 @@ class Rollout:
         return {service: self._coming(service, now) for service in map(self._service, steps)}
 
     def _coming(self, service: Service, now: ObservedState) -> list[Replica]:
-        """The replicas of this release: kept or created by the plan, none that it takes away."""
-        mine = (replica for replica in now.of(service.name) if replica.spec == service.spec)
+        """The replicas that serve after this plan: of this release, kept or created by it, and old ones whose
+        turn has not come.
+        """
+        staying = self.plan.staying
+        mine = (one for one in now.of(service.name) if one.spec == service.spec or one.id in staying)
         return [replica for replica in mine if replica.id not in self.plan.leaving]
 
     def _service(self, step: Step) -> Service:

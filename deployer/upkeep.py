@@ -16,25 +16,27 @@ from deployer.world import World, assembled
 
 def reroute(environment: Environment, app: App, world: World) -> list[str]:
     """Points the edge at replicas that run, answer and are not served: a reboot or a restart by hand gave
-    them new addresses. Changes nothing else and waits for nobody; the names of the services it routed.
+    them new addresses, or they are healthy again. Takes those out that became unhealthy while others serve.
+    Changes nothing else and waits for nobody; the names of the services it routed.
     """
     project = environment.project
     replicas = world.target.observe(project).replicas
     if replicas and all(replica.service == EDGE for replica in replicas):
         with world.target.exclusive(project, wait=0.0):
             world.target.clear(project)  # `docker compose down` by hand does not know the edge
-    if not any(_is_lost(replica) for replica in replicas):
+    if not any(_is_misplaced(replica) for replica in replicas):
         return []
     serving = world.store.serving(app.name, environment.name)
     if serving is None:
         return []
     application = assembled(environment, world.store.release(serving.release), world)
     with world.target.exclusive(project, wait=0.0):
-        wanted = plan_routes(application, world.target.observe(project))
+        now = world.target.observe(project)
         answering = {
             service: found
-            for service, replicas in wanted.items()
+            for service, replicas in plan_routes(application, now).items()
             if (found := [replica for replica in replicas if _answers(service, replica, project, world)])
+            and {one.id for one in found} != {one.id for one in now.of(service.name) if one.serving}
         }
         if answering:
             world.target.route(project, answering)
@@ -51,5 +53,8 @@ def _answers(service: Service, replica: Replica, project: str, world: World) -> 
     return replica.serving or reading.answer == ANSWERED or reading.health == "healthy"
 
 
-def _is_lost(replica: Replica) -> bool:
-    return replica.running and bool(replica.spec) and not replica.serving and replica.service != EDGE
+def _is_misplaced(replica: Replica) -> bool:
+    """Whether it runs and the edge may be wrong about it."""
+    if not replica.running or replica.service == EDGE:
+        return False
+    return replica.serving == (replica.health == "unhealthy")

@@ -37,6 +37,7 @@ from deployer.core.errors import ComposeRejected, ReleaseIncomplete
 from deployer.core.front import notice_seconds, order_without_edge, without_edge
 from deployer.core.hooks import Hook, hooks_of, is_one_way
 from deployer.core.images import Image
+from deployer.core.pace import Pace, pace_of
 from deployer.core.probe import HttpProbe
 from deployer.core.spec import Files, bind_specs, spec_of
 from deployer.core.tls import TlsPort, tls_ports
@@ -100,6 +101,7 @@ class Service:
     publishes: tuple[str, ...]  # host ports that its containers hold themselves, as `8080/tcp`
     rank: int = 0  # within its level, who starts first
     notice_seconds: float = 0.0  # until a proxy of the user's has found a new replica
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def start_first(self) -> bool:
@@ -298,6 +300,7 @@ def _service(
         publishes=() if routes else publishes(table),
         rank=ranks_of(tables)[name],
         notice_seconds=notice_seconds(table) if away else 0.0,
+        pace=pace_of(table),
     )
 
 

@@ -164,6 +164,8 @@ def order_of(service: Table) -> Order:
         raise ComposeRejected(
             f"x-deployer.order is {declared!r}", hint=f"it is {START_FIRST} or {STOP_FIRST}"
         )
+    if (wished := ((service.get("deploy") or {}).get("update_config") or {}).get("order")) is not None:
+        return Order(START_FIRST if wished == START_FIRST else STOP_FIRST, "deploy.update_config says so")
     causes = (
         (bool(service.get("container_name")), "container_name is fixed"),
         (_has_fixed_address(service), "its address is fixed"),

@@ -48,6 +48,7 @@ class Plan:
 
     project: str
     steps: tuple[Step, ...]
+    staying: frozenset[str] = frozenset()  # ids of old replicas that go on serving until the next plan's turn
 
     @property
     def empty(self) -> bool:

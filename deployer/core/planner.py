@@ -33,6 +33,7 @@ class _Change:
     asleep: tuple[Replica, ...]  # right, and stopped for a newer release that did not make it
     missing: int
     cause: str
+    staying: tuple[Replica, ...] = ()  # old ones that serve on: it is not their turn yet
 
     @property
     def unproven(self) -> tuple[Replica, ...]:
@@ -58,7 +59,8 @@ def plan_rollout(application: Application, observed: ObservedState, *, tasks: bo
         *(step for change in changes for step in _leave(change, retired)),
         *_depart([replica for replica in gone if replica not in retired]),
     ]
-    return Plan(application.project, tuple(sorted(steps, key=_place)))
+    staying = frozenset(replica.id for change in changes for replica in change.staying)
+    return Plan(application.project, tuple(sorted(steps, key=_place)), staying)
 
 
 def is_settled(application: Application, observed: ObservedState) -> bool:
@@ -79,19 +81,19 @@ def lacking(application: Application, observed: ObservedState) -> list[str]:
 
 
 def plan_routes(application: Application, observed: ObservedState) -> dict[Service, list[Replica]]:
-    """Services whose running replicas of this release are not all served, with the replicas that should be.
-    Whoever asks must look whether they answer.
+    """Services that are not served by exactly their running replicas that are not unhealthy, with these. One
+    that has none such stays as it is: a sick replica may still answer somebody. Where nothing of the release
+    runs, what somebody started by hand serves. Whoever asks must look whether they answer.
     """
     wanted: dict[Service, list[Replica]] = {}
     for service in application.services:
-        mine = [replica for replica in observed.of(service.name) if _may_serve(service, replica)]
-        if service.routes and any(not replica.serving for replica in mine):
-            wanted[service] = mine[: service.replicas]
+        mine = [replica for replica in observed.of(service.name) if replica.running]
+        mine = [replica for replica in mine if replica.spec == service.spec] or mine
+        fit = [replica for replica in mine if replica.health != "unhealthy"][: service.replicas]
+        served = [replica for replica in mine if replica.serving]
+        if service.routes and fit and {one.id for one in fit} != {one.id for one in served}:
+            wanted[service] = fit
     return wanted
-
-
-def _may_serve(service: Service, replica: Replica) -> bool:
-    return replica.running and replica.spec == service.spec and replica.health != "unhealthy"
 
 
 def _compare(service: Service, replicas: Sequence[Replica], tasks: bool) -> _Change:
@@ -104,18 +106,28 @@ def _compare(service: Service, replicas: Sequence[Replica], tasks: bool) -> _Cha
         if not service.start_first and not service.completes and _is_asleep(service, replica)
     )[: service.replicas - len(kept)]
     rest = tuple(replica for replica in replicas if replica not in (*kept, *asleep))
+    missing = service.replicas - len(kept) - len(asleep) if tasks or not service.completes else 0
     old = tuple(replica for replica in rest if replica.state in _UP)
+    turn = service.pace.share(missing)
+    staying = _staying(service, old, service.replicas - len(kept) - len(asleep) - turn)
+    old = tuple(replica for replica in old if replica not in staying)
     spent = tuple(replica for replica in rest if service.completes and _is_done(replica))
     return _Change(
         service=service,
         kept=kept,
         old=old,
-        stray=tuple(replica for replica in rest if replica not in (*old, *spent)),
+        stray=tuple(replica for replica in rest if replica not in (*old, *spent, *staying)),
         spent=spent,
         asleep=asleep,
-        missing=service.replicas - len(kept) - len(asleep) if tasks or not service.completes else 0,
-        cause=_cause(service, replicas),
+        missing=turn if staying else missing,
+        cause=_cause(service, replicas) + (f", {turn} of {missing} now" if staying else ""),
+        staying=staying,
     )
+
+
+def _staying(service: Service, old: Sequence[Replica], room: int) -> tuple[Replica, ...]:
+    """Old replicas in whose place nothing new comes yet."""
+    return () if service.completes else tuple(replica for replica in old if replica.serving)[:room]
 
 
 def _fits(service: Service, replica: Replica) -> bool:

@@ -298,3 +298,65 @@ def test_an_application_is_settled_when_all_of_it_runs_and_nothing_of_others_is_
     assert not is_settled(app, ObservedState((*whole.replicas, foreign)))
     less = ObservedState(tuple(one for one in whole.replicas if one.service != "frontend"))
     assert not is_settled(app, less) and lacking(app, less) == ["frontend"]
+
+
+def paced(**table: Any) -> dict[str, Any]:
+    model = shop()
+    model["services"]["backend"]["deploy"] = {"replicas": 3, "update_config": {"parallelism": 2} | table}
+    return model
+
+
+def test_replicas_are_replaced_as_many_at_a_time_as_the_file_says() -> None:
+    old, new = application("ab", paced()), application("cb", paced())
+    front = (replica(old, "deployer-edge"), replica(old, "frontend"))
+    backends = [replica(old, "backend", number) for number in (1, 2, 3)]
+    first = plan_rollout(new, ObservedState((*front, *backends)))
+    assert str(first) == (
+        "shop: 7 steps\n"
+        "  1 create  backend  2 new                          image aaaaaaaaaaaa → cccccccccccc, 2 of 3 now\n"
+        "  2 start   backend  2 new                          image aaaaaaaaaaaa → cccccccccccc, 2 of 3 now\n"
+        "  3 gate    backend  2 new                          must be ready within 32 s\n"
+        "  4 switch  backend                                 edge → 3 replicas\n"
+        "  5 drain   backend  shop-backend-2 shop-backend-3  requests may end, at most 30 s\n"
+        "  6 stop    backend  shop-backend-2 shop-backend-3  superseded\n"
+        "  7 remove  backend  shop-backend-2 shop-backend-3  superseded"
+    )
+    assert first.staying == {"backend-1"}
+    made = [replica(new, "backend", number) for number in (4, 5)]
+    last = plan_rollout(new, ObservedState((*front, backends[0], *made)))
+    assert [step.count for step in last.of(CREATE)] == [1] and last.staying == frozenset()
+    assert plan_rollout(new, ObservedState((*front, *backends[:0], *made, replica(new, "backend")))).empty
+
+
+def test_a_first_deploy_and_a_task_know_no_pace() -> None:
+    assert [step.count for step in plan_rollout(application(model=paced()), EMPTY).of(CREATE)] == [1, 3, 1]
+    model = paced()
+    model["services"]["frontend"]["depends_on"] = {"backend": {"condition": "service_completed_successfully"}}
+    app = application(model=model)
+    busy = ObservedState((replica(app, "backend", spec="old"),))
+    assert next(step.count for step in plan_rollout(app, busy).of(CREATE) if step.service == "backend") == 3
+
+
+@pytest.mark.parametrize(("word", "name"), [("start-first", "start-first"), ("stop-first", "stop-first")])
+def test_composes_own_order_counts(word: str, name: str) -> None:
+    service = application(model=paced(order=word)).service("backend")
+    assert service and (service.order.name, service.order.cause) == (name, "deploy.update_config says so")
+
+
+def test_a_sick_replica_is_routed_around_while_another_is_well() -> None:
+    app = application(model=paced())
+    one, two = replica(app, "backend"), replica(app, "backend", 2, health="unhealthy")
+    backend = app.service("backend")
+    assert backend and plan_routes(app, ObservedState((one, two))) == {backend: [one]}
+    alone = ObservedState((two,))
+    assert plan_routes(app, alone) == {}
+    well = replica(app, "backend", 2, serving=False)
+    assert plan_routes(app, ObservedState((one, well))) == {backend: [one, well]}
+
+
+def test_what_somebody_started_by_hand_serves_where_nothing_else_runs() -> None:
+    app = application()
+    hand = replica(app, "backend", 2, spec="", serving=False)
+    backend = app.service("backend")
+    assert backend and plan_routes(app, ObservedState((hand,))) == {backend: [hand]}
+    assert plan_routes(app, ObservedState((replica(app, "backend"), hand))) == {}
