@@ -16,9 +16,23 @@ from deployer.core.application import EDGE, Application, Service
 from deployer.core.errors import GateFailed
 from deployer.core.health import Judgement, Reading, Verdict, judge_gate
 from deployer.core.model import ObservedState, Replica
-from deployer.core.plan import CREATE, DRAIN, GATE, REMOVE, REST, RETIRE, START, STOP, SWITCH, Plan, Step
+from deployer.core.plan import (
+    CREATE,
+    DRAIN,
+    GATE,
+    PREFLIGHT,
+    REMOVE,
+    REST,
+    RETIRE,
+    START,
+    STOP,
+    SWITCH,
+    Plan,
+    Step,
+)
 from deployer.core.ports import Clock, Say, Target
 from deployer.core.release import telling_line
+from deployer.preflight import Preflight
 
 _TICK = 0.02  # seconds between two looks at a gate or a drain
 _STOPS_AT_ONCE = 8
@@ -41,6 +55,8 @@ class Rollout:
         """Everything up to the switch. Raises GateFailed before anything of the old release was touched,
         except where the plan retires a replica first.
         """
+        for step in self.plan.of(PREFLIGHT):
+            self._preflight.try_out(step)
         self._remove(self.plan.of(REMOVE, -1))
         self._create([step for step in self.plan.of(CREATE) if self._is_early(step)])
         for level in self.plan.levels:
@@ -51,6 +67,10 @@ class Rollout:
             self._gate(list(self.plan.of(GATE, level)))
             self._switch([step for step in self.plan.of(SWITCH, level) if not self._is_served(step)])
         self._switch([step for step in self.plan.of(SWITCH) if self._is_served(step)])
+
+    @property
+    def _preflight(self) -> Preflight:
+        return Preflight(self.application, self.target, self.clock, self.say, self.hide)
 
     def drain(self) -> None:
         """Requests that the old release still serves may end."""

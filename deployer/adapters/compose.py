@@ -160,6 +160,11 @@ class Compose:
     def path(self, project: str) -> Path:
         return self._projects / project / "compose.yaml"
 
+    @property
+    def bundles(self) -> Path:
+        """Where the files of all releases lie."""
+        return self._bundles
+
     def _holding(self, project: str) -> tuple[int, ...]:
         return (self._held[project],) if project in self._held else ()
 

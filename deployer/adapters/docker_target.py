@@ -7,7 +7,6 @@ Which network an address is taken from and which replicas serve is read here; wh
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from deployer.adapters.certificates import CertificateFolder, expired
 from deployer.adapters.compose import Compose
 from deployer.adapters.edge import Edge
 from deployer.adapters.engine import Engine
+from deployer.adapters.inspection import nameless_volumes, with_serving
 from deployer.adapters.knocker import Knocker
 from deployer.adapters.probe import ask_http, ask_tcp
 from deployer.core.application import EDGE, Application, EdgeSettings, Service
@@ -44,6 +44,7 @@ from deployer.core.health import ANSWERED, Reading
 from deployer.core.hooks import Hook
 from deployer.core.images import Image
 from deployer.core.model import Bundle, Credentials, ObservedState, Replica
+from deployer.core.preflight import COPY, copy_body, name_of_copy
 
 HAPROXY_USER = 99  # the official image's own
 _AT_ONCE = 8
@@ -129,7 +130,7 @@ class DockerTarget:
         replicas = self._engine.observe(project)
         routes = self._edge(project).slots()
         served = {name: {slot.address for slot in slots if slot.open} for name, slots in routes.items()}
-        return ObservedState(tuple(_with_serving(replica, served) for replica in replicas))
+        return ObservedState(tuple(with_serving(replica, served) for replica in replicas))
 
     def occupied(self, project: str) -> Occupied:
         return self._engine.occupied(project)
@@ -199,7 +200,7 @@ class DockerTarget:
                 made += _NEXT
             body = replica_body(one, service, Place(made, number, image, model, names))
             if old := [replica for replica in present if replica.service == name and not service.start_first]:
-                inherit(body, self._engine.nameless_volumes(old[-1]))
+                inherit(body, nameless_volumes(self._engine.details(old[-1])))
             yield made, body, one.archives
 
     def start(self, project: str, replicas: Sequence[Replica]) -> None:
@@ -258,8 +259,31 @@ class DockerTarget:
         self._engine.start(made)
         return made
 
+    def begin_copy(self, application: Application, service: str, old: Replica | None) -> Replica:
+        project, name = application.project, name_of_copy(application.project, service)
+        self.end_copy(project)
+        archives: Sequence[tuple[str, bytes]] = ()
+        if old:
+            details = self._engine.details(old)
+            body = details.get("Config", {}) | {"HostConfig": details.get("HostConfig", {})}
+        else:
+            one, found = _of(self._recorded(application), service), application.service(service)
+            assert found and found.image
+            body, archives = {**one.body, "Image": str(found.image)}, one.archives
+        made_of = copy_body(body, project, service, str(self._compose.bundles))
+        self._engine.create(name, made_of, archives)
+        made = self._engine.hooks(project)[name, COPY]
+        self._engine.start(made)
+        return made
+
+    def end_copy(self, project: str) -> None:
+        for (_, deployment), replica in self._engine.hooks(project).items():
+            if deployment == COPY:
+                self._engine.remove(replica, volumes=True)
+
     def end_hooks(self, project: str) -> None:
-        self.remove(list(self._engine.hooks(project).values()))
+        for replica in self._engine.hooks(project).values():
+            self._engine.remove(replica, volumes=True)
 
     def look(self, replica: Replica) -> Replica | None:
         return self._engine.look(replica)
@@ -309,13 +333,6 @@ class DockerTarget:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for _ in pool.map(act, things):
                 pass
-
-
-def _with_serving(replica: Replica, served: Mapping[str, set[str]]) -> Replica:
-    """Behind the edge a replica serves when every route of its service has it; any other while it runs."""
-    mine = [addresses for name, addresses in served.items() if name.rpartition("_")[0] == replica.service]
-    in_rotation = all(addresses & set(replica.addresses.values()) for addresses in mine)
-    return dataclasses.replace(replica, serving=replica.running and in_rotation)
 
 
 def _of(recorded: Sequence[Recorded], service: str) -> Recorded:

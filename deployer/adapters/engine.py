@@ -8,7 +8,6 @@ called it.
 from __future__ import annotations
 
 import json
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,7 +33,6 @@ from deployer.core.images import Image, split_tag
 from deployer.core.model import Credentials, Replica
 
 _PROJECT = "com.docker.compose.project"
-_MADE_UP = re.compile(r"[0-9a-f]{64}")
 _TIMEOUT = 60
 _PING_TIMEOUT = 5.0
 _LIMIT = 600.0  # seconds of a pull
@@ -120,15 +118,10 @@ class Engine:
             for replica in (replica_of(details),)
         }
 
-    def nameless_volumes(self, replica: Replica) -> dict[str, str]:
-        """Target → name of the volumes that the engine itself made up a name for."""
+    def details(self, replica: Replica) -> dict[str, Any]:
+        """Its whole inspection; empty when it is gone."""
         with _answering(f"inspect {replica.name}"):
-            mounts = (self._inspect(replica.id) or {}).get("Mounts") or ()
-        return {
-            mount["Destination"]: mount["Name"]
-            for mount in mounts
-            if _MADE_UP.fullmatch(mount.get("Name", ""))
-        }
+            return self._inspect(replica.id) or {}
 
     def rename(self, replica: Replica, name: str) -> None:
         with _answering(f"rename {replica.name}"), _gone_is_fine():
@@ -226,10 +219,10 @@ class Engine:
         with _answering(f"stop {replica.name}"), _gone_is_fine():
             self._client.stop(replica.id, timeout=max(1, round(grace)))
 
-    def remove(self, replica: Replica) -> None:
+    def remove(self, replica: Replica, *, volumes: bool = False) -> None:
         """Kills what still runs. Volumes stay, also nameless ones: they may hold what somebody needs."""
         with _answering(f"remove {replica.name}"), _gone_is_fine():
-            self._client.remove_container(replica.id, force=True)
+            self._client.remove_container(replica.id, force=True, v=volumes)
 
     def log_tail(self, replica: Replica) -> str:
         """The last lines a replica printed, for the reason of a failure: empty where they cannot be read, as

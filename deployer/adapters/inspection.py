@@ -4,7 +4,9 @@ itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from deployer.core.application import EDGE, SPEC_LABEL
@@ -12,6 +14,7 @@ from deployer.core.blueprint import SERVICE_LABEL
 from deployer.core.conflicts import Held, Occupied
 from deployer.core.model import Replica
 
+_MADE_UP = re.compile(r"[0-9a-f]{64}")
 _PROJECT = "com.docker.compose.project"
 _SERVICE, _ONE_OFF = "com.docker.compose.service", "com.docker.compose.oneoff"
 
@@ -94,3 +97,16 @@ def _held(listed: Mapping[str, Any]) -> Iterator[Held]:
     for port in listed.get("Ports") or ():
         if "PublicPort" in port:
             yield Held(port.get("IP", ""), int(port["PublicPort"]), port["Type"], holder)
+
+
+def nameless_volumes(details: Mapping[str, Any]) -> dict[str, str]:
+    """Target → name of the volumes that the engine itself made up a name for."""
+    mounts = details.get("Mounts") or ()
+    return {one["Destination"]: one["Name"] for one in mounts if _MADE_UP.fullmatch(one.get("Name", ""))}
+
+
+def with_serving(replica: Replica, served: Mapping[str, set[str]]) -> Replica:
+    """Behind the edge a replica serves when every route of its service has it; any other while it runs."""
+    mine = [addresses for name, addresses in served.items() if name.rpartition("_")[0] == replica.service]
+    in_rotation = all(addresses & set(replica.addresses.values()) for addresses in mine)
+    return replace(replica, serving=replica.running and in_rotation)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from deployer.core.model import Replica
 
 # In the order they are carried out; the new comes before the old except where a service is stop-first.
-CREATE, RETIRE, REST, START, GATE, SWITCH, DRAIN, STOP, REMOVE = (
+CREATE, RETIRE, PREFLIGHT, REST, START, GATE, SWITCH, DRAIN, STOP, REMOVE = (
     "create",
     "retire",
+    "preflight",
     "rest",
     "start",
     "gate",

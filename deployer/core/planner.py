@@ -15,7 +15,20 @@ from dataclasses import dataclass, replace
 from deployer.core.application import EDGE, Application, Service
 from deployer.core.errors import ComposeRejected
 from deployer.core.model import ObservedState, Replica
-from deployer.core.plan import CREATE, DRAIN, GATE, REMOVE, REST, RETIRE, START, STOP, SWITCH, Plan, Step
+from deployer.core.plan import (
+    CREATE,
+    DRAIN,
+    GATE,
+    PREFLIGHT,
+    REMOVE,
+    REST,
+    RETIRE,
+    START,
+    STOP,
+    SWITCH,
+    Plan,
+    Step,
+)
 
 _FIRST, _LAST = -1, 10_000  # before every level, and after everything that stays
 _UP = ("running", "restarting", "paused")
@@ -202,6 +215,9 @@ def _arrive(change: _Change, holders: tuple[Replica, ...]) -> Iterator[Step]:
     if change.missing:
         yield _step(change, CREATE, change.cause, count=change.missing)
     if old and not change.service.start_first:
+        if change.missing and not change.service.completes and change.service.image:
+            alone = "a copy without network, ports, name and data must start"
+            yield _step(change, PREFLIGHT, alone, old, level=_FIRST)
         away = f"stop-first: {change.service.order.cause}; away until the new one is ready"
         yield _step(change, REST, away if change.missing else "superseded", old)
     coming = change.missing + len(change.asleep)

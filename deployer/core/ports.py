@@ -108,6 +108,14 @@ class Target(Protocol):
         one.
         """
 
+    def begin_copy(self, application: Application, service: str, old: Replica | None) -> Replica:
+        """A copy of the service's new replica, or of the old one, started: alone, without network and data.
+        Raises ContainerRefused.
+        """
+
+    def end_copy(self, project: str) -> None:
+        """Removes it with what it wrote."""
+
     def end_hooks(self, project: str) -> None:
         """Removes the containers of all hooks of the project."""
 

@@ -81,6 +81,7 @@ def test_a_stop_first_service_rests_before_the_new_one_starts_and_goes_when_that
     )
     plan = plan_rollout(new, observed)
     assert steps(plan) == [
+        "preflight backend",
         "create backend",
         "rest backend",
         "start backend",
@@ -270,7 +271,13 @@ def test_an_edge_that_leaves_gives_its_ports_back_before_they_are_needed() -> No
     edge = replica(old, "deployer-edge", ports=("3001/tcp", "8080/tcp"))
     observed = ObservedState((edge, replica(old, "backend"), replica(old, "frontend")))
     plan = plan_rollout(new, observed)
-    assert steps(plan)[:3] == ["retire deployer-edge", "create backend", "rest backend"]
+    assert steps(plan)[:5] == [
+        "preflight backend",
+        "preflight frontend",
+        "retire deployer-edge",
+        "create backend",
+        "rest backend",
+    ]
     assert [step.subject for step in plan.of("remove")] == ["shop-backend-1", "shop-frontend-1"]
     assert edge.id in plan.leaving
 
@@ -360,3 +367,11 @@ def test_what_somebody_started_by_hand_serves_where_nothing_else_runs() -> None:
     backend = app.service("backend")
     assert backend and plan_routes(app, ObservedState((hand,))) == {backend: [hand]}
     assert plan_routes(app, ObservedState((replica(app, "backend"), hand))) == {}
+
+
+def test_a_stop_first_service_that_shrinks_needs_no_copy() -> None:
+    model = shop()
+    model["services"]["backend"]["x-deployer"] = {"order": "stop-first"}
+    app = application(model=model)
+    observed = ObservedState((*running(app).replicas, replica(app, "backend", 2)))
+    assert steps(plan_rollout(app, observed)) == ["rest backend", "remove backend"]

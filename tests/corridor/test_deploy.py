@@ -525,3 +525,38 @@ def once(act: Callable[[], object]) -> Callable[[], object]:
             left.pop()()
 
     return acting
+
+
+def stop_first(scene: Scene) -> None:
+    scene.target.model["services"]["backend"]["x-deployer"] = {"order": "stop-first"}
+
+
+def backends(scene: Scene) -> list[str]:
+    """Marks of the running ones' images."""
+    replicas = scene.target.replicas.values()
+    return [one.digest[7] for one in replicas if one.service == "backend" and one.running]
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_broken_image_never_takes_a_stop_first_service_down(scene: Scene, refused: bool) -> None:
+    stop_first(scene)
+    scene.deploy("aa")
+    scene.target.broken_copies, scene.target.refuses_copies = {"new"}, refused
+    ended = scene.deploy("ba")
+    assert ended.status is Status.FAILURE and "a copy of the new one" in ended.reason
+    word = "cannot be started: no such program" if refused else "ends at once with code 5; it said: Error: no"
+    assert word in ended.reason and "hunter22" not in ended.reason
+    assert "stop backend" not in scene.target.calls and backends(scene) == ["a"]
+    assert len(scene.target.replicas) == 3
+
+
+def test_a_copy_that_says_nothing_stops_no_deploy(scene: Scene) -> None:
+    stop_first(scene)
+    scene.deploy("aa")
+    scene.target.broken_copies = {"new", "old"}
+    ended = scene.deploy("ba")
+    assert ended.status is Status.SUCCESS and backends(scene) == ["b"]
+    assert any("backend says nothing" in line for line in scene.story(ended))
+    scene.target.broken_copies = set()
+    ended = scene.deploy("ca")
+    assert any("a copy of the new backend starts" in line for line in scene.story(ended))

@@ -193,15 +193,10 @@ def test_e10_a_service_with_a_name_and_a_volume_is_replaced_stop_first_and_resto
 ) -> None:
     name = f"{stage.project}-only"
 
-    def deploy(mark: str, *, broken: bool = False) -> dict[str, object]:
+    def deploy(mark: str, command: str = "") -> dict[str, object]:
         text = DATABASE.format(name=name, mark=mark)
-        return ship(
-            stage,
-            echo,
-            text.replace("build: backend", "build: backend\n        command: [node, -e, x]")
-            if broken
-            else text,
-        )
+        line = f"\n        command: {command}" if command else ""
+        return ship(stage, echo, text.replace("build: backend", f"build: backend{line}"))
 
     try:
         first = deploy("one")
@@ -212,10 +207,19 @@ def test_e10_a_service_with_a_name_and_a_volume_is_replaced_stop_first_and_resto
         assert docker("exec", name, "cat", "/nameless/file") == "kept\n", "as Compose hands it on"
         (served,) = of(stage, "web")
         assert served["Name"] == f"/{name}"
-        ended = deploy("three", broken=True)
+        before = served["State"]["StartedAt"]  # type: ignore[index]
+        for command in ("[node, -e, process.exit(3)]", "[no-such-program]"):
+            with Load(f"http://127.0.0.1:{stage.api_port}/") as load:
+                ended = deploy("three", command)
+            assert ended["status"] == "failure" and "a copy of the new one" in str(ended["reason"]), ended
+            assert "serves as before" in str(ended["reason"])
+            assert (load.report.lost(NEW), load.report.lost(KEPT)) == (0, 0), "the old one was not stopped"
+        ended = deploy("three", "[node, -e, 'setTimeout(() => process.exit(3), 1500)']")
         assert ended["status"] == "failure" and "serves as before" in str(ended["reason"]), ended
         assert ask(stage)["env"] == "two"
-        assert [one["Id"] for one in of(stage, "web")] == [served["Id"]], "the old one was started again"
+        (again,) = of(stage, "web")
+        assert again["Id"] == served["Id"] and again["State"]["StartedAt"] != before, "it was started again"  # type: ignore[index]
+        assert len(stage.containers()) == 1
     finally:
         for container in stage.containers():
             docker("rm", "-f", container["Id"])

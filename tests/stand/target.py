@@ -14,7 +14,7 @@ from typing import Any
 from deployer.core.application import Application, EdgeSettings, Service
 from deployer.core.conflicts import Occupied
 from deployer.core.door import Door
-from deployer.core.errors import DeployerError
+from deployer.core.errors import ContainerRefused, DeployerError
 from deployer.core.health import ANSWERED, Reading
 from deployer.core.hooks import Hook
 from deployer.core.images import Image
@@ -46,6 +46,8 @@ class MemoryTarget:
         self.breaks: dict[str, DeployerError] = {}
         self.sick: set[str] = set()
         self.failing: set[str] = set()  # moments whose hooks end with a code
+        self.broken_copies: set[str] = set()  # `new`, `old`: which copy ends at once
+        self.refuses_copies = False
         self.hooked: Replica | None = None
         self.in_flight = 0
         self.free: int | None = None
@@ -155,6 +157,17 @@ class MemoryTarget:
             hook.moment, hook.moment, hook.service, "", "exited", "none", "", "", exit_code=code
         )
         return self.hooked
+
+    def begin_copy(self, application: Application, service: str, old: Replica | None) -> Replica:
+        self._call("copy", "old" if old else "new")
+        if (failed := ("old" if old else "new") in self.broken_copies) and self.refuses_copies:
+            raise ContainerRefused("no such program")
+        state, code = ("exited", 5) if failed else ("running", 0)
+        self.hooked = Replica("copy", "copy", service, "", state, "none", "", "", exit_code=code)
+        return self.hooked
+
+    def end_copy(self, project: str) -> None:
+        self.hooked = None
 
     def end_hooks(self, project: str) -> None:
         self.hooked = None
