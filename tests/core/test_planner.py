@@ -88,7 +88,7 @@ def test_a_stop_first_service_rests_before_the_new_one_starts_and_goes_when_that
         "gate backend",
         "remove backend",
     ]
-    assert plan.steps[1].cause == "stop-first: x-deployer says so; away until the new one is ready"
+    assert plan.steps[2].cause == "stop-first: x-deployer says so; away until the new one is ready"
 
 
 def test_going_back_starts_the_replica_that_rests_again() -> None:
