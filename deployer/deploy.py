@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from deployer.confirmation import await_confirmation
 from deployer.core.application import Application, nothing
@@ -21,6 +22,7 @@ from deployer.core.errors import ContainerRefused, DeployerError, NotFound, Stor
 from deployer.core.hooks import ON_ROLLBACK, POST_DEPLOY, PRE_DEPLOY
 from deployer.core.images import Image
 from deployer.core.model import Deployment, Kind, ObservedState, Release, Status, Wish
+from deployer.core.plan import Plan
 from deployer.core.planner import plan_rollout, refuse_foreign
 from deployer.core.recheck import judge_job, judge_release
 from deployer.core.release import redact, redact_secrets
@@ -30,8 +32,10 @@ from deployer.hooks import Hooks
 from deployer.measuring import Measuring
 from deployer.provenance import check_branch
 from deployer.pulling import Pulling
+from deployer.recording import record
 from deployer.rollout import Rollout
 from deployer.settling import Settling
+from deployer.turns import take_turns
 from deployer.world import World, assembled, complete, variables_of
 
 _log = logging.getLogger("deployer.deploy")
@@ -39,8 +43,6 @@ _FORWARD_ONLY = (
     "its pre-deploy hook ran, and x-deployer.rollback forbids going back: what served goes on, deploy a fix"
 )
 _DISTURBED = "somebody else, perhaps `docker compose up` by hand, changed the project's containers meanwhile"
-_RECORD_SECONDS = 600.0  # a full disk may be cleared meanwhile; afterwards the next start settles it
-_RECORD_PAUSE = 2.0
 _LOCK_SECONDS = 120.0  # for the child of a killed deployer, which holds the project
 
 
@@ -131,9 +133,7 @@ class _Way:
         self.touched = True
         if not plan.empty:
             self.measuring.touch()
-        rollout = Rollout(
-            application, plan, observed, world.target, world.clock, self._say, self._hide, self.deadline
-        )
+        rollout = self._rollout(application, plan, observed)
         self._bring_in(rollout)
         if kind == "plan":
             self._check_images(application, observed if plan.empty else world.target.observe(project))
@@ -151,24 +151,17 @@ class _Way:
         if kind == "plan" and not plan.empty and (failure := self._caught(lambda: self._finish(application))):
             self._say("untidy", f"the release serves, {failure.reason}")
 
+    def _rollout(self, application: Application, plan: Plan, observed: ObservedState) -> Rollout:
+        target, clock = self.world.target, self.world.clock
+        return Rollout(application, plan, observed, target, clock, self._say, self._hide, self.deadline)
+
     def _go_on(self, application: Application) -> None:
-        """The replicas whose turn comes later; until the last of them everything may still be taken back."""
-        world = self.world
-        while True:
-            world.clock.sleep(max(service.pace.delay for service in application.services))
-            observed = world.target.observe(application.project)
-            plan = plan_rollout(application, observed, tasks=False)
-            self._say("plan", str(plan))
-            rollout = Rollout(
-                application, plan, observed, world.target, world.clock, self._say, self._hide, self.deadline
-            )
-            rollout.bring_in()
-            rollout.drain()
+        def judge() -> None:
             self.measuring.drained()
             self.measuring.judge(wait=0.0)
-            rollout.take_out()
-            if not plan.staying:
-                return
+
+        target, clock = self.world.target, self.world.clock
+        take_turns(application, target, clock, self._say, partial(self._rollout, application), judge)
 
     def _bring_in(self, rollout: Rollout) -> None:
         """On the way back somebody else's work on the containers is waited for."""
@@ -226,8 +219,21 @@ class _Way:
 
     def restore(self) -> str:
         """Brings back what served before a deployment that was given up."""
-        with self.world.target.exclusive(self.environment.project):
-            return self._back()
+        project = self.environment.project
+        with self.world.target.exclusive(project):
+            told = _FORWARD_ONLY if self._went_one_way() else self._back()
+            self._say("restored", told)
+            self.hooks.clear(project)
+            return told
+
+    def _went_one_way(self) -> bool:
+        """Whether a process that died ran the hook after which nothing goes back."""
+        if not self.deployment.release:
+            return False
+        release = self.world.store.release(self.deployment.release)
+        self.variables = {**release.variables, **self.variables}
+        one_way = assembled(self.environment, release, self.world).one_way
+        return one_way and self.world.target.has_hooks(self.environment.project, self.deployment.id)
 
     def _back(self) -> str:
         """Rolls the release that served before out again, with a deadline of its own; says how that went."""
@@ -295,18 +301,7 @@ class _Way:
                     )
 
     def _record(self, failure: Failure | None) -> Deployment:
-        status, reason = (failure.status, failure.reason) if failure else (Status.SUCCESS, "")
-        deadline = self.world.clock.monotonic() + _RECORD_SECONDS
-        while True:
-            try:
-                ended = self.world.store.finish(self.deployment.id, status, reason, self.world.clock.now())
-                break
-            except StoreUnavailable as error:
-                if self.world.clock.monotonic() > deadline:
-                    raise
-                told = about("record-waits", self.deployment)
-                _log.error("deployment %s waits to be recorded: %s", self.deployment.id, error, extra=told)
-                self.world.clock.sleep(_RECORD_PAUSE)
+        ended = record(self.deployment, failure, self.world.store, self.world.clock)
         self.report(ended)
         return ended
 

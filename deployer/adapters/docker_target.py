@@ -281,6 +281,9 @@ class DockerTarget:
             if deployment == COPY:
                 self._engine.remove(replica, volumes=True)
 
+    def has_hooks(self, project: str, deployment: str) -> bool:
+        return any(of == deployment for _, of in self._engine.hooks(project))
+
     def end_hooks(self, project: str) -> None:
         for replica in self._engine.hooks(project).values():
             self._engine.remove(replica, volumes=True)

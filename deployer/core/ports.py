@@ -116,6 +116,9 @@ class Target(Protocol):
     def end_copy(self, project: str) -> None:
         """Removes it with what it wrote."""
 
+    def has_hooks(self, project: str, deployment: str) -> bool:
+        """Whether a container of one of this deployment's hooks is there: it began at least."""
+
     def end_hooks(self, project: str) -> None:
         """Removes the containers of all hooks of the project."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deployer.core.model import Status
+from deployer.core.model import Replica, Status
+from deployer.worker import Worker
 from tests.core.models import application
 from tests.corridor.test_deploy import Scene
 
@@ -82,3 +83,32 @@ def test_a_release_may_forbid_to_go_back_after_its_pre_deploy(scene: Scene) -> N
     assert ended.status is Status.FAILURE and "forbids going back" in ended.reason
     assert scene.marks() == "aa", "start-first: what served goes on"
     assert hooks_called(scene) == ["hook backend pre-deploy"]
+
+
+@pytest.mark.parametrize("rollback", ["automatic", "never-after-pre-deploy"])
+def test_what_a_hook_forbids_stays_forbidden_when_the_deployer_dies_again_and_again(
+    scene: Scene, rollback: str
+) -> None:
+    scene.deploy("aa")
+    scene.target.model["services"]["backend"]["x-deployer"]["rollback"] = rollback
+    start, worker = scene.target.start, Worker(scene.world)
+
+    def die(project: str, replicas: Sequence[Replica]) -> None:
+        raise SystemExit
+
+    scene.target.start = die  # type: ignore[method-assign]
+    with pytest.raises(SystemExit):
+        scene.deploy("ba")
+    for _ in range(2):
+        worker.recover()
+        with pytest.raises(SystemExit):
+            worker.run_once()
+    worker.recover()
+    scene.target.start = start  # type: ignore[method-assign]
+    scene.target.calls.clear()
+    assert worker.run_once() and scene.marks() == "aa"
+    forward_only = rollback != "automatic"
+    assert (scene.target.calls == []) == forward_only
+    (ended,) = scene.store.deployments("shop", "production", 1)
+    told = "forbids going back" if forward_only else "aaaaaaa serves as before"
+    assert ended.status is Status.ERROR and any(told in line for line in scene.story(ended))

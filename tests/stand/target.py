@@ -169,6 +169,9 @@ class MemoryTarget:
     def end_copy(self, project: str) -> None:
         self.hooked = None
 
+    def has_hooks(self, project: str, deployment: str) -> bool:
+        return self.hooked is not None
+
     def end_hooks(self, project: str) -> None:
         self.hooked = None
 

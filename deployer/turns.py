@@ -1,0 +1,40 @@
+"""The replicas whose turn comes later. In: an application of which some old replicas serve on. Out: all of it
+is new, or the error that stopped it.
+
+Each turn is a plan of its own, made from what is there, so it is resumed like any other. Until the last turn
+the release may still be taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from deployer.core.application import Application
+from deployer.core.model import ObservedState
+from deployer.core.plan import Plan
+from deployer.core.planner import plan_rollout
+from deployer.core.ports import Clock, Say, Target
+from deployer.rollout import Rollout
+
+
+def take_turns(
+    application: Application,
+    target: Target,
+    clock: Clock,
+    say: Say,
+    rollout_of: Callable[[Plan, ObservedState], Rollout],
+    judge: Callable[[], None],
+) -> None:
+    """`judge` may refuse a turn before anything of it is stopped."""
+    staying = True
+    while staying:
+        clock.sleep(max(service.pace.delay for service in application.services))
+        observed = target.observe(application.project)
+        plan = plan_rollout(application, observed, tasks=False)
+        say("plan", str(plan))
+        rollout = rollout_of(plan, observed)
+        rollout.bring_in()
+        rollout.drain()
+        judge()
+        rollout.take_out()
+        staying = bool(plan.staying)
