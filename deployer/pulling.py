@@ -50,8 +50,11 @@ class Pulling:
             self.world.target.fetch_edge(lambda text: self.say("pull", f"the edge: {text}"))
 
     def _check_space(self, missing: Mapping[str, Image], before: Mapping[str, Image]) -> None:
-        free = self.world.target.free_bytes() if missing else None
+        if not missing:
+            return
+        free = self.world.target.free_bytes()
         if free is None:
+            self.say("pull", "room on the disk is not checked: the engine's disk cannot be seen from here")
             return
         try:
             wanted, present = self._sizes(missing, before)

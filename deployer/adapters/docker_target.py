@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from deployer.adapters.certificates import CertificateFolder, expired
 from deployer.adapters.compose import Compose
+from deployer.adapters.disk import free_for
 from deployer.adapters.edge import Edge
 from deployer.adapters.engine import Engine
 from deployer.adapters.inspection import nameless_volumes, with_serving
@@ -110,12 +111,8 @@ class DockerTarget:
         self._engine.pull(image, credentials, say, limit)
 
     def free_bytes(self) -> int | None:
-        """None where the engine's disk is not this process's: over a network, or in a container."""
-        try:
-            found = os.statvfs(self._engine.root())
-        except OSError:
-            return None
-        return found.f_bavail * found.f_frsize
+        """None where the engine is another machine's."""
+        return free_for(self._engine.root()) if self._engine.is_here else None
 
     def forget_image(self, image: Image) -> bool:
         return self._engine.remove_image(image)

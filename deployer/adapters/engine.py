@@ -64,6 +64,11 @@ class Engine:
                 self._connected = _connect(self._host, self._timeout)
             return self._connected
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is this machine's: reached by a socket file, not over a network."""
+        return bool(self._client.base_url == "http+docker://localhost")
+
     def observe(self, project: str) -> tuple[Replica, ...]:
         """Every container of the project, by number within its service."""
         with _answering("observe"):
@@ -78,8 +83,7 @@ class Engine:
         with _answering("list what is taken"):
             listed = self._client.containers(all=True)
             networks, volumes = self._client.networks(), self._client.volumes()["Volumes"] or ()
-            local = self._client.base_url == "http+docker://localhost"  # a socket of this machine
-        processes = tuple(listening()) if local and shares_network(gateways_of(networks)) else ()
+        processes = tuple(listening()) if self.is_here and shares_network(gateways_of(networks)) else ()
         return occupied_by_others(project, listed, networks, volumes, processes)
 
     def create(self, name: str, body: Mapping[str, Any], archives: Sequence[tuple[str, bytes]] = ()) -> str:
