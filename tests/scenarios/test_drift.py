@@ -68,6 +68,7 @@ def test_every_kind_of_drift_is_told_and_mended(stage: Stage) -> None:
         assert stage.serves() == "1.0.0" and len(stage.containers()) == 3, drift.__name__
 
 
+@pytest.mark.long
 def test_requests_to_a_vanished_replica_do_not_keep_the_next_one_out(stage: Stage) -> None:
     """Nobody hangs up for a container that is gone: what waited for it filled the edge's places."""
     assert stage.deploy(stage.publish("1.0.0"))["status"] == "success"
