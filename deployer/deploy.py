@@ -18,7 +18,7 @@ from deployer.core.application import Application, nothing
 from deployer.core.config import App, Environment
 from deployer.core.conflicts import refuse_conflicts
 from deployer.core.ending import Failure, failure_of
-from deployer.core.errors import ContainerRefused, DeployerError, NotFound, StoreUnavailable
+from deployer.core.errors import DeployerError, NotFound, StoreUnavailable
 from deployer.core.hooks import ON_ROLLBACK, POST_DEPLOY, PRE_DEPLOY
 from deployer.core.images import Image
 from deployer.core.model import Deployment, Kind, ObservedState, Release, Status, Wish
@@ -36,7 +36,7 @@ from deployer.recording import record
 from deployer.rollout import Rollout
 from deployer.settling import Settling
 from deployer.turns import take_turns
-from deployer.world import World, assembled, complete, variables_of
+from deployer.world import World, assembled, complete, refuse_other_images, variables_of
 
 _log = logging.getLogger("deployer.deploy")
 _FORWARD_ONLY = (
@@ -136,7 +136,8 @@ class _Way:
         rollout = self._rollout(application, plan, observed)
         self._bring_in(rollout)
         if kind == "plan":
-            self._check_images(application, observed if plan.empty else world.target.observe(project))
+            now = observed if plan.empty else world.target.observe(project)
+            refuse_other_images(application, now, world.target)
             self._prove()
         untidy = self._caught(rollout.drain)
         self.measuring.drained()
@@ -288,17 +289,6 @@ class _Way:
     def _check_edge(self, application: Application) -> None:
         if warning := self.world.target.check_edge(application, self.world.clock.now()):
             self._say("certificate", warning)
-
-    def _check_images(self, application: Application, observed: ObservedState) -> None:
-        """What runs is what the release names: whoever else creates containers here may have been quicker."""
-        for service in application.services:
-            wanted = self.world.target.image_id(service.image) if service.image else ""
-            for replica in observed.of(service.name):
-                if wanted and replica.spec == service.spec and replica.image != wanted:
-                    raise ContainerRefused(
-                        f"{replica.name} runs {replica.image}, which is not {service.image}",
-                        hint="something else on this machine creates containers of this project",
-                    )
 
     def _record(self, failure: Failure | None) -> Deployment:
         ended = record(self.deployment, failure, self.world.store, self.world.clock)

@@ -10,7 +10,8 @@ from typing import Any
 
 from deployer.core.application import Application, assemble
 from deployer.core.config import App, Config, Environment
-from deployer.core.model import Credentials, Release, Wish
+from deployer.core.errors import ContainerRefused
+from deployer.core.model import Credentials, ObservedState, Release, Wish
 from deployer.core.ports import Clock, Forge, Registry, Store, Target
 from deployer.core.powers import refuse_powers
 from deployer.core.recheck import judge_images
@@ -67,6 +68,20 @@ def assembled(
     return assemble(
         rendered, release.images, environment.project, world.target.edge_settings(environment.project)
     )
+
+
+def refuse_other_images(application: Application, observed: ObservedState, target: Target) -> None:
+    """What runs is what the release names: whoever else creates containers here may have been quicker. Raises
+    ContainerRefused.
+    """
+    for service in application.services:
+        wanted = target.image_id(service.image) if service.image else ""
+        for replica in observed.of(service.name):
+            if wanted and replica.spec == service.spec and replica.image != wanted:
+                raise ContainerRefused(
+                    f"{replica.name} runs {replica.image}, which is not {service.image}",
+                    hint="something else on this machine creates containers of this project",
+                )
 
 
 def _judge_powers(rendered: Mapping[str, Any], app: str, environment: Environment) -> None:
