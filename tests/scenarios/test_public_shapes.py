@@ -50,7 +50,7 @@ PROXIED = (
       api:
         build: backend
         command: ["sh", "-c", "app migrate && exec app web"]
-        environment: {MARK: "{mark}"}
+        environment: {MARK: "${MARK}"}
         secrets: [db-password]
         depends_on: {db: {condition: service_healthy}}
         expose: ["8000"]
@@ -82,7 +82,7 @@ NAMED = (
         command: ["sh", "-c", "app migrate && exec app web"]
         restart: always
         env_file: [server.env]
-        environment: {MARK: "{mark}"}
+        environment: {MARK: "${MARK}"}
         volumes: ["server-data:/data"]
         ports: ["{port}:8000"]
         depends_on: {db: {condition: service_healthy, restart: true}}
@@ -100,15 +100,15 @@ ANALYTICS = (
         build: backend
         command: ["app", "migrate"]
         env_file: [app.env]
-        environment: {MARK: "{mark}"}
+        environment: {MARK: "${MARK}"}
         depends_on: {db: {condition: service_healthy}}
       web:
         build: backend
         command: ["app", "web"]
         restart: on-failure
         env_file: [app.env]
-        environment: {MARK: "{mark}", EVENTS: "1"}
-        ulimits: {nofile: {soft: 65535, hard: 65535}}
+        environment: {MARK: "${MARK}", EVENTS: "1"}
+        ulimits: {nofile: {soft: 1024, hard: 1024}}
         ports: ["127.0.0.1:{port}:8000"]
         depends_on:
           migrate: {condition: service_completed_successfully}
@@ -116,7 +116,7 @@ ANALYTICS = (
       worker:
         build: backend
         command: ["app", "worker"]
-        environment: {MARK: "{mark}"}
+        environment: {MARK: "${MARK}"}
         init: true
         deploy: {replicas: 2}
         depends_on: [events]
@@ -126,7 +126,7 @@ ANALYTICS = (
         restart: always
         configs: [{source: events, target: /etc/events.conf}]
         volumes: ["event-data:/data"]
-        ulimits: {nofile: {soft: 65535, hard: 65535}}
+        ulimits: {nofile: {soft: 1024, hard: 1024}}
       mail:
         image: {stack}
         profiles: [mail]
@@ -178,9 +178,10 @@ def state(stage: Stage) -> dict[str, str]:
 
 
 def deploy(stage: Stage, shape: str, image: Image, mark: str) -> None:
+    stage.write_variables(MARK=mark)
     text, files = SHAPES[shape]
     stack = f"{stage.namespace}/shop-stack:1"
-    text = text.replace("{stack}", stack).replace("{mark}", mark).replace("{project}", stage.project)
+    text = text.replace("{stack}", stack).replace("${MARK}", mark).replace("{project}", stage.project)
     release = Published(stage.source.git("rev-parse", "HEAD"), {"backend": image})
     ended = ship(stage, release, text, **files)
     assert ended["status"] == "success", ended["reason"]
