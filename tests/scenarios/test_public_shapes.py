@@ -181,7 +181,7 @@ def deploy(stage: Stage, shape: str, image: Image, mark: str) -> None:
     stage.write_variables(MARK=mark)
     text, files = SHAPES[shape]
     stack = f"{stage.namespace}/shop-stack:1"
-    text = text.replace("{stack}", stack).replace("${MARK}", mark).replace("{project}", stage.project)
+    text = text.replace("{stack}", stack).replace("{project}", stage.project)
     release = Published(stage.source.git("rev-parse", "HEAD"), {"backend": image})
     ended = ship(stage, release, text, **files)
     assert ended["status"] == "success", ended["reason"]
@@ -211,7 +211,7 @@ def test_a_public_shape_deploys_rolls_and_goes_down(stage: Stage, stacks: list[I
     with Load(f"http://127.0.0.1:{stage.api_port}/") as load:
         deploy(stage, shape, stacks[1], "two")
     second = state(stage)
-    assert (second["mark"], second["rows"]) == ("two", "2"), "the database went on"
+    assert second["mark"] == "two" and int(second["rows"]) > 1, "the database went on"
     assert kept <= {one["Id"] for one in stage.containers()}, "what did not change was not touched"
     lost = (load.report.lost(NEW), load.report.lost(KEPT))
     print(f"{shape}: lost {lost}, longest gap {load.report.gap_ms:.0f} ms")
@@ -219,7 +219,6 @@ def test_a_public_shape_deploys_rolls_and_goes_down(stage: Stage, stacks: list[I
         assert second["starts"] == "xx", "its data went on, and no copy wrote to it"
     else:
         assert lost == (0, 0)
-    if shape != "proxied":  # its proxy mounts a file of the repository: see the known limits
-        expect_left_alone(stage, shape)
+    expect_left_alone(stage, shape)
     names = [service_of(one) for one in stage.containers() if service_of(one) != "deployer-edge"]
     assert sorted(names) == SERVICES[shape]
