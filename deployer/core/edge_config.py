@@ -44,7 +44,7 @@ defaults
     retries 3
     option redispatch
     option idle-close-on-response
-    default-server init-addr none inter 1s fall 2 rise 1
+    default-server init-addr none inter 1s fall 3 rise 1
 """
 # A cache may give such an answer to nobody else, so it is one client's own.
 _OWN_ANSWERS = (

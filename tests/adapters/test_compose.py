@@ -55,7 +55,7 @@ def project() -> Iterator[str]:
 
 def application(project: str, model: Mapping[str, Any]) -> Application:
     shown = {key: model[key] for key in model if key not in (FILES, FOLDER, RENDERING)}
-    return Application(project, (), shown, None, model[RENDERING])
+    return Application(project, (), shown, None, rendering=model[RENDERING])
 
 
 def create(compose: Compose, project: str, model: Mapping[str, Any]) -> None:

@@ -37,6 +37,7 @@ def engine() -> Iterator[SecondEngine]:
         yield made
 
 
+@pytest.mark.long
 def test_what_was_tested_is_pushed_and_known_again_with_the_containerd_store(
     engine: SecondEngine, tmp_path: Path
 ) -> None:

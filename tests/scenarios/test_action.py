@@ -94,7 +94,7 @@ def test_a_push_to_main_deploys_with_both_runners(stage: Stage) -> None:
         ("push", "develop", "build", True),
         pytest.param("push", "topic", "test", False, marks=pytest.mark.long),
         ("pull_request", "topic", "test", False),
-        ("fork", "main", "test", False),
+        pytest.param("fork", "main", "test", False, marks=pytest.mark.long),
     ],
 )
 def test_everything_else_goes_as_far_as_it_may(
@@ -107,6 +107,7 @@ def test_everything_else_goes_as_far_as_it_may(
     assert stage.containers() == [] and ours.annotations == ()
 
 
+@pytest.mark.long
 def test_a_tag_deploys_nothing_with_both_runners(stage: Stage) -> None:
     sha = stage.source.release("1.2.3")
     _, ours = both(stage, "tag", "v1.2.3")

@@ -99,6 +99,7 @@ def _blind() -> ssl.SSLContext:
     return context
 
 
+@pytest.mark.alone
 def test_tls_ends_at_the_edge_and_certificates_are_renewed_without_a_lost_request(safe: Safe) -> None:
     for name in (SHOP, DOCS):
         safe.renew(name)

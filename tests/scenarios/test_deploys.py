@@ -30,6 +30,7 @@ def published_images(release: Published) -> dict[str, str]:
     }
 
 
+@pytest.mark.alone
 def test_e2_nobody_notices_a_deploy_of_both_services_behind_a_static_nginx(stage: Stage) -> None:
     first, second = stage.publish("1.0.0"), stage.publish("2.0.0")
     assert stage.deploy(first)["status"] == "success"

@@ -79,6 +79,7 @@ def test_a_killed_edge_comes_back_by_itself_with_the_addresses_that_serve(
     assert serves(stage, "three")
 
 
+@pytest.mark.alone
 def test_e3_a_reload_of_the_edge_loses_nothing_and_keeps_websockets(stage: Stage, memory: Published) -> None:
     """What an older deployer wrote is replaced by the next deploy, also by one that changes nothing else."""
     deploy(stage, memory, "one")

@@ -12,6 +12,7 @@ from tests.stand.stage import REPOSITORY, Stage, wait_for
 pytestmark = pytest.mark.engine
 
 
+@pytest.mark.alone
 def test_a_deploy_measures_what_its_users_notice_and_is_taken_back_where_that_is_too_much(
     stage: Stage,
 ) -> None:

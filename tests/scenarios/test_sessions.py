@@ -171,6 +171,7 @@ def counting(length: int, first: int) -> list[int]:
     return list(range(first, first + length))
 
 
+@pytest.mark.alone
 def test_visitors_stay_at_their_replica_and_move_once_when_it_is_replaced(
     stage: Stage, memory: Published
 ) -> None:
@@ -199,6 +200,8 @@ def time_of(act: Any) -> float:
     return time.monotonic() - begun
 
 
+@pytest.mark.long
+@pytest.mark.alone
 def test_a_websocket_is_kept_through_a_deploy_until_the_drain_is_over(
     stage: Stage, memory: Published
 ) -> None:
