@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deployer.ci import workflow
-from deployer.ci.built import require
+from deployer.ci.built import load_images, require
 from deployer.ci.client import call
 from deployer.ci.comment import publish
 from deployer.ci.context import Context, environment, input_text, read_context, read_payload, server
@@ -77,7 +77,7 @@ def _ask(context: Context, place: str) -> Mapping[str, Any] | None:
 
 
 def _show(context: Context, payload: Mapping[str, Any], place: str, answer: Mapping[str, Any]) -> None:
-    text = markdown(place, answer)
+    text = markdown(place, answer, {image.service: image.digest or image.id for image in load_images()})
     workflow.add_summary(cut(text))
     workflow.say(str(answer.get("plan", "")))
     token, number = input_text("github-token"), payload["pull_request"].get("number")
@@ -92,12 +92,15 @@ def _show(context: Context, payload: Mapping[str, Any], place: str, answer: Mapp
         )
 
 
-def markdown(place: str, answer: Mapping[str, Any]) -> str:
-    """The plan for people; everything in it came from a branch and from outside."""
+def markdown(place: str, answer: Mapping[str, Any], images: Mapping[str, str]) -> str:
+    """The plan for people; everything in it came from a branch and from outside. `images`: service to the
+    digest of what was tested here, in the registry where it is there already, else in this runner's engine.
+    """
     changes, missing = answer.get("changes"), answer.get("missing_variables")
     lines = [f"### Merging this changes {workflow.cell(place)}", ""]
     if isinstance(changes, dict) and changes:
-        lines += table(("service", "change"), ((str(name), str(word)) for name, word in changes.items()))
+        rows = ((str(name), str(word), images.get(str(name), "")) for name, word in changes.items())
+        lines += table(("service", "change", "image tested here"), rows)
     if isinstance(missing, list) and missing:
         names = ", ".join(workflow.cell(str(name)) for name in missing)
         lines += ["", f"**Nobody gives these variables a value: {names}**"]

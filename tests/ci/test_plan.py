@@ -154,7 +154,7 @@ def test_text_from_a_branch_stays_text() -> None:
         "changes": {"<b>|x": "image"},
         "missing_variables": ["[x](https://evil.example)"],
     }
-    text = markdown("production", json.loads(json.dumps(hostile)))
+    text = markdown("production", json.loads(json.dumps(hostile)), {})
     assert "```\n</details><img" not in text and text.count("```") == 2
     assert "| \\<b\\>\\|x |" in text
     assert "[x](https" not in text

@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 
+from deployer.ci.registry import find_manifest
+from deployer.core.images import Image
 from tests.stand.act import run_with_act
 from tests.stand.calls import WORKFLOW
 from tests.stand.runner import RunResult, run_action
+from tests.stand.source import SERVICES, forget
 from tests.stand.stage import CANARIES, Stage
 
 pytestmark = pytest.mark.engine
@@ -38,30 +41,43 @@ def seen(run: RunResult) -> dict[str, Any]:
     }
 
 
-def both(stage: Stage, kind: str, name: str) -> tuple[RunResult, RunResult]:
+def both(stage: Stage, kind: str, name: str, *, anew: bool = False) -> tuple[RunResult, RunResult]:
     """The same event by act, which does all of the work, then by both runners from one state, where a user
     must see the same; act's first run and ours. The workflow has one step, so each run begins in an empty
-    workspace.
+    workspace. `anew`: nothing is in the registry before either, so each builds, tests and pushes.
     """
     stage.runner, stage.one_step = run_with_act, True
     first = stage.act(kind, name)
-    stage.runner = run_action
-    ours = stage.act(kind, name)
-    stage.runner = run_with_act
-    theirs = stage.act(kind, name)
+    results = []
+    for runner in (run_action, run_with_act):
+        if anew:
+            empty_registry(stage)
+        stage.runner = runner
+        results.append(stage.act(kind, name))
+    ours, theirs = results
     stage.runner = run_action
     assert seen(theirs) == seen(ours), f"{ours.log}\n--- act:\n{theirs.log}"
     return first, ours
 
 
-def tags(stage: Stage) -> list[str]:
-    """Those of the backend's image in the registry."""
+def tags(stage: Stage, service: str = "backend") -> list[str]:
+    """Those of a service's image in the registry."""
     path = stage.namespace.partition("/")[2]
     try:
-        with urllib.request.urlopen(f"http://{stage.registry}/v2/{path}/shop-backend/tags/list") as answer:
-            return sorted(json.loads(answer.read())["tags"])
+        with urllib.request.urlopen(f"http://{stage.registry}/v2/{path}/shop-{service}/tags/list") as answer:
+            return sorted(json.loads(answer.read())["tags"] or ())
     except urllib.error.HTTPError:
         return []
+
+
+def empty_registry(stage: Stage) -> None:
+    """Deletes every image of the shop."""
+    for service in SERVICES:
+        repository = f"{stage.namespace}/shop-{service}"
+        while found := tags(stage, service):
+            manifest = find_manifest(repository, found[0], "")
+            assert manifest
+            forget(Image(repository, manifest.digest))
 
 
 def test_a_push_to_main_deploys_with_both_runners(stage: Stage) -> None:
@@ -101,8 +117,9 @@ def test_everything_else_goes_as_far_as_it_may(
     stage: Stage, kind: str, name: str, mode: str, pushed: bool
 ) -> None:
     stage.source.release("1.0.0")
-    _, ours = both(stage, kind, name)
+    _, ours = both(stage, kind, name, anew=pushed)
     assert (ours.outcome, ours.outputs["mode"], ours.outputs["status"]) == ("success", mode, "success")
+    assert json.loads(ours.outputs["changed"]) == ["backend", "frontend"]
     assert bool(tags(stage)) == pushed
     assert stage.containers() == [] and ours.annotations == ()
 
@@ -177,7 +194,9 @@ def test_a_pull_request_hears_what_its_merge_would_change(stage: Stage) -> None:
     before = {container["Id"] for container in stage.containers()}
     run = stage.act("pull_request", "topic", GITHUB_API_URL=stage.forge.url, STRIPE_KEY="x")
     assert (run.outcome, run.outputs["mode"]) == ("success", "test"), run.log
-    assert "| backend | image |" in run.summary and "| frontend | none |" in run.summary, run.log
+    images = json.loads(run.outputs["images"])
+    assert f"| backend | image | {images['backend']['id']} |" in run.summary, run.log
+    assert re.search(r"\| frontend \| none \| sha256:[0-9a-f]{64} \|", run.summary)
     assert "STRIPE" in run.summary and stage.serves() == "1.0.0"
     assert {container["Id"] for container in stage.containers()} == before
     assert CANARIES["variable"] not in run.summary + run.log
