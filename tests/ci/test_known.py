@@ -165,6 +165,7 @@ def test_only_what_changed_is_built_and_every_request_names_everything(shop: Sho
     ]
 
 
+@pytest.mark.long
 def test_what_failed_its_test_is_never_taken_as_known(shop: Shop) -> None:
     bad = shop.run(test_command="exit 3")
     assert bad.steps["test"].outcome == "failure", bad.log

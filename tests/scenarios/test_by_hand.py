@@ -74,6 +74,7 @@ def expect_nothing_left(stage: Stage) -> None:
     wait_for("no network", lambda: not docker("network", "ls", "-q", "--filter", label).strip(), 10)
 
 
+@pytest.mark.long
 def test_e7_up_on_the_users_own_file_changes_nothing_after_each_kind_of_deploy(stage: Stage) -> None:
     first, second = stage.publish("1.0.0"), stage.publish("2.0.0")
     folder = stage.source.folder

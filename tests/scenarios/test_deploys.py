@@ -128,6 +128,7 @@ def test_github_is_told_in_its_own_words(stage: Stage) -> None:
     assert stage.forge.breaches == []
 
 
+@pytest.mark.long
 def test_of_many_requests_during_a_deploy_only_the_newest_runs(stage: Stage) -> None:
     releases = [stage.publish(f"{n}.0.0") for n in range(1, 4)]
     stage.deploy(releases[0])

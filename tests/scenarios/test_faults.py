@@ -107,7 +107,7 @@ def wait_for_event(stage: Stage, answer: dict[str, Any], kind: str) -> None:
     wait_for(f"the event {kind}", is_told, 60)
 
 
-@pytest.mark.parametrize(("takes", "attempts"), [(2, 1), (14, 2)])
+@pytest.mark.parametrize(("takes", "attempts"), [(2, 1), pytest.param(14, 2, marks=pytest.mark.long)])
 @pytest.mark.case("F08")
 def test_a_terminated_receiver_ends_the_deploy_in_time_or_hands_it_over(
     stage: Stage, takes: int, attempts: int
@@ -131,6 +131,7 @@ def test_a_terminated_receiver_ends_the_deploy_in_time_or_hands_it_over(
     assert stage.serves() == "2.0.0"
 
 
+@pytest.mark.long
 def test_an_edge_that_is_killed_between_gate_and_switch(stage: Stage) -> None:
     first = stage.publish("1.0.0")
     stage.deploy(first)
@@ -150,6 +151,7 @@ def test_an_edge_that_is_killed_between_gate_and_switch(stage: Stage) -> None:
     wait_for("the new release", lambda: stage.serves() == "2.0.0", 10)
 
 
+@pytest.mark.long
 @pytest.mark.case("F06")
 def test_a_registry_that_accepts_and_never_answers(stage: Stage) -> None:
     release = stage.publish("1.0.0")

@@ -238,6 +238,7 @@ def test_published_ports_may_move_between_releases(stage: Stage, echo: Published
         ask(stage)
 
 
+@pytest.mark.long
 def test_a_service_may_change_between_stop_first_and_start_first(stage: Stage, echo: Published) -> None:
     """Its port moves between its own container and the edge: a gap, but it comes back right, both ways."""
     start_first = REPLICAS.format(mark="edge", count=1)
@@ -270,6 +271,7 @@ def test_a_check_that_decides_by_more_than_the_answer_is_believed(stage: Stage, 
     assert ended["status"] == "failure" and "its health check failed" in str(ended["reason"]), ended["reason"]
 
 
+@pytest.mark.long
 def test_a_new_replica_at_a_dead_ones_address_must_pass_the_gate_too(stage: Stage, echo: Published) -> None:
     text = REPLICAS.format(mark="one", count=1)
     assert ship(stage, echo, text)["status"] == "success"
