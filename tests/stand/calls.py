@@ -269,5 +269,4 @@ class Calls:
             return body if status == 200 and body["status"] not in ("queued", "in_progress") else None
 
         ended: dict[str, Any] = wait_for(f"the end of deployment {id}", final, deadline)
-        print(ended["status"], ended["reason"])  # pytest shows it where a test fails
         return ended
