@@ -115,7 +115,8 @@ def _accepted(origin: str, answer: Answer) -> Mapping[str, Any]:
         raise DeployRefused(
             f"{origin} answers {answer.status}: {_reason(table, answer)}", hint=_text(table, "hint")
         )
-    if not (_ID.fullmatch(_text(table, "id")) and _TOKEN.fullmatch(_text(table, "read_token"))):
+    known = _ID.fullmatch(_text(table, "id")) and _TOKEN.fullmatch(_text(table, "read_token"))
+    if not known or not _text(table, "events"):
         raise DeployRefused(
             f"{origin} answers {answer.status} without a deployment; is it the deployer's receiver?"
         )

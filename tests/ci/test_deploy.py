@@ -94,6 +94,18 @@ def test_the_story_is_told_with_seconds_and_ends_with_success(
     assert "last-event-id" not in stream.headers
 
 
+@pytest.mark.parametrize(
+    "changes", [{"id": ""}, {"id": "../x"}, {"events": ""}, {"read_token": ""}, {"read_token": "a\nb"}]
+)
+def test_an_answer_that_names_no_deployment_is_refused(
+    api: DeployApi, deploy: Callable[..., Step], changes: dict[str, str]
+) -> None:
+    api.posts = [api.accepted(**changes)]
+    step = deploy()
+    assert step.code == 1
+    assert "without a deployment" in step.error and api.of("GET", "/events") == []
+
+
 @pytest.mark.parametrize("status", ["failure", "error", "inactive"])
 def test_any_other_end_fails_the_step_with_the_servers_reason(
     run: Workflow, api: DeployApi, deploy: Callable[..., Step], status: str
