@@ -180,9 +180,8 @@ class _Way:
 
     def _settle(self, application: Application) -> bool:
         """Whether somebody else changed what the rollout made."""
-        settling = Settling(
-            application, self.world.target, self.world.clock, self._say, self._hide, self.deadline
-        )
+        target, clock, rollout_of = self.world.target, self.world.clock, partial(self._rollout, application)
+        settling = Settling(application, target, clock, self._say, rollout_of, self.deadline)
         if not (self.disturbed or settling.needed):
             return False
         self.disturbed = True

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from deployer.core.application import Application
 from deployer.core.errors import Busy, DeployerError
 from deployer.core.health import ANSWERED
-from deployer.core.model import Replica
+from deployer.core.model import ObservedState
+from deployer.core.plan import Plan
 from deployer.core.planner import is_settled, lacking, plan_rollout
 from deployer.core.ports import Clock, Say, Target
 from deployer.rollout import Rollout
@@ -32,17 +33,17 @@ class Settling:
     target: Target
     clock: Clock
     say: Say
-    hide: Callable[[str], str]
+    rollout_of: Callable[[Plan, ObservedState], Rollout]
     deadline: float  # on the monotonic clock
 
     @property
     def needed(self) -> bool:
-        return not is_settled(self.application, self.target.observe(self.application.project))
+        return not is_settled(self.application, self._observe())
 
     @property
     def lacking(self) -> bool:
         """Whether a service does not run as it should."""
-        return bool(lacking(self.application, self.target.observe(self.application.project)))
+        return bool(lacking(self.application, self._observe()))
 
     def run(self) -> None:
         """Raises what the last try raised when there is no end to it."""
@@ -51,12 +52,15 @@ class Settling:
         until = min(self.deadline, last + max(_PATIENCE, 3 * quiet))
         mute: set[str] = set()
         while self.clock.monotonic() < last + quiet:
-            was, mute = mute, self._mute()
-            self.target.remove([one for one in self._here() if one.id in was & mute])
-            if not self.needed:
+            observed = self._observe()
+            was, mute = mute, self._mute(observed)
+            if gone := [one for one in observed.replicas if one.id in was & mute]:
+                self.target.remove(gone)
+                observed = self._observe()
+            if is_settled(self.application, observed):
                 self.clock.sleep(_TICK)
                 continue
-            failure = self._try()
+            failure = self._try(observed)
             last = self.clock.monotonic()
             if last > until:
                 raise failure or Busy(f"somebody keeps changing containers of {self.application.project}")
@@ -64,29 +68,25 @@ class Settling:
                 self.say("settle", f"not yet: {failure}")
                 self.clock.sleep(_TICK)
 
-    def _here(self) -> tuple[Replica, ...]:
-        return self.target.observe(self.application.project).replicas
+    def _observe(self) -> ObservedState:
+        return self.target.observe(self.application.project)
 
-    def _mute(self) -> set[str]:
+    def _mute(self, observed: ObservedState) -> set[str]:
         """Ids of served replicas that do not answer: somebody is stopping them, which takes up to their whole
         grace period.
         """
         found: set[str] = set()
-        for replica in self._here():
+        for replica in observed.replicas:
             service = self.application.service(replica.service)
             if service and service.routes and replica.serving:
                 reading = self.target.read(self.application.project, service, replica)
                 found |= {replica.id} if reading.answer not in ("", ANSWERED) else set()
         return found
 
-    def _try(self) -> DeployerError | None:
-        project = self.application.project
-        observed = self.target.observe(project)
+    def _try(self, observed: ObservedState) -> DeployerError | None:
         plan = plan_rollout(self.application, observed, tasks=False)
         self.say("settle", f"somebody else changed containers meanwhile; {plan}")
-        rollout = Rollout(
-            self.application, plan, observed, self.target, self.clock, self.say, self.hide, self.deadline
-        )
+        rollout = self.rollout_of(plan, observed)
         try:
             rollout.bring_in()
             rollout.drain()

@@ -171,17 +171,7 @@ class Worker:
 
     def _run_errands(self) -> None:
         assert self._run_errand
-        while not self._stopping.is_set():
-            try:
-                worked = self._run_errand()
-            except DeployerError as error:
-                _log.error("%s", error.diagnostics(), extra=about("worker-failed", code=error.code))
-                worked = False
-            except Exception:
-                _log.exception("an errand broke", extra=about("bug"))
-                worked = False
-            if not worked:
-                self._stopping.wait(_IDLE)
+        self._keep_at(self._run_errand, "an errand broke")
 
     def _watch(self) -> None:
         while not self._stopping.wait(_WATCH):
@@ -194,14 +184,18 @@ class Worker:
                 _log.exception("the watch over routes broke", extra=about("bug"))
 
     def _work(self) -> None:
+        self._keep_at(self.run_once, "the worker broke")
+
+    def _keep_at(self, act: Callable[[], bool], broken: str) -> None:
+        """One thing after another until the end; `act` says whether there was one."""
         while not self._stopping.is_set():
             try:
-                worked = self.run_once()
+                worked = act()
             except DeployerError as error:  # the store is out of reach: what is queued stays queued
                 _log.error("%s", error.diagnostics(), extra=about("worker-failed", code=error.code))
                 worked = False
             except Exception:  # the thread must outlive any bug
-                _log.exception("the worker broke", extra=about("bug"))
+                _log.exception(broken, extra=about("bug"))
                 worked = False
             if not worked:
                 self._stopping.wait(_IDLE)

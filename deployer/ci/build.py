@@ -168,10 +168,8 @@ def _known(
         return {}
     by_repository = {place: trees[builder[place]] for place in work.shipped.values()}
     known = find_known(by_repository, login)
-    digests = {place: manifest.digest for place, manifest in known.items()}
-    if len(known) == len(by_repository) and was_tested(
-        next(iter(known)), together(combination, digests), login
-    ):
+    complete = len(known) == len(by_repository)
+    if complete and was_tested(next(iter(known)), together(combination, known), login):
         state.save("tested", True)
         return known
     return _fetch(known, login)

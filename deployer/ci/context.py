@@ -72,8 +72,13 @@ def read_context() -> Context:
 def _is_well_formed(name: str, value: str) -> bool:
     rules = {"SHA": REVISION, "REPOSITORY": _REPOSITORY}
     if name.startswith("RUN_"):
-        return value.isascii() and value.isdigit() and len(value) < 19
+        return _is_number(value)
     return name not in rules or rules[name].fullmatch(value) is not None
+
+
+def _is_number(value: str) -> bool:
+    """Digits that int() takes: it refuses to read thousands of them."""
+    return value.isascii() and value.isdigit() and len(value) < 19
 
 
 def read_payload() -> Mapping[str, Any]:
@@ -167,9 +172,13 @@ def server() -> str:
 
 def timeout() -> int:
     """Seconds to wait for the deployment's result."""
-    value = input_text("timeout") or str(DEPLOY_DEADLINE)
-    if not (value.isascii() and value.isdigit() and len(value) < 10 and 0 < int(value) <= 86_400):
-        raise ConfigError("timeout", f"{value!r} should be a whole number of seconds from 1 to 86400")
+    return whole_seconds("timeout", input_text("timeout") or str(DEPLOY_DEADLINE), 86_400)
+
+
+def whole_seconds(name: str, value: str, most: int) -> int:
+    """An input's whole number of seconds, from 1 on. Raises ConfigError."""
+    if not (_is_number(value) and 0 < int(value) <= most):
+        raise ConfigError(name, f"{value!r} should be a whole number of seconds from 1 to {most}")
     return int(value)
 
 

@@ -42,12 +42,13 @@ def was_tested(repository: str, combination: str, login: Login | None) -> bool:
     return bool(combination) and _find(repository, f"{TESTED}{combination}", login) is not None
 
 
-def together(combination: str, digests: Mapping[str, str]) -> str:
-    """The hash of a combination of exactly these images, repository → digest; empty where there is none.
+def together(combination: str, images: Mapping[str, Manifest]) -> str:
+    """The hash of a combination of exactly these images, by repository; empty where there is none.
 
     Two runs of the same files at once build different images, whose `tree-` tags may end up mixed.
     """
-    return hash_value({"combination": combination, "images": dict(digests)}) if combination else ""
+    digests = {repository: manifest.digest for repository, manifest in images.items()}
+    return hash_value({"combination": combination, "images": digests}) if combination else ""
 
 
 def _find(repository: str, tag: str, login: Login | None) -> Manifest | None:

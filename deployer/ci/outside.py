@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from deployer.ci.context import input_text
+from deployer.ci.context import input_text, whole_seconds
 from deployer.core.errors import ConfigError
 from deployer.core.served import Demand
 
@@ -34,12 +34,8 @@ def outside() -> Outside:
         raise ConfigError(
             "verify-url", f"{url!r} should be an address such as https://shop.example.com/health"
         )
-    seconds = input_text("verify-timeout") or "60"
-    if not (seconds.isascii() and seconds.isdigit() and len(seconds) < 10 and 0 < int(seconds) <= _MOST):
-        raise ConfigError(
-            "verify-timeout", f"{seconds!r} should be a whole number of seconds from 1 to {_MOST}"
-        )
+    seconds = whole_seconds("verify-timeout", input_text("verify-timeout") or "60", _MOST)
     demand = input_text("verify-revision") or Demand.AUTO
     if demand not in tuple(Demand):
         raise ConfigError("verify-revision", f"{demand!r} should be auto, true or false")
-    return Outside(url, int(seconds), Demand(demand))
+    return Outside(url, seconds, Demand(demand))

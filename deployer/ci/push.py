@@ -152,8 +152,7 @@ def _keep_tested(
     images: Mapping[str, BuiltImage], manifests: Mapping[str, Manifest], login: Login | None
 ) -> None:
     """That these images passed the test together is worth a tag: the next run need not test them again."""
-    digests = {place: manifest.digest for place, manifest in manifests.items()}
-    combination = together(state.load("combination", ""), digests)
+    combination = together(state.load("combination", ""), manifests)
     if combination and not state.load("tested", False):
         place = next(iter(images))
         _try(place, f"{TESTED}{combination}", manifests[place], login)

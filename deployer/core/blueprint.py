@@ -188,6 +188,18 @@ def _endpoints(body: Body) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _edge_bindings(application: Application, behind: Sequence[Recorded]) -> dict[str, list[Any]]:
+    """Ports of the services behind it, or its own where TLS ends there → host bindings."""
+    secure = {(port.service, str(port.published)): port.inside for port in application.tls}
+    bindings: dict[str, list[Any]] = {}
+    for one in behind:
+        for port, bound in (one.body["HostConfig"].get("PortBindings") or {}).items():
+            for binding in bound:
+                inside = secure.get((one.service, binding["HostPort"]))
+                bindings.setdefault(f"{inside}/tcp" if inside else port, []).append(binding)
+    return bindings
+
+
 def edge_body(application: Application, recorded: Sequence[Recorded]) -> dict[str, Any]:
     """The request for the edge: it has the ports and names of all services behind it.
 
@@ -197,20 +209,16 @@ def edge_body(application: Application, recorded: Sequence[Recorded]) -> dict[st
     edge, spec = application.edge, application.service(EDGE)
     assert edge and spec
     behind = [one for one in recorded if (found := application.service(one.service)) and found.routes]
-    secure = {(port.service, str(port.published)): port.inside for port in application.tls}
-    bindings: dict[str, list[Any]] = {}
+    behind.sort(key=lambda one: one.service)
+    bindings = _edge_bindings(application, behind)
     networks: dict[str, list[str]] = {}
-    for one in sorted(behind, key=lambda one: one.service):
-        for port, bound in (one.body["HostConfig"].get("PortBindings") or {}).items():
-            for binding in bound:
-                inside = secure.get((one.service, binding["HostPort"]))
-                bindings.setdefault(f"{inside}/tcp" if inside else port, []).append(binding)
+    for one in behind:
         for network, settings in _endpoints(one.body).items():
             names = [alias for alias in settings.get("Aliases") or () if alias != one.name]
             networks.setdefault(network, []).extend(name for name in names if name not in networks[network])
     labels = {
         f"{_LABEL}project": application.project,
-        f"{_LABEL}service": min(one.service for one in behind),
+        f"{_LABEL}service": behind[0].service,
         f"{_LABEL}oneoff": "True",
         f"{_LABEL}container-number": "1",
         f"{_LABEL}config-hash": spec.spec,

@@ -14,7 +14,8 @@ from typing import Any
 from deployer.core.application import Application
 from deployer.core.errors import ExternalMissing, NameTaken, PortTaken
 
-_EVERYWHERE = ("", "0.0.0.0", "::", "*")
+_BOTH = {"", "::", "*"}  # all addresses of IPv4 and IPv6; `::` takes both
+_ALL_IPV4 = "0.0.0.0"
 _PROCESS = "a process of this machine"
 
 
@@ -75,12 +76,11 @@ def _refuse_port(service: str, wanted: Held, occupied: Occupied) -> None:
 
 
 def _meet(one: str, other: str) -> bool:
-    """Whether two host addresses cannot both have a port; `::` also takes IPv4."""
-    if "" in (one, other) or "::" in (one, other) or "*" in (one, other):
+    """Whether two host addresses cannot both have a port."""
+    if _BOTH & {one, other}:
         return True
     first, second = ipaddress.ip_address(one), ipaddress.ip_address(other)
-    everywhere = one in _EVERYWHERE or other in _EVERYWHERE
-    return first == second or (everywhere and first.version == second.version)
+    return first == second or (_ALL_IPV4 in (one, other) and first.version == second.version)
 
 
 def _published(table: Mapping[str, Any]) -> Iterator[Held]:

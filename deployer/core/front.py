@@ -7,7 +7,7 @@ theirs without another word: an edge beside them would balance what they balance
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from deployer.core.compose_model import (
@@ -65,12 +65,9 @@ def _fixed(service: Table) -> list[tuple[str, ...]]:
 
 def _proxy_of(service: Table) -> str:
     labels: Mapping[str, Any] = service.get("labels") or {}
-    if str(labels.get("traefik.enable", "")).lower() != "false" and _any(labels, "traefik."):
+    traefik = any(name.startswith("traefik.") for name in labels)
+    if traefik and str(labels.get("traefik.enable", "")).lower() != "false":
         return "Traefik"
     if any(name == "caddy" or name.startswith(("caddy.", "caddy_")) for name in labels):
         return "caddy-docker-proxy"
     return "nginx-proxy" if (service.get("environment") or {}).get("VIRTUAL_HOST") else ""
-
-
-def _any(names: Iterable[str], start: str) -> bool:
-    return any(name.startswith(start) for name in names)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from deployer.core.errors import ForgeUnavailable, ReleaseIncomplete, StoreUnava
 from deployer.core.model import Deployment, Kind, Run, Status
 from deployer.core.request import MAX_FILE_BYTES
 from tests.stand.forge import Call, Forge
+from tests.stand.machine import wait_for
 
 REPOSITORY = "acme/shop"
 REVISION = "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d"
@@ -61,13 +62,6 @@ def a_deployment(**changes: Any) -> Deployment:
         run=Run(1, 1),
     )
     return dataclasses.replace(deployment, **changes)
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "the condition did not become true in time"
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -236,7 +230,7 @@ def test_a_post_that_got_no_answer_is_not_repeated(github: Forge, memory: Memory
     report(adapter, Status.IN_PROGRESS)
     adapter.close(10)
     github.mend()
-    wait_until(lambda: len(posts(github, "/deployments")) >= 1)
+    wait_for("the post", lambda: len(posts(github, "/deployments")) >= 1)
     assert len(posts(github, "/deployments")) == 1
 
 

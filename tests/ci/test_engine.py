@@ -8,10 +8,9 @@ import os
 import secrets
 import signal
 import subprocess
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import pytest
 from deployer.core.request import parse_request
 from tests.ci.conftest import ROOT, Workflow, commit_all, git
 from tests.stand.deploy_api import ID, DeployApi
+from tests.stand.machine import wait_for
 from tests.stand.runner import RunResult, run_action
 
 pytestmark = pytest.mark.engine
@@ -292,13 +292,6 @@ def test_a_login_is_used_masked_and_forgotten(app: App) -> None:
     assert list((app.folder / "temp-1").glob("deployer-*")) == []
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, f"{what} did not happen"
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_cancelled_test_leaves_no_stack(app: App, run: Workflow, number: signal.Signals) -> None:
     run.env |= {
@@ -311,7 +304,7 @@ def test_a_cancelled_test_leaves_no_stack(app: App, run: Workflow, number: signa
     inputs = {"compose_file": "deploy/compose.yaml", "registry": app.registry}
     assert run.verb("build", **inputs).code == 0
     child = run.start("test")
-    until(lambda: bool(app.stacks()), "the stack's start")
+    wait_for("the stack's start", app.stacks)
     child.send_signal(number)
     child.communicate(timeout=60)
     if number == signal.SIGKILL:

@@ -6,10 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.stand.stage import Stage
+from tests.stand.memory_app import MEMORY
+from tests.stand.stage import Published, Stage
 
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
     with Stage() as made:
         yield made
+
+
+@pytest.fixture
+def memory(stage: Stage) -> Published:
+    """One built service that counts each visitor's requests in its own memory, and echoes WebSockets."""
+    stage.source.write("backend/server.js", MEMORY)
+    return stage.publish("1.0.0")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.load import KEPT, NEW, Load
-from tests.scenarios.test_sessions import MEMORY, WebSocket
+from tests.scenarios.test_sessions import WebSocket
 from tests.scenarios.test_shapes import ask, request_of, ship
 from tests.stand.machine import service_of
 from tests.stand.stage import Published, Stage, docker, wait_for
@@ -23,12 +23,6 @@ COMPOSE = """
         ports: ["{{port}}:3001"]
         {{check}}
 """
-
-
-@pytest.fixture
-def memory(stage: Stage) -> Published:
-    stage.source.write("backend/server.js", MEMORY)
-    return stage.publish("1.0.0")
 
 
 def deploy(stage: Stage, release: Published, mark: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from typing import Any
@@ -92,66 +93,70 @@ def deliver(server: Server, app: int, number: int, guid: str = "") -> tuple[int,
 @pytest.mark.parametrize("kills", [4, pytest.param(200, marks=pytest.mark.long)])
 @pytest.mark.case("F07")
 def test_nothing_acknowledged_is_lost_and_the_newest_of_every_app_is_deployed(kills: int) -> None:
-    draw = random.Random(seed())
     with Server(APPS, deploys=TAKES) as server:
-        senders = [Sender(server, app, random.Random(draw.random())) for app in range(APPS)]
-        for sender in senders:
-            sender.start()
-        for _ in range(kills):
-            wait_for("enough to lose", partial(_came, senders, acknowledged(senders) + ACKNOWLEDGED))
-            time.sleep(draw.uniform(0.0, 0.3))  # the moment is the point of the test
+
+        def kill(look: Callable[[], None], _: random.Random) -> None:
             server.end()
-            for sender in senders:
-                expect_stored(server, sender)
+            look()
             server.start()
-        for sender in senders:
-            sender.over.set()
-            sender.join(20)
-        wait_for("an empty queue", lambda: not unfinished(server), 60)
-        print(f"{kills} kills, {acknowledged(senders)} acknowledged as queued")
-        print("answers:", dict(sum((sender.answers for sender in senders), Counter())))
-        print("ends:", dict(ends(server)))
-        for app, sender in enumerate(senders):
-            expect_newest(server, app, sender)
-        assert server.value("PRAGMA integrity_check") == "ok"
-        assert acknowledged(senders) >= ACKNOWLEDGED * kills
+
+        kill_while_deliveries_come(server, kills, kill)
 
 
 @pytest.mark.parametrize("kills", [12, pytest.param(200, marks=pytest.mark.long)])
 @pytest.mark.case("F07")
 def test_either_of_two_processes_may_be_killed_at_any_moment(kills: int) -> None:
     """`deployer web` and `deployer worker`, one of them or both at once, while deliveries come."""
-    draw = random.Random(seed())
     killed = Counter[str]()
     with Pair(APPS, deploys=TAKES) as server:
-        senders = [Sender(server, app, random.Random(draw.random())) for app in range(APPS)]
-        for sender in senders:
-            sender.start()
-        for _ in range(kills):
-            wait_for("enough to lose", partial(_came, senders, acknowledged(senders) + ACKNOWLEDGED))
-            time.sleep(draw.uniform(0.0, 0.3))  # the moment is the point of the test
+
+        def kill(look: Callable[[], None], draw: random.Random) -> None:
             halves = draw.choice(((WEB,), (WORKER,), (WEB, WORKER)))
             for half in halves:
                 server.kill(half)
-            for sender in senders:
-                expect_stored(server, sender)
+            look()
             killed[" and ".join(halves)] += 1
             server.wake(*halves[::-1])
-        for sender in senders:
-            sender.over.set()
-            sender.join(20)
-        wait_for("an empty queue", lambda: not unfinished(server), 60)
-        print(f"killed: {dict(killed)}; {acknowledged(senders)} acknowledged as queued, 0 lost")
-        print("answers:", dict(sum((sender.answers for sender in senders), Counter())))
-        print("ends:", dict(ends(server)))
-        for app, sender in enumerate(senders):
-            expect_newest(server, app, sender)
-        assert server.value("PRAGMA integrity_check") == "ok"
-        assert acknowledged(senders) >= ACKNOWLEDGED * kills
+
+        acks = kill_while_deliveries_come(server, kills, kill)
+        print(f"killed: {dict(killed)}")
         store = open_store(server.state)
         last, wrong = store.verify_audit()
         store.close()
-        assert not wrong and last.n >= acknowledged(senders)
+        assert not wrong and last.n >= acks
+
+
+def kill_while_deliveries_come(
+    server: Server, kills: int, kill: Callable[[Callable[[], None], random.Random], None]
+) -> int:
+    """What was acknowledged as queued, all of it stored, and the newest of every app deployed. `kill` calls
+    its first argument while the killed process is away.
+    """
+    draw = random.Random(seed())
+    senders = [Sender(server, app, random.Random(draw.random())) for app in range(APPS)]
+
+    def look() -> None:
+        for sender in senders:
+            expect_stored(server, sender)
+
+    for sender in senders:
+        sender.start()
+    for _ in range(kills):
+        wait_for("enough to lose", partial(_came, senders, acknowledged(senders) + ACKNOWLEDGED))
+        time.sleep(draw.uniform(0.0, 0.3))  # the moment is the point of the test
+        kill(look, draw)
+    for sender in senders:
+        sender.over.set()
+        sender.join(20)
+    wait_for("an empty queue", lambda: not unfinished(server), 60)
+    print(f"{kills} kills, {acknowledged(senders)} acknowledged as queued, 0 lost")
+    print("answers:", dict(sum((sender.answers for sender in senders), Counter())))
+    print("ends:", dict(ends(server)))
+    for app, sender in enumerate(senders):
+        expect_newest(server, app, sender)
+    assert server.value("PRAGMA integrity_check") == "ok"
+    assert acknowledged(senders) >= ACKNOWLEDGED * kills
+    return acknowledged(senders)
 
 
 def acknowledged(senders: list[Sender]) -> int:

@@ -23,41 +23,6 @@ from tests.scenarios.test_shapes import ask, of, request_of, ship
 from tests.stand.stage import Published, Stage, docker, wait_for
 
 pytestmark = pytest.mark.engine
-MEMORY = """\
-import crypto from 'node:crypto';
-import http from 'node:http';
-import os from 'node:os';
-const host = os.hostname(), counts = new Map(), open = new Set();
-const server = http.createServer((request, response) => {
-  if (request.url === '/app.js') {
-    response.setHeader('Cache-Control', 'public, max-age=60');
-    return response.end('1;\\n');
-  }
-  let id = /(?:^|; )sid=(\\w+)/.exec(request.headers.cookie || '')?.[1];
-  if (!counts.has(id)) {
-    id = crypto.randomUUID().replaceAll('-', '');
-    response.setHeader('Set-Cookie', `sid=${id}; Path=/`);
-  }
-  counts.set(id, (counts.get(id) || 0) + 1);
-  response.end(JSON.stringify({ host, count: counts.get(id), env: process.env.MARK }) + '\\n');
-});
-server.on('upgrade', (request, socket) => {
-  const key = request.headers['sec-websocket-key'] + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
-  const accept = crypto.createHash('sha1').update(key).digest('base64');
-  socket.write('HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n' +
-    `Sec-WebSocket-Accept: ${accept}\\r\\n\\r\\n`);
-  open.add(socket);
-  socket.on('data', (bytes) => socket.write(`${process.env.MARK} ${bytes}`));
-  socket.on('error', () => {}).on('end', () => socket.end());
-  socket.on('close', () => open.delete(socket));
-});
-server.listen(3001);
-process.on('SIGTERM', () => {
-  server.close(() => process.exit(0));
-  server.closeIdleConnections();
-  for (const socket of open) socket.end('going away\\n');
-});
-"""
 COMPOSE = """
     services:
       web:
@@ -68,13 +33,6 @@ COMPOSE = """
         deploy: {{replicas: {count}}}
         {{check}}
 """
-
-
-@pytest.fixture
-def memory(stage: Stage) -> Published:
-    """One built service that counts each visitor's requests in its own memory, and echoes WebSockets."""
-    stage.source.write("backend/server.js", MEMORY)
-    return stage.publish("1.0.0")
 
 
 class WebSocket:

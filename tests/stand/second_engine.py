@@ -41,11 +41,6 @@ class SecondEngine:
         self._settings = {**_APART, "bridge": self._bridge, **settings}
         self._child: subprocess.Popen[bytes] | None = None
 
-    @property
-    def pid(self) -> int:
-        """Of the daemon."""
-        return int((self.folder / "dockerd.pid").read_text())
-
     def __enter__(self) -> Self:
         (self.folder / "daemon.json").write_text(json.dumps(self._settings))
         _as_root("ip", "link", "add", self._bridge, "type", "bridge")

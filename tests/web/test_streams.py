@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ import pytest
 
 from deployer.core.errors import StoreUnavailable
 from deployer.core.model import Deployment, Status
+from tests.stand.machine import wait_for
 from tests.web.conftest import Receiver, bearer
 
 Frame = dict[str, str]
@@ -49,13 +50,6 @@ def frames(answer: http.client.HTTPResponse) -> Iterator[Frame]:
 
 def events(answer: http.client.HTTPResponse) -> Iterator[Frame]:
     return (frame for frame in frames(answer) if "event" in frame)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.01)
 
 
 def test_a_story_is_told_while_it_happens_and_ends_with_the_status(receiver: Receiver, served: str) -> None:
@@ -132,7 +126,7 @@ def test_more_streams_than_the_cap_are_503_until_one_ends(receiver: Receiver, se
             assert json.loads(third.read())["error"] == "too-many-streams"
         receiver.intake.store.finish(made["id"], Status.INACTIVE, "superseded", 2.0)
         assert first.read() and second.read()
-    until(lambda: status() == 200)
+    wait_for("a free stream", lambda: status() == 200)
 
 
 def test_a_reader_that_goes_away_gives_its_place_back(receiver: Receiver, served: str) -> None:
@@ -145,7 +139,7 @@ def test_a_reader_that_goes_away_gives_its_place_back(receiver: Receiver, served
         with opened(served, made) as answer:
             return answer.status == 200
 
-    until(free)
+    wait_for("a free stream", free)
 
 
 def test_a_stream_ends_when_the_database_is_out_of_reach(
