@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 NEW, KEPT = "new", "keep-alive"
 _TIMEOUT = 5.0
+_LOST = (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, ValueError)
 _CONNECTIONS = 8
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,7 +31,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 @dataclass(frozen=True)
 class Sample:
     """One request: seconds since the load began, which kind, whether it was answered well, seconds it took,
-    first bytes.
+    first bytes (of a lost one what went wrong, where no answer came).
     """
 
     at: float
@@ -48,6 +49,11 @@ class Report:
 
     def lost(self, kind: str) -> int:
         return sum(1 for sample in self.samples if sample.kind == kind and not sample.good)
+
+    def losses(self) -> list[str]:
+        """What was lost, each with when and why; [] when nothing was."""
+        lost = [sample for sample in self.samples if not sample.good]
+        return [f"{one.at:.3f} s {one.kind} {one.took:.3f} s {one.text[:80]}" for one in lost]
 
     @property
     def gap_ms(self) -> float:
@@ -134,11 +140,13 @@ class _Runner:
     async def _one(self) -> None:
         begun = time.time()
         good, text = False, ""
-        with contextlib.suppress(OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, ValueError):
+        try:
             async with asyncio.timeout(_TIMEOUT):
                 reader, writer = await asyncio.open_connection(self.host, self.port, ssl=self.tls)
                 good, text, _ = await self._ask(reader, writer, "close")
                 writer.close()
+        except _LOST as error:
+            text = repr(error)
         self._note(begun, NEW, good, text)
 
     async def _keep(self, rate: float) -> None:
@@ -146,10 +154,12 @@ class _Runner:
         while rate:
             begun = time.time()
             good, text, again = False, "", False
-            with contextlib.suppress(OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, ValueError):
+            try:
                 async with asyncio.timeout(_TIMEOUT):
                     streams = streams or await asyncio.open_connection(self.host, self.port, ssl=self.tls)
                     good, text, again = await self._ask(*streams, "keep-alive")
+            except _LOST as error:
+                text = repr(error)
             self._note(begun, KEPT, good, text)
             if not again and streams:
                 streams[1].close()

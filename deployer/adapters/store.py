@@ -44,6 +44,7 @@ from deployer.core.errors import ConfigError, Forbidden, NotFound
 from deployer.core.inbox import Arrival, Proof
 from deployer.core.model import Deployment, Event, Measured, Release, Status, Wish
 from deployer.core.order import Outcome, judge_interrupted, judge_run, superseded_by
+from deployer.core.recheck import no_release
 
 # The index is named because SQLite would rather read the whole history in its order.
 _CLAIMABLE = """
@@ -181,9 +182,7 @@ class SqliteStore(ConfirmationRows, ErrandRows, AuditRows, RecoveryRows, AccessR
     def release(self, id: str) -> Release:
         rows = self._database.read("SELECT * FROM release WHERE id = ?", (id,))
         if not rows:
-            raise NotFound(
-                f"no release {id}", hint="older ones than the environment's `releases` newest are not kept"
-            )
+            raise no_release("the store", id)
         return unpack_release(id, rows[0]["app"], self._vault.open(f"release {id}", rows[0]["sealed"]))
 
     def forget_old(self, now: float) -> int:
@@ -192,7 +191,7 @@ class SqliteStore(ConfirmationRows, ErrandRows, AuditRows, RecoveryRows, AccessR
     def revision_of(self, app: str, release: str) -> str:
         rows = self._database.read("SELECT revision FROM release WHERE id = ? AND app = ?", (release, app))
         if not rows:
-            raise NotFound(f"{app} has no release {release}")
+            raise no_release(app, release)
         return str(rows[0]["revision"])
 
     def serving(self, app: str, environment: str) -> Deployment | None:

@@ -37,7 +37,13 @@ def judge_job(wish: Wish, app: App) -> None:
 def judge_release(release: Release, app: str) -> None:
     """Raises NotFound for another app's release, with the words for one that does not exist."""
     if release.app != app:
-        raise NotFound(f"{app} has no release {release.id}")
+        raise no_release(app, release.id)
+
+
+def no_release(app: str, id: str) -> NotFound:
+    """The one answer for a release that never was, is another app's, or is no longer kept."""
+    hint = "older ones than the environment's `releases` newest are not kept"
+    return NotFound(f"{app} has no release {id}", hint=hint)
 
 
 def judge_images(app: App, wanted: Sequence[Wanted], images: Mapping[str, Image]) -> None:

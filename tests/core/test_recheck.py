@@ -81,7 +81,7 @@ def test_what_the_door_never_queues_is_refused(
 def test_another_apps_release_reads_as_one_that_does_not_exist() -> None:
     release = Release("0123", "bank", REVISION, {}, BUNDLE, {})
     judge_release(release, "bank")
-    with pytest.raises(NotFound, match="no release 0123"):
+    with pytest.raises(NotFound, match="has no release 0123"):
         judge_release(release, "shop")
 
 

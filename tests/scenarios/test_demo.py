@@ -11,7 +11,7 @@ import pytest
 
 from tests.stand.stage import ROOT, docker
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.alone]
 
 
 def test_the_demo_tells_the_whole_story_and_leaves_nothing() -> None:

@@ -107,11 +107,14 @@ def wait_for_event(stage: Stage, answer: dict[str, Any], kind: str) -> None:
     wait_for(f"the event {kind}", is_told, 60)
 
 
-@pytest.mark.parametrize(("takes", "attempts"), [(2, 1), pytest.param(14, 2, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("takes", "must_hand_over"), [(2, False), pytest.param(14, True, marks=pytest.mark.long)]
+)
 @pytest.mark.case("F08")
 def test_a_terminated_receiver_ends_the_deploy_in_time_or_hands_it_over(
-    stage: Stage, takes: int, attempts: int
+    stage: Stage, takes: int, must_hand_over: bool
 ) -> None:
+    """How much fits into the time that Docker leaves is the machine's; that both ways end well is ours."""
     stage.deploy(stage.publish("1.0.0"))
     slow_start(stage, takes)
     release = stage.publish("2.0.0")
@@ -123,10 +126,11 @@ def test_a_terminated_receiver_ends_the_deploy_in_time_or_hands_it_over(
     assert stage.server and stage.server.returncode == 0
     log = stage.log.read_text()
     assert '"message": "stopping"' in log and "Traceback" not in log
-    assert ("is still running; the next start resumes it" in log) == (attempts > 1)
+    handed_over = "is still running; the next start resumes it" in log
+    assert handed_over or not must_hand_over
     stage.serve()
     ended = stage.finished(answer["id"], answer["read_token"])
-    assert (ended["status"], ended["attempts"]) == ("success", attempts)
+    assert (ended["status"], ended["attempts"]) == ("success", 2 if handed_over else 1)
     assert running_images(stage) == published_images(release)
     assert stage.serves() == "2.0.0"
 

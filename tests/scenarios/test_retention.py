@@ -11,7 +11,8 @@ from tests.scenarios.test_deploys import published_images, running_images
 from tests.stand.source import Published, forget_here
 from tests.stand.stage import Stage, docker, wait_for
 
-pytestmark = pytest.mark.engine
+# It removes images, and every stage builds the same ones.
+pytestmark = [pytest.mark.engine, pytest.mark.alone]
 
 
 @pytest.mark.long

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench.load import KEPT, NEW, Load
+from bench.load import Load
 from deployer.core.model import Bundle
 from tests.stand.machine import service_of
 from tests.stand.stage import Published, Stage, docker
@@ -88,6 +88,7 @@ REPLICAS = """
 """
 
 
+@pytest.mark.alone
 def test_replicas_share_the_load_and_roll_and_shrink_without_a_lost_request(
     stage: Stage, echo: Published
 ) -> None:
@@ -104,7 +105,7 @@ def test_replicas_share_the_load_and_roll_and_shrink_without_a_lost_request(
         assert len(of(stage, "web")) == 1
         deploy("two", 2)
         assert len(of(stage, "web")) == 2
-    assert (load.report.lost(NEW), load.report.lost(KEPT)) == (0, 0)
+    assert load.report.losses() == []
 
 
 STACK = """
@@ -137,6 +138,7 @@ STACK = """
 """
 
 
+@pytest.mark.alone
 def test_a_stack_with_a_task_a_worker_configs_and_two_networks(stage: Stage, echo: Published) -> None:
     def deploy(text: str = STACK, config: str = "first", env: str = "MARK=file") -> dict[str, object]:
         files = {"app_dot_env": env, "settings__echo_dot_conf": config, "settings__worker_dot_conf": "w"}
@@ -155,7 +157,7 @@ def test_a_stack_with_a_task_a_worker_configs_and_two_networks(stage: Stage, ech
         with Load(f"http://127.0.0.1:{stage.api_port}/") as load:
             deploy(config="second")
         assert ask(stage)["config"] == "second"
-        assert (load.report.lost(NEW), load.report.lost(KEPT)) == (0, 0)
+        assert load.report.losses() == []
         without = STACK.replace("      worker:", "      worker2:").split("      worker2:")[0]
         without += "    configs: {echo: {file: settings/echo.conf}}\n"
         without += "    networks: {front: {}, back: {internal: true}}\n    volumes: {data: {}}\n"
@@ -188,6 +190,7 @@ DATABASE = """
 """
 
 
+@pytest.mark.alone
 def test_e10_a_service_with_a_name_and_a_volume_is_replaced_stop_first_and_restored_when_it_fails(
     stage: Stage, echo: Published
 ) -> None:
@@ -213,7 +216,7 @@ def test_e10_a_service_with_a_name_and_a_volume_is_replaced_stop_first_and_resto
                 ended = deploy("three", command)
             assert ended["status"] == "failure" and "a copy of the new one" in str(ended["reason"]), ended
             assert "serves as before" in str(ended["reason"])
-            assert (load.report.lost(NEW), load.report.lost(KEPT)) == (0, 0), "the old one was not stopped"
+            assert load.report.losses() == [], "the old one was not stopped"
         ended = deploy("three", "[node, -e, 'setTimeout(() => process.exit(3), 1500)']")
         assert ended["status"] == "failure" and "serves as before" in str(ended["reason"]), ended
         assert ask(stage)["env"] == "two"
@@ -282,6 +285,7 @@ def test_a_new_replica_at_a_dead_ones_address_must_pass_the_gate_too(stage: Stag
     assert ended["status"] == "failure" and "not ready within 4 s" in str(ended["reason"]), ended["reason"]
 
 
+@pytest.mark.alone
 def test_e6_a_redeploy_after_scaling_by_hand_sends_nobody_to_what_it_removes(
     stage: Stage, echo: Published
 ) -> None:
@@ -295,5 +299,5 @@ def test_e6_a_redeploy_after_scaling_by_hand_sends_nobody_to_what_it_removes(
     )
     with Load(f"http://127.0.0.1:{stage.api_port}/") as load:
         assert stage.cli("redeploy", "shop").returncode == 0
-    assert (load.report.lost(NEW), load.report.lost(KEPT)) == (0, 0)
+    assert load.report.losses() == []
     assert len(of(stage, "web")) == 1

@@ -14,7 +14,8 @@ from tests.stand.proxy import SocketProxy
 from tests.stand.source import forget_here
 from tests.stand.stage import Stage, wait_for
 
-pytestmark = [pytest.mark.engine, pytest.mark.long]
+# It removes images, and every stage builds the same ones.
+pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.alone]
 
 # What a deployer asks of Docker at least, each time.
 CALLS = {
