@@ -9,7 +9,7 @@ plan has chosen.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from deployer.core.application import EDGE, Application, Service
@@ -36,6 +36,9 @@ from deployer.preflight import Preflight
 
 _TICK = 0.02  # seconds between two looks at a gate or a drain
 _STOPS_AT_ONCE = 8
+# Seconds that the next stop waits for the one before. Taking a container down keeps the kernel busy: two at
+# once make the longest gap 55 to 67 ms where one after the other makes it 48. Slow exits still overlap.
+_STAGGER = 0.3
 
 
 @dataclass(frozen=True)
@@ -107,11 +110,11 @@ class Rollout:
         """They are stopped and stay, for the way back."""
         for step in steps:
             self.say(REST, f"{step.subject} ({step.cause})")
-        with ThreadPoolExecutor(_STOPS_AT_ONCE) as pool:
-            for _ in pool.map(self._stop_all, steps):
-                pass
+        self._stop_staggered(steps)
 
     def _start(self, steps: Sequence[Step]) -> None:
+        if not steps:
+            return
         arrivals = self._arrivals(steps)
         asleep = {replica.id for step in steps for replica in step.replicas}
         replicas = [
@@ -128,6 +131,8 @@ class Rollout:
                 self.target.start(self.plan.project, first)
 
     def _gate(self, steps: Sequence[Step]) -> None:
+        if not steps:
+            return
         proven = {replica.id for replica in self.observed.replicas if replica.serving}
         waiting = [
             (service, replica)
@@ -208,12 +213,19 @@ class Rollout:
         if not steps:
             return
         self.say(STOP, " ".join(step.subject for step in steps))
-        with ThreadPoolExecutor(_STOPS_AT_ONCE) as pool:
-            for _ in pool.map(self._stop_all, [step for step in steps if step.service != EDGE]):
-                pass
+        self._stop_staggered([step for step in steps if step.service != EDGE])
         for step in steps:  # the edge last: others take themselves out of it
             if step.service == EDGE:
                 self._stop_all(step)
+
+    def _stop_staggered(self, steps: Sequence[Step]) -> None:
+        with ThreadPoolExecutor(_STOPS_AT_ONCE) as pool:
+            stops = []
+            for step in steps:
+                stops.append(pool.submit(self._stop_all, step))
+                wait(stops[-1:], timeout=_STAGGER)
+            for stop in stops:
+                stop.result()
 
     def _stop_all(self, step: Step) -> None:
         service = self.application.service(step.service)

@@ -154,7 +154,9 @@ class Compose:
         """Writes the model that runs to where `docker compose -f` finds it by hand."""
         path = self.path(application.project)
         make_folder(path.parent)
-        write_whole(path, json.dumps(application.document, indent=1, sort_keys=True))
+        text = json.dumps(application.document, indent=1, sort_keys=True)
+        if not _holds(path, text):
+            write_whole(path, text)
         return path
 
     def path(self, project: str) -> Path:

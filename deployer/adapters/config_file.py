@@ -4,10 +4,10 @@ prints a secret.
 
 from __future__ import annotations
 
-import stat
 import tomllib
 from pathlib import Path
 
+from deployer.adapters.files import refuse_open
 from deployer.core.config import Config, load_config
 from deployer.core.errors import ConfigError
 
@@ -36,8 +36,7 @@ def read_secret(path: str, setting: str, *, least: int = 1) -> str:
         text = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:  # not text, or a path with a zero byte
         raise ConfigError(setting, f"{path} cannot be read ({type(error).__name__})") from None
-    if mode & stat.S_IRWXO:
-        raise ConfigError(setting, f"{path} is open to everybody on this machine", hint=f"chmod 600 {path}")
+    refuse_open(mode, setting, path)
     if len(text.encode()) < least:
         raise ConfigError(
             setting,

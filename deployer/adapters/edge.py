@@ -40,7 +40,7 @@ _TIMEOUT = 5.0
 _RELOAD_TIMEOUT = 20.0
 _GRANTED = re.compile(r"changed from|no need to change|nothing changed|proxy is disabled", re.IGNORECASE)
 _STATS = "show stat -1 4 -1"  # every server of every backend
-_DESCRIPTION = re.compile(r"^Description: (\S+)$", re.MULTILINE)
+_DESCRIPTION = re.compile(r"^description: (\S+)$", re.MULTILINE | re.IGNORECASE)
 _OLD_WORKERS = re.compile(r"^# old workers\n((?:[0-9].*\n?)*)", re.MULTILINE)
 
 

@@ -132,10 +132,12 @@ class Engine:
             self._client.rename(replica.id, name)
 
     def tag(self, image: Image, name: str) -> None:
-        """Gives a local image one more name, taking the name from any other."""
-        repository, tag = split_tag(name)
+        """Gives a local image one more name, taken from any other; asks first, as a look is cheaper."""
+        repository, given = split_tag(name)
+        tag = given or "latest"
         with _answering(f"tag {name}"), suppress(MissingHere):
-            self._client.tag(str(image), repository, tag or "latest", force=True)
+            if f"{repository}:{tag}" not in (self._client.inspect_image(str(image))["RepoTags"] or ()):
+                self._client.tag(str(image), repository, tag, force=True)
 
     def forward(self, method: str, path: str, body: bytes, kind: str) -> tuple[int, Mapping[str, str], bytes]:
         """Somebody else's call of the engine's API, with its answer."""

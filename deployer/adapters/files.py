@@ -12,7 +12,7 @@ import stat
 import threading
 from pathlib import Path
 
-from deployer.core.errors import StoreUnavailable
+from deployer.core.errors import ConfigError, StoreUnavailable
 
 _HINT = "is the disk of the state folder full or read-only?"
 _UNFINISHED = ".unfinished"
@@ -42,6 +42,12 @@ def file_mode(folder: Path) -> int:
     away, with `chmod 2770`, nobody anything else.
     """
     return 0o660 if folder.stat().st_mode & _SHARED == _SHARED else 0o600
+
+
+def refuse_open(mode: int, setting: str, path: str) -> None:
+    """Raises ConfigError for a file of secrets that others on the machine may read."""
+    if mode & stat.S_IRWXO:
+        raise ConfigError(setting, f"{path} is open to everybody on this machine", hint=f"chmod 600 {path}")
 
 
 def sweep(folder: Path, *, deep: bool = True) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from deployer.adapters.files import refuse_open
 from deployer.core.errors import ConfigError
 
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
@@ -19,13 +20,17 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$"}
 
 
 def read_variables(path: str) -> dict[str, str]:
-    """Raises ConfigError with the line that is wrong; an empty path means no variables."""
+    """Raises ConfigError with the line that is wrong, or where everybody may read the file; an empty path
+    means no variables.
+    """
     if not path:
         return {}
     try:
+        mode = Path(path).stat().st_mode
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise ConfigError(path, f"the variables file cannot be read: {type(error).__name__}") from None
+    refuse_open(mode, "variables-file", path)
     variables: dict[str, str] = {}
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.lstrip().startswith("#"):

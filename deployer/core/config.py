@@ -162,7 +162,7 @@ def _environment(app: str, name: str, section: Section) -> Environment:
         plans=section.flag("plans"),
         compose=section.text("compose", "compose.yaml"),
         variables_file=section.text("variables-file", ""),
-        url=section.text("url", ""),
+        url=_url(section, "url", ""),
         allow=section.texts("allow"),
         releases=section.integer("releases", 5, least=1, most=1000),
         certificates=_absolute(section, "certificates", ""),
@@ -191,8 +191,9 @@ def _check_unique(config: Config) -> None:
 
 
 def _url(section: Section, key: str, default: str | None = None) -> str:
+    """Without the slash at its end, so that it reads the same however it was written."""
     value = section.text(key, default).rstrip("/")
-    if not _is_url(value):
+    if not _is_url(value) and value != default:
         raise ConfigError(section.at(key), "should be a URL, https://HOST")
     return value
 

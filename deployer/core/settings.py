@@ -8,6 +8,7 @@ silently.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any
 
 from deployer.core.errors import ConfigError
@@ -22,6 +23,7 @@ class Section:
         if not isinstance(table, dict):
             raise ConfigError(path, "should be a table")
         self._left: dict[str, Any] = dict(table)
+        self._known: list[str] = []
         self.path = path
 
     def at(self, key: str) -> str:
@@ -30,43 +32,43 @@ class Section:
 
     def text(self, key: str, default: str | None = None) -> str:
         """A string; without a default it must be there and not be empty."""
-        value = self._left.pop(key, default)
+        value = self._take(key, default)
         if value is None or (default is None and value == ""):
-            raise ConfigError(self.at(key), "is missing and has no default")
+            raise self._missing(key)
         if not isinstance(value, str):
             raise ConfigError(self.at(key), "should be a string")
         return value
 
     def integer(self, key: str, default: int | None = None, *, least: int = 0, most: int = 2**53) -> int:
         """A whole number between `least` and `most`."""
-        value = self._left.pop(key, default)
+        value = self._take(key, default)
         if value is None:
-            raise ConfigError(self.at(key), "is missing and has no default")
+            raise self._missing(key)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise ConfigError(self.at(key), f"should be a whole number from {least} to {most}")
         return value
 
     def flag(self, key: str) -> bool:
         """true or false; false where it is absent."""
-        value = self._left.pop(key, False)
+        value = self._take(key, False)
         if not isinstance(value, bool):
             raise ConfigError(self.at(key), "should be true or false")
         return value
 
     def texts(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
         """A list of strings."""
-        value = self._left.pop(key, list(default))
+        value = self._take(key, list(default))
         if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
             raise ConfigError(self.at(key), "should be a list of strings")
         return tuple(value)
 
     def section(self, key: str) -> Section:
         """A sub-table; an absent one reads as empty."""
-        return Section(self._left.pop(key, {}), self.at(key))
+        return Section(self._take(key, {}), self.at(key))
 
     def sections(self, key: str) -> Iterator[tuple[str, Section]]:
         """Every named table below `key`, in the order they stand."""
-        tables = self._left.pop(key, _MISSING)
+        tables = self._take(key, _MISSING)
         if tables is _MISSING or not isinstance(tables, dict) or not tables:
             raise ConfigError(self.at(key), f"should hold at least one table, [{self.at(key)}.NAME]")
         for name, table in tables.items():
@@ -75,8 +77,18 @@ class Section:
     def end(self) -> None:
         """Raises ConfigError for a key that nobody took."""
         if self._left:
-            raise ConfigError(
-                self.at(min(self._left)),
-                "is not a known setting",
-                hint="docs/reference/config.toml lists all",
-            )
+            key = min(self._left)
+            meant = get_close_matches(key, self._known, 1)
+            guess = f"is {meant[0]} meant? " if meant else ""
+            hint = f"{guess}docs/reference/config.toml lists all"
+            raise ConfigError(self.at(key), "is not a known setting", hint=hint)
+
+    def _take(self, key: str, default: Any) -> Any:
+        self._known.append(key)
+        return self._left.pop(key, default)
+
+    def _missing(self, key: str) -> ConfigError:
+        """A misspelt key is there under a name that is no setting."""
+        found = get_close_matches(key, self._left, 1)
+        hint = f"{self.at(found[0])} is there: is it misspelt?" if found else ""
+        return ConfigError(self.at(key), "is missing and has no default", hint=hint)

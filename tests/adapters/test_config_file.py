@@ -87,9 +87,9 @@ def test_every_file_that_the_settings_name_is_read(settings: Settings, name: str
     assert setting in refused(settings)
 
 
-@pytest.mark.parametrize("name", ["password", "token", "webhook"])
+@pytest.mark.parametrize("name", ["password", "token", "webhook", "variables"])
 def test_a_secret_that_everybody_may_read_is_refused(settings: Settings, name: str) -> None:
-    path = settings.secret(name, SECRET, 0o644)
+    path = settings.secret(name, f"A={SECRET}", 0o644)
     assert f"chmod 600 {path}" in refused(settings)
 
 

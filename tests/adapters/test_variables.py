@@ -17,6 +17,7 @@ SECRET = "canary-5f3a9c71"
 def read(tmp_path: Path, text: str) -> dict[str, str]:
     path = tmp_path / "shop.env"
     path.write_bytes(text.encode())
+    path.chmod(0o600)
     return read_variables(str(path))
 
 

@@ -150,7 +150,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
         f"{PRODUCTION}.plans": True,
         f"{PRODUCTION}.compose": "deploy/compose.yaml",
         f"{PRODUCTION}.variables-file": "/etc/deployer/shop.env",
-        f"{PRODUCTION}.url": "https://shop.example",
+        f"{PRODUCTION}.url": "https://shop.example/",
         f"{PRODUCTION}.allow": ["bind:/srv/shop", "privileged"],
         f"{PRODUCTION}.releases": 9,
         f"{PRODUCTION}.certificates": "/etc/letsencrypt/live",
@@ -264,6 +264,7 @@ def test_a_value_of_another_type_is_refused_by_its_path(path: str, value: Any) -
         (f"{SHOP}.images", ["ghcr.io/x"]),
         (f"{PRODUCTION}.require-environment-claim", ["yes", 1]),
         (f"{PRODUCTION}.certificates", ["certificates", "./x", 1]),
+        (f"{PRODUCTION}.url", ["shop.example", "ftp://shop.example", 1]),
         (f"{PRODUCTION}.project", ["", "Shop", "-shop", "shop_1", "s" * 64, "shop\n"]),
     ],
 )  # fmt: skip
@@ -331,3 +332,17 @@ def test_an_unknown_environment_is_not_found_and_the_known_ones_are_told() -> No
     with pytest.raises(NotFound, match="no environment 'prod'") as caught:
         app.environment("prod")
     assert caught.value.hint == "configured: production"
+
+
+def test_a_misspelt_setting_is_told_with_the_one_that_was_meant() -> None:
+    table = least()
+    del table["apps"]["shop"]["repository-id"]
+    table["apps"]["shop"]["repositry-id"] = 7
+    with pytest.raises(ConfigError, match=r"apps\.shop\.repository-id: is missing") as missing:
+        load_config(table)
+    assert missing.value.hint == "apps.shop.repositry-id is there: is it misspelt?"
+    table = least()
+    table["apps"]["shop"]["environments"]["production"]["varables-file"] = "/x"
+    with pytest.raises(ConfigError, match=r"varables-file: is not a known setting") as unknown:
+        load_config(table)
+    assert unknown.value.hint == "is variables-file meant? docs/reference/config.toml lists all"

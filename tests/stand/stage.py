@@ -142,9 +142,10 @@ class Stage(Calls):
 
     def _watch_processes(self) -> None:
         while not self._over.wait(0.02):
-            for entry in Path("/proc").glob("[0-9]*/cmdline"):
-                with contextlib.suppress(OSError):
-                    self.arguments.add(entry.read_bytes())
+            for entry in Path("/proc").iterdir():
+                if entry.name.isdigit():
+                    with contextlib.suppress(OSError):  # it may be over by now
+                        self.arguments.add((entry / "cmdline").read_bytes())
 
     def _answers(self) -> bool:
         if self.server and self.server.poll() is not None:
