@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import socket
 from typing import Any
@@ -36,11 +38,11 @@ def edge_of(stage: Stage) -> dict[str, Any]:
     return found
 
 
-def master(stage: Stage, command: str) -> str:
-    """What the edge's master says."""
+def master(stage: Stage, command: str, name: str = "master") -> str:
+    """What the edge's master, or its worker at `admin`, says."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(30)
-        connection.connect(str(stage.state / "edge" / stage.project / "master.sock"))
+        connection.connect(str(stage.state / "edge" / stage.project / f"{name}.sock"))
         connection.sendall(f"{command}\n".encode())
         return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
 
@@ -50,6 +52,12 @@ def worker(stage: Stage) -> str:
     found = re.search(r"^# workers\n([0-9]+)", master(stage, "show proc;quit"), re.MULTILINE)
     assert found
     return found.group(1)
+
+
+def pooled(stage: Stage) -> int:
+    """Connections to replicas that the edge keeps open for whoever comes."""
+    rows = csv.DictReader(io.StringIO(master(stage, "show stat -1 4 -1", "admin").lstrip("# ")))
+    return sum(int(row["idle_conn_cur"] or 0) for row in rows)
 
 
 def serves(stage: Stage, mark: str) -> bool:
@@ -88,6 +96,7 @@ def test_e3_a_reload_of_the_edge_loses_nothing_and_keeps_websockets(stage: Stage
     first = worker(stage)
     deploy(stage, memory, "one")
     assert worker(stage) == first
+    assert not pooled(stage), "an application may hang up on what is kept open for later"
     file = stage.state / "edge" / stage.project / "haproxy.cfg"
     right = file.read_text()
     file.write_text(re.sub(r"description \S+", "description older", right).replace("retries 3", "retries 2"))

@@ -9,13 +9,19 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from deployer.core.application import EDGE
 from tests.stand.canaries import find_canaries, forms, holds, places
 from tests.stand.stage import CANARIES, REPOSITORY, Stage, docker, wait_for
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    with Stage(witness=True) as made:
+        yield made
 
 
 @pytest.mark.parametrize("before", ["", "a", "ab", "ab:"])

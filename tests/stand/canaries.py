@@ -81,6 +81,7 @@ def places(stage: Stage) -> Iterator[Place]:
         yield Place("action's output", str(number), text.encode())
     for number, text in enumerate(stage.printed):
         yield Place("command's output", str(number), text.encode())
+    assert stage.arguments, "a stage without a witness"
     for number, line in enumerate(tuple(stage.arguments)):
         yield Place("process arguments", str(number), line)
     yield from _told_github(stage)

@@ -261,7 +261,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(*, keep: bool, whole: bool) -> int:
     begun, page = time.monotonic(), Page(whole=whole)
-    stage = Stage(keep=keep, project=_PROJECT if keep else "")
+    stage = Stage(keep=keep, project=_PROJECT if keep else "", witness=True)
     try:
         with stage:
             Story(stage, page).tell()

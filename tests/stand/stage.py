@@ -45,9 +45,11 @@ _START = 30.0
 
 
 class Stage(Calls):
-    """A context manager; `keep` leaves the server and its containers running."""
+    """A context manager; `keep` leaves the server and its containers running, `witness` notes the arguments
+    of every process of the machine meanwhile, which takes a good part of a processor.
+    """
 
-    def __init__(self, *, keep: bool = False, project: str = "") -> None:
+    def __init__(self, *, keep: bool = False, project: str = "", witness: bool = False) -> None:
         # Unix socket paths end at 107 bytes, and the engine must see this folder under the same path.
         folder = Path(tempfile.mkdtemp(prefix="dpl-", dir="/tmp"))
         self.project = project or f"shop-{folder.name[4:].lower().replace('_', 'x')}"
@@ -55,7 +57,8 @@ class Stage(Calls):
         self.keep = keep
         self.web_port, self.api_port = free_port(), free_port()
         self.server: subprocess.Popen[bytes] | None = None
-        self.arguments: set[bytes] = set()  # of every process that ran meanwhile
+        self.witness = witness
+        self.arguments: set[bytes] = set()
         self._over = threading.Event()
         self.forge = Forge({REPOSITORY: self.source.folder}, token=CANARIES["github"])
         self.git = GitServer(folder / "git", login_of(CANARIES["registry"]))
@@ -92,7 +95,8 @@ class Stage(Calls):
         self.git.serve(REPOSITORY, self.source.folder)
         self.git.start()
         self.site = self.git.url
-        threading.Thread(target=self._watch_processes, daemon=True).start()
+        if self.witness:
+            threading.Thread(target=self._watch_processes, daemon=True).start()
         self._configure()
         self.serve()
         return self
