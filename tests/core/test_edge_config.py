@@ -24,6 +24,7 @@ def test_a_route_has_a_frontend_and_a_slot_for_each_replica_of_two_releases() ->
     text = render_edge([WEB], {"web_80": {2: "172.20.0.5"}})
     assert (
         "# route web 80 http 2\nfrontend fe_web_80\n    mode http\n    option forwardfor\n"
+        "    option idle-close-on-response\n"
         "    bind :80\n    default_backend web_80\n"
     ) in text
     assert "    server s1 0.0.0.0:80 disabled\n    server s2 172.20.0.5:80\n" in text
