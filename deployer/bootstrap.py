@@ -277,11 +277,10 @@ def _forge_app(config: Config) -> tuple[str, str] | None:
 
 
 def _forge(config: Config, store: SqliteStore) -> GithubForge | NoForge:
-    from deployer.adapters.github import GithubForge
-
     token = _forge_token(config)
     if not token:
         return NoForge()
+    from deployer.adapters.github import GithubForge
 
     def address(deployment: Deployment) -> str:
         return config.app(deployment.app).environment(deployment.environment).url

@@ -300,15 +300,12 @@ class DockerTarget:
         for service in application.services:
             if service.image and (name := own_name(application, service)):
                 self._engine.tag(service.image, name)
-        if any(fixed_name(application, service.name) for service in application.services):
-            self._give_names(application)
-        if application.routes:
-            self._edge(application.project).settle(application.routes)
-
-    def _give_names(self, application: Application) -> None:
-        for replica in self._engine.observe(application.project):
+        named = any(fixed_name(application, service.name) for service in application.services)
+        for replica in self._engine.observe(application.project) if named else ():
             if replica.name == fixed_name(application, replica.service) + _NEXT:
                 self._engine.rename(replica, replica.name.removesuffix(_NEXT))
+        if application.routes:
+            self._edge(application.project).settle(application.routes)
 
     def watch(self, doors: Sequence[Door]) -> Knocker:
         return Knocker(doors).start()
