@@ -1,7 +1,8 @@
 """A Docker engine of a test's own, beside the shared one. In: the daemon's settings. Out: its address.
 
-It touches no rule and no bridge of the shared one, so nothing inside it reaches the world: Dockerfiles for it
-copy and do not fetch. It needs root, as any dockerd; where the test has it not, `sudo` gives it.
+It touches no rule and no bridge of the shared one, and adds one rule, that its own containers may reach each
+other. Nothing inside it reaches the world: Dockerfiles for it copy and do not fetch. It needs root, as any
+dockerd; where the test has it not, `sudo` gives it.
 """
 
 from __future__ import annotations
@@ -22,13 +23,16 @@ from tests.stand.machine import docker, wait_for
 
 _START = 120.0
 _ROOT = () if os.geteuid() == 0 else ("sudo", "-n")
+_POOL = "10.213.0.0/16"
 # Neither address pool nor firewall nor bridge of the shared engine. `"bridge": "none"` would delete docker0.
 _APART = {
     "iptables": False,
     "ip6tables": False,
     "ip-forward": False,
-    "default-address-pools": [{"base": "10.213.0.0/16", "size": 24}],
+    "default-address-pools": [{"base": _POOL, "size": 24}],
 }
+# The shared one's firewall forwards between no containers that it does not know.
+_RULE = ("FORWARD", "-s", _POOL, "-d", _POOL, "-j", "ACCEPT")
 
 
 class SecondEngine:
@@ -46,6 +50,7 @@ class SecondEngine:
         _as_root("ip", "link", "add", self._bridge, "type", "bridge")
         _as_root("ip", "addr", "add", "10.212.0.1/24", "dev", self._bridge)
         _as_root("ip", "link", "set", self._bridge, "up")
+        _as_root("iptables", "-w", "-I", *_RULE)
         self.start()
         return self
 
@@ -56,12 +61,17 @@ class SecondEngine:
             for id in docker("ps", "-aq", extra=self.env).split():
                 docker("rm", "-f", id, extra=self.env)
         self.stop()
+        _as_root("iptables", "-w", "-D", *_RULE)
         _as_root("ip", "link", "del", self._bridge)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def env(self) -> dict[str, str]:
         return {"DOCKER_HOST": self.address}
+
+    @property
+    def pid(self) -> int:
+        return int((self.folder / "dockerd.pid").read_text())
 
     def start(self) -> None:
         """Starts the daemon and waits until it answers."""
