@@ -11,7 +11,7 @@ from bench.contest import Deploy, Ours, Shape, under_load
 from bench.load import Load
 from bench.rows import Row, say
 from deployer.core.images import Image
-from tests.stand.stage import Stage
+from tests.stand.stage import Stage, docker
 
 _GOOD = Shape(check={"interval": "1s", "timeout": "1s", "retries": 2, "start_period": "1s"})
 _FAULTS: Mapping[str, Mapping[str, str]] = {
@@ -60,8 +60,12 @@ def _row(name: str, deploys: list[Deploy]) -> Row:
 
 
 def _noticed(stage: Stage, ended: Mapping[str, Any]) -> float:
-    """Seconds from the start of the container to the line that says it failed."""
+    """Seconds from when the engine had started the container to the line that says it failed."""
     token = stage.token("read")
     _, body = stage.get(f"/api/v1/deployments/{ended['id']}?after=0", token)
     at = {event["kind"]: event["at"] for event in reversed(body["events"])}
-    return float(at["failed"] - at["start"])
+    label = f"label=com.docker.compose.project={stage.project}"
+    span = ("--since", str(at["start"]), "--until", str(at["failed"]))
+    told = ("--filter", "event=start", "--filter", label, "--format", "{{.TimeNano}}")
+    started = int(docker("events", *span, *told).split()[-1]) / 1e9
+    return float(at["failed"] - started)

@@ -219,7 +219,9 @@ def build(path: Path) -> Parts:
     )
     hook_log = _hook_log(config)
     look = partial(recover, intake, hook_log) if hook_log else None
-    return Parts(config, store, intake, world, Worker(world, look, partial(run_errand, world)), forge, look)
+    worker = Worker(world, look, partial(run_errand, world))
+    store.queued = worker.wake
+    return Parts(config, store, intake, world, worker, forge, look)
 
 
 def _intake(config: Config, store: SqliteStore) -> Intake:

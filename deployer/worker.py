@@ -22,7 +22,7 @@ from deployer.upkeep import renew, reroute
 from deployer.world import World
 
 _log = logging.getLogger("deployer.worker")
-_IDLE = 0.2  # seconds between two looks at an empty queue
+_IDLE = 0.2  # seconds between two looks at an empty queue, which another process may fill
 _LOOKS = 20  # environments in one of these looks: a thousand of them take turns
 _TIDY = 60.0  # seconds between two times of forgetting what is old
 _MISSED = 600.0  # seconds between two looks at what GitHub could not deliver; it keeps that for three days
@@ -42,6 +42,7 @@ class Worker:
         self._run_errand = run_errand  # does the next thing that a door without an engine left; False: none
         self._recover_missed = recover_missed  # asks GitHub for what it could not deliver
         self._stopping = threading.Event()
+        self._woken = threading.Event()
         self._threads: list[threading.Thread] = []
         self._given_up: list[Deployment] = []
         self._looked = 0  # at so many environments, over and over
@@ -63,10 +64,15 @@ class Worker:
         resumes them.
         """
         self._stopping.set()
+        self.wake()
         deadline = self._world.clock.monotonic() + wait
         for thread in self._threads:
             thread.join(max(0.0, deadline - self._world.clock.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
+
+    def wake(self) -> None:
+        """Something was queued just now."""
+        self._woken.set()
 
     def recover(self) -> None:
         """Queues again what a dead process left behind; what it gave up is undone by the first worker."""
@@ -198,4 +204,5 @@ class Worker:
                 _log.exception(broken, extra=about("bug"))
                 worked = False
             if not worked:
-                self._stopping.wait(_IDLE)
+                self._woken.wait(_IDLE)
+                self._woken.clear()

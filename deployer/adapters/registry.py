@@ -40,6 +40,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 _MAX_BYTES = 4 * 1024 * 1024  # the specification's limit for a manifest
 _MAX_MOVES = 3
+_KNOWN = 64  # images whose layers are remembered
 _MOVED = (301, 302, 303, 307, 308)
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _DOCKER_HUB = "registry-1.docker.io"
@@ -93,6 +94,7 @@ class OciRegistry:
     def __init__(self, login: Credentials | None = None, *, timeout: float = 10.0) -> None:
         self._login = login
         self._timeout = timeout
+        self._layers: dict[Image, dict[str, int]] = {}
 
     def resolve(self, repository: str, tag: str, credentials: Credentials | None) -> Image:
         """The digest that `tag` has now: the index's where there are several platforms."""
@@ -113,13 +115,20 @@ class OciRegistry:
         return digest
 
     def layers(self, image: Image, credentials: Credentials | None) -> dict[str, int]:
-        """Layer's digest → its compressed size, for this machine's platform."""
+        """Layer's digest → its compressed size, for this machine's platform; asked for once, as a digest never
+        changes.
+        """
+        if image in self._layers:
+            return self._layers[image]
         place = _place(image.repository)
         found = self._of_this_machine(place, image, credentials).get("layers")
         tables = [table for table in found if isinstance(table, dict)] if isinstance(found, list) else []
-        return {
+        self._layers[image] = {
             str(table.get("digest")): size for table in tables if isinstance(size := table.get("size"), int)
         }
+        for oldest in list(self._layers)[:-_KNOWN]:
+            self._layers.pop(oldest, None)
+        return self._layers[image]
 
     def _of_this_machine(
         self, place: _Place, image: Image, credentials: Credentials | None

@@ -13,7 +13,7 @@ import hmac
 import json
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -72,6 +72,7 @@ class SqliteStore(ConfirmationRows, ErrandRows, AuditRows, RecoveryRows, AccessR
         self._slot = vault if isinstance(vault, Slot) else vault.slot
         self._key = None if isinstance(vault, Slot) else vault
         self._salt = self._unseal_salt() if self._key else b""
+        self.queued: Callable[[], None] = _nobody_waits  # told after each commit that queues something
         self._ledger = Ledger(hmac.digest(self._salt, b"audit", "sha256") if self._key else None)
 
     def close(self) -> None:
@@ -90,7 +91,8 @@ class SqliteStore(ConfirmationRows, ErrandRows, AuditRows, RecoveryRows, AccessR
                 deployment = deployment_of(newest)
             note_arrival(sql, arrival, outcome, "", deployment.id, now)
             self._ledger.record(sql, now, *acts, acceptance(wish, deployment.id, outcome))
-            return deployment, outcome
+        self.queued()
+        return deployment, outcome
 
     def claim(self, now: float) -> tuple[Deployment, Wish] | None:
         self.absorb()
@@ -243,6 +245,10 @@ class SqliteStore(ConfirmationRows, ErrandRows, AuditRows, RecoveryRows, AccessR
                 "the key file does not fit the database",
                 hint="restore the key file that belongs to deployer.db",
             ) from None
+
+
+def _nobody_waits() -> None:
+    """In a process that deploys nothing."""
 
 
 def _end(
