@@ -115,7 +115,7 @@ class OciRegistry:
         return digest
 
     def layers(self, image: Image, credentials: Credentials | None) -> dict[str, int]:
-        """Layer's digest → its compressed size, for this machine's platform; asked for once, as a digest never
+        """Layer's digest → its compressed size, for this machine's platform; asked for once: a digest never
         changes.
         """
         if image in self._layers:
