@@ -91,7 +91,8 @@ class SqliteStore(ConfirmationRows, ErrandRows, AuditRows, RecoveryRows, AccessR
                 deployment = deployment_of(newest)
             note_arrival(sql, arrival, outcome, "", deployment.id, now)
             self._ledger.record(sql, now, *acts, acceptance(wish, deployment.id, outcome))
-        self.queued()
+        if outcome is Outcome.QUEUED:
+            self.queued()
         return deployment, outcome
 
     def claim(self, now: float) -> tuple[Deployment, Wish] | None:

@@ -45,6 +45,11 @@ class SecondEngine:
         self._settings = {**_APART, "bridge": self._bridge, **settings}
         self._child: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """Of the daemon."""
+        return int((self.folder / "dockerd.pid").read_text())
+
     def __enter__(self) -> Self:
         (self.folder / "daemon.json").write_text(json.dumps(self._settings))
         _as_root("ip", "link", "add", self._bridge, "type", "bridge")
@@ -68,10 +73,6 @@ class SecondEngine:
     @property
     def env(self) -> dict[str, str]:
         return {"DOCKER_HOST": self.address}
-
-    @property
-    def pid(self) -> int:
-        return int((self.folder / "dockerd.pid").read_text())
 
     def start(self) -> None:
         """Starts the daemon and waits until it answers."""
