@@ -1,10 +1,14 @@
 """What the receiver takes, side by side in one run with Debian's `webhook`: rates, times, memory.
 
-In: how many runs. Out: rows. Both sides get the same signed deliveries from the same sender. Ours has stored
-and synced a delivery when it answers 202, while its worker has a deployment under way. `webhook` keeps
-nothing and answers before the command it was asked for (`/bin/true`) ran; what it answered and did not run
-yet exists in its memory only. So its rate counts hits that ran: the time ends with its last command.
-`ack_ratio_*` compares with what it merely answered.
+In: how many runs. Out: rows. All get the same signed deliveries from the same sender. Ours has stored and
+synced a delivery when it answers 202, while its worker has a deployment under way. `webhook` keeps nothing
+by itself, so two of it run:
+
+- One has a command that stores the delivery, with one `fdatasync`, and answers when that has ended: a 202
+  means the same on both sides. `rate_ratio_*` and `p99_ms_*` compare with it.
+- The other runs `/bin/true` and answers before: what it answered and did not run yet exists in its memory
+  only. `ran_ratio_*` compares with the commands that it ran, `ack_ratio_*` with what it merely answered;
+  the memory rows are its own, which store nothing.
 """
 
 from __future__ import annotations
@@ -34,6 +38,9 @@ _DENSE = "1mb_dense"  # many small objects instead of one long text: the dearest
 _UNSIGNED = 100  # bodies of each kind
 _ACCEPTED = "SELECT coalesce(max(seq), 0) FROM deployment"  # also where older ones were forgotten meanwhile
 _QUIET = 0.1  # seconds without a child after which the peer has run its last command
+_STORE = """#!/bin/sh
+exec dd if="$PAYLOAD" of="$(dirname "$0")/kept-$$" bs=1M conv=fdatasync status=none
+"""
 
 
 @dataclass(frozen=True)
@@ -74,31 +81,39 @@ class Side:
 
 def measure(runs: int) -> Sequence[Row]:
     """Load by load in turn, `runs` times; then the unsigned bodies."""
-    mine, other = Side(), Side()
-    with Server(max(_CONNECTIONS)) as server, Peer() as peer:
+    mine, storing, other = Side(), Side(), Side()
+    with Server(max(_CONNECTIONS)) as server, Peer(stores=True) as store, Peer() as peer:
         server.keep_busy()
         mine.idle, other.idle = server.rss_mb(), peer.rss_mb()
         with _Most(server.pid) as ours_most, _Most(peer.pid) as peer_most:
             for run in range(runs):
-                _one_run(run, server, peer, mine, other)
+                for number, cell in enumerate(CELLS):
+                    _run_peer(cell, store, storing)
+                    _run_peer(cell, peer, other)
+                    _run_ours(cell, server, mine, (run * len(CELLS) + number) * 1_000_000)
+                    ran = [side.rates[cell][-1] for side in (mine, storing, other)]
+                    print(
+                        "{}: {:.0f}/s, webhook {:.0f}/s stored, {:.0f}/s ran".format(cell, *ran),
+                        file=sys.stderr,
+                    )
         mine.load, other.load = ours_most.mb, peer_most.mb
         mine.growth = _growth(server.pid, server.port, "/webhook", 413)
         other.growth = _growth(peer.pid, peer.port, "/hooks/deploy", 401)
-    return _rows(mine, other)
+    return _rows(mine, storing, other)
 
 
-def _one_run(run: int, server: Server, peer: Peer, mine: Side, other: Side) -> None:
-    for number, cell in enumerate(CELLS):
-        sent = send(cell.load(peer.port, "/hooks/deploy"))
-        assert sent.count(202) == len(sent.times_ms), sent.statuses
-        other.note(cell, sent, peer.lag())
-        before = server.value(_ACCEPTED)
-        first = (run * len(CELLS) + number) * 1_000_000
-        sent = send(cell.load(server.port, "/webhook", first))
-        stored = server.value(_ACCEPTED) - before
-        assert sent.count(202) == len(sent.times_ms) == stored, (sent.statuses, stored)
-        mine.note(cell, sent, 0.0)
-        print(f"{cell}: {mine.rates[cell][-1]:.0f}/s, webhook {other.rates[cell][-1]:.0f}/s", file=sys.stderr)
+def _run_ours(cell: Cell, server: Server, side: Side, first: int) -> None:
+    before = server.value(_ACCEPTED)
+    sent = send(cell.load(server.port, "/webhook", first))
+    stored = server.value(_ACCEPTED) - before
+    assert sent.count(202) == len(sent.times_ms) == stored, (sent.statuses, stored)
+    side.note(cell, sent, 0.0)
+
+
+def _run_peer(cell: Cell, peer: Peer, side: Side) -> None:
+    sent = send(cell.load(peer.port, "/hooks/deploy"))
+    assert sent.count(202) == len(sent.times_ms), sent.statuses
+    side.note(cell, sent, peer.finish(len(sent.times_ms)))
 
 
 def _growth(pid: int, port: int, path: str, refused: int) -> float:
@@ -110,10 +125,11 @@ def _growth(pid: int, port: int, path: str, refused: int) -> float:
     return rss_mb(pid) - before
 
 
-def _rows(mine: Side, other: Side) -> list[Row]:
-    rows = [_rate_row("rate_ratio", cell, mine.rates[cell], other.rates[cell]) for cell in CELLS]
+def _rows(mine: Side, storing: Side, other: Side) -> list[Row]:
+    rows = [_rate_row("rate_ratio", cell, mine.rates[cell], storing.rates[cell]) for cell in CELLS]
+    rows += [_rate_row("ran_ratio", cell, mine.rates[cell], other.rates[cell]) for cell in CELLS]
     rows += [_rate_row("ack_ratio", cell, mine.acks[cell], other.acks[cell]) for cell in CELLS]
-    rows += [_p99_row(cell, mine.p99[cell], other.p99[cell]) for cell in CELLS]
+    rows += [_p99_row(cell, mine.p99[cell], storing.p99[cell]) for cell in CELLS]
     for key, goal in (("idle", "<= 60"), ("load", "<= 90")):
         rows += _memory_rows(f"rss_{key}_mb", goal, getattr(mine, key), getattr(other, key))
     return rows + _memory_rows("rss_growth_unsigned_mb", "<= 20", mine.growth, other.growth)
@@ -142,13 +158,18 @@ def _memory_rows(key: str, goal: str, ours: float, theirs: float) -> list[Row]:
 
 
 class Peer:
-    """Debian's `webhook` with one hook, which checks the signature and runs `/bin/true`."""
+    """Debian's `webhook` with one hook, which checks the signature and runs `/bin/true`, or `stores`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, stores: bool = False) -> None:
         self.port = free_port()
         self._folder = tempfile.TemporaryDirectory(prefix="dpl-", dir="/tmp")
-        hooks = Path(self._folder.name) / "hooks.json"
-        hooks.write_text(json.dumps([_HOOK]), encoding="utf-8")
+        folder = Path(self._folder.name)
+        hooks, command = folder / "hooks.json", folder / "store"
+        command.write_text(_STORE, encoding="utf-8")
+        command.chmod(0o755)
+        self._stores = stores
+        hook = {**_HOOK, **(_storing(command) if stores else {"execute-command": "/bin/true"})}
+        hooks.write_text(json.dumps([hook]), encoding="utf-8")
         self._argv = ["webhook", "-hooks", str(hooks), "-ip", "127.0.0.1", "-port", str(self.port)]
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -171,8 +192,17 @@ class Peer:
     def rss_mb(self) -> float:
         return rss_mb(self.pid)
 
-    def lag(self) -> float:
-        """Seconds until it has run what it answered."""
+    def finish(self, answered: int) -> float:
+        """Seconds until it has run what it answered; what it stored is counted, and removed for the next."""
+        if not self._stores:
+            return self._lag()
+        kept = list(Path(self._folder.name).glob("kept-*"))
+        assert len(kept) == answered, (len(kept), answered)
+        for file in kept:
+            file.unlink()
+        return 0.0
+
+    def _lag(self) -> float:
         begun = seen = time.monotonic()
         while time.monotonic() - seen < _QUIET:
             if self._children():
@@ -185,9 +215,16 @@ class Peer:
         return any(task.read_text(encoding="ascii").strip() for task in tasks)
 
 
+def _storing(command: Path) -> dict[str, object]:
+    return {
+        "execute-command": str(command),
+        "pass-file-to-command": [{"source": "entire-payload", "envname": "PAYLOAD"}],
+        "include-command-output-in-response": True,
+    }
+
+
 _HOOK = {
     "id": "deploy",
-    "execute-command": "/bin/true",
     "success-http-response-code": 202,
     "trigger-rule-mismatch-http-response-code": 401,
     "trigger-rule": {

@@ -176,8 +176,9 @@ class Worker:
             self._stopping.wait(_MISSED)
 
     def _run_errands(self) -> None:
+        """They come from another process, which cannot wake anybody here."""
         assert self._run_errand
-        self._keep_at(self._run_errand, "an errand broke")
+        self._keep_at(self._run_errand, "an errand broke", self._stopping.wait)
 
     def _watch(self) -> None:
         while not self._stopping.wait(_WATCH):
@@ -190,9 +191,13 @@ class Worker:
                 _log.exception("the watch over routes broke", extra=about("bug"))
 
     def _work(self) -> None:
-        self._keep_at(self.run_once, "the worker broke")
+        self._keep_at(self.run_once, "the worker broke", self._rest)
 
-    def _keep_at(self, act: Callable[[], bool], broken: str) -> None:
+    def _rest(self, longest: float) -> None:
+        self._woken.wait(longest)
+        self._woken.clear()
+
+    def _keep_at(self, act: Callable[[], bool], broken: str, rest: Callable[[float], object]) -> None:
         """One thing after another until the end; `act` says whether there was one."""
         while not self._stopping.is_set():
             try:
@@ -204,5 +209,4 @@ class Worker:
                 _log.exception(broken, extra=about("bug"))
                 worked = False
             if not worked:
-                self._woken.wait(_IDLE)
-                self._woken.clear()
+                rest(_IDLE)

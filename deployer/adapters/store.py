@@ -84,14 +84,14 @@ class SqliteStore(ConfirmationRows, ErrandRows, AuditRows, RecoveryRows, AccessR
                 spend(sql, arrival, now)
             newest = _newest_run(sql, wish)
             outcome = _judge(wish, newest) if newest else Outcome.QUEUED
-            acts: list[Act] = []
+            superseded: list[Act] = []
             if outcome is Outcome.QUEUED or newest is None:
-                deployment, acts = self._queue(sql, wish, now)
+                deployment, superseded = self._queue(sql, wish, now)
             else:
                 deployment = deployment_of(newest)
             note_arrival(sql, arrival, outcome, "", deployment.id, now)
-            self._ledger.record(sql, now, *acts, acceptance(wish, deployment.id, outcome))
-        if outcome is Outcome.QUEUED:
+            self._ledger.record(sql, now, *superseded, acceptance(wish, deployment.id, outcome))
+        if outcome is Outcome.QUEUED and not superseded:  # whoever takes the one before takes this one
             self.queued()
         return deployment, outcome
 
