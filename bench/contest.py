@@ -121,12 +121,19 @@ class Peer:
         self.images = {version: _build(stage.namespace, f"peer-{version}") for version in (1, 2)}
 
     def deploy(self, version: int, shape: Shape, *, wait: bool) -> None:
-        file = self.folder / "compose.yaml"
-        service = shape.service(f"{self.images[version].repository}:peer-{version}", self.port)
+        service = shape.service(self.named(version), self.port)
         service.pop("x-deployer", None)
-        file.write_text(compose({"app": service}), encoding="utf-8")
+        self.up({"app": service}, pull=True, wait=wait)
+
+    def named(self, version: int) -> str:
+        return f"{self.images[version].repository}:peer-{version}"
+
+    def up(self, services: Mapping[str, Any], *, pull: bool = False, wait: bool = True) -> None:
+        file = self.folder / "compose.yaml"
+        file.write_text(compose(services), encoding="utf-8")
         model = ["compose", "-p", self.project, "-f", str(file)]
-        docker(*model, "pull", "--quiet")
+        if pull:
+            docker(*model, "pull", "--quiet")
         docker(*model, "up", "-d", *(["--wait"] if wait else []))
 
     def measured(self, version: int, shape: Shape, *, wait: bool) -> Deploy:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from bench import rollout_bad, rollout_cost, rollout_shop, rollout_single
+from bench import rollout_bad, rollout_cost, rollout_shop, rollout_single, rollout_stack
 from bench.rows import Row, say
 
 _GROUPS: tuple[tuple[tuple[str, ...], Callable[[int], list[Row]]], ...] = (
@@ -36,7 +36,7 @@ _GROUPS: tuple[tuple[tuple[str, ...], Callable[[int], list[Row]]], ...] = (
         rollout_bad.measure,
     ),
     (("noop_ms", "noop_touched"), rollout_cost.measure_noop),
-    (("stack10_ratio",), rollout_cost.measure_stack),
+    (("stack10_ratio", "stack10_peer_ratio", "stack10_against_peer"), rollout_stack.measure_stack),
     (("edge_latency_ms", "edge_rss_mib"), rollout_cost.measure_edge),
 )
 KEYS = tuple(key for keys, _ in _GROUPS for key in keys)

@@ -1,6 +1,4 @@
-"""What the deployer itself costs: an unchanged release, a stack of ten services, the edge. In: how many runs.
-Out: rows.
-"""
+"""What the deployer itself costs: an unchanged release, the edge. In: how many runs. Out: rows."""
 
 from __future__ import annotations
 
@@ -9,19 +7,17 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench.contest import Ours, Peer, Shape
 from bench.latency import latency_ms
-from bench.rows import Row, say
+from bench.rows import Row
 from deployer.bootstrap import Parts, build
 from deployer.core.model import Kind, Wish
 from deployer.deploy import deploy
-from tests.stand.stage import Stage, free_port
+from tests.stand.stage import Stage
 
-_STACK = tuple(500 * number for number in range(1, 11))  # milliseconds until each of ten services listens
 _NOT_ENGINE = ("render", "exclusive", "watch")  # Compose reading its file, a lock, the measuring
 
 
@@ -44,31 +40,6 @@ def measure_noop(runs: int) -> list[Row]:
         Row("noop_ms", statistics.median(shown), "ms", "<= 20", shown, "of engine work"),
         Row("noop_touched", touched, "containers", "= 0", (), ""),
     ]
-
-
-def measure_stack(runs: int) -> list[Row]:
-    """Ten services that need 0.5 to 5 s to start, together, against the slowest alone."""
-    with Stage() as stage, Stage() as other:
-        ten, one = Ours(stage), Ours(other)
-        ports = [free_port() for _ in _STACK]
-        stack = [
-            Shape(startup_ms=startup).service("app", port, inside=3001 + n)
-            for n, (startup, port) in enumerate(zip(_STACK, ports, strict=True))
-        ]
-        services = {f"app{n}": service for n, service in enumerate(stack)}
-        slowest = {"app": Shape(startup_ms=max(_STACK)).service("app", one.port)}
-        together, alone = [], []
-        for run in range(runs + 1):
-            version = 1 + run % 2
-            every = dict.fromkeys(services, ten.images[version])
-            together.append(_took(partial(ten.send, every, services)))
-            alone.append(_took(partial(one.send, {"app": one.images[version]}, slowest)))
-            say(f"stack: {together[-1]} s together, {alone[-1]} s alone")
-    pairs = list(zip(together, alone, strict=True))[1:]  # the first deploys make networks and edges
-    ratios = tuple(round(all_ / slow, 3) for all_, slow in pairs)
-    mine, peer = (statistics.median(pair[n] for pair in pairs) for n in (0, 1))
-    wall = f"{mine:.2f} s; the slowest alone: {peer:.2f} s"
-    return [Row("stack10_ratio", statistics.median(ratios), "", "<= 1.3", ratios, wall)]
 
 
 def measure_edge(runs: int) -> list[Row]:
@@ -130,12 +101,6 @@ class _Clocked:
 
 def _states(stage: Stage) -> set[tuple[str, str]]:
     return {(one["Id"], one["State"]["StartedAt"]) for one in stage.containers()}
-
-
-def _took(act: Callable[[], dict[str, Any]]) -> float:
-    begun = time.monotonic()
-    _deployed(act())
-    return round(time.monotonic() - begun, 2)
 
 
 def _edge_mib(stage: Stage) -> float:

@@ -36,10 +36,12 @@ from deployer.preflight import Preflight
 
 _TICK = 0.02  # seconds between two looks at a gate or a drain
 _AGAIN = 0.005  # seconds from a first good answer to the question for the second
+_REST = 3  # times as long as the looks took: those that start need the processors
 _STOPS_AT_ONCE = 8
-# Seconds that the next stop waits for the one before. Taking a container down keeps the kernel busy: two at
-# once make the longest gap 55 to 67 ms where one after the other makes it 48. Slow exits still overlap.
-_STAGGER = 0.3
+# Seconds that the next stop waits for the one before, and all of them together. Taking a container down keeps
+# the kernel busy: two at once make the longest gap 55 to 67 ms where one after the other makes it 48. Slow
+# exits still overlap.
+_STAGGER, _STAGGERS = 0.3, 1.0
 
 
 @dataclass(frozen=True)
@@ -153,8 +155,8 @@ class Rollout:
             waiting = [pair for pair in waiting if not self._is_through(*pair, begun, seen)]
             if waiting:
                 answering = any(seen[replica.id].answer == ANSWERED for _, replica in waiting)
-                took = self.clock.monotonic() - looked  # those that start need the processors too
-                self.clock.sleep(_AGAIN if answering else max(_TICK, took))
+                took = self.clock.monotonic() - looked
+                self.clock.sleep(_AGAIN if answering else max(_TICK, _REST * took))
 
     def _is_through(self, service: Service, replica: Replica, begun: float, seen: dict[str, Reading]) -> bool:
         reading = self.target.read(self.plan.project, service, replica)
@@ -223,11 +225,12 @@ class Rollout:
                 self._stop_all(step)
 
     def _stop_staggered(self, steps: Sequence[Step]) -> None:
+        apart = min(_STAGGER, _STAGGERS / max(1, len(steps)))
         with ThreadPoolExecutor(_STOPS_AT_ONCE) as pool:
             stops = []
             for step in steps:
                 stops.append(pool.submit(self._stop_all, step))
-                wait(stops[-1:], timeout=_STAGGER)
+                wait(stops[-1:], timeout=apart)
             for stop in stops:
                 stop.result()
 

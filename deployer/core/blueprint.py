@@ -5,7 +5,7 @@ Compose has turned the user's unmodified file into these requests, so everything
 in them, and their `config-hash` is the one that `docker compose up -d` on that file computes: it finds
 nothing to do. Changed here is only what a roll-out needs: the image by digest, which replica it is, our own
 labels, and for a service behind the edge its published ports and its names on the networks, which the edge
-has.
+has, and how often Docker asks it while it starts.
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ _EDGE_COMMAND = (
     f"{EDGE_MOUNT}/haproxy.cfg",
 )
 _SHARED = ("NetworkMode", "PidMode", "IpcMode")
+# Nanoseconds. The gate makes the check's own request many times a second, while Docker starts a program in
+# the container for each: four a second keep two processors busy where ten services start, whose deploy took
+# 13.4 s instead of 10.8.
+_START_INTERVAL = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,8 @@ def replica_body(recorded: Recorded, service: Service, place: Place) -> dict[str
     host["Links"] = _translated(host.get("Links"), place)
     if service.routes:
         host["PortBindings"] = {}
+        if service.probe and "Healthcheck" in body:
+            _ask_less_often(body["Healthcheck"])
     given_up = {alias for aliases in service.aliases.values() for alias in aliases}
     for settings in _endpoints(body).values():
         names = [alias for alias in settings.get("Aliases") or () if alias not in {*given_up, recorded.name}]
@@ -108,6 +114,13 @@ def _labels(recorded: Mapping[str, str], service: Service, place: Place) -> dict
         f"{_LABEL}container-number": str(place.number),
         f"{_LABEL}project.config_files": place.model,
     }
+
+
+def _ask_less_often(check: dict[str, Any]) -> None:
+    """While starting, and never less often than later on."""
+    given, later = check.get("StartInterval", 0), check.get("Interval") or _START_INTERVAL
+    if given:
+        check["StartInterval"] = max(given, min(_START_INTERVAL, later))
 
 
 def inherit(body: dict[str, Any], volumes: Mapping[str, str]) -> None:

@@ -135,6 +135,25 @@ def test_a_request_goes_out_about_every_20_ms_to_each_door() -> None:
     assert 0.018 <= (starts[-1] - starts[0]) / (len(starts) - 1) < 0.05
 
 
+@pytest.mark.parametrize(("http", "end"), [(True, "reset"), (False, "hung up")])
+def test_only_after_an_http_answer_the_connection_is_reset(http: bool, end: str) -> None:
+    ends: list[str] = []
+
+    def serve(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        try:
+            while connection.recv(4096):
+                pass
+            ends.append("hung up")
+        except ConnectionResetError:
+            ends.append("reset")
+
+    with server(serve) as port:
+        assert all(sample.good for sample in knock(port, http=http))
+        wait_for("their ends", lambda: len(ends) >= 3, 10)
+    assert set(ends) == {end}
+
+
 def test_after_its_stop_nobody_knocks() -> None:
     seen: list[bytes] = []
     with server(answering(b"HTTP/1.1 200 OK\r\n\r\n", seen)) as port:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -73,6 +74,21 @@ def test_its_labels_are_those_that_composes_own_up_looks_for() -> None:
     assert labels[f"{LABEL}container-number"] == "2"
     assert labels[f"{LABEL}project.config_files"] == "/state/compose.yaml"
     assert f"{LABEL}replace" not in labels and SPEC_LABEL in labels
+
+
+@pytest.mark.parametrize(
+    ("given", "interval", "then"),
+    [(250, 5000, 2000), (250, 1000, 1000), (3000, 5000, 3000), (0, 5000, 0), (250, 0, 2000)],
+)
+def test_docker_asks_less_often_while_the_gate_asks_itself(given: int, interval: int, then: int) -> None:
+    check = {"StartInterval": given * 10**6, "Interval": interval * 10**6}
+    body = dict(BACKEND.body) | {"Healthcheck": check}
+    made_of = Recorded(BACKEND.id, BACKEND.name, body)
+    assert made(made_of)["Healthcheck"] == check | {"StartInterval": then * 10**6}
+    hidden = application().service("backend")
+    assert hidden
+    told = replica_body(made_of, replace(hidden, probe=None), PLACE)["Healthcheck"]
+    assert told == check, "Docker's own word is the only one"
 
 
 def test_links_lead_to_the_containers_that_run() -> None:
