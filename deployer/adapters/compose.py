@@ -33,7 +33,7 @@ from deployer.adapters.yaml_text import parse_printed, parse_written
 from deployer.core.application import FILES, FOLDER, RENDERING, Application
 from deployer.core.blueprint import Recorded
 from deployer.core.confine import refuse_outside
-from deployer.core.errors import ComposeRejected, DeployerError, EngineUnavailable, StoreUnavailable
+from deployer.core.errors import ComposeRejected, DeployerError, EngineUnavailable
 from deployer.core.model import Bundle
 from deployer.core.naming import is_bundle_path
 from deployer.core.release import redact
@@ -155,8 +155,7 @@ class Compose:
         path = self.path(application.project)
         make_folder(path.parent)
         text = json.dumps(application.document, indent=1, sort_keys=True)
-        if not _holds(path, text):
-            write_whole(path, text)
+        write_whole(path, text)
         return path
 
     def path(self, project: str) -> Path:
@@ -197,8 +196,7 @@ class Compose:
             _check_path(folder, name)
             path = folder / name
             make_folder(path.parent, 0o755)
-            if not _holds(path, content):
-                write_whole(path, content, mode=0o755 if content.startswith("#!") else 0o644)
+            write_whole(path, content, mode=0o755 if content.startswith("#!") else 0o644)
         return folder
 
 
@@ -221,15 +219,6 @@ def _check_path(folder: Path, name: str) -> None:
             f"{folder / name} has become a link",
             hint=f"a container changed what it mounts; remove {folder} and look for the one that did",
         )
-
-
-def _holds(path: Path, content: str) -> bool:
-    try:
-        return path.read_bytes() == content.encode()
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise StoreUnavailable(f"{path} cannot be read: {error.strerror}") from None
 
 
 @contextmanager

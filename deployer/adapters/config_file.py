@@ -7,7 +7,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from deployer.adapters.files import refuse_open
+from deployer.adapters.files import read_private
 from deployer.core.config import Config, load_config
 from deployer.core.errors import ConfigError
 
@@ -31,12 +31,7 @@ def read_config(path: Path) -> Config:
 
 def read_secret(path: str, setting: str, *, least: int = 1) -> str:
     """The file's text without surrounding white space; others on the machine must not be able to read it."""
-    try:
-        mode = Path(path).stat().st_mode
-        text = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:  # not text, or a path with a zero byte
-        raise ConfigError(setting, f"{path} cannot be read ({type(error).__name__})") from None
-    refuse_open(mode, setting, path)
+    text = read_private(path, setting).strip()
     if len(text.encode()) < least:
         raise ConfigError(
             setting,

@@ -21,9 +21,13 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
 def write_whole(path: Path, text: str, mode: int = 0o600) -> None:
-    """Writes beside the path, then renames over it. Raises StoreUnavailable; what stood there stays."""
+    """Writes beside the path, then renames over it. A file that holds the text already stays: going back
+    on a full disk must not fail for it. Raises StoreUnavailable; what stood there stays.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}{_UNFINISHED}")
     try:
+        if _holds(path, text):
+            return
         temporary.unlink(missing_ok=True)
         with os.fdopen(os.open(temporary, _NEW, 0o600), "w", encoding="utf-8") as file:
             os.fchmod(file.fileno(), mode)
@@ -44,10 +48,23 @@ def file_mode(folder: Path) -> int:
     return 0o660 if folder.stat().st_mode & _SHARED == _SHARED else 0o600
 
 
-def refuse_open(mode: int, setting: str, path: str) -> None:
-    """Raises ConfigError for a file of secrets that others on the machine may read."""
+def read_private(path: str, setting: str, encoding: str = "utf-8") -> str:
+    """A file of secrets. Raises ConfigError where it cannot be read, or others on the machine can."""
+    try:
+        mode = Path(path).stat().st_mode
+        text = Path(path).read_text(encoding=encoding)
+    except (OSError, ValueError) as error:  # not text, or a path with a zero byte
+        raise ConfigError(setting, f"{path} cannot be read ({type(error).__name__})") from None
     if mode & stat.S_IRWXO:
         raise ConfigError(setting, f"{path} is open to everybody on this machine", hint=f"chmod 600 {path}")
+    return text
+
+
+def _holds(path: Path, text: str) -> bool:
+    try:
+        return path.read_bytes() == text.encode()
+    except FileNotFoundError:
+        return False
 
 
 def sweep(folder: Path, *, deep: bool = True) -> None:

@@ -9,9 +9,8 @@ error shows a value.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from deployer.adapters.files import refuse_open
+from deployer.adapters.files import read_private
 from deployer.core.errors import ConfigError
 
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
@@ -25,12 +24,7 @@ def read_variables(path: str) -> dict[str, str]:
     """
     if not path:
         return {}
-    try:
-        mode = Path(path).stat().st_mode
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise ConfigError(path, f"the variables file cannot be read: {type(error).__name__}") from None
-    refuse_open(mode, "variables-file", path)
+    text = read_private(path, "variables-file", "utf-8-sig")
     variables: dict[str, str] = {}
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.lstrip().startswith("#"):

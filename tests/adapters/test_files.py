@@ -69,6 +69,16 @@ def test_a_file_that_cannot_be_written_leaves_what_stood_there(tmp_path: Path) -
     assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
 
 
+def test_a_file_that_is_right_already_is_not_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "haproxy.cfg"
+    write_whole(path, "same")
+    before = path.stat().st_ino
+    write_whole(path, "same")
+    assert path.stat().st_ino == before
+    write_whole(path, "other")
+    assert path.stat().st_ino != before and path.read_text() == "other"
+
+
 def test_what_a_kill_left_unfinished_is_swept_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "edge").mkdir()
     (tmp_path / "edge" / ".haproxy.cfg.1.2.unfinished").write_text("half")
