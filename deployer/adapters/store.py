@@ -72,7 +72,7 @@ class SqliteStore(ConfirmationRows, ErrandRows, AuditRows, RecoveryRows, AccessR
         self._slot = vault if isinstance(vault, Slot) else vault.slot
         self._key = None if isinstance(vault, Slot) else vault
         self._salt = self._unseal_salt() if self._key else b""
-        self.queued: Callable[[], None] = _nobody_waits  # told after each commit that queues something
+        self.queued: Callable[[], None] = _nobody_waits  # told after a commit that queues in an empty place
         self._ledger = Ledger(hmac.digest(self._salt, b"audit", "sha256") if self._key else None)
 
     def close(self) -> None:

@@ -44,6 +44,19 @@ def test_a_wish_without_images_and_run_comes_back_so(store: SqliteStore) -> None
     assert claimed[0].release == "0123"
 
 
+def test_workers_are_told_of_what_nobody_waits_for_yet(store: SqliteStore) -> None:
+    told: list[str] = []
+    store.queued = lambda: told.append("queued")
+    store.enqueue(wish(1), 1.0)
+    assert told == ["queued"]
+    store.enqueue(wish(2), 2.0)
+    store.enqueue(wish(2), 3.0)
+    assert told == ["queued"], "whoever comes for the first finds the second, and a duplicate is nothing new"
+    assert store.claim(4.0)
+    store.enqueue(wish(3), 5.0)
+    assert told == ["queued"] * 2
+
+
 @pytest.mark.case("B05", "B07")
 def test_an_older_run_is_stale_and_points_to_the_newer(store: SqliteStore) -> None:
     newest, _ = store.enqueue(wish(12, 2), 1.0)
