@@ -93,5 +93,5 @@ def test_a_wrong_line_is_named_and_its_value_is_not(tmp_path: Path, line: str, s
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "bytes.env").write_bytes(b"A=\xff")
-    with pytest.raises(ConfigError, match="variables-file: .* cannot be read"):
+    with pytest.raises(ConfigError, match=r"variables-file: .* cannot be read"):
         read_variables(str(tmp_path / name))
