@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from bench.deliveries import Load, Sent, send
@@ -39,7 +40,7 @@ _UNSIGNED = 100  # bodies of each kind
 _ACCEPTED = "SELECT coalesce(max(seq), 0) FROM deployment"  # also where older ones were forgotten meanwhile
 _QUIET = 0.1  # seconds without a child after which the peer has run its last command
 _STORE = """#!/bin/sh
-exec dd if="$PAYLOAD" of="$(dirname "$0")/kept-$$" bs=1M conv=fdatasync status=none
+exec dd if="$PAYLOAD" of="${0%/*}/kept-$$" bs=1M conv=fdatasync status=none
 """
 
 
@@ -88,9 +89,14 @@ def measure(runs: int) -> Sequence[Row]:
         with _Most(server.pid) as ours_most, _Most(peer.pid) as peer_most:
             for run in range(runs):
                 for number, cell in enumerate(CELLS):
-                    _run_peer(cell, store, storing)
-                    _run_peer(cell, peer, other)
-                    _run_ours(cell, server, mine, (run * len(CELLS) + number) * 1_000_000)
+                    first = (run * len(CELLS) + number) * 1_000_000
+                    turns = [
+                        partial(_run_peer, cell, store, storing),
+                        partial(_run_peer, cell, peer, other),
+                        partial(_run_ours, cell, server, mine, first),
+                    ]
+                    for turn in range(len(turns)):  # nobody is always the one after the same other
+                        turns[(run + turn) % len(turns)]()
                     ran = [side.rates[cell][-1] for side in (mine, storing, other)]
                     print(
                         "{}: {:.0f}/s, webhook {:.0f}/s stored, {:.0f}/s ran".format(cell, *ran),

@@ -36,7 +36,9 @@ from deployer.preflight import Preflight
 
 _TICK = 0.02  # seconds between two looks at a gate or a drain
 _AGAIN = 0.005  # seconds from a first good answer to the question for the second
-_REST = 3  # times as long as the looks took: those that start need the processors
+# Times as long as the looks took, and seconds at most: those that start need the processors, and one that
+# does not answer must not hide another's crash.
+_REST, _LONGEST_REST = 3, 0.2
 _STOPS_AT_ONCE = 8
 # Seconds that the next stop waits for the one before, and all of them together. Taking a container down keeps
 # the kernel busy: two at once make the longest gap 55 to 67 ms where one after the other makes it 48. Slow
@@ -156,7 +158,7 @@ class Rollout:
             if waiting:
                 answering = any(seen[replica.id].answer == ANSWERED for _, replica in waiting)
                 took = self.clock.monotonic() - looked
-                self.clock.sleep(_AGAIN if answering else max(_TICK, _REST * took))
+                self.clock.sleep(_AGAIN if answering else min(_LONGEST_REST, max(_TICK, _REST * took)))
 
     def _is_through(self, service: Service, replica: Replica, begun: float, seen: dict[str, Reading]) -> bool:
         reading = self.target.read(self.plan.project, service, replica)

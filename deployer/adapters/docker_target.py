@@ -66,8 +66,9 @@ class DockerTarget:
     ) -> None:
         self._engine = engine
         self._compose = compose
-        self._edges, self._root = state / "edge", ""
+        self._edges = state / "edge"
         self._edge_image = edge_image
+        self._reached: set[tuple[str, str]] = set()  # project and service whose own check was answered to us
         named = (certificates or {}).items()
         self._folders = {project: CertificateFolder(Path(path)) for project, path in named}
         # As root the edge gets the image's own user; otherwise ours, which alone can read what we write.
@@ -112,10 +113,7 @@ class DockerTarget:
 
     def free_bytes(self) -> int | None:
         """None where the engine is another machine's."""
-        if not self._engine.is_here:
-            return None
-        self._root = self._root or self._engine.root()  # asked once: the answer takes 12 ms
-        return free_for(self._root)
+        return free_for(self._engine.root()) if self._engine.is_here else None
 
     def forget_image(self, image: Image) -> bool:
         return self._engine.remove_image(image)
@@ -198,14 +196,15 @@ class DockerTarget:
             made = fixed_name(application, name) or name_of(project, name, number)
             if any(replica.name == made for replica in present):
                 made += _NEXT
-            body = replica_body(one, service, Place(made, number, image, model, names))
+            place = Place(made, number, image, model, names)
+            body = replica_body(one, service, place, asked=(project, name) in self._reached)
             if old := [replica for replica in present if replica.service == name and not service.start_first]:
                 inherit(body, nameless_volumes(self._engine.details(old[-1])))
             yield made, body, one.archives
 
     def start(self, project: str, replicas: Sequence[Replica]) -> None:
         edge = self._edge(project)
-        if edge.alive():
+        if any(edge.slots().values()):
             running = [replica for replica in self._engine.observe(project) if replica.running]
             edge.rest_all_but(
                 {(one.service, address) for one in running for address in one.addresses.values()}
@@ -324,7 +323,9 @@ class DockerTarget:
         if not replica.running or not replica.addresses:
             return ""
         if service.probe:
-            return ask_http(_address(replica), service.probe)
+            answer = ask_http(_address(replica), service.probe)
+            self._reached |= {(project, service.name)} if answer == ANSWERED else set()
+            return answer
         # With a health check of another kind that check alone decides; an open port would say less than it.
         return (
             ask_tcp(_address(replica), service.routes[0].port)
@@ -343,8 +344,7 @@ def _of(recorded: Sequence[Recorded], service: str) -> Recorded:
 
 
 def _address(replica: Replica) -> str:
-    addresses: Iterator[str] = iter(replica.addresses.values())
-    address = next(addresses, "")
+    address = next(iter(replica.addresses.values()), "")
     if not address:
         raise EdgeUnavailable(f"{replica.name} has no address on a network of the project")
     return address

@@ -26,7 +26,7 @@ def write_whole(path: Path, text: str, mode: int = 0o600) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}{_UNFINISHED}")
     try:
-        if _holds(path, text):
+        if _holds(path, text, mode):
             return
         temporary.unlink(missing_ok=True)
         with os.fdopen(os.open(temporary, _NEW, 0o600), "w", encoding="utf-8") as file:
@@ -60,9 +60,11 @@ def read_private(path: str, setting: str, encoding: str = "utf-8") -> str:
     return text
 
 
-def _holds(path: Path, text: str) -> bool:
+def _holds(path: Path, text: str, mode: int) -> bool:
+    """A link is no such file, wherever it leads."""
     try:
-        return path.read_bytes() == text.encode()
+        right = path.lstat().st_mode == stat.S_IFREG | mode
+        return right and path.read_bytes() == text.encode()
     except FileNotFoundError:
         return False
 

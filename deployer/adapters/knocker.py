@@ -1,5 +1,5 @@
-"""Requests to published ports, one to each every 20 ms, while a deploy runs. In: doors. Out: what each
-request found. Chooses nothing, retries nothing.
+"""Requests to published ports while a deploy runs: every 20 ms to each with a budget, to the others as often
+as the machine bears. In: doors. Out: what each request found. Chooses nothing, retries nothing.
 
 One thread for all doors, with sockets that never block: a request costs about 0.1 ms of the processor. Every
 request has a connection of its own, as a new user has.
@@ -8,6 +8,7 @@ request has a connection of its own, as a new user has.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import selectors
 import socket
@@ -22,7 +23,8 @@ from deployer.core.door import Door
 from deployer.core.measure import Sample
 
 _EVERY = 0.02
-_MOST_A_SECOND = 50.0 * (os.cpu_count() or 1)  # over all doors: who measures must not be who is noticed
+# Over all doors without a budget: who measures must not be who is noticed.
+_MOST_A_SECOND = 50.0 * (os.cpu_count() or 1)
 _PATIENCE = 2.0  # seconds without an answer; longer ones count as lost
 _MOST_OPEN = 400  # requests without an answer over all doors: descriptors are the whole process's
 _STALL = 0.05  # seconds this thread may be kept from running; more is not held against a request
@@ -74,13 +76,15 @@ class Knocker:
         return {door: tuple(found) for door, found in self._samples.items()}
 
     def _run(self) -> None:
-        every = max(_EVERY, len(self.doors) / _MOST_A_SECOND)
-        due = time.monotonic()
+        unbound = sum(not door.budget.given for door in self.doors)
+        apart = max(1, math.ceil(unbound / (_MOST_A_SECOND * _EVERY)))  # turns
+        due, turn = time.monotonic(), 0
         while not self._over.is_set():
             if time.monotonic() >= due:
-                due = max(due + every, time.monotonic() - every)
-                for door in self.doors:
-                    if self._waiting[door] < self._most:
+                due, turn = max(due + _EVERY, time.monotonic() - _EVERY), turn + 1
+                for number, door in enumerate(self.doors):
+                    its = door.budget.given or (turn + number) % apart == 0
+                    if its and self._waiting[door] < self._most:
                         self._knock(door)
             self._attend(max(0.0, due - time.monotonic()))
         for knock in list(self._open):

@@ -87,8 +87,10 @@ def name_of(project: str, service: str, number: int) -> str:
     return f"{project}-{service}-{number}"
 
 
-def replica_body(recorded: Recorded, service: Service, place: Place) -> dict[str, Any]:
-    """The request for one replica."""
+def replica_body(
+    recorded: Recorded, service: Service, place: Place, *, asked: bool = False
+) -> dict[str, Any]:
+    """The request for one replica. `asked`: the gate is known to reach the service with its own check."""
     body: dict[str, Any] = copy.deepcopy(dict(recorded.body))
     body["Image"] = str(service.image)
     body["Labels"] = _labels(recorded.body["Labels"], service, place)
@@ -96,8 +98,8 @@ def replica_body(recorded: Recorded, service: Service, place: Place) -> dict[str
     host["Links"] = _translated(host.get("Links"), place)
     if service.routes:
         host["PortBindings"] = {}
-        if service.probe and "Healthcheck" in body:
-            _ask_less_often(body["Healthcheck"])
+    if asked and "Healthcheck" in body:
+        _ask_less_often(body["Healthcheck"])
     given_up = {alias for aliases in service.aliases.values() for alias in aliases}
     for settings in _endpoints(body).values():
         names = [alias for alias in settings.get("Aliases") or () if alias not in {*given_up, recorded.name}]

@@ -58,9 +58,14 @@ def worst(figures: Mapping[str, Measured]) -> Measured | None:
 
 
 def judge_budget(seen: Seen, marks: Marks, now: float) -> None:
-    """Raises BudgetExceeded for the first service whose users had to bear more than it allows."""
+    """Raises BudgetExceeded for the first service whose users had to bear more than it allows, from the first
+    touch on: what the release before loses by itself must not keep its mending out.
+    """
+    if marks.touched == math.inf:
+        return
     budgets = {door.service: door.budget for door in seen}
-    for name, figures in measure(seen, marks, now).items():
+    caused = {door: _since(marks.touched, samples) for door, samples in seen.items()}
+    for name, figures in measure(caused, marks, now).items():
         if over := _over(budgets[name], figures):
             raise BudgetExceeded(
                 f"service {name}: {over}",
@@ -87,6 +92,13 @@ def brief(figures: Measured) -> str:
 
 def _counted(samples: Sequence[Sample]) -> list[Sample]:
     return list(itertools.dropwhile(lambda sample: not sample.good, sorted(samples, key=lambda one: one.at)))
+
+
+def _since(touched: float, samples: Sequence[Sample]) -> list[Sample]:
+    """Answered from then on, and the last good one before, from which a gap may reach into it."""
+    counted = _counted(samples)
+    before = [sample for sample in counted if sample.good and sample.at + sample.took < touched]
+    return before[-1:] + [sample for sample in counted if sample.at + sample.took >= touched]
 
 
 def _figures(doors: Sequence[Sequence[Sample]], marks: Marks, now: float) -> Measured:

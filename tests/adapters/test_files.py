@@ -77,6 +77,13 @@ def test_a_file_that_is_right_already_is_not_written_again(tmp_path: Path) -> No
     assert path.stat().st_ino == before
     write_whole(path, "other")
     assert path.stat().st_ino != before and path.read_text() == "other"
+    path.chmod(0o644)
+    write_whole(path, "other")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600, "others could read it"
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    write_whole(link, "other")
+    assert not link.is_symlink()
 
 
 def test_what_a_kill_left_unfinished_is_swept_and_nothing_else(tmp_path: Path) -> None:

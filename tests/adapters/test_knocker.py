@@ -135,6 +135,22 @@ def test_a_request_goes_out_about_every_20_ms_to_each_door() -> None:
     assert 0.018 <= (starts[-1] - starts[0]) / (len(starts) - 1) < 0.05
 
 
+def test_of_many_doors_only_those_with_a_budget_are_asked_every_20_ms(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("deployer.adapters.knocker._MOST_A_SECOND", 100.0)
+    with server(answering(b"HTTP/1.1 200 OK\r\n\r\n")) as port:
+        bound = Door("bound", "127.0.0.1", port, True, "/", Budget(max_gap_ms=100.0))
+        others = [Door(f"free-{n}", "127.0.0.1", port, True, "/", Budget()) for n in range(10)]
+        watch = Knocker([bound, *others]).start()
+        try:
+            wait_for("requests", lambda: len(watch.samples()[bound]) >= 50, 10)
+        finally:
+            watch.stop()
+    found = watch.samples()
+    assert all(8 <= len(found[door]) <= 13 for door in others), {d.service: len(found[d]) for d in found}
+
+
 @pytest.mark.parametrize(("http", "end"), [(True, "reset"), (False, "hung up")])
 def test_only_after_an_http_answer_the_connection_is_reset(http: bool, end: str) -> None:
     ends: list[str] = []

@@ -68,6 +68,22 @@ def test_a_server_that_says_nothing_is_not_waited_for_long() -> None:
     assert time.monotonic() - begun < 10
 
 
+def test_an_answer_that_trickles_is_not_waited_for_long() -> None:
+    over = threading.Event()
+
+    def act(connection: socket.socket) -> None:
+        for letter in b"HTTP/1.1 200 OK" * 20:
+            if over.wait(0.1):
+                return
+            connection.sendall(bytes([letter]))
+
+    begun = time.monotonic()
+    with speaking(act) as port:
+        assert ask_http(HERE, HttpProbe(port, "/")) == "no answer (TimeoutError)"
+    over.set()
+    assert time.monotonic() - begun < 10, "thirty seconds of letters"
+
+
 @pytest.mark.parametrize("words", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 abc\r\n\r\n"])
 def test_what_is_no_http_is_no_answer(words: bytes) -> None:
     def act(connection: socket.socket) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from deployer.core.door import Budget, Door
@@ -82,9 +84,24 @@ def test_the_doors_of_a_service_are_counted_together() -> None:
 def test_more_than_the_budget_allows_is_refused(budget: Budget, told: str) -> None:
     samples = [*steady(0, 1), *steady(1, 1.1, good=False), *steady(1.1, 2)]
     with pytest.raises(BudgetExceeded, match=told):
-        judge_budget({door(budget=budget): samples}, Marks(), 2.0)
+        judge_budget({door(budget=budget): samples}, Marks(touched=1.0), 2.0)
 
 
 def test_what_keeps_to_the_budget_passes() -> None:
     samples = [*steady(0, 1), *steady(1, 1.1, good=False), *steady(1.1, 2)]
-    judge_budget({door(budget=Budget(5, 200.0)): samples, door("b"): samples}, Marks(), 2.0)
+    judge_budget({door(budget=Budget(5, 200.0)): samples, door("b"): samples}, Marks(touched=0.5), 2.0)
+
+
+@pytest.mark.parametrize("touched", [1.5, math.inf])
+def test_what_was_lost_before_anything_was_touched_is_not_the_deployments_doing(touched: float) -> None:
+    samples = [*steady(0, 1), *steady(1, 1.4, good=False), *steady(1.4, 2)]
+    seen = {door(budget=Budget(0, 100.0)): samples}
+    judge_budget(seen, Marks(touched=touched), 2.0)
+    with pytest.raises(BudgetExceeded, match="20 requests failed"):
+        judge_budget(seen, Marks(touched=0.9), 2.0)
+
+
+def test_a_gap_counts_from_the_last_good_answer_before_the_touch() -> None:
+    samples = [*steady(0, 1), *steady(1, 1.3, good=False), *steady(1.3, 2)]
+    with pytest.raises(BudgetExceeded, match="320 ms without an answer"):
+        judge_budget({door(budget=Budget(max_gap_ms=100.0)): samples}, Marks(touched=1.01), 2.0)

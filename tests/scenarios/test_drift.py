@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from bench.load import Load
 from tests.scenarios.test_deploys import published_images, running_images
+from tests.stand.machine import wait_for
 from tests.stand.stage import Stage, docker
 
 pytestmark = pytest.mark.engine
@@ -72,13 +74,13 @@ def test_every_kind_of_drift_is_told_and_mended(stage: Stage) -> None:
 def test_requests_to_a_vanished_replica_do_not_keep_the_next_one_out(stage: Stage) -> None:
     """Nobody hangs up for a container that is gone: what waited for it filled the edge's places."""
     assert stage.deploy(stage.publish("1.0.0"))["status"] == "success"
-    with Load(f"{stage.web}/api/version", new=20, kept=0):
-        for drift in (
-            _another_image,
-            _removed,
-            _stopped,
-        ):
+    with Load(f"{stage.web}/api/version", new=20, kept=0) as load:
+        for drift in (_another_image, _removed, _stopped):
             drift(stage)
-            mended = stage.cli("redeploy", "shop")
-            assert mended.returncode == 0, f"{drift.__name__}: {mended.stdout}"
+            redeployed = stage.cli("redeploy", "shop")
+            assert redeployed.returncode == 0, f"{drift.__name__}: {redeployed.stdout}"
+        mended = time.time()
+        wait_for("a second of load", lambda: time.time() > mended + 1, 5)
     assert stage.serves() == "1.0.0"
+    late = [sample.good for sample in load.report.samples if load.began + sample.at > mended]
+    assert len(late) > 5 and all(late), load.report.losses()

@@ -64,12 +64,30 @@ def traced(server: Server, log: Path) -> list[Calls]:
     return list(threads.values())
 
 
+class Door(Server):
+    """A server that becomes `deployer web` alone: a whole one has to make the key first."""
+
+    alone = False
+
+    @property
+    def _program(self) -> tuple[str, ...]:
+        return ("-m", "deployer", "web") if self.alone else super()._program
+
+    def leave_the_door(self) -> None:
+        self.end()
+        self.alone = True
+        self.start()
+
+
 @pytest.mark.case("F07")
-def test_every_delivery_is_on_the_disk_before_it_is_acknowledged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("alone", [False, True], ids=["whole", "web"])
+def test_every_delivery_is_on_the_disk_before_it_is_acknowledged(tmp_path: Path, alone: bool) -> None:
     if not shutil.which("strace"):
         pytest.fail("strace is missing: script/test installs it on Debian, elsewhere install it yourself")
-    with Server(2) as server:
+    with Door(2) as server:
         server.keep_busy()
+        if alone:
+            server.leave_the_door()
         threads = traced(server, tmp_path / "calls")
     assert sum(thread.answers for thread in threads) == DELIVERIES
     assert [line for thread in threads for line in thread.early] == []

@@ -222,6 +222,7 @@ PARSERS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], None]]] = {
     ),
 }
 SMALL, LARGE = 40, 4_000
+LEAST = 0.9  # of a budget: some values come twice
 BUDGETS = [pytest.param(SMALL, id="small"), pytest.param(LARGE, id="large", marks=pytest.mark.long)]
 
 
@@ -253,7 +254,7 @@ def test_the_receiver_answers_anything_well(receiver: Receiver, name: str, budge
     fuzz = Fuzz(receiver)
     judged = run_cases(RECEIVER[name], getattr(fuzz, name), budget)
     print(f"{judged} cases at the receiver, {name}: {dict(sorted(fuzz.seen.items()))} {dict(fuzz.outcomes)}")
-    assert judged >= budget // 2 and not any(status >= 500 for status in fuzz.seen)
+    assert judged >= budget * LEAST and not any(status >= 500 for status in fuzz.seen)
 
 
 @pytest.mark.case("C11")
@@ -263,8 +264,8 @@ def test_every_parser_reads_or_refuses_anything(name: str, budget: int) -> None:
     strategy, judge = PARSERS[name]
     judged = run_cases(strategy, judge, budget)
     print(f"{judged} cases at the parser of {name}")
-    assert judged >= budget // 2
+    assert judged >= budget * LEAST
 
 
 def test_the_large_budget_is_fifty_thousand() -> None:
-    assert LARGE * (len(RECEIVER) + len(PARSERS)) >= 50_000
+    assert LARGE * LEAST * (len(RECEIVER) + len(PARSERS)) >= 50_000
