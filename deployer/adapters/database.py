@@ -21,7 +21,7 @@ from deployer.core.errors import StoreUnavailable
 
 _BUSY = 5.0  # seconds to wait for another process, and for another thread
 _LARGEST_LOG = 16 * 1024 * 1024  # bytes that the log keeps on the disk once it was read back
-_LOGGED = 3800  # pages of 4 KiB in the log before it is read back, below 16 MB: 1000 double the slowest commits
+_LOGGED = 3800  # pages of 4 KiB in the log before it is read back: 1000 double the slowest commits
 _OUT_OF_REACH = {
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_READONLY: "the file system is read-only",
