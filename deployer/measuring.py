@@ -11,11 +11,13 @@ import math
 from dataclasses import replace
 
 from deployer.core.door import Door
-from deployer.core.measure import Marks, Seen, judge_budget, measure, summary, worst
+from deployer.core.measure import Marks, Seen, awaits_answer, judge_budget, measure, summary, worst
 from deployer.core.model import Measured
 from deployer.core.ports import Clock, Say, Target, Watch
 
 _LOOK = 0.4  # seconds after a switch until it is judged; only where there is a budget
+_AGAIN = 0.05
+_PATIENCE = 2.5  # seconds until whatever hangs has been counted as lost
 
 
 class Measuring:
@@ -43,9 +45,14 @@ class Measuring:
 
     def judge(self, wait: float = _LOOK) -> None:
         """Raises BudgetExceeded; without a budget it takes no time."""
-        if self._watch and self._budgeted:
-            self._clock.sleep(wait)
+        if not (self._watch and self._budgeted):
+            return
+        begun = self._clock.monotonic()
+        self._clock.sleep(wait)
+        while wait and awaits_answer(self._seen(), begun) and self._clock.monotonic() < begun + _PATIENCE:
             judge_budget(self._seen(), self._marks, self._clock.monotonic())
+            self._clock.sleep(_AGAIN)
+        judge_budget(self._seen(), self._marks, self._clock.monotonic())
 
     def stop(self) -> Measured | None:
         """The figures of the service that fared worst; None where nothing ever answered, or

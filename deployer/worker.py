@@ -45,6 +45,7 @@ class Worker:
         self._woken = threading.Event()
         self._threads: list[threading.Thread] = []
         self._given_up: list[Deployment] = []
+        self.reaches = True  # the target answered when it was asked last
         self._looked = 0  # at so many environments, over and over
         self._tidied = world.clock.monotonic()
 
@@ -127,6 +128,17 @@ class Worker:
             if newest and newest[0].status.final:
                 self._attend(app, environment)
 
+    def look_at_target(self) -> None:
+        """Says once when it goes away, and once when it is back."""
+        before, self.reaches = self.reaches, self._world.target.answers()
+        if before and not self.reaches:
+            _log.error(
+                "Docker does not answer: nothing can be deployed; `deployer status` says why",
+                extra=about("engine-away"),
+            )
+        elif self.reaches and not before:
+            _log.info("Docker answers again", extra=about("engine-back"))
+
     def tidy(self) -> None:
         """Now and then forgets what is old."""
         now = self._world.clock.monotonic()
@@ -181,10 +193,13 @@ class Worker:
         self._keep_at(self._run_errand, "an errand broke", self._stopping.wait)
 
     def _watch(self) -> None:
+        self.look_at_target()
         while not self._stopping.wait(_WATCH):
             try:
                 self.tidy()
-                self.reroute_all()
+                self.look_at_target()
+                if self.reaches:
+                    self.reroute_all()
             except DeployerError as error:
                 _log.error("%s", error.diagnostics(), extra=about("worker-failed", code=error.code))
             except Exception:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from deployer.adapters.files import read_private
+from deployer.adapters.files import owner_hint, read_private
 from deployer.core.config import Config, load_config
 from deployer.core.errors import ConfigError
 
@@ -22,8 +22,11 @@ def read_config(path: Path) -> Config:
         raise ConfigError(
             str(path), "there is no such file", hint="docs/reference/config.toml is a start"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), f"cannot be read ({type(error).__name__})") from None
+    except OSError as error:
+        told = f"cannot be read: {error.strerror}"
+        raise ConfigError(str(path), told, hint=owner_hint(error, path)) from None
+    except UnicodeDecodeError:
+        raise ConfigError(str(path), "cannot be read: it is no text") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(path), f"is not valid TOML: {error}") from None
     return load_config(table)

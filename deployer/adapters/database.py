@@ -47,6 +47,7 @@ class Database:
         self._path = path
         self._lock = threading.Lock()
         self._readers = threading.local()
+        self.failed = False  # the last writing, for want of room or whatever the machine does to files
         with _translated():
             _create_private(path)
             self._writer = self._connect(check_same_thread=False)
@@ -73,6 +74,10 @@ class Database:
                     with suppress(sqlite3.Error):
                         self._writer.execute("ROLLBACK")
                     raise
+            self.failed = False
+        except StoreUnavailable:
+            self.failed = True
+            raise
         finally:
             self._lock.release()
 

@@ -77,6 +77,9 @@ class DockerTarget:
     def exclusive(self, project: str, wait: float = 120.0) -> AbstractContextManager[None]:
         return self._compose.exclusive(project, wait)
 
+    def answers(self) -> bool:
+        return self._engine.ping()
+
     def edge_settings(self, project: str) -> EdgeSettings:
         user, folder = f"{self._owner[0]}:{self._owner[1]}", str(self._edges / project)
         return EdgeSettings(self._edge_image, folder, user, tls=project in self._folders)
@@ -226,8 +229,7 @@ class DockerTarget:
         self._edge(project).switch(wanted)
 
     def sessions(self, project: str, replica: Replica) -> int:
-        edge = self._edge(project)
-        return sum(edge.sessions(address) for address in replica.addresses.values())
+        return sum(map(self._edge(project).sessions, replica.addresses.values()))
 
     def stop(self, project: str, replica: Replica, grace: float) -> None:
         behind = replica.service != EDGE and replica.addresses and self._edge(project).alive()
@@ -335,8 +337,7 @@ class DockerTarget:
 
     def _each(self, act: Callable[[_Thing], object], things: Sequence[_Thing]) -> None:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for _ in pool.map(act, things):
-                pass
+            list(pool.map(act, things))
 
 
 def _of(recorded: Sequence[Recorded], service: str) -> Recorded:
@@ -344,7 +345,6 @@ def _of(recorded: Sequence[Recorded], service: str) -> Recorded:
 
 
 def _address(replica: Replica) -> str:
-    address = next(iter(replica.addresses.values()), "")
-    if not address:
-        raise EdgeUnavailable(f"{replica.name} has no address on a network of the project")
-    return address
+    for address in replica.addresses.values():
+        return address
+    raise EdgeUnavailable(f"{replica.name} has no address on a network of the project")

@@ -26,7 +26,7 @@ def write_whole(path: Path, text: str, mode: int = 0o600) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}{_UNFINISHED}")
     try:
-        if _holds(path, text, mode):
+        if _holds(path, text.encode(), mode):
             return
         temporary.unlink(missing_ok=True)
         with os.fdopen(os.open(temporary, _NEW, 0o600), "w", encoding="utf-8") as file:
@@ -53,19 +53,31 @@ def read_private(path: str, setting: str, encoding: str = "utf-8") -> str:
     try:
         mode = Path(path).stat().st_mode
         text = Path(path).read_text(encoding=encoding)
-    except (OSError, ValueError) as error:  # not text, or a path with a zero byte
-        raise ConfigError(setting, f"{path} cannot be read ({type(error).__name__})") from None
+    except OSError as error:
+        raise ConfigError(
+            setting, f"{path} cannot be read: {error.strerror}", hint=owner_hint(error, path)
+        ) from None
+    except ValueError:  # not UTF-8, or a path with a zero byte
+        raise ConfigError(setting, f"{path} cannot be read: it is no text") from None
     if mode & stat.S_IRWXO:
         raise ConfigError(setting, f"{path} is open to everybody on this machine", hint=f"chmod 600 {path}")
     return text
 
 
-def _holds(path: Path, text: str, mode: int) -> bool:
-    """A link is no such file, wherever it leads."""
+def owner_hint(error: OSError, path: str | Path) -> str:
+    """What to do about a file that belongs to somebody else; empty where that is not the trouble."""
+    if not isinstance(error, PermissionError):
+        return ""
+    return f"the deployer runs as user {os.geteuid()}: `chown {os.geteuid()} {path}`"
+
+
+def _holds(path: Path, content: bytes, mode: int) -> bool:
+    """A link is no such file, wherever it leads; what cannot be read may still be replaced."""
     try:
-        right = path.lstat().st_mode == stat.S_IFREG | mode
-        return right and path.read_bytes() == text.encode()
-    except FileNotFoundError:
+        found = path.lstat()
+        alike = (found.st_mode, found.st_size, found.st_nlink) == (stat.S_IFREG | mode, len(content), 1)
+        return alike and path.read_bytes() == content
+    except OSError:
         return False
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 from deployer.core.door import Door
 from deployer.core.measure import Sample
+from deployer.core.probe import status_of
 
 _EVERY = 0.02
 # Over all doors without a budget: who measures must not be who is noticed.
@@ -148,8 +149,8 @@ class Knocker:
         knock.head += got
         if not knock.door.http:
             self._end(knock, good=bool(got))
-        elif not got or b"\n" in knock.head:
-            self._end(knock, good=_is_good(knock.head))
+        elif (status := status_of(knock.head, whole=not got)) is not None:
+            self._end(knock, good=200 <= status < 500)  # a login page or a redirect is an answer
 
     def _expire(self, now: float) -> None:
         for knock in list(self._open):
@@ -192,9 +193,3 @@ def _request(door: Door) -> bytes:
         "Connection: close",
     )
     return "\r\n".join((*lines, "", "")).encode()
-
-
-def _is_good(head: bytes) -> bool:
-    """Anything but a server's failure: a login page or a redirect is an answer."""
-    parts = head.split(None, 2)
-    return len(parts) > 1 and parts[0].startswith(b"HTTP/") and b"100" <= parts[1] < b"500"

@@ -5,16 +5,14 @@ never retries.
 from __future__ import annotations
 
 import http.client
-import re
 import socket
 import time
 
 from deployer.core.health import ANSWERED
-from deployer.core.probe import HttpProbe
+from deployer.core.probe import HttpProbe, status_of
 
 _TIMEOUT = 0.5  # seconds for a connection, and for the answer: however slowly it comes
-_LONGEST_LINE = 1024
-_STATUS = re.compile(rb"HTTP/[0-9.]+ +([0-9]{3})[ \r]")
+_PIECE = 4096
 
 
 def ask_http(address: str, probe: HttpProbe) -> str:
@@ -22,31 +20,29 @@ def ask_http(address: str, probe: HttpProbe) -> str:
     connection = http.client.HTTPConnection(address, probe.port, timeout=_TIMEOUT)
     try:
         connection.request("GET", probe.path, headers={"User-Agent": "deployer-gate", "Connection": "close"})
-        line = _first_line(connection.sock, time.monotonic() + _TIMEOUT)
+        status = _status(connection.sock, time.monotonic() + _TIMEOUT)
     except (OSError, http.client.HTTPException) as error:
         return f"no answer ({type(error).__name__})"
     finally:
         connection.close()
-    found = _STATUS.match(line)
-    if found is None:
+    if not status:
         return "no answer (not HTTP)"
-    status = int(found[1])
     return ANSWERED if status < 400 else f"HTTP {status}"
 
 
-def _first_line(connection: socket.socket, end: float) -> bytes:
+def _status(connection: socket.socket, end: float) -> int:
     """`end` on the monotonic clock. Raises TimeoutError."""
     got = b""
-    while b"\n" not in got and len(got) < _LONGEST_LINE:
+    while (status := status_of(got)) is None:
         left = end - time.monotonic()
         if left <= 0:
             raise TimeoutError
         connection.settimeout(left)
-        piece = connection.recv(_LONGEST_LINE)
+        piece = connection.recv(_PIECE)
         if not piece:
-            break
+            return status_of(got, whole=True) or 0
         got += piece
-    return got
+    return status
 
 
 def ask_tcp(address: str, port: int) -> str:

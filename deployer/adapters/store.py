@@ -164,7 +164,9 @@ class SqliteStore(ConfirmationRows, ErrandRows, AuditRows, RecoveryRows, AccessR
     def deployment(self, id: str) -> Deployment:
         rows = self._database.read("SELECT * FROM deployment WHERE id = ?", (id,))
         if not rows:
-            raise NotFound(f"no deployment {id}")
+            raise NotFound(
+                f"no deployment {id}", hint="`deployer history APP` shows their ids, 24 digits each"
+            )
         return deployment_of(rows[0])
 
     def deployments(self, app: str, environment: str, limit: int = 20) -> Sequence[Deployment]:

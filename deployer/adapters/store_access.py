@@ -88,8 +88,12 @@ class AccessRows:
             sql.execute("INSERT OR REPLACE INTO forge VALUES (?, ?)", (deployment_id, forge_id))
 
     def ready(self) -> bool:
+        """Whether what arrives can be stored. Something is written only where the last writing failed."""
         try:
             self._database.read("SELECT 1 FROM seal")
+            if self._database.failed:
+                with self._database.write() as sql:
+                    sql.execute("UPDATE audit_head SET n = n")
         except StoreUnavailable:
             return False
         return True

@@ -73,6 +73,18 @@ def judge_budget(seen: Seen, marks: Marks, now: float) -> None:
             )
 
 
+def awaits_answer(seen: Seen, since: float) -> bool:
+    """Whether a door with a budget, which answered once, has given no good answer to what was asked from then
+    on: some may still wait for one, and be lost.
+    """
+    return any(
+        door.budget.given
+        and any(sample.good for sample in samples)
+        and not any(sample.good and sample.at >= since for sample in samples)
+        for door, samples in seen.items()
+    )
+
+
 def summary(figures: Measured) -> str:
     """In one line."""
     times = ", ".join(
@@ -95,10 +107,12 @@ def _counted(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def _since(touched: float, samples: Sequence[Sample]) -> list[Sample]:
-    """Answered from then on, and the last good one before, from which a gap may reach into it."""
+    """Answered from then on. A door that answered before counts as if it had done so at the touch: a gap that
+    began earlier is not the deployment's doing up to there.
+    """
     counted = _counted(samples)
-    before = [sample for sample in counted if sample.good and sample.at + sample.took < touched]
-    return before[-1:] + [sample for sample in counted if sample.at + sample.took >= touched]
+    after = [sample for sample in counted if sample.at + sample.took >= touched]
+    return [Sample(touched, 0.0, True), *after] if len(after) < len(counted) else after
 
 
 def _figures(doors: Sequence[Sequence[Sample]], marks: Marks, now: float) -> Measured:

@@ -41,6 +41,9 @@ class Target(Protocol):
         that is not to be had within `wait` seconds.
         """
 
+    def answers(self) -> bool:
+        """Whether it can be spoken to now."""
+
     def edge_settings(self, project: str) -> EdgeSettings: ...
 
     def render(self, project: str, bundle: Bundle, variables: Mapping[str, str]) -> Mapping[str, Any]:

@@ -14,7 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_URL = re.compile(r"(?:http://)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::([0-9]{1,5}))?(/[^\s#]*)?")
+_URL = re.compile(r"(?:http://)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::([0-9]{1,5}))?(/[!\"$-~]*)?")
+_LAST_PORT = 65_535
+_STATUS = re.compile(rb"HTTP/[0-9](?:\.[0-9])?[ \t]+([1-9][0-9]{2})(?![0-9])")
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+MOST_READ = 16_384  # bytes of an answer in which its status must have come
 _OR_EXIT = re.compile(r"\s*\|\|\s*exit\s+[0-9]+\s*$")
 _SHELL = frozenset("|&;<>$`()!*?~{}\n\\")
 _FLAGS = {
@@ -45,7 +49,25 @@ def find_probe(test: Any) -> HttpProbe | None:
     program = words[0].rpartition("/")[2]
     rest = _operands(program, words[1:]) if program in _FLAGS else None
     found = _URL.fullmatch(rest[0]) if rest and len(rest) == 1 else None
-    return HttpProbe(int(found.group(1) or 80), found.group(2) or "/") if found else None
+    if found is None or int(found.group(1) or 80) > _LAST_PORT:
+        return None
+    return HttpProbe(int(found.group(1) or 80), found.group(2) or "/")
+
+
+def status_of(got: bytes, *, whole: bool = False) -> int | None:
+    """The final status of an answer of which this is what came; 0 where it is not HTTP, None while it has not
+    come yet; `whole`: no more will. Interim answers (1xx) announce it: RFC 9110, 15.2.
+    """
+    rest = got + b"\n" if whole else got
+    while b"\n" in rest:
+        line = _STATUS.match(rest)
+        if line is None:
+            return 0
+        if line[1][:1] != b"1":
+            return int(line[1])
+        end = _HEAD_END.search(rest)
+        rest = rest[end.end() :] if end else b""
+    return 0 if whole or len(got) >= MOST_READ else None
 
 
 def _words(test: Any) -> list[str]:

@@ -14,7 +14,10 @@ class Parser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
     """
 
     def parse_header(self, header_plus: bytes) -> None:
-        super().parse_header(header_plus)
+        try:
+            super().parse_header(header_plus)
+        except ValueError:  # Python reads no number of thousands of digits
+            raise ParsingError("Content-Length is no length") from None
         if self.chunked and "CONTENT_LENGTH" in self.headers:
             raise ParsingError("Content-Length and Transfer-Encoding exclude each other")
 

@@ -23,7 +23,7 @@ from deployer.core.telling import about
 from deployer.life import FINISH, end_work, leave, live, wait_while
 from deployer.web.app import MAX_BODY, create_app
 from deployer.web.connections import connection_limit, keep_in_bounds
-from deployer.web.status import HAS_WORKER
+from deployer.web.status import HAS_ENGINE, HAS_WORKER
 from deployer.web.streams import Streams
 from deployer.web.threads import Threads
 
@@ -66,10 +66,13 @@ def main_web(given: str = "") -> int:
 def _serve(reception: Reception, parts: Parts | None) -> int:
     app = create_app(reception.intake)
     app.extensions[HAS_WORKER] = reception.has_worker
+    if parts:
+        app.extensions[HAS_ENGINE] = lambda: parts.worker.reaches
     try:
         server = _open(app, reception.config.listen)
     except OSError as error:
-        print(f"deployer cannot listen on {reception.config.listen}: {error.strerror}", file=sys.stderr)
+        told = f"deployer cannot listen on {reception.config.listen}: {error.strerror} [cannot-listen]"
+        print(f"{told}\nhint: server.listen in the settings names another address", file=sys.stderr)
         return 1
     thread = threading.Thread(target=server.run, name="http", daemon=True)
     try:

@@ -84,6 +84,10 @@ def test_a_file_that_is_right_already_is_not_written_again(tmp_path: Path) -> No
     link.symlink_to(path)
     write_whole(link, "other")
     assert not link.is_symlink()
+    twin = tmp_path / "twin"
+    twin.hardlink_to(path)
+    write_whole(path, "other")
+    assert path.stat().st_nlink == 1, "who has the other name could change it"
 
 
 def test_what_a_kill_left_unfinished_is_swept_and_nothing_else(tmp_path: Path) -> None:

@@ -77,6 +77,8 @@ def knock(port: int, *, http: bool, until: int = 3, host: str = "127.0.0.1") -> 
         (b"", False),
         (b"SSH-2.0-OpenSSH\r\n", False),
         (b"HTTP/1.1\r\n", False),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 500 no\r\n\r\n", False),
+        (b"x" * 40_000, False),
     ],
 )
 def test_an_http_answer_is_good_unless_the_server_failed(text: bytes, good: bool) -> None:

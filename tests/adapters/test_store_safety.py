@@ -214,7 +214,9 @@ def test_a_database_that_may_not_be_written_is_out_of_reach(store: SqliteStore) 
     store._database._writer.execute("PRAGMA query_only=ON")
     with pytest.raises(StoreUnavailable, match="read-only"):
         store.enqueue(wish(), 1.0)
-    assert store.ready()
+    assert not store.ready(), "what arrives could not be stored"
+    store._database._writer.execute("PRAGMA query_only=OFF")
+    assert store.ready() and store.ready()
 
 
 def test_a_database_that_another_process_holds_is_out_of_reach_and_then_not(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from deployer.core.probe import HttpProbe, find_probe
+from deployer.core.probe import MOST_READ, HttpProbe, find_probe, status_of
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,42 @@ def test_a_plain_request_is_taken_over(test: Any, probe: HttpProbe | None) -> No
 )
 def test_where_the_command_decides_by_more_its_own_word_is_waited_for(test: Any) -> None:
     assert find_probe(test) is None
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:99999/", "http://localhost/größe", "http://localhost/a\u2028b"]
+)
+def test_what_cannot_be_asked_is_left_to_docker(url: str) -> None:
+    assert find_probe(["CMD", "curl", "-f", url]) is None
+
+
+@pytest.mark.parametrize(
+    ("got", "status"),
+    [
+        (b"HTTP/1.1 200 OK\r\n", 200),
+        (b"HTTP/1.1 200\n\n", 200),
+        (b"HTTP/1.0\t204\r\n", 204),
+        (b"HTTP/2 503 x\r\n", 503),
+        (b"HTTP/1.1 200 O", None),
+        (b"", None),
+        (b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 500 no\r\n", 500),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 x\n\nHTTP/1.1 200 OK\r\n", 200),
+        (b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n", None),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n", None),
+        (b"HTTP/1.1 000 x\r\n", 0),
+        (b"HTTP/1.1 2000 x\r\n", 0),
+        (b"HTTP/....9.9. 200 OK\r\n", 0),
+        (b"SSH-2.0-OpenSSH\r\n", 0),
+        (b"x" * MOST_READ, 0),
+    ],
+)
+def test_the_final_status_of_an_answer(got: bytes, status: int | None) -> None:
+    assert status_of(got) == status
+
+
+@pytest.mark.parametrize(
+    ("got", "status"),
+    [(b"HTTP/1.1 200", 200), (b"", 0), (b"HTTP/1.1 103 x\r\n\r\n", 0), (b"HTTP/1.1 503 x\r\n", 503)],
+)
+def test_an_answer_that_ended(got: bytes, status: int) -> None:
+    assert status_of(got, whole=True) == status

@@ -7,7 +7,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -349,6 +349,34 @@ def test_a_deploy_that_costs_more_than_it_may_is_taken_back(scene: Scene) -> Non
     assert "remove backend" in scene.target.calls[-4:]
 
 
+class Unanswered(Mapping[Door, Sequence[Sample]]):
+    """What a watch sees when nothing that is asked from now on is ever answered: lost after two seconds."""
+
+    def __init__(self, door: Door, clock: FastClock) -> None:
+        self._door, self._clock, self._begun = door, clock, clock.time
+
+    def __getitem__(self, door: Door) -> Sequence[Sample]:
+        good = [Sample(self._begun - 1 + n * 0.02, 0.001, True) for n in range(50)]
+        asked = (self._begun + n * 0.02 for n in range(500))
+        return good + [Sample(at, 2.0, False) for at in asked if at + 2.0 <= self._clock.time]
+
+    def __iter__(self) -> Iterator[Door]:
+        return iter([self._door])
+
+    def __len__(self) -> int:
+        return 1
+
+
+def test_a_release_that_never_answers_its_users_is_waited_for_and_taken_back(scene: Scene) -> None:
+    budgeted(scene)
+    scene.deploy("ab")
+    door = Door("frontend", "127.0.0.1", 8080, True, "/", Budget(max_failed=0))
+    scene.target.seen = Unanswered(door, scene.clock)
+    ended = scene.deploy("cd")
+    assert ended.status is Status.FAILURE and "[budget-exceeded]" in ended.reason, ended.reason
+    assert scene.marks() == "ab"
+
+
 def test_a_deploy_within_its_budget_stays(scene: Scene) -> None:
     budgeted(scene)
     scene.deploy("ab")
@@ -423,6 +451,26 @@ def test_the_watch_routes_what_answers_and_nothing_else(scene: Scene) -> None:
     scene.target.calls.clear()
     assert reroute(environment, app, scene.world) == ["backend"]
     assert scene.target.calls == ["route backend"]
+
+
+def test_an_engine_that_goes_away_and_comes_back_is_said_once_each(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = Worker(scene.world)
+    with caplog.at_level("INFO", "deployer.worker"):
+        worker.look_at_target()
+        scene.target.breaks["answers"] = EngineUnavailable("away")
+        for _ in range(3):
+            worker.look_at_target()
+        assert not worker.reaches
+        del scene.target.breaks["answers"]
+        for _ in range(3):
+            worker.look_at_target()
+    assert worker.reaches
+    assert [record.message.partition(":")[0] for record in caplog.records] == [
+        "Docker does not answer",
+        "Docker answers again",
+    ]
 
 
 def _spec(scene: Scene, marks: str, service: str) -> str:

@@ -165,7 +165,9 @@ def main() -> int:
         parts = build(path)
         fleet: Any = Fleet(folder, Path(parts.config.state), float(os.environ.get(TAKES, "0")))
         world = dataclasses.replace(parts.world, target=fleet, registry=Registry(), forge=Forge())
-        return dataclasses.replace(parts, world=world, worker=Worker(world))
+        working = Worker(world)
+        parts.store.queued = working.wake
+        return dataclasses.replace(parts, world=world, worker=working)
 
     half = sys.argv[2] if len(sys.argv) > 2 else ""
     if half == "worker":

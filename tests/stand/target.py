@@ -54,7 +54,7 @@ class MemoryTarget:
         self.here: set[str] = set()  # digests of images that need no pull
         self.in_use: set[str] = set()  # digests that something else runs
         self.taken = Occupied()
-        self.seen: dict[Door, list[Sample]] = {}  # by the watch
+        self.seen: Mapping[Door, Sequence[Sample]] = {}  # by the watch
         self._made = 0
 
     def serving(self) -> dict[str, list[str]]:
@@ -87,6 +87,9 @@ class MemoryTarget:
 
     def free_bytes(self) -> int | None:
         return self.free
+
+    def answers(self) -> bool:
+        return "answers" not in self.breaks
 
     def forget_image(self, image: Image) -> bool:
         self._call("forget_image", image.digest[7])

@@ -10,6 +10,7 @@ import pytest
 from deployer.core.access import Right
 from deployer.core.images import Image
 from deployer.core.model import Release, Run, Status
+from deployer.web.status import HAS_ENGINE
 from tests.stand.receiver import BUNDLE, DIGEST, REVISION, deploy_request, encoded
 from tests.web.conftest import Receiver, bearer
 
@@ -212,6 +213,10 @@ def test_health_is_ok_and_degraded_when_the_database_does_not_answer(
 ) -> None:
     answer = receiver.client.get("/health")
     assert (answer.status_code, answer.get_json()["status"]) == (200, "OK")
+    receiver.client.application.extensions[HAS_ENGINE] = lambda: False
+    answer = receiver.client.get("/health")
+    assert (answer.status_code, answer.get_json()["status"]) == (200, "Degraded")
+    assert "Docker does not answer" in answer.get_json()["message"]
     monkeypatch.setattr(receiver.intake.store, "ready", lambda: False)
     answer = receiver.client.get("/health")
     assert (answer.status_code, answer.get_json()["status"]) == (503, "Degraded")

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -96,6 +96,24 @@ def test_a_read_only_file_system_refuses_the_start_and_says_so(server: Server, o
     subprocess.run(["mount", "-o", "remount,rw", own_disk], check=True)
     server.start()
     assert deliver(server, 0, 2)[0] == 202
+
+
+@pytest.mark.case("F03")
+def test_a_full_disk_is_refused_seen_in_the_health_and_over_once_there_is_room(
+    server: Server, own_disk: Path
+) -> None:
+    server.start()
+    assert deliver(server, 0, 2)[0] == 202
+    assert server.get("/health")[0] == 200
+    with (own_disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+        while filler.write(b"x" * 4096):
+            pass
+    assert deliver(server, 0, 3)[0] == 503
+    assert server.get("/health")[0] == 503
+    (own_disk / "filler").unlink()
+    wait_for("room", lambda: server.get("/health")[0] == 200, 10)
+    assert deliver(server, 0, 3)[0] == 202
+    assert server.value("PRAGMA integrity_check") == "ok"
 
 
 @pytest.mark.long
