@@ -19,6 +19,7 @@ from typing import Any
 from deployer.adapters.files import file_mode
 from deployer.core.errors import StoreUnavailable
 
+_ROOM = 1024 * 1024  # bytes
 _BUSY = 5.0  # seconds to wait for another process, and for another thread
 _LARGEST_LOG = 16 * 1024 * 1024  # bytes that the log keeps on the disk once it was read back
 _LOGGED = 3800  # pages of 4 KiB in the log before it is read back: 1000 double the slowest commits
@@ -90,6 +91,13 @@ class Database:
                 connection.execute("PRAGMA query_only=ON")
             rows: list[sqlite3.Row] = connection.execute(sql, values).fetchall()
             return rows
+
+    def refuse_full(self) -> None:
+        """Raises StoreUnavailable where there is no room for a few writings more: one page may still fit."""
+        with _translated():
+            room = os.statvfs(self._path.parent)
+            if room.f_bavail * room.f_frsize < _ROOM:
+                raise StoreUnavailable("the database: the disk is full", hint=_HINTS[sqlite3.SQLITE_FULL])
 
     def close(self) -> None:
         """Ends the writer; readers end with their threads."""

@@ -92,6 +92,7 @@ class AccessRows:
         try:
             self._database.read("SELECT 1 FROM seal")
             if self._database.failed:
+                self._database.refuse_full()
                 with self._database.write() as sql:
                     sql.execute("UPDATE audit_head SET n = n")
         except StoreUnavailable:
