@@ -322,6 +322,8 @@ class _Way:
             return act()
         except DeployerError as error:
             failure = failure_of(error)
+            if error.hint:
+                self._say("hint", error.hint)
             return replace(failure, reason=self._shown(failure.reason))
         except Exception as error:
             _log.exception("deployment %s broke", self.deployment.id, extra=about("bug", self.deployment))

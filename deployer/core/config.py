@@ -20,6 +20,7 @@ from deployer.core.powers import GRANTS, is_grant
 from deployer.core.settings import Section
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
+_WORKFLOW = re.compile(r"\.github/workflows/[^/\s]+\.ya?ml")
 GITHUB_ISSUER = "https://token.actions.githubusercontent.com"
 GITHUB_API = "https://api.github.com"
 PROXIES = ("127.0.0.1", "::1")  # only who is on this machine can connect from there
@@ -156,12 +157,12 @@ def _environment(app: str, name: str, section: Section) -> Environment:
         name=name,
         project=section.text("project", app if name == "production" else f"{app}-{name}"),
         branch=section.text("branch", "main"),
-        workflow=section.text("workflow", ""),
+        workflow=_workflow(section),
         packages=section.flag("packages"),
         protected=section.flag("require-environment-claim"),
         plans=section.flag("plans"),
         compose=section.text("compose", "compose.yaml"),
-        variables_file=section.text("variables-file", ""),
+        variables_file=_absolute(section, "variables-file", ""),
         url=_url(section, "url", ""),
         allow=section.texts("allow"),
         releases=section.integer("releases", 5, least=1, most=1000),
@@ -173,6 +174,18 @@ def _environment(app: str, name: str, section: Section) -> Environment:
     _check_name(section.at("project"), environment.project)
     section.end()
     return environment
+
+
+def _workflow(section: Section) -> str:
+    """GitHub names a workflow by its whole path, and by nothing else can a run fit."""
+    path = section.text("workflow", "")
+    if path and not _WORKFLOW.fullmatch(path):
+        raise ConfigError(
+            section.at("workflow"),
+            f"{path!r} is no workflow's path",
+            hint='as in ".github/workflows/deploy.yml"',
+        )
+    return path
 
 
 def _check_name(path: str, name: str) -> None:

@@ -251,6 +251,8 @@ def test_a_value_of_another_type_is_refused_by_its_path(path: str, value: Any) -
         ("server.url", ["https://x/hooks", "https://x?a=1", "https://x?", "https://x#a", "https://u:p@x"]),
         ("server.listen", ["", "9000", "127.0.0.1", "a b:1", "::1:9000", "x:999999", "x:99999", "x:0"]),
         ("server.state", ["", "state", "./state"]),
+        (f"{PRODUCTION}.variables-file", ["shop.env", "./shop.env"]),
+        (f"{PRODUCTION}.workflow", ["deploy.yml", "Deploy", "/.github/workflows/x.yml"]),
         ("server.workers", [0, 65, -1, True, "2"]),
         ("server.deadline", [29, 86_401, 60.0]),
         ("server.trusted-proxies", ["10.0.0.1", ["proxy"], ["10.0.0.1/8"], ["::1", "x"]]),

@@ -134,6 +134,7 @@ def test_a_model_that_asks_for_more_than_the_settings_grant_touches_nothing(scen
     scene.target.model["services"]["backend"]["privileged"] = True
     refused = scene.deploy("bb")
     assert refused.status is Status.FAILURE and "[power-refused]" in refused.reason
+    assert any(line.startswith("hint ") and "allow = " in line for line in scene.story(refused))
     assert scene.marks() == "aa" and scene.target.calls == []
 
 
