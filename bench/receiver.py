@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -26,7 +25,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.deliveries import Load, Sent, send
-from bench.rows import Row
+from bench.rows import Row, say
 from bench.unsigned import CHUNKED, KNOWN, flood
 from tests.stand.machine import free_port, wait_for
 from tests.stand.server import SECRET, Server, rss_mb
@@ -98,10 +97,7 @@ def measure(runs: int) -> Sequence[Row]:
                     for turn in range(len(turns)):  # nobody is always the one after the same other
                         turns[(run + turn) % len(turns)]()
                     ran = [side.rates[cell][-1] for side in (mine, storing, other)]
-                    print(
-                        "{}: {:.0f}/s, webhook {:.0f}/s stored, {:.0f}/s ran".format(cell, *ran),
-                        file=sys.stderr,
-                    )
+                    say("{}: {:.0f}/s, webhook {:.0f}/s stored, {:.0f}/s ran".format(cell, *ran))
         mine.load, other.load = ours_most.mb, peer_most.mb
         mine.growth = _growth(server.pid, server.port, "/webhook", 413)
         other.growth = _growth(peer.pid, peer.port, "/hooks/deploy", 401)

@@ -19,7 +19,7 @@ from typing import Any
 from deployer.adapters.files import file_mode
 from deployer.core.errors import StoreUnavailable
 
-_ROOM = 1024 * 1024  # bytes
+_ROOM = 1024 * 1024  # bytes that must be free before a disk that was full counts as usable again
 _BUSY = 5.0  # seconds to wait for another process, and for another thread
 _LARGEST_LOG = 16 * 1024 * 1024  # bytes that the log keeps on the disk once it was read back
 _LOGGED = 3800  # pages of 4 KiB in the log before it is read back: 1000 double the slowest commits

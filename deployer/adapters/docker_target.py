@@ -206,12 +206,9 @@ class DockerTarget:
             yield made, body, one.archives
 
     def start(self, project: str, replicas: Sequence[Replica]) -> None:
-        edge = self._edge(project)
-        if any(edge.slots().values()):
-            running = [replica for replica in self._engine.observe(project) if replica.running]
-            edge.rest_all_but(
-                {(one.service, address) for one in running for address in one.addresses.values()}
-            )
+        running = [replica for replica in self._engine.observe(project) if replica.running]
+        alive = {(one.service, address) for one in running for address in one.addresses.values()}
+        self._edge(project).rest_all_but(alive)
         self._each(self._engine.start, replicas)
 
     def read(self, project: str, service: Service, replica: Replica) -> Reading:
@@ -326,7 +323,8 @@ class DockerTarget:
             return ""
         if service.probe:
             answer = ask_http(_address(replica), service.probe)
-            self._reached |= {(project, service.name)} if answer == ANSWERED else set()
+            if answer == ANSWERED:
+                self._reached.add((project, service.name))
             return answer
         # With a health check of another kind that check alone decides; an open port would say less than it.
         return (

@@ -49,9 +49,8 @@ def find_probe(test: Any) -> HttpProbe | None:
     program = words[0].rpartition("/")[2]
     rest = _operands(program, words[1:]) if program in _FLAGS else None
     found = _URL.fullmatch(rest[0]) if rest and len(rest) == 1 else None
-    if found is None or int(found.group(1) or 80) > _LAST_PORT:
-        return None
-    return HttpProbe(int(found.group(1) or 80), found.group(2) or "/")
+    port = int(found.group(1) or 80) if found else 0
+    return HttpProbe(port, found.group(2) or "/") if found and port <= _LAST_PORT else None
 
 
 def status_of(got: bytes, *, whole: bool = False) -> int | None:
