@@ -283,7 +283,8 @@ def _keep(stage: Stage) -> None:
         json.dumps({"pid": stage.server.pid if stage.server else 0, "folder": str(stage.folder)})
     )
     print(f"\nThe shop:   {stage.web}\nThe server: {stage.url}/health\nTo try:")
-    print(f"  export DEPLOYER_CONFIG={stage.config} PATH=$PWD/.venv/bin:$PATH")
+    engine = f" DOCKER_HOST={os.environ['DOCKER_HOST']}" if "DOCKER_HOST" in os.environ else ""
+    print(f"  export DEPLOYER_CONFIG={stage.config}{engine} PATH=$PWD/.venv/bin:$PATH")
     print("  deployer status; deployer history shop; deployer rollback shop")
     print("The stand-ins for GitHub ended with the demo: pushes and --revision need them.")
     print("End it with: script/demo --down")
