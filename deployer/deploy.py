@@ -35,6 +35,7 @@ from deployer.pulling import Pulling
 from deployer.recording import record
 from deployer.rollout import Rollout
 from deployer.settling import Settling
+from deployer.startups import Startups
 from deployer.turns import take_turns
 from deployer.world import World, assembled, complete, refuse_other_images, variables_of
 
@@ -68,6 +69,7 @@ class _Way:
         self.disturbed = False  # by somebody who changed this project's containers meanwhile
         self.hooks = Hooks(deployment.id, world.target, world.clock, self._say, self._hide)
         self.measuring = Measuring(world.target, world.clock, self._say)
+        self.startups = Startups(deployment, world.store, world.clock)
 
     @property
     def app(self) -> App:
@@ -80,10 +82,11 @@ class _Way:
     def go(self) -> Deployment:
         self.report(self.deployment)
         failure = self._caught(self._in_turn)
-        self._caught(self._measured)
+        self._caught(self._keep_figures)
         return self._record(failure)
 
-    def _measured(self) -> None:
+    def _keep_figures(self) -> None:
+        self.startups.keep()
         if figures := self.measuring.stop():
             self.world.store.note_measured(self.deployment.id, figures)
 
@@ -154,7 +157,8 @@ class _Way:
 
     def _rollout(self, application: Application, plan: Plan, observed: ObservedState) -> Rollout:
         target, clock = self.world.target, self.world.clock
-        return Rollout(application, plan, observed, target, clock, self._say, self._hide, self.deadline)
+        say, hide, startups = self._say, self._hide, self.startups
+        return Rollout(application, plan, observed, target, clock, say, hide, startups, self.deadline)
 
     def _go_on(self, application: Application) -> None:
         def judge() -> None:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from deployer.adapters.files import file_mode
@@ -42,9 +43,13 @@ _HINTS = {
 
 
 class Database:
-    """The file at `path`, made with `schema` where it is new."""
+    """The file at `path`, made with `schema` where it is new; `upgrades`: version → the statements that make
+    it the next one.
+    """
 
-    def __init__(self, path: Path, schema: str, version: int) -> None:
+    def __init__(
+        self, path: Path, schema: str, version: int, upgrades: Mapping[int, str] = MappingProxyType({})
+    ) -> None:
         self._path = path
         self._lock = threading.Lock()
         self._readers = threading.local()
@@ -58,7 +63,7 @@ class Database:
             self._writer.execute(f"PRAGMA journal_size_limit={_LARGEST_LOG}")
             self._writer.execute(f"PRAGMA wal_autocheckpoint={_LOGGED}")
             self._check()
-        self._migrate(schema, version)
+        self._migrate(schema, version, upgrades)
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -118,7 +123,7 @@ class Database:
                 f"{self._path.name}: the file is corrupt", hint=_HINTS[sqlite3.SQLITE_CORRUPT]
             )
 
-    def _migrate(self, schema: str, version: int) -> None:
+    def _migrate(self, schema: str, version: int, upgrades: Mapping[int, str]) -> None:
         with self.write() as sql:
             found = sql.execute("PRAGMA user_version").fetchone()[0]
             if found > version:
@@ -126,10 +131,10 @@ class Database:
                     f"{self._path.name} was written by a newer deployer",
                     hint="install that version or a newer one",
                 )
-            if found == 0:
-                for statement in schema.split(";\n"):
-                    sql.execute(statement)
-                sql.execute(f"PRAGMA user_version={version}")
+            steps = [upgrades[older] for older in range(found, version)] if found else [schema]
+            for statement in (one for step in steps for one in step.split(";\n")):
+                sql.execute(statement)
+            sql.execute(f"PRAGMA user_version={version}")
 
 
 @contextmanager

@@ -8,36 +8,23 @@ Which network an address is taken from and which replicas serve is read here; wh
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from deployer.adapters.certificates import CertificateFolder, expired
+from deployer.adapters.cloning import NEXT, Cloning
 from deployer.adapters.compose import Compose
 from deployer.adapters.disk import free_for
 from deployer.adapters.edge import Edge
 from deployer.adapters.engine import Engine
-from deployer.adapters.inspection import nameless_volumes, with_serving
+from deployer.adapters.inspection import with_serving
 from deployer.adapters.knocker import Knocker
 from deployer.adapters.probe import ask_http, ask_tcp
 from deployer.core.application import EDGE, Application, EdgeSettings, Service
-from deployer.core.blueprint import (
-    Place,
-    Recorded,
-    edge_body,
-    fixed_name,
-    free_numbers,
-    hook_body,
-    hook_name,
-    inherit,
-    name_of,
-    networks_in,
-    own_name,
-    replica_body,
-    shares,
-)
+from deployer.core.blueprint import Place, fixed_name, hook_body, hook_name, own_name
 from deployer.core.conflicts import Occupied
 from deployer.core.door import Door
 from deployer.core.errors import CertificateInvalid, ComposeRejected, EdgeUnavailable
@@ -49,7 +36,8 @@ from deployer.core.preflight import COPY, copy_body, name_of_copy
 
 HAPROXY_USER = 99  # the official image's own
 _AT_ONCE = 8
-_NEXT = "-next"  # a container whose fixed name the old one still has
+# Of ten that the engine is asked for at once it starts some first, as it likes, and all take longer.
+_STARTS = max(2, os.cpu_count() or 2)
 _Thing = TypeVar("_Thing")
 
 
@@ -66,6 +54,7 @@ class DockerTarget:
     ) -> None:
         self._engine = engine
         self._compose = compose
+        self._cloning = Cloning(engine, compose)
         self._edges = state / "edge"
         self._edge_image = edge_image
         self._reached: set[tuple[str, str]] = set()  # project and service whose own check was answered to us
@@ -141,14 +130,8 @@ class DockerTarget:
             edge = self._edge(application.project)
             edge.prepare(application.routes, self._certificates(application, edge))
         present = self._engine.observe(application.project)
-        recorded = self._recorded(application)
-        wanted = [
-            request
-            for name, count in counts.items()
-            if (missing := count - sum(replica.service == name for replica in present)) > 0
-            for request in self._requests(application, name, missing, recorded, present)
-        ]
-        self._each(lambda request: self._engine.create(*request), wanted)
+        wanted = self._cloning.requests(application, counts, present, self._reached)
+        self._each(lambda request: self._engine.create(*request), list(wanted))
 
     def _certificates(self, application: Application, edge: Edge) -> Mapping[str, str] | None:
         """None: as they are. On the way back they may be wrong by now; those that are served are not."""
@@ -161,61 +144,18 @@ class DockerTarget:
                 return None
             raise
 
-    def _recorded(self, application: Application) -> tuple[Recorded, ...]:
-        """Asks Compose again where somebody removed a network since."""
-        recorded = self._compose.record(application, self._engine.forward, {})
-        if networks_in(recorded) <= self._engine.networks():
-            return recorded
-        self._compose.forget(application)
-        return self._compose.record(application, self._engine.forward, {})
-
-    def _requests(
-        self,
-        application: Application,
-        name: str,
-        count: int,
-        recorded: Sequence[Recorded],
-        present: Sequence[Replica],
-    ) -> Iterator[tuple[str, Mapping[str, Any], Sequence[tuple[str, bytes]]]]:
-        """The engine's requests for new replicas of one service."""
-        project = application.project
-        numbers = free_numbers(project, name, [replica.name for replica in present], count)
-        if name == EDGE:
-            yield name_of(project, EDGE, numbers[0]), edge_body(application, recorded), ()
-            return
-        service, one = application.service(name), _of(recorded, name)
-        assert service and service.image
-        actual = {
-            replica.service: replica
-            for replica in reversed(present)
-            if (other := application.service(replica.service)) and other.spec == replica.spec
-        }
-        if shares(one, recorded):
-            ids = {other: replica.id for other, replica in actual.items()}
-            one = _of(self._compose.record(application, self._engine.forward, ids), name)
-        names = {other.name: actual[other.service].name for other in recorded if other.service in actual}
-        image, model = self._engine.image_id(service.image), str(self._compose.path(project))
-        for number in numbers:
-            made = fixed_name(application, name) or name_of(project, name, number)
-            if any(replica.name == made for replica in present):
-                made += _NEXT
-            place = Place(made, number, image, model, names)
-            body = replica_body(one, service, place, asked=(project, name) in self._reached)
-            if old := [replica for replica in present if replica.service == name and not service.start_first]:
-                inherit(body, nameless_volumes(self._engine.details(old[-1])))
-            yield made, body, one.archives
-
     def start(self, project: str, replicas: Sequence[Replica]) -> None:
         running = [replica for replica in self._engine.observe(project) if replica.running]
         alive = {(one.service, address) for one in running for address in one.addresses.values()}
         self._edge(project).rest_all_but(alive)
-        self._each(self._engine.start, replicas)
+        self._each(self._engine.start, replicas, _STARTS)
 
     def read(self, project: str, service: Service, replica: Replica) -> Reading:
         now = self._engine.look(replica)
         if now is None:
             return Reading("removed", "none")
-        return Reading(now.state, now.health, now.exit_code, now.restarts, self._ask(project, service, now))
+        answer = self._ask(project, service, now)
+        return Reading(now.state, now.health, now.exit_code, now.restarts, answer, now.started)
 
     def route(self, project: str, serving: Mapping[Service, Sequence[Replica]]) -> None:
         wanted = {
@@ -247,7 +187,7 @@ class DockerTarget:
         if mine and (mine.running or (mine.state == "exited" and not mine.exit_code)):
             return mine
         self.remove(list(there.values()))
-        service, one = application.service(hook.service), _of(self._recorded(application), hook.service)
+        service, one = application.service(hook.service), self._cloning.recorded(application, hook.service)
         assert service and service.image
         image = self._engine.image_id(service.image)
         place = Place(name, 1, image, str(self._compose.path(project)), {})
@@ -264,7 +204,7 @@ class DockerTarget:
             details = self._engine.details(old)
             body = details.get("Config", {}) | {"HostConfig": details.get("HostConfig", {})}
         else:
-            one, found = _of(self._recorded(application), service), application.service(service)
+            one, found = self._cloning.recorded(application, service), application.service(service)
             assert found and found.image
             body, archives = {**one.body, "Image": str(found.image)}, one.archives
         made_of = copy_body(body, project, service, str(self._compose.bundles))
@@ -302,8 +242,8 @@ class DockerTarget:
                 self._engine.tag(service.image, name)
         named = any(fixed_name(application, service.name) for service in application.services)
         for replica in self._engine.observe(application.project) if named else ():
-            if replica.name == fixed_name(application, replica.service) + _NEXT:
-                self._engine.rename(replica, replica.name.removesuffix(_NEXT))
+            if replica.name == fixed_name(application, replica.service) + NEXT:
+                self._engine.rename(replica, replica.name.removesuffix(NEXT))
         if application.routes:
             self._edge(application.project).settle(application.routes)
 
@@ -333,13 +273,11 @@ class DockerTarget:
             else ""
         )
 
-    def _each(self, act: Callable[[_Thing], object], things: Sequence[_Thing]) -> None:
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+    def _each(
+        self, act: Callable[[_Thing], object], things: Sequence[_Thing], at_once: int = _AT_ONCE
+    ) -> None:
+        with ThreadPoolExecutor(at_once) as pool:
             list(pool.map(act, things))
-
-
-def _of(recorded: Sequence[Recorded], service: str) -> Recorded:
-    return next(one for one in recorded if one.service == service)
 
 
 def _address(replica: Replica) -> str:

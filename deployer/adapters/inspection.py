@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from deployer.core.application import EDGE, SPEC_LABEL
@@ -38,7 +39,16 @@ def replica_of(details: Mapping[str, Any]) -> Replica:
         addresses={
             name: settings["IPAddress"] for name, settings in networks.items() if settings.get("IPAddress")
         },
+        started=_seconds(state.get("StartedAt", "")),
     )
+
+
+def _seconds(time: str) -> float:
+    """RFC 3339 as Unix seconds; the engine says year 1 for never."""
+    try:
+        return max(0.0, datetime.fromisoformat(time).timestamp())
+    except ValueError:
+        return 0.0
 
 
 def _host_ports(bindings: Mapping[str, Any]) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ from deployer.adapters.store_rows import (
     unpack_release,
     wish_of,
 )
-from deployer.adapters.store_schema import SCHEMA, VERSION
+from deployer.adapters.store_schema import SCHEMA, UPGRADES, VERSION
 from deployer.adapters.vault import SealBroken, Slot, Vault
 from deployer.core.acts import acceptance, completion, confirmation, ending
 from deployer.core.audit import Act
@@ -68,7 +68,7 @@ class SqliteStore(ConfirmationRows, ErrandRows, AuditRows, RecoveryRows, AccessR
     """
 
     def __init__(self, path: Path, vault: Vault | Slot) -> None:
-        super().__init__(Database(path, SCHEMA, VERSION))
+        super().__init__(Database(path, SCHEMA, VERSION, UPGRADES))
         self._slot = vault if isinstance(vault, Slot) else vault.slot
         self._key = None if isinstance(vault, Slot) else vault
         self._salt = self._unseal_salt() if self._key else b""

@@ -1,5 +1,5 @@
-"""The store's part for what is kept: releases of the rollback set, images that were pulled for releases. In
-and out: nouns. Decides nothing.
+"""The store's part for what is kept: releases of the rollback set, images that were pulled for releases, how
+long services took to become ready. In and out: nouns. Decides nothing.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from deployer.adapters.database import Database
 from deployer.adapters.store_rows import deployment_of, unpack_release
@@ -49,6 +49,15 @@ class ReleaseRows:
             sql.execute(
                 "DELETE FROM pulled WHERE repository = ? AND digest = ?", (image.repository, image.digest)
             )
+
+    def startups(self, app: str, environment: str) -> Mapping[str, float]:
+        found = "SELECT service, seconds FROM startup WHERE app = ? AND environment = ?"
+        return {name: seconds for name, seconds in self._database.read(found, (app, environment))}
+
+    def note_startups(self, app: str, environment: str, seconds: Mapping[str, float]) -> None:
+        with self._database.write() as sql:
+            rows = [(app, environment, service, took) for service, took in seconds.items()]
+            sql.executemany("INSERT OR REPLACE INTO startup VALUES (?, ?, ?, ?)", rows)
 
     def releases(self) -> Sequence[Release]:
         rows = self._database.read("SELECT * FROM release")

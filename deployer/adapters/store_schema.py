@@ -7,7 +7,7 @@ whoever writes.
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 
 SCHEMA = """
 CREATE TABLE deployment (
@@ -60,6 +60,13 @@ CREATE TABLE release (
     revision TEXT NOT NULL,
     sealed BLOB NOT NULL
 ) STRICT;
+CREATE TABLE startup (  -- until a service was ready, the last time
+    app TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    service TEXT NOT NULL,
+    seconds REAL NOT NULL,
+    PRIMARY KEY (app, environment, service)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE pulled (  -- images that are on the engine for releases
     repository TEXT NOT NULL,
     digest TEXT NOT NULL,
@@ -137,3 +144,6 @@ CREATE TABLE seal (
     salt BLOB NOT NULL  -- sealed; shows that the key fits, and keys the release ids
 ) STRICT;
 """
+
+# What a file of an older version lacks: version → the statements that make it the next one.
+UPGRADES = {1: SCHEMA[SCHEMA.index("CREATE TABLE startup") : SCHEMA.index("CREATE TABLE pulled")]}

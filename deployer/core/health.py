@@ -19,7 +19,7 @@ SETTLE_SECONDS = 2.0  # what nobody can ask must simply stay up this long
 @dataclass(frozen=True)
 class Reading:
     """One look. `answer` is `ok`, what went wrong, or empty where there is nothing to ask or no way to ask
-    it.
+    it; `started` in Unix seconds of the target's clock, 0 where it does not say.
     """
 
     state: str
@@ -27,6 +27,7 @@ class Reading:
     exit_code: int = 0
     restarts: int = 0
     answer: str = ""
+    started: float = 0.0
 
 
 class Verdict(StrEnum):

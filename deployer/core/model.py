@@ -167,6 +167,7 @@ class Replica:
     addresses: Mapping[str, str] = field(default_factory=dict, hash=False)  # network → IPv4
     ports: tuple[str, ...] = ()  # host ports it holds, as `8080/tcp`
     serving: bool = False  # the edge sends it new requests
+    started: float = 0.0  # Unix seconds of the engine's clock, 0 where it never was
 
     @property
     def running(self) -> bool:

@@ -90,7 +90,9 @@ class Target(Protocol):
         """Creates replicas until each named service has `counts` of them; starts and stops nothing."""
 
     def start(self, project: str, replicas: Sequence[Replica]) -> None:
-        """Starts them unserved, also where one gets the address of a replica that died while it served."""
+        """Starts them, in this order, unserved, even where one gets the address of a replica that died while
+        it served.
+        """
 
     def read(self, project: str, service: Service, replica: Replica) -> Reading:
         """One look at a replica that should become ready."""
@@ -211,6 +213,12 @@ class Store(Protocol):
 
     def note_measured(self, id: str, measured: Measured) -> None:
         """Keeps what was measured while the deployment ran."""
+
+    def startups(self, app: str, environment: str) -> Mapping[str, float]:
+        """Service → seconds until it was ready, the last time."""
+
+    def note_startups(self, app: str, environment: str, seconds: Mapping[str, float]) -> None:
+        """Remembers them beside those of other services."""
 
     def await_word(self, id: str, until: float) -> Confirmation:
         """Begins the wait for a confirmation, or goes on with one that a dead process began."""

@@ -275,6 +275,20 @@ def test_a_database_of_a_newer_deployer_is_left_alone(store: SqliteStore, tmp_pa
         open_store(tmp_path)
 
 
+def test_a_database_of_the_first_version_is_brought_forward(store: SqliteStore, tmp_path: Path) -> None:
+    store.close()
+    with sqlite3.connect(tmp_path / "deployer.db") as other:
+        other.execute("DROP TABLE startup")
+        other.execute("PRAGMA user_version=1")
+    for _ in range(2):
+        opened = open_store(tmp_path)
+        opened.note_startups("shop", "production", {"backend": 1.5})
+        opened.note_startups("shop", "production", {"frontend": 0.5})
+        assert opened.startups("shop", "production") == {"backend": 1.5, "frontend": 0.5}
+        assert not opened.startups("shop", "staging")
+        opened.close()
+
+
 def test_a_bug_in_sql_is_no_outage_and_undoes_its_transaction(store: SqliteStore) -> None:
     with pytest.raises(sqlite3.OperationalError, match="no such table"), store._database.write() as sql:
         sql.execute("DELETE FROM seal")
