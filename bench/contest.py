@@ -86,7 +86,7 @@ class Ours:
         self.stage = stage
         self.port = stage.web_port
         self.revision = stage.source.git("rev-parse", "HEAD")
-        self.images = {version: _build(stage.namespace, f"ours-{version}") for version in (1, 2)}
+        self.images = {version: build(stage.namespace, f"ours-{version}") for version in (1, 2)}
 
     @property
     def url(self) -> str:
@@ -118,7 +118,7 @@ class Peer:
         self.port = free_port()
         self.folder = stage.folder / "peer"
         self.folder.mkdir(exist_ok=True)
-        self.images = {version: _build(stage.namespace, f"peer-{version}") for version in (1, 2)}
+        self.images = {version: build(stage.namespace, f"peer-{version}") for version in (1, 2)}
 
     def deploy(self, version: int, shape: Shape, *, wait: bool) -> None:
         service = shape.service(self.named(version), self.port)
@@ -160,7 +160,7 @@ def under_load(load: Load, act: Callable[[], Any], text: str, settle: float = _S
     return Deploy(load.report, wall, since, ended if isinstance(ended, dict) else {})
 
 
-def _build(namespace: str, version: str) -> Image:
+def build(namespace: str, version: str) -> Image:
     tag = f"{namespace}/shop-app:{version}"
     docker("build", "--quiet", "--tag", tag, "--build-arg", f"VERSION={version}", str(_APP))
     return push(tag)

@@ -17,10 +17,13 @@ _GROUPS: tuple[tuple[tuple[str, ...], Callable[[int], list[Row]]], ...] = (
         ("lost_new", "lost_keepalive", "lost_static_nginx", "gap_ms", "gap_idle_ratio", "wall_ratio_shop"),
         rollout_shop.measure,
     ),
-    (("first_reply_ratio_1s", "first_reply_ratio_0s"), rollout_single.measure_first_reply),
-    (("wall_ratio",), rollout_single.measure_wall),
+    (
+        ("first_reply_ratio_1s", "first_reply_ratio_0s", "first_reply_floor_1s"),
+        rollout_single.measure_first_reply,
+    ),
+    (("wall_ratio", "wall_floor"), rollout_single.measure_wall),
     (("wall_ratio_30s",), rollout_single.measure_wall_30s),
-    (("fixed_port_gap_ratio",), rollout_single.measure_fixed_port),
+    (("fixed_port_gap_ratio", "stop_first_gap_ratio"), rollout_single.measure_fixed_port),
     (("lost_rtt50",), rollout_single.measure_far_clients),
     (("lost_exit_at_once",), rollout_single.measure_exit_at_once),
     (("lost_replicas",), rollout_single.measure_replicas),
@@ -36,7 +39,10 @@ _GROUPS: tuple[tuple[tuple[str, ...], Callable[[int], list[Row]]], ...] = (
         rollout_bad.measure,
     ),
     (("noop_ms", "noop_touched"), rollout_cost.measure_noop),
-    (("stack10_ratio", "stack10_peer_ratio", "stack10_against_peer"), rollout_stack.measure_stack),
+    (
+        ("stack10_ratio", "stack10_peer_ratio", "stack10_against_peer", "stack10_floor"),
+        rollout_stack.measure_stack,
+    ),
     (("edge_latency_ms", "edge_rss_mib"), rollout_cost.measure_edge),
 )
 KEYS = tuple(key for keys, _ in _GROUPS for key in keys)

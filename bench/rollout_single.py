@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 
-from bench.contest import Deploy, Ours, Peer, Shape
+from bench.bare import Bare, Took
+from bench.contest import Deploy, Ours, Peer, Shape, build, under_load
 from bench.load import KEPT, NEW, Load
 from bench.relay import relay
 from bench.rows import Row, in_a_row, say
@@ -20,30 +22,40 @@ _SLOW = Shape(variables={"SLOW_MS": "2000", "ON_TERM": "exit"})
 
 def measure_first_reply(runs: int) -> list[Row]:
     """Without `--wait`, which would only come later."""
-    rows: list[Row] = []
-    for startup in (1000, 0):
-        ours, theirs = _in_turn(Shape(startup_ms=startup), runs, wait=False)
-        rows.append(_ratio(f"first_reply_ratio_{startup // 1000}s", ours, theirs, "first", _UP))
-    return [replace_goal(rows[0], "<= 0.7"), replace_goal(rows[1], "<= 0.5")]
+    ours, theirs, bare = _in_turn(Shape(startup_ms=1000), runs, wait=False)
+    instant, instantly, _ = _in_turn(Shape(), runs, wait=False)
+    return [
+        replace_goal(_ratio("first_reply_ratio_1s", ours, theirs, "first", _UP), "<= 0.7"),
+        replace_goal(_ratio("first_reply_ratio_0s", instant, instantly, "first", _UP), "<= 0.5"),
+        _ratio("first_reply_floor_1s", bare, theirs, "first", _UP),
+    ]
 
 
 def measure_wall(runs: int) -> list[Row]:
-    ours, theirs = _in_turn(Shape(startup_ms=1000), runs, wait=True)
-    return [replace_goal(_ratio("wall_ratio", ours, theirs, "wall", f"{_UP} --wait"), "<= 0.7")]
+    ours, theirs, bare = _in_turn(Shape(startup_ms=1000), runs, wait=True)
+    return [
+        replace_goal(_ratio("wall_ratio", ours, theirs, "wall", f"{_UP} --wait"), "<= 0.7"),
+        _ratio("wall_floor", bare, theirs, "wall", f"{_UP} --wait"),
+    ]
 
 
 def measure_wall_30s(runs: int) -> list[Row]:
     """The sketch's own health check: every 30 s, and nothing faster at the start."""
     check = {"interval": "30s", "timeout": "3s", "retries": 3}
-    ours, theirs = _in_turn(Shape(startup_ms=1000, check=check), runs, wait=True)
+    ours, theirs, _ = _in_turn(Shape(startup_ms=1000, check=check), runs, wait=True)
     return [replace_goal(_ratio("wall_ratio_30s", ours, theirs, "wall", f"{_UP} --wait"), "<= 0.06")]
 
 
 def measure_fixed_port(runs: int) -> list[Row]:
-    """The service holds its port itself: an old replica must go before the new one can have it."""
-    shape = Shape(startup_ms=1000, settings={"order": "stop-first"})
-    ours, theirs = _in_turn(shape, runs, wait=False)
-    return [replace_goal(_ratio("fixed_port_gap_ratio", ours, theirs, "gap", _UP), "<= 0.95")]
+    """The service holds its port itself: handed over where the file says `start-first`, else the old replica
+    must go before the new one comes.
+    """
+    rows = []
+    for key, order in (("fixed_port_gap_ratio", "start-first"), ("stop_first_gap_ratio", "stop-first")):
+        shape = Shape(startup_ms=1000, settings={"edge": "off", "order": order})
+        ours, theirs, _ = _in_turn(shape, runs, wait=False)
+        rows.append(_ratio(key, ours, theirs, "gap", _UP))
+    return [replace_goal(rows[0], "<= 0.95"), rows[1]]
 
 
 def measure_far_clients(runs: int) -> list[Row]:
@@ -87,22 +99,35 @@ def replace_goal(row: Row, goal: str) -> Row:
     return Row(row.key, row.value, row.unit, goal, row.runs, row.peer)
 
 
-def _in_turn(shape: Shape, runs: int, *, wait: bool) -> tuple[list[Deploy], list[Deploy]]:
+def _in_turn(shape: Shape, runs: int, *, wait: bool) -> tuple[list[Deploy], list[Deploy], list[Deploy]]:
+    """Ours, Compose's, and the engine's alone."""
     with Stage() as stage:
         ours, peer = Ours(stage), Peer(stage)
+        mine: list[Deploy] = []
+        theirs: list[Deploy] = []
+        alone: list[Deploy] = []
         try:
             _deployed(ours.deploy(2, shape))
             peer.deploy(2, shape, wait=True)
-            mine: list[Deploy] = []
-            theirs: list[Deploy] = []
-            for run in range(runs):
-                theirs.append(peer.measured(1 + run % 2, shape, wait=wait))
-                mine.append(ours.measured(1 + run % 2, shape))
-                _deployed(mine[-1].ended)
-                say(f"single {run + 1}: ours {_told(mine[-1])}; compose {_told(theirs[-1])}")
+            with Bare(build(stage.namespace, "bare"), f"{stage.project}-bare") as bare:
+                bare.replace([shape.startup_ms])
+                for run in range(runs):
+                    theirs.append(peer.measured(1 + run % 2, shape, wait=wait))
+                    mine.append(ours.measured(1 + run % 2, shape))
+                    alone.append(_bare(bare, shape, ours.url))
+                    _deployed(mine[-1].ended)
+                    told = (_told(mine[-1]), _told(theirs[-1]), _told(alone[-1]))
+                    say("single {}: ours {}; compose {}; the engine alone {}".format(run + 1, *told))
         finally:
             peer.remove()
-    return mine, theirs
+    return mine, theirs, alone
+
+
+def _bare(bare: Bare, shape: Shape, busy: str) -> Deploy:
+    """Under the same load as the others: somebody else, at `busy`, answers it meanwhile."""
+    took: list[Took] = []
+    seen = under_load(Load(busy), lambda: took.append(bare.replace([shape.startup_ms])), "")
+    return replace(seen, wall=took[0].wall, first=took[0].first)
 
 
 def _ratio(key: str, ours: Sequence[Deploy], theirs: Sequence[Deploy], what: str, peer: str) -> Row:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-from bench.contest import Ours, Peer, Shape
+from bench.bare import Bare
+from bench.contest import Ours, Peer, Shape, build
 from bench.rows import Row, say
 from tests.stand.machine import free_port
 from tests.stand.stage import Stage
@@ -24,33 +26,38 @@ _Services = dict[str, Any]
 
 def measure_stack(runs: int) -> list[Row]:
     """In turn; the first deploys, which make networks and edges, do not count."""
-    with Stage() as stage, Stage() as other:
+    with Stage() as stage, Stage() as other, ExitStack() as ends:
         ten, one, peers, peer = Ours(stage), Ours(other), Peer(stage), Peer(other)
+        ends.callback(peers.remove)
+        ends.callback(peer.remove)
         ports, theirs = [[free_port() for _ in _STARTUPS] for _ in range(2)]
+        bares, bare = (
+            ends.enter_context(Bare(build(place.namespace, "bare"), f"{place.project}-bare"))
+            for place in (stage, other)
+        )
         rounds: list[tuple[float, ...]] = []
-        try:
-            for run in range(runs + 1):
-                version = 1 + run % 2
-                stack, last = _stack("app", ports), _slowest("app", one.port)
-                their_stack = _stack(peers.named(version), theirs)
-                their_last = _slowest(peer.named(version), peer.port)
-                rounds.append(
-                    (
-                        _took(partial(_deploy, ten, version, stack)),
-                        _took(partial(_deploy, one, version, last)),
-                        _took(partial(peers.up, their_stack)),
-                        _took(partial(peer.up, their_last)),
-                    )
-                )
-                say("stack: ours {} s together, {} s alone; compose {} s, {} s".format(*rounds[-1]))
-        finally:
-            peers.remove()
-            peer.remove()
-    together, alone, their_ten, their_one = zip(*rounds[1:], strict=True)
+        for run in range(runs + 1):
+            version = 1 + run % 2
+            stack, last = _stack("app", ports), _slowest("app", one.port)
+            their_stack = _stack(peers.named(version), theirs)
+            their_last = _slowest(peer.named(version), peer.port)
+            acts = (
+                partial(_deploy, ten, version, stack),
+                partial(_deploy, one, version, last),
+                partial(peers.up, their_stack),
+                partial(peer.up, their_last),
+                partial(bares.replace, _STARTUPS),
+                partial(bare.replace, _STARTUPS[-1:]),
+            )
+            rounds.append(tuple(_took(act) for act in acts))
+            told = "stack: ours {} s together, {} s alone; compose {} s, {} s; the engine alone {} s, {} s"
+            say(told.format(*rounds[-1]))
+    together, alone, their_ten, their_one, bare_ten, bare_one = zip(*rounds[1:], strict=True)
     return [
         _row("stack10_ratio", together, alone, "the slowest alone", "<= 1.3"),
         _row("stack10_peer_ratio", their_ten, their_one, "compose's slowest alone"),
         _row("stack10_against_peer", together, their_ten, "compose's ten"),
+        _row("stack10_floor", bare_ten, bare_one, "the engine alone with the slowest"),
     ]
 
 

@@ -41,6 +41,7 @@ _AGAIN = 0.005  # seconds from a first good answer to the question for the secon
 # does not answer must not hide another's crash.
 _REST, _LONGEST_REST = 3, 0.2
 _STOPS_AT_ONCE = 8
+_SWITCHED = "the edge sends new requests to", "the host's ports are those of"
 # Seconds that the next stop waits for the one before, and all of them together. Taking a container down keeps
 # the kernel busy: two at once make the longest gap 55 to 67 ms where one after the other makes it 48. Slow
 # exits still overlap.
@@ -194,8 +195,10 @@ class Rollout:
         now = self.target.observe(self.plan.project)
         serving = {service: self._coming(service, now) for service in map(self._service, steps)}
         self.target.route(self.plan.project, serving)
-        names = " ".join(replica.name for replicas in serving.values() for replica in replicas)
-        self.say(SWITCH, f"the edge sends new requests to {names}")
+        for over in (False, True):
+            chosen = [mine for service, mine in serving.items() if service.takes_over == over]
+            if names := " ".join(replica.name for replicas in chosen for replica in replicas):
+                self.say(SWITCH, f"{_SWITCHED[over]} {names}")
 
     def _drain(self, steps: Sequence[Step]) -> None:
         begun = self.clock.monotonic()

@@ -20,6 +20,7 @@ from deployer.adapters.compose import Compose
 from deployer.adapters.disk import free_for
 from deployer.adapters.edge import Edge
 from deployer.adapters.engine import Engine
+from deployer.adapters.handover import Handover, holds_networks
 from deployer.adapters.inspection import with_serving
 from deployer.adapters.knocker import Knocker
 from deployer.adapters.probe import ask_http, ask_tcp
@@ -55,6 +56,7 @@ class DockerTarget:
         self._engine = engine
         self._compose = compose
         self._cloning = Cloning(engine, compose)
+        self._handover = Handover(engine)
         self._edges = state / "edge"
         self._edge_image = edge_image
         self._reached: set[tuple[str, str]] = set()  # project and service whose own check was answered to us
@@ -148,6 +150,9 @@ class DockerTarget:
         running = [replica for replica in self._engine.observe(project) if replica.running]
         alive = {(one.service, address) for one in running for address in one.addresses.values()}
         self._edge(project).rest_all_but(alive)
+        held = {one.service for one in running if holds_networks(one)}
+        heirs = [replica for replica in replicas if replica.heir and replica.service in held]
+        self._handover.set_aside(project, heirs)
         self._each(self._engine.start, replicas, _STARTS)
 
     def read(self, project: str, service: Service, replica: Replica) -> Reading:
@@ -158,12 +163,22 @@ class DockerTarget:
         return Reading(now.state, now.health, now.exit_code, now.restarts, answer, now.started)
 
     def route(self, project: str, serving: Mapping[Service, Sequence[Replica]]) -> None:
+        for service, replicas in serving.items():
+            if not service.routes:
+                self._hand_over(project, service, replicas)
         wanted = {
             route: [_address(self._engine.look(replica) or replica) for replica in replicas]
             for service, replicas in serving.items()
             for route in service.routes
         }
-        self._edge(project).switch(wanted)
+        if wanted:
+            self._edge(project).switch(wanted)
+
+    def _hand_over(self, project: str, service: Service, coming: Sequence[Replica]) -> None:
+        ids = {replica.id for replica in coming}
+        mine = [replica for replica in self._engine.observe(project) if replica.service == service.name]
+        going = [one for one in mine if one.running and holds_networks(one) and one.id not in ids]
+        self._handover.give(project, [one for one in mine if one.id in ids and one.aside], going)
 
     def sessions(self, project: str, replica: Replica) -> int:
         return sum(map(self._edge(project).sessions, replica.addresses.values()))
@@ -246,6 +261,8 @@ class DockerTarget:
                 self._engine.rename(replica, replica.name.removesuffix(NEXT))
         if application.routes:
             self._edge(application.project).settle(application.routes)
+        if any(service.publishes for service in application.services):
+            self._handover.clear(application.project, self._engine.observe(application.project))
 
     def watch(self, doors: Sequence[Door]) -> Knocker:
         return Knocker(doors).start()

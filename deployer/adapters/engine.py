@@ -7,25 +7,23 @@ called it.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import docker
 import docker.auth
 import requests
-import urllib3
-from docker.errors import APIError, DockerException, create_api_error_from_http_exception
+from docker.errors import APIError, create_api_error_from_http_exception
 from docker.errors import ImageNotFound as MissingHere
 from docker.errors import NotFound as Gone
 
+from deployer.adapters.answering import BROKEN, answering, gone_is_fine, refusing
 from deployer.adapters.inspection import gateways_of, is_ours, occupied_by_others, replica_of
 from deployer.adapters.listening import listening, shares_network
-from deployer.adapters.pull import follow, raise_pull_error
-from deployer.adapters.refusals import is_refusal, refusal
+from deployer.adapters.pull import follow
 from deployer.core.blueprint import DEPLOYMENT_LABEL, HOOK_LABEL
 from deployer.core.conflicts import Occupied
 from deployer.core.errors import EngineUnavailable, ImageNotFound, RegistryUnavailable
@@ -40,7 +38,6 @@ _Say = Callable[[str], None]
 _Login = dict[str, str] | None
 _LOG_LINES = 20
 _LOG_BYTES = 2_000
-_BROKEN = (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 
 class Engine:
@@ -71,7 +68,7 @@ class Engine:
 
     def observe(self, project: str) -> tuple[Replica, ...]:
         """Every container of the project, by number within its service."""
-        with _answering("observe"):
+        with answering("observe"):
             listed = self._client.containers(all=True, filters={"label": [f"{_PROJECT}={project}"]})
             ours = [entry["Id"] for entry in listed if is_ours(entry["Labels"])]
             found = [details for id in ours if (details := self._inspect(id))]
@@ -80,7 +77,7 @@ class Engine:
 
     def occupied(self, project: str) -> Occupied:
         """What containers outside the project hold, and processes where this machine is the engine's."""
-        with _answering("list what is taken"):
+        with answering("list what is taken"):
             listed = self._client.containers(all=True)
             networks, volumes = self._client.networks(), self._client.volumes()["Volumes"] or ()
         processes = tuple(listening()) if self.is_here and shares_network(gateways_of(networks)) else ()
@@ -90,7 +87,7 @@ class Engine:
         """One container from the engine's own request; its id. Raises ContainerRefused where the engine will
         not.
         """
-        with _answering(f"create {name}"), _refusing(f"{name} cannot be created"):
+        with answering(f"create {name}"), refusing(f"{name} cannot be created"):
             answer = self._post("/containers/create", params={"name": name}, json=body, timeout=self._timeout)
             id = str(answer.json()["Id"])
             for query, content in archives:
@@ -100,19 +97,48 @@ class Engine:
 
     def networks(self) -> frozenset[str]:
         """Names of the networks that there are."""
-        with _answering("list networks"):
+        with answering("list networks"):
             return frozenset(str(network["Name"]) for network in self._client.networks())
 
     def remove_networks(self, project: str) -> None:
         """Those of the project that no container is connected to."""
-        with _answering("remove networks"):
+        with answering("remove networks"):
             for network in self._client.networks(filters={"label": f"{_PROJECT}={project}"}):
                 with suppress(APIError):
                     self._client.remove_network(network["Id"])
 
+    def make_internal_network(self, name: str, project: str) -> None:
+        """One that leads nowhere, where it is not there yet."""
+        with answering(f"create network {name}"):
+            if not self._client.networks(names=[f"^{name}$"]):
+                self._client.create_network(name, internal=True, labels={_PROJECT: project})
+
+    def connect(self, replica: Replica, network: str, endpoint: Mapping[str, Any]) -> None:
+        """Raises ContainerRefused where it cannot have its address or, by this network, its host ports."""
+        with (
+            answering(f"connect {replica.name} to {network}"),
+            refusing(f"{replica.name} is refused"),
+        ):
+            body = {"Container": replica.id, "EndpointConfig": dict(endpoint)}
+            self._post(f"/networks/{network}/connect", json=body, timeout=self._timeout)
+
+    def disconnect(self, replica: Replica, network: str) -> None:
+        """After a connect that it refused, the engine itself says wrongly that the replica is on it."""
+        with answering(f"disconnect {replica.name} from {network}"), gone_is_fine():
+            try:
+                self._client.disconnect_container_from_network(replica.id, network)
+            except APIError as error:
+                if "is not connected to network" not in str(error.explanation):
+                    raise
+
+    def remove_network(self, name: str) -> None:
+        """Where nothing is connected to it any more."""
+        with answering(f"remove network {name}"), suppress(APIError):
+            self._client.remove_network(name)
+
     def hooks(self, project: str) -> dict[tuple[str, str], Replica]:
         """Name and deployment of each container of the project that runs a hook, or ran one."""
-        with _answering("list hooks"):
+        with answering("list hooks"):
             labels = [f"{_PROJECT}={project}", HOOK_LABEL]
             listed = self._client.containers(all=True, filters={"label": labels})
             found = [details for entry in listed if (details := self._inspect(entry["Id"]))]
@@ -124,25 +150,25 @@ class Engine:
 
     def details(self, replica: Replica) -> dict[str, Any]:
         """Its whole inspection; empty when it is gone."""
-        with _answering(f"inspect {replica.name}"):
+        with answering(f"inspect {replica.name}"):
             return self._inspect(replica.id) or {}
 
     def rename(self, replica: Replica, name: str) -> None:
-        with _answering(f"rename {replica.name}"), _gone_is_fine():
+        with answering(f"rename {replica.name}"), gone_is_fine():
             self._client.rename(replica.id, name)
 
     def tag(self, image: Image, name: str) -> None:
         """Gives a local image one more name, taken from any other; asks first, as a look is cheaper."""
         repository, given = split_tag(name)
         tag = given or "latest"
-        with _answering(f"tag {name}"), suppress(MissingHere):
+        with answering(f"tag {name}"), suppress(MissingHere):
             if f"{repository}:{tag}" not in (self._client.inspect_image(str(image))["RepoTags"] or ()):
                 self._client.tag(str(image), repository, tag, force=True)
 
     def forward(self, method: str, path: str, body: bytes, kind: str) -> tuple[int, Mapping[str, str], bytes]:
         """Somebody else's call of the engine's API, with its answer."""
         headers = {"Content-Type": kind} if kind else {}
-        with _answering("forward"):
+        with answering("forward"):
             client = self._client
             url = f"{client.base_url}{path}"
             answer = client.request(method, url, data=body or None, headers=headers, timeout=self._timeout)
@@ -150,13 +176,13 @@ class Engine:
 
     def look(self, replica: Replica) -> Replica | None:
         """The replica now, or None when it is gone."""
-        with _answering("inspect"):
+        with answering("inspect"):
             details = self._inspect(replica.id)
         return replica_of(details) if details else None
 
     def image_id(self, image: Image) -> str:
         """The local id of an image that was pulled by digest, empty when it is not here."""
-        with _answering("inspect image"):
+        with answering("inspect image"):
             try:
                 return str(self._client.inspect_image(str(image))["Id"])
             except MissingHere:
@@ -169,7 +195,7 @@ class Engine:
 
     def fetch(self, name: str, say: _Say) -> None:
         """Pulls `repository:tag` where it is not here yet."""
-        with _answering(f"inspect {name}"):
+        with answering(f"inspect {name}"):
             try:
                 self._client.inspect_image(name)
                 return
@@ -187,7 +213,7 @@ class Engine:
         limit = max(1.0, min(limit, self._pull_deadline))
         deadline = time.monotonic() + limit
         try:
-            with _answering(f"pull {image}", image), self._open_pull(repository, tag, login, limit) as stream:
+            with answering(f"pull {image}", image), self._open_pull(repository, tag, login, limit) as stream:
                 follow(stream, image, deadline, say)
         except EngineUnavailable:
             if not self.ping():
@@ -202,7 +228,7 @@ class Engine:
         """Takes the digest's name off an image, and the image itself with its last name; False while a
         container uses it.
         """
-        with _answering(f"remove {image}"), _gone_is_fine():
+        with answering(f"remove {image}"), gone_is_fine():
             try:
                 self._client.remove_image(str(image))
             except APIError as error:
@@ -213,21 +239,21 @@ class Engine:
 
     def root(self) -> str:
         """Where the engine keeps its images, on its own host."""
-        with _answering("info"):
+        with answering("info"):
             return str(self._client.info()["DockerRootDir"])
 
     def start(self, replica: Replica) -> None:
         """Raises ContainerRefused where the engine will not."""
-        with _answering(f"start {replica.name}"), _refusing(f"{replica.name} cannot be started"):
+        with answering(f"start {replica.name}"), refusing(f"{replica.name} cannot be started"):
             self._client.start(replica.id)
 
     def stop(self, replica: Replica, grace: float) -> None:
-        with _answering(f"stop {replica.name}"), _gone_is_fine():
+        with answering(f"stop {replica.name}"), gone_is_fine():
             self._client.stop(replica.id, timeout=max(1, round(grace)))
 
     def remove(self, replica: Replica, *, volumes: bool = False) -> None:
         """Kills what still runs. Volumes stay, also nameless ones: they may hold what somebody needs."""
-        with _answering(f"remove {replica.name}"), _gone_is_fine():
+        with answering(f"remove {replica.name}"), gone_is_fine():
             self._client.remove_container(replica.id, force=True, v=volumes)
 
     def log_tail(self, replica: Replica) -> str:
@@ -235,7 +261,7 @@ class Engine:
         that must not hide the failure.
         """
         raw = b""
-        with _answering(f"logs of {replica.name}"), suppress(APIError):
+        with answering(f"logs of {replica.name}"), suppress(APIError):
             raw = self._client.logs(replica.id, tail=_LOG_LINES, stdout=True, stderr=True)
         return _last_lines(raw).decode(errors="replace").strip()
 
@@ -245,7 +271,7 @@ class Engine:
             client = self._client
             limit = min(_PING_TIMEOUT, self._timeout)
             return bool(client.get(f"{client.base_url}/_ping", timeout=limit).ok)
-        except (EngineUnavailable, *_BROKEN):
+        except (EngineUnavailable, *BROKEN):
             return False
 
     def _open_pull(self, repository: str, tag: str, login: _Login, limit: float) -> requests.Response:
@@ -286,7 +312,7 @@ class Engine:
 
 
 def _connect(host: str | None, timeout: int) -> docker.APIClient:
-    with _answering("connect"):
+    with answering("connect"):
         if host:
             return docker.APIClient(base_url=host, version="auto", timeout=timeout)
         return docker.from_env(version="auto", timeout=timeout).api
@@ -298,52 +324,3 @@ def _last_lines(raw: bytes) -> bytes:
         return raw
     _, _, lines = raw[-_LOG_BYTES - 1 :].partition(b"\n")
     return lines or b"(one line of %d bytes)" % len(raw)
-
-
-@contextmanager
-def _answering(action: str, image: str = "") -> Iterator[None]:
-    """The engine's own words as an expected failure."""
-    try:
-        yield
-    except Gone as error:
-        if not image:
-            raise EngineUnavailable(f"{action}: {error.explanation}") from None
-        raise ImageNotFound(f"{image} cannot be pulled: {error.explanation}") from None
-    except APIError as error:
-        if not image:
-            raise EngineUnavailable(f"{action}: {error.explanation or error}") from None
-        raise_pull_error({"error": str(error.explanation or error)}, image)
-    except (*_BROKEN, json.JSONDecodeError) as error:
-        raise _unavailable(action, error) from None
-
-
-def _unavailable(action: str, error: Exception) -> EngineUnavailable:
-    if "Permission denied" in str(error):  # the SDK wraps it several times
-        return EngineUnavailable(
-            f"{action}: permission to use the engine's socket is denied",
-            hint="let the deployer's user into the group that the socket belongs to, usually docker",
-        )
-    return EngineUnavailable(
-        f"{action}: the engine does not answer ({type(error).__name__})",
-        hint="is Docker running and DOCKER_HOST right?",
-    )
-
-
-@contextmanager
-def _refusing(action: str) -> Iterator[None]:
-    """What a release asks for and this engine will not do. Its own faults (5xx) go on as they are."""
-    try:
-        yield
-    except APIError as error:
-        text = str(error.explanation or error)
-        if error.is_client_error() or is_refusal(text):
-            raise refusal(action, text) from None
-        raise
-
-
-@contextmanager
-def _gone_is_fine() -> Iterator[None]:
-    try:
-        yield
-    except Gone:
-        return

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from deployer.core.application import EDGE, SPEC_LABEL
-from deployer.core.blueprint import SERVICE_LABEL
+from deployer.core.blueprint import ASIDE, HEIR_LABEL, SERVICE_LABEL
 from deployer.core.conflicts import Held, Occupied
 from deployer.core.model import Replica
 
@@ -40,7 +40,14 @@ def replica_of(details: Mapping[str, Any]) -> Replica:
             name: settings["IPAddress"] for name, settings in networks.items() if settings.get("IPAddress")
         },
         started=_seconds(state.get("StartedAt", "")),
+        aside=_is_aside(networks, str(details["HostConfig"].get("NetworkMode") or "")),
+        heir=HEIR_LABEL in labels,
     )
+
+
+def _is_aside(networks: Mapping[str, Any], mode: str) -> bool:
+    """A container that shares another's network has none of its own either."""
+    return any(name.endswith(ASIDE) for name in networks) or not (networks or mode.startswith("container:"))
 
 
 def _seconds(time: str) -> float:
@@ -119,4 +126,4 @@ def with_serving(replica: Replica, served: Mapping[str, set[str]]) -> Replica:
     """Behind the edge a replica serves when every route of its service has it; any other while it runs."""
     mine = [addresses for name, addresses in served.items() if name.rpartition("_")[0] == replica.service]
     in_rotation = all(addresses & set(replica.addresses.values()) for addresses in mine)
-    return replace(replica, serving=replica.running and in_rotation)
+    return replace(replica, serving=replica.running and in_rotation and not replica.aside)

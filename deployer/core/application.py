@@ -34,7 +34,7 @@ from deployer.core.compose_model import (
 )
 from deployer.core.door import Door, doors_of
 from deployer.core.errors import ComposeRejected, ReleaseIncomplete
-from deployer.core.front import notice_seconds, order_without_edge, without_edge
+from deployer.core.front import notice_seconds, order_without_edge, takes_over, without_edge
 from deployer.core.hooks import Hook, hooks_of, is_one_way
 from deployer.core.images import Image
 from deployer.core.pace import Pace, pace_of
@@ -102,6 +102,7 @@ class Service:
     rank: int = 0  # within its level, who starts first
     notice_seconds: float = 0.0  # until a proxy of the user's has found a new replica
     pace: Pace = field(default_factory=Pace)
+    takes_over: bool = False  # a new replica waits aside for the networks and host ports of the old one
 
     @property
     def start_first(self) -> bool:
@@ -281,7 +282,7 @@ def _service(
     spec: str,
 ) -> Service:
     table = tables[name]
-    away = bool(without_edge(table))
+    away, aside = bool(without_edge(table)), takes_over(table)
     return Service(
         name=name,
         image=image,
@@ -291,7 +292,7 @@ def _service(
         completes=completes(name, tables),
         routes=routes,
         aliases=_aliases(name, table) if routes else {},
-        probe=None if away else probe_of(table),  # whoever stands in front goes by Docker's word
+        probe=None if away and not aside else probe_of(table),  # a proxy in front goes by Docker's word
         checked=is_checked(table),
         gate_seconds=gate_seconds_of(table),
         grace_seconds=seconds(table.get("stop_grace_period"), 10.0),
@@ -299,8 +300,9 @@ def _service(
         spec=spec,
         publishes=() if routes else publishes(table),
         rank=ranks_of(tables)[name],
-        notice_seconds=notice_seconds(table) if away else 0.0,
+        notice_seconds=notice_seconds(table) if away and not aside else 0.0,
         pace=pace_of(table),
+        takes_over=aside,
     )
 
 

@@ -11,6 +11,7 @@ has, and how often Docker asks it while it starts.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,9 @@ Body = Mapping[str, Any]
 
 _LABEL = "com.docker.compose."
 HOOK_LABEL, DEPLOYMENT_LABEL = "deployer.hook", "deployer.deployment"
+NETWORKS_LABEL = "deployer.networks"  # of a replica that holds host ports itself: its networks
+HEIR_LABEL = "deployer.takes-over"  # it starts aside and takes them over
+ASIDE = "_deployer-aside"  # ends the name of the network on which it waits
 SERVICE_LABEL = "deployer.service"  # where Compose's own label must say something else
 _PASSING = (f"{_LABEL}replace", f"{_LABEL}project.environment_file")
 _EDGE_COMMAND = (
@@ -105,6 +109,10 @@ def replica_body(
         names = [alias for alias in settings.get("Aliases") or () if alias not in {*given_up, recorded.name}]
         settings["Aliases"] = [place.name, *names]
         settings["Links"] = _translated(settings.get("Links"), place)
+    if service.publishes:
+        body["Labels"][NETWORKS_LABEL] = json.dumps(_endpoints(body), sort_keys=True)
+    if service.takes_over:
+        body["Labels"][HEIR_LABEL] = "true"
     return body
 
 

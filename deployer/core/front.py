@@ -39,23 +39,44 @@ def without_edge(service: Table) -> str:
 
 
 def order_without_edge(service: Table) -> Order:
-    """Two replicas cannot hold one host port, and no edge holds it for them. Raises ComposeRejected."""
+    """Two replicas cannot hold one host port, and no edge holds it for them: the old one stops first, unless
+    the file says that the new one may start aside. Raises ComposeRejected.
+    """
     order = order_of(service)
-    ports, needed = _fixed(service), 2 * max(1, replicas_of(service))
-    if order.name == STOP_FIRST or not ports or all(len(held) >= needed for held in ports):
+    if order.name == STOP_FIRST or not _lacks_ports(service):
         return order
     port = min(publishes(service)).partition("/")[0]
-    if settings_of(service).get("order") == START_FIRST:
+    if settings_of(service).get("order") != START_FIRST:
+        return Order(STOP_FIRST, f"without the edge it holds host port {port} itself")
+    if replicas_of(service) > 1 or service.get("network_mode"):
         raise ComposeRejected(
-            f"start-first without the edge needs a host port for each old and new replica, and {port} is one",
-            hint="leave the port to the proxy in front, give a range, or drop one of the two settings",
+            f"start-first without the edge: host port {port} can go from one replica to one other only",
+            hint="leave the port to the proxy in front, give a range of two ports for each replica, or drop"
+            " one of the two settings",
         )
-    return Order(STOP_FIRST, f"without the edge it holds host port {port} itself")
+    return order
+
+
+def takes_over(service: Table) -> bool:
+    """Whether a new replica starts aside, off the service's networks, and gets these and the host ports from
+    the old one when it is ready.
+    """
+    return (
+        bool(without_edge(service))
+        and order_without_edge(service).name == START_FIRST
+        and _lacks_ports(service)
+    )
 
 
 def notice_seconds(service: Table) -> float:
     """How long old replicas go on beside new ones that are ready, so that the proxy finds these."""
     return seconds(settings_of(service).get("drain-timeout"), NOTICE_SECONDS)
+
+
+def _lacks_ports(service: Table) -> bool:
+    """Whether old and new replicas cannot all have their host ports at once."""
+    needed = 2 * max(1, replicas_of(service))
+    return any(len(held) < needed for held in _fixed(service))
 
 
 def _fixed(service: Table) -> list[tuple[str, ...]]:

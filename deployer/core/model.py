@@ -167,6 +167,8 @@ class Replica:
     addresses: Mapping[str, str] = field(default_factory=dict, hash=False)  # network → IPv4
     ports: tuple[str, ...] = ()  # host ports it holds, as `8080/tcp`
     serving: bool = False  # the edge sends it new requests
+    aside: bool = False  # off its service's networks: it waits for its host ports or gave them away
+    heir: bool = False  # made to take them over from the replica before it
     started: float = 0.0  # Unix seconds of the engine's clock, 0 where it never was
 
     @property

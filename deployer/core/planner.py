@@ -229,7 +229,11 @@ def _arrive(change: _Change, holders: tuple[Replica, ...]) -> Iterator[Step]:
 
 
 def _switch(change: _Change, changes: Sequence[_Change]) -> Iterator[Step]:
-    if change.service.routes and (change.missing or change.asleep or change.unproven or change.old):
+    coming = change.missing or change.asleep or change.unproven
+    if (change.service.takes_over and coming) or any(replica.aside for replica in change.unproven):
+        ports = ", ".join(change.service.publishes)
+        yield _step(change, SWITCH, f"takes over {ports} and the networks; nobody answers for about 0.2 s")
+    elif change.service.routes and (coming or change.old):
         edge = max((other.service.level for other in changes if other.service.name == EDGE), default=0)
         count = change.service.replicas
         text = f"edge → {count} replica{'s'[: count != 1]}"

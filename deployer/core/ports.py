@@ -98,7 +98,9 @@ class Target(Protocol):
         """One look at a replica that should become ready."""
 
     def route(self, project: str, serving: Mapping[Service, Sequence[Replica]]) -> None:
-        """From its return on, new requests of each named service go to exactly these replicas."""
+        """From its return on, new requests of each named service go to exactly these replicas. Raises
+        ContainerRefused, and leaves the old ones where they were, where these cannot have their host ports.
+        """
 
     def sessions(self, project: str, replica: Replica) -> int:
         """Requests in flight on a replica."""

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from deployer.core.application import EDGE, SPEC_LABEL
 from deployer.core.blueprint import (
+    HEIR_LABEL,
+    NETWORKS_LABEL,
     Place,
     Recorded,
     edge_body,
@@ -168,3 +171,13 @@ def test_a_replica_without_the_edge_keeps_its_ports_and_its_names() -> None:
     names = body["NetworkingConfig"]["EndpointsConfig"]["shop_default"]["Aliases"]
     assert names == ["shop-backend-2", "backend", "other"]
     assert fixed_name(app, "backend") == "the-backend" and fixed_name(app, "frontend") == ""
+    assert json.loads(body["Labels"][NETWORKS_LABEL]) == body["NetworkingConfig"]["EndpointsConfig"]
+    assert HEIR_LABEL not in body["Labels"] and NETWORKS_LABEL not in made()["Labels"]
+
+
+def test_one_that_takes_ports_over_says_so() -> None:
+    model = shop()
+    model["services"]["backend"]["x-deployer"] = {"order": "start-first", "edge": False}
+    service = application(model=model).service("backend")
+    assert service and service.takes_over
+    assert replica_body(BACKEND, service, PLACE)["Labels"][HEIR_LABEL] == "true"

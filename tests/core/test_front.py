@@ -7,7 +7,7 @@ import pytest
 from deployer.core.application import EDGE, assemble
 from deployer.core.compose_model import START_FIRST, STOP_FIRST
 from deployer.core.errors import ComposeRejected
-from deployer.core.front import order_without_edge, without_edge
+from deployer.core.front import order_without_edge, takes_over, without_edge
 from deployer.core.model import ObservedState
 from deployer.core.planner import plan_rollout
 from tests.core.models import CHECK, EDGE_SETTINGS, application, image, replica, shop
@@ -51,9 +51,55 @@ def test_without_the_edge_a_fixed_host_port_has_one_holder(published: str, order
     assert found.name == order
     if order == STOP_FIRST:
         assert found.cause == "without the edge it holds host port 8080 itself"
-        with pytest.raises(ComposeRejected, match="8080 is one"):
-            order_without_edge(service | {"x-deployer": {"order": "start-first"}})
     assert order_without_edge(service | {"container_name": "web"}).cause == "container_name is fixed"
+
+
+HELD = {
+    "ports": [{"target": 80, "published": "8080", "protocol": "tcp"}],
+    "x-deployer": {"edge": False, "order": "start-first"},
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "over"),
+    [
+        ({}, True),
+        ({"x-deployer": {"edge": False}}, False),
+        ({"x-deployer": {"order": "start-first"}}, False),
+        ({"ports": [{"target": 80, "published": "8080-8081", "protocol": "tcp"}]}, False),
+        ({"ports": [{"target": 80, "protocol": "tcp"}]}, False),
+        ({"ports": []}, False),
+    ],
+)
+def test_a_declared_start_first_takes_a_fixed_host_port_over(more: dict[str, Any], over: bool) -> None:
+    service: dict[str, Any] = HELD | more
+    assert takes_over(service) == over
+    assert not over or order_without_edge(service).name == START_FIRST
+
+
+@pytest.mark.parametrize("more", [{"deploy": {"replicas": 2}}, {"network_mode": "host"}])
+def test_a_port_goes_from_one_replica_to_one_other_only(more: dict[str, Any]) -> None:
+    with pytest.raises(ComposeRejected, match="host port 8080 can go from one replica to one other only"):
+        order_without_edge(HELD | more)
+
+
+def test_one_that_takes_ports_over_proves_itself_first_and_the_plan_tells_the_gap() -> None:
+    model = shop()
+    model["services"]["backend"] |= {"x-deployer": HELD["x-deployer"], "healthcheck": CHECK}
+    before, after = application("ab", model), application("cb", model)
+    backend = after.service("backend")
+    assert backend and backend.takes_over and backend.probe and not backend.routes
+    assert backend.publishes == ("3001/tcp",) and not backend.notice_seconds
+    here = tuple(replica(before, name) for name in (EDGE, "backend", "frontend"))
+    steps = [step for step in plan_rollout(after, ObservedState(here)).steps if step.service == "backend"]
+    assert [step.verb for step in steps] == ["create", "start", "gate", "switch", "stop", "remove"]
+    assert steps[3].cause == "takes over 3001/tcp and the networks; nobody answers for about 0.2 s"
+    done = (here[0], replica(after, "backend", 2), here[2])
+    assert not plan_rollout(after, ObservedState(done)).steps, "served already"
+    halfway = (*here[:2], replica(after, "backend", 2, serving=False, aside=True), here[2])
+    steps = [step for step in plan_rollout(after, ObservedState(halfway)).steps if step.service == "backend"]
+    verbs = [step.verb for step in steps]
+    assert verbs == ["gate", "switch", "stop", "remove"], "after a restart"
 
 
 def labelled() -> dict[str, Any]:
