@@ -8,9 +8,10 @@ connection) is tried again; what the registry does not have is not.
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Mapping
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import partial
 
 from deployer.core.application import Application
 from deployer.core.errors import DeployerError, RegistryUnavailable
@@ -23,6 +24,7 @@ from deployer.core.retry import pause
 from deployer.world import World
 
 _LONGEST = 600.0  # seconds of one image's pull
+_AT_ONCE = 3  # as many as the engine fetches layers of one image
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,7 @@ class Pulling:
             if service.image and not self.world.target.image_id(service.image)
         }
         self._check_space(missing, before)
-        for service, image in missing.items():
-            self._fetch(service, image)
+        self._fetch_all(missing)
         if application.routes:
             self.world.target.fetch_edge(lambda text: self.say("pull", f"the edge: {text}"))
 
@@ -74,30 +75,47 @@ class Pulling:
                 present |= set(self.world.registry.layers(before[service], self._login(before[service])))
         return wanted, present
 
-    def _fetch(self, service: str, image: Image) -> None:
+    def _fetch_all(self, missing: Mapping[str, Image]) -> None:
+        """Each image once, whoever shares it. When one cannot be had, the others end with their next word."""
+        names: dict[Image, list[str]] = {}
+        for service, image in missing.items():
+            names.setdefault(image, []).append(service)
+        over = threading.Event()
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            fetches = [pool.submit(self._fetch, ", ".join(of), image, over) for image, of in names.items()]
+            wait(fetches, return_when=FIRST_EXCEPTION)
+            over.set()
+        failed = [error for fetch in fetches if (error := fetch.exception())]
+        for error in sorted(failed, key=lambda error: isinstance(error, _GivenUpError)):
+            raise error
+
+    def _fetch(self, service: str, image: Image, over: threading.Event) -> None:
         begun, tried = self.world.clock.monotonic(), 0
+        _go_on(over)
         self.world.store.note_pull(image)
         while True:
             self._in_time()
+            _go_on(over)
             try:
-                self._once(service, image)
+                self._once(service, image, over)
                 break
             except RegistryUnavailable as error:
                 tried += 1
-                wait = pause(tried, self.world.clock.monotonic() - begun, random.random())
-                if wait is None:
+                rest = pause(tried, self.world.clock.monotonic() - begun, random.random())
+                if rest is None:
                     raise
-                self.say("pull", f"{service}: {error}; trying again in {wait:.1f} s")
-                self.world.clock.sleep(wait)
+                self.say("pull", f"{service}: {error}; trying again in {rest:.1f} s")
+                self.world.clock.sleep(rest)
         self.say("pull", f"{service} {image.short} in {self.world.clock.monotonic() - begun:.1f} s")
 
-    def _once(self, service: str, image: Image) -> None:
+    def _once(self, service: str, image: Image, over: threading.Event) -> None:
         left = self.deadline - self.world.clock.monotonic()
-        say = partial(self._tell, service)
-        self.world.target.pull(image, self._login(image), say, min(_LONGEST, left))
 
-    def _tell(self, service: str, text: str) -> None:
-        self.say("pull", f"{service}: {text}")
+        def say(text: str) -> None:
+            _go_on(over)
+            self.say("pull", f"{service}: {text}")
+
+        self.world.target.pull(image, self._login(image), say, min(_LONGEST, left))
 
     def _in_time(self) -> None:
         if self.world.clock.monotonic() > self.deadline:
@@ -105,3 +123,12 @@ class Pulling:
 
     def _login(self, image: Image) -> Credentials | None:
         return login_for(image, self.credentials, self.world.login)
+
+
+class _GivenUpError(Exception):
+    """Of a pull, as another one has failed."""
+
+
+def _go_on(over: threading.Event) -> None:
+    if over.is_set():
+        raise _GivenUpError

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from deployer.adapters.compose import Compose
+from deployer.adapters.docker_target import DockerTarget
+from deployer.adapters.engine import Engine
 from deployer.cli import main
 from deployer.cli.command import command
+from deployer.cli.looking import me
 
 
 @pytest.fixture
@@ -129,3 +135,31 @@ def test_the_audit_log_is_listed_and_verified(config: Path, capsys: pytest.Captu
     assert "[audit-broken]" in capsys.readouterr().err
     assert main(["audit", "verify", "--head", "2"]) == 1
     assert "--head: should be N:HASH" in capsys.readouterr().err
+
+
+def test_a_revision_is_not_queued_where_its_compose_file_cannot_be_read(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["deploy", "shop", "--revision", "a" * 40]) == 1
+    assert "github.token-file: is not set: the Compose file is read from GitHub" in capsys.readouterr().err
+    assert main(["history", "shop"]) == 0
+    assert capsys.readouterr().out == "no deployments yet\n"
+
+
+def test_who_types_is_recorded_also_behind_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_USER", "ada")
+    assert me() == "cli:ada"
+    monkeypatch.delenv("SUDO_USER")
+    assert me() == f"cli:{getpass.getuser()}"
+
+
+def test_root_looks_after_a_state_folder_as_its_owner_does(config: Path) -> None:
+    """Or it would see a drift that there is not: the edge runs as whoever owns what it reads."""
+    folder = config.parent / "owned"
+    folder.mkdir()
+    mine = os.geteuid() == 0
+    if mine:
+        os.chown(folder, 10_001, 10_002)
+    target = DockerTarget(Engine(), Compose(folder), folder, "haproxy:3.0-alpine")
+    expected = "10001:10002" if mine else f"{os.geteuid()}:{os.getegid()}"
+    assert target.edge_settings("shop").user == expected

@@ -37,7 +37,8 @@ from deployer.core.preflight import COPY, copy_body, name_of_copy
 
 HAPROXY_USER = 99  # the official image's own
 _AT_ONCE = 8
-# Of ten that the engine is asked for at once it starts some first, as it likes, and all take longer.
+# Of ten that the engine is asked for at once it starts some first, as it likes, and all take longer. The very
+# first of many starts alone: it is the one that all others will wait for.
 _STARTS = max(2, os.cpu_count() or 2)
 _Thing = TypeVar("_Thing")
 
@@ -62,8 +63,7 @@ class DockerTarget:
         self._reached: set[tuple[str, str]] = set()  # project and service whose own check was answered to us
         named = (certificates or {}).items()
         self._folders = {project: CertificateFolder(Path(path)) for project, path in named}
-        # As root the edge gets the image's own user; otherwise ours, which alone can read what we write.
-        self._owner = (os.geteuid() or HAPROXY_USER, os.getegid() or HAPROXY_USER)
+        self._owner = _owner_of(state)
 
     def exclusive(self, project: str, wait: float = 120.0) -> AbstractContextManager[None]:
         return self._compose.exclusive(project, wait)
@@ -153,7 +153,9 @@ class DockerTarget:
         held = {one.service for one in running if holds_networks(one)}
         heirs = [replica for replica in replicas if replica.heir and replica.service in held]
         self._handover.set_aside(project, heirs)
-        self._each(self._engine.start, replicas, _STARTS)
+        alone = int(len(replicas) > _STARTS)
+        self._each(self._engine.start, replicas[:alone], 1)
+        self._each(self._engine.start, replicas[alone:], _STARTS)
 
     def read(self, project: str, service: Service, replica: Replica) -> Reading:
         now = self._engine.look(replica)
@@ -295,6 +297,17 @@ class DockerTarget:
     ) -> None:
         with ThreadPoolExecutor(at_once) as pool:
             list(pool.map(act, things))
+
+
+def _owner_of(state: Path) -> tuple[int, int]:
+    """Who the edge runs as: whoever we are, who alone can read what we write. Root stands in for the owner of
+    the state folder, or gives the edge the image's own user.
+    """
+    user, group = os.geteuid(), os.getegid()
+    if not user:
+        status = state.stat()
+        user, group = status.st_uid, status.st_gid
+    return (user or HAPROXY_USER, group or HAPROXY_USER)
 
 
 def _address(replica: Replica) -> str:

@@ -7,12 +7,11 @@ It asks and follows; the running receiver does the work.
 from __future__ import annotations
 
 import argparse
-import getpass
 import sys
 import time
 
 from deployer.bootstrap import Parts, build, config_path, start_log
-from deployer.cli.looking import place, wish_of
+from deployer.cli.looking import me, place, wish_of
 from deployer.cli.story import print_events, print_state
 from deployer.cli.words import Verbs, add_verb, revision
 from deployer.core.access import Right, Token
@@ -33,7 +32,7 @@ def add_acting(verbs: Verbs) -> None:
     ):
         verb = add_verb(verbs, kind, text, _manual, place=True)
         verb.add_argument(
-            "--release", default="", help="this release instead of the usual one (see history --json)"
+            "--release", default="", help="this release instead of the usual one (`history` shows them)"
         )
         verb.set_defaults(kind=Kind(kind))
     add_verb(verbs, "recover", "take what GitHub could not deliver while the server was down", _recover)
@@ -59,10 +58,10 @@ def _recover(arguments: argparse.Namespace) -> int:
 
 def _manual(arguments: argparse.Namespace) -> int:
     parts = build(config_path(arguments.config))
-    me = Token(f"cli:{getpass.getuser()}", arguments.app, frozenset(Right), time.time(), None)
+    token = Token(me(), arguments.app, frozenset(Right), time.time(), None)
     receipt = accept_manual(
         parts.intake,
-        principal=me,
+        principal=token,
         app=arguments.app,
         environment=arguments.environment,
         kind=arguments.kind,
@@ -75,6 +74,9 @@ def _manual(arguments: argparse.Namespace) -> int:
 def _deploy(arguments: argparse.Namespace) -> int:
     parts = build(config_path(arguments.config))
     place(parts, arguments)
+    if not parts.config.github_token_file:
+        hint = "or let the action deploy, which brings the Compose file; `redeploy` and `rollback` need none"
+        raise ConfigError("github.token-file", "is not set: the Compose file is read from GitHub", hint=hint)
     deployment, outcome = parts.store.enqueue(wish_of(arguments), time.time())
     return _follow(parts, Receipt(Outcome(outcome), deployment, ""))
 

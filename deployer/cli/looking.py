@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import os
 import time
 from dataclasses import asdict
 
@@ -106,5 +107,9 @@ def place(parts: Parts, arguments: argparse.Namespace) -> tuple[App, Environment
 
 
 def wish_of(arguments: argparse.Namespace) -> Wish:
-    who = f"cli:{getpass.getuser()}"
-    return Wish(arguments.app, arguments.environment, Kind.DEPLOY, "cli", who, revision=arguments.revision)
+    return Wish(arguments.app, arguments.environment, Kind.DEPLOY, "cli", me(), revision=arguments.revision)
+
+
+def me() -> str:
+    """Who types, for the record: also behind sudo. Who has the server is believed."""
+    return f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"

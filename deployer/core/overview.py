@@ -48,10 +48,9 @@ def overview_text(overview: Overview, now: float) -> str:
         f"  serves  {_serves(overview, now)}",
     ]
     for replica in overview.observed.replicas:
-        if replica.service == EDGE:
-            continue
+        service = "edge" if replica.service == EDGE else replica.service
         state = replica.state if replica.health == "none" else f"{replica.state}, {replica.health}"
-        lines.append(f"  {replica.service:<14}{replica.name:<30}{state:<20}{replica.digest[7:19]}".rstrip())
+        lines.append(f"  {service:<14}{replica.name:<30}{state:<20}{replica.digest[7:19]}".rstrip())
     if overview.drifted:
         plan = "\n".join(f"    {line}" for line in str(overview.plan).splitlines())
         lines.append(f"  drift   what runs is not what was deployed; a redeploy would mend it:\n{plan}")

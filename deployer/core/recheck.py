@@ -42,7 +42,7 @@ def judge_release(release: Release, app: str) -> None:
 
 def no_release(app: str, id: str) -> NotFound:
     """The one answer for a release that never was, is another app's, or is no longer kept."""
-    hint = "older ones than the environment's `releases` newest are not kept"
+    hint = "only the `releases` newest of those that served are kept; `deployer history` shows them"
     return NotFound(f"{app} has no release {id}", hint=hint)
 
 

@@ -27,6 +27,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Deployment, float], str]], ...] = (
     ("GAP", lambda row, now: f"{row.measured.longest_gap_ms:.0f} ms" if row.measured else "-"),
     ("WHAT", lambda row, now: _WORDS[row.kind]),
     ("REVISION", lambda row, now: row.revision[:7] or "-"),
+    ("RELEASE", lambda row, now: row.release or "-"),
     ("BY", lambda row, now: cut(f"{row.actor or '-'} ({row.trigger})", 40)),
     ("REASON", lambda row, now: cut(row.reason, 60)),
 )

@@ -64,10 +64,14 @@ class Section:
 
     def section(self, key: str) -> Section:
         """A sub-table; an absent one reads as empty."""
+        if key not in self._left and (found := get_close_matches(key, self._left, 1)):
+            raise self._unknown(found[0], key)
         return Section(self._take(key, {}), self.at(key))
 
     def sections(self, key: str) -> Iterator[tuple[str, Section]]:
         """Every named table below `key`, in the order they stand."""
+        if key not in self._left and (found := get_close_matches(key, self._left, 1)):
+            raise self._unknown(found[0], key)
         tables = self._take(key, _MISSING)
         if tables is _MISSING or not isinstance(tables, dict) or not tables:
             raise ConfigError(self.at(key), f"should hold at least one table, [{self.at(key)}.NAME]")
@@ -79,13 +83,16 @@ class Section:
         if self._left:
             key = min(self._left)
             meant = get_close_matches(key, self._known, 1)
-            guess = f"is {meant[0]} meant? " if meant else ""
-            hint = f"{guess}docs/reference/config.toml lists all"
-            raise ConfigError(self.at(key), "is not a known setting", hint=hint)
+            raise self._unknown(key, meant[0] if meant else "")
 
     def _take(self, key: str, default: Any) -> Any:
         self._known.append(key)
         return self._left.pop(key, default)
+
+    def _unknown(self, key: str, meant: str) -> ConfigError:
+        guess = f"is {meant} meant? " if meant else ""
+        hint = f"{guess}docs/reference/config.toml lists all"
+        return ConfigError(self.at(key), "is not a known setting", hint=hint)
 
     def _missing(self, key: str) -> ConfigError:
         """A misspelt key is there under a name that is no setting."""

@@ -11,7 +11,7 @@ import math
 import secrets
 
 from flask import Flask, Response, jsonify, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException
 
 from deployer.core.errors import DeployerError, TooManyRequests
 from deployer.core.telling import about
@@ -37,6 +37,11 @@ _STATUS = {
     "engine-unavailable": 503,
     "too-many-streams": 503,
     "worker-silent": 503,
+}
+_HINTS = {
+    404: "docs/reference/api.md lists every path",
+    405: "docs/reference/api.md lists every path and its methods",
+    413: "the server takes bodies of up to 5 MiB",
 }
 _RETRY_AFTER = "10"  # seconds
 _log = logging.getLogger("deployer.web")
@@ -74,10 +79,7 @@ def _expected(error: DeployerError) -> Response:
 
 def _http(error: HTTPException) -> Response:
     status = error.code or 500
-    hint = ""
-    if isinstance(error, RequestEntityTooLarge):
-        hint = "the server takes bodies of up to 5 MiB"
-    answer = _answer(status, error.name.lower().replace(" ", "-"), error.name, hint)
+    answer = _answer(status, error.name.lower().replace(" ", "-"), error.name, _HINTS.get(status, ""))
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After"):
             answer.headers[name] = value

@@ -336,6 +336,15 @@ def test_an_unknown_environment_is_not_found_and_the_known_ones_are_told() -> No
     assert caught.value.hint == "configured: production"
 
 
+@pytest.mark.parametrize(("wrong", "right"), [("app", "apps"), ("servr", "server"), ("git-hub", "github")])
+def test_a_misspelt_table_is_told_with_the_one_that_was_meant(wrong: str, right: str) -> None:
+    table = least() | {"github": {}}
+    table[wrong] = table.pop(right)
+    with pytest.raises(ConfigError, match=f"{wrong}: is not a known setting") as caught:
+        load_config(table)
+    assert caught.value.hint.startswith(f"is {right} meant? ")
+
+
 def test_a_misspelt_setting_is_told_with_the_one_that_was_meant() -> None:
     table = least()
     del table["apps"]["shop"]["repository-id"]

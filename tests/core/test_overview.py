@@ -35,6 +35,7 @@ def test_what_runs_as_deployed_has_no_drift() -> None:
     assert overview_text(found, 240.0) == (
         "shop/production  https://shop.example.com\n"
         "  serves  aaaaaaa (release r1), deployed 2 min ago\n"
+        "  edge          shop-deployer-edge-1          running, healthy\n"
         "  backend       shop-backend-1                running, healthy    aaaaaaaaaaaa\n"
         "  frontend      shop-frontend-1               running, healthy    bbbbbbbbbbbb\n"
         "  drift   none"

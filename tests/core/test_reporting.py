@@ -111,21 +111,25 @@ def test_what_users_noticed_is_told_to_github() -> None:
 
 def test_the_history_is_a_table_with_aligned_columns_and_no_colours() -> None:
     rows = [
-        a_deployment(id="d12", status=Status.IN_PROGRESS, ended_at=None, created_at=NOW),
         a_deployment(
-            id="d7",
+            id="d1", actor="ada", trigger="cli", status=Status.IN_PROGRESS, ended_at=None, created_at=NOW
+        ),
+        a_deployment(
+            id="d2",
             kind=Kind.ROLLBACK,
             actor="",
+            trigger="cli",
             revision="",
+            release="",
             status=Status.FAILURE,
             reason="\x1b[31mweb\nout",
             measured=MEASURED,
         ),
     ]
     assert history_table(rows, NOW).splitlines() == [
-        "ID   STATUS       WHEN       TOOK  LOST   GAP    WHAT      REVISION  BY                REASON",
-        "d12  in_progress  just now   -     -      -      deploy    1a2b3c4   octocat (action)",
-        "d7   failure      3 min ago  12 s  3/231  24 ms  rollback  -         - (action)        [31mweb out",
+        "ID  STATUS       WHEN       TOOK  LOST   GAP    WHAT      REVISION  RELEASE  BY         REASON",
+        "d1  in_progress  just now   -     -      -      deploy    1a2b3c4   r1       ada (cli)",
+        "d2  failure      3 min ago  12 s  3/231  24 ms  rollback  -         -        - (cli)    [31mweb out",
     ]
 
 

@@ -97,9 +97,8 @@ class Scene:
             trigger="api",
             actor="ada",
             revision=(marks[0] * 40)[:40],
-            images=images,
             bundle=Bundle("compose.yaml", {"compose.yaml": "services: {}\n"}),
-            **wishes,
+            **({"images": images} | wishes),
         )
         self.store.enqueue(wish, self.clock.now())
         self.target.calls.clear()
