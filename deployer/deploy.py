@@ -83,10 +83,10 @@ class _Way:
         self.report(self.deployment)
         failure = self._caught(self._in_turn)
         self._caught(self._keep_figures)
+        self._caught(self.startups.keep)
         return self._record(failure)
 
     def _keep_figures(self) -> None:
-        self.startups.keep()
         if figures := self.measuring.stop():
             self.world.store.note_measured(self.deployment.id, figures)
 

@@ -24,6 +24,7 @@ from deployer.core.retry import pause
 from deployer.world import World
 
 _LONGEST = 600.0  # seconds of one image's pull
+_BIT = 0.2  # seconds
 _AT_ONCE = 3  # as many as the engine fetches layers of one image
 
 
@@ -105,7 +106,7 @@ class Pulling:
                 if rest is None:
                     raise
                 self.say("pull", f"{service}: {error}; trying again in {rest:.1f} s")
-                self.world.clock.sleep(rest)
+                self._rest(rest, over)
         self.say("pull", f"{service} {image.short} in {self.world.clock.monotonic() - begun:.1f} s")
 
     def _once(self, service: str, image: Image, over: threading.Event) -> None:
@@ -116,6 +117,13 @@ class Pulling:
             self.say("pull", f"{service}: {text}")
 
         self.world.target.pull(image, self._login(image), say, min(_LONGEST, left))
+
+    def _rest(self, seconds: float, over: threading.Event) -> None:
+        """A bit at a time, while no other pull has failed."""
+        end = self.world.clock.monotonic() + seconds
+        while (left := end - self.world.clock.monotonic()) > 0:
+            _go_on(over)
+            self.world.clock.sleep(min(_BIT, left))
 
     def _in_time(self) -> None:
         if self.world.clock.monotonic() > self.deadline:

@@ -196,7 +196,7 @@ class Rollout:
         serving = {service: self._coming(service, now) for service in map(self._service, steps)}
         self.target.route(self.plan.project, serving)
         for over in (False, True):
-            chosen = [mine for service, mine in serving.items() if service.takes_over == over]
+            chosen = [mine for service, mine in serving.items() if over == (not service.routes)]
             if names := " ".join(replica.name for replicas in chosen for replica in replicas):
                 self.say(SWITCH, f"{_SWITCHED[over]} {names}")
 

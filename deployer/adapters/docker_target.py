@@ -28,7 +28,7 @@ from deployer.core.application import EDGE, Application, EdgeSettings, Service
 from deployer.core.blueprint import Place, fixed_name, hook_body, hook_name, own_name
 from deployer.core.conflicts import Occupied
 from deployer.core.door import Door
-from deployer.core.errors import CertificateInvalid, ComposeRejected, EdgeUnavailable
+from deployer.core.errors import CertificateInvalid, ComposeRejected, ContainerRefused, EdgeUnavailable
 from deployer.core.health import ANSWERED, Reading
 from deployer.core.hooks import Hook
 from deployer.core.images import Image
@@ -180,6 +180,11 @@ class DockerTarget:
         ids = {replica.id for replica in coming}
         mine = [replica for replica in self._engine.observe(project) if replica.service == service.name]
         going = [one for one in mine if one.running and holds_networks(one) and one.id not in ids]
+        ready = {one.id: one for one in mine if one.running and not one.restarts}
+        for replica in coming:
+            now = ready.get(replica.id)
+            if now is None or self._ask(project, service, now) not in ("", ANSWERED):
+                raise ContainerRefused(f"{replica.name} was ready and is no more, so it takes nothing over")
         self._handover.give(project, [one for one in mine if one.id in ids and one.aside], going)
 
     def sessions(self, project: str, replica: Replica) -> int:

@@ -95,6 +95,8 @@ class Handover:
             told: _Networks = json.loads(labels[NETWORKS_LABEL])
             return told
         has = {name: one for name, one in self._has(replica).items() if not name.endswith(ASIDE)}
+        if not details:
+            return {}
         if not has:
             return {str(details["HostConfig"]["NetworkMode"]): {"Aliases": [replica.service]}}
         return {name: {key: one[key] for key in _SETTINGS if one.get(key)} for name, one in has.items()}

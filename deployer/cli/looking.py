@@ -111,5 +111,6 @@ def wish_of(arguments: argparse.Namespace) -> Wish:
 
 
 def me() -> str:
-    """Who types, for the record: also behind sudo. Who has the server is believed."""
-    return f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"
+    """Who types, for the record: also behind sudo. Root is believed."""
+    behind = "" if os.geteuid() else os.environ.get("SUDO_USER", "")
+    return f"cli:{behind or getpass.getuser()}"

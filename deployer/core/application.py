@@ -149,6 +149,7 @@ def assemble(
         )
     if EDGE in tables:
         raise ComposeRejected(f"the service name {EDGE} is the deployer's own", hint="rename the service")
+    _check_settings(tables)
     orders, routes = _place(tables)
     tls, routes = _secured(tables, routes) if edge.tls else ((), routes)
     shift = 1 if routes else 0
@@ -270,6 +271,15 @@ def _aliases(service: str, table: Mapping[str, Any]) -> dict[str, tuple[str, ...
         network: (service, *(alias for alias in settings.get("aliases") or () if alias != service))
         for network, settings in networks_of(table).items()
     }
+
+
+def _check_settings(tables: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises ComposeRejected with the service's name."""
+    for name, table in tables.items():
+        try:
+            (order_without_edge if without_edge(table) else order_of)(table)
+        except ComposeRejected as error:
+            raise ComposeRejected(f"service {name}: {error}", hint=error.hint) from None
 
 
 def _service(

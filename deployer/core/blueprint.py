@@ -102,7 +102,7 @@ def replica_body(
     host["Links"] = _translated(host.get("Links"), place)
     if service.routes:
         host["PortBindings"] = {}
-    if asked and "Healthcheck" in body:
+    if asked and service.routes and "Healthcheck" in body:  # a proxy of the user's goes by Docker's word
         _ask_less_often(body["Healthcheck"])
     given_up = {alias for aliases in service.aliases.values() for alias in aliases}
     for settings in _endpoints(body).values():
@@ -127,9 +127,11 @@ def _labels(recorded: Mapping[str, str], service: Service, place: Place) -> dict
 
 
 def _ask_less_often(check: dict[str, Any]) -> None:
-    """While starting."""
-    if given := check.get("StartInterval", 0):
-        check["StartInterval"] = max(given, _START_INTERVAL)
+    """While starting; within the start period, and after two of the later intervals at the latest."""
+    given, later = check.get("StartInterval", 0), check.get("Interval") or _START_INTERVAL
+    if given:
+        most = min(_START_INTERVAL, 2 * later, check.get("StartPeriod") or _START_INTERVAL)
+        check["StartInterval"] = max(given, most)
 
 
 def inherit(body: dict[str, Any], volumes: Mapping[str, str]) -> None:

@@ -100,6 +100,7 @@ class Config:
 def load_config(table: object) -> Config:
     """`tomllib`'s dict → Config. Raises ConfigError for the first setting that is wrong."""
     top = Section(table, "")
+    top.only("server", "oidc", "registry", "github", "edge", "apps")
     server, oidc, registry = top.section("server"), top.section("oidc"), top.section("registry")
     github, edge = top.section("github"), top.section("edge")
     host = registry.text("host", "ghcr.io")
@@ -124,7 +125,7 @@ def load_config(table: object) -> Config:
         cors_origins=_origins(server, "cors-origins"),
         apps={name: _app(name, section, host) for name, section in top.sections("apps")},
     )
-    for section in (server, oidc, registry, github, edge, top):
+    for section in (server, oidc, registry, github, edge):
         section.end()
     _check_unique(config)
     return config

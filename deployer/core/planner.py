@@ -232,7 +232,8 @@ def _switch(change: _Change, changes: Sequence[_Change]) -> Iterator[Step]:
     coming = change.missing or change.asleep or change.unproven
     if (change.service.takes_over and coming) or any(replica.aside for replica in change.unproven):
         ports = ", ".join(change.service.publishes)
-        yield _step(change, SWITCH, f"takes over {ports} and the networks; nobody answers for about 0.2 s")
+        gap = "; nobody answers for 0.2 to 0.4 s" if change.old else ""
+        yield _step(change, SWITCH, f"takes over {ports} and the networks{gap}")
     elif change.service.routes and (coming or change.old):
         edge = max((other.service.level for other in changes if other.service.name == EDGE), default=0)
         count = change.service.replicas
@@ -257,9 +258,10 @@ def _retire_gently(change: _Change, old: tuple[Replica, ...]) -> Iterator[Step]:
     if served and change.service.notice_seconds:
         notice = f"the proxy in front finds the new one, {change.service.notice_seconds:.0f} s"
         yield _step(change, DRAIN, notice, served)
-    if served:
-        yield _step(change, STOP, "superseded", served)
-    yield _step(change, REMOVE, "superseded" if served else "never served", old)
+    ending = tuple(replica for replica in old if replica.serving or (replica.aside and replica.running))
+    if ending:
+        yield _step(change, STOP, "superseded", ending)
+    yield _step(change, REMOVE, "superseded" if ending else "never served", old)
 
 
 def _depart(gone: Sequence[Replica]) -> Iterator[Step]:

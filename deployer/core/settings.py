@@ -64,8 +64,6 @@ class Section:
 
     def section(self, key: str) -> Section:
         """A sub-table; an absent one reads as empty."""
-        if key not in self._left and (found := get_close_matches(key, self._left, 1)):
-            raise self._unknown(found[0], key)
         return Section(self._take(key, {}), self.at(key))
 
     def sections(self, key: str) -> Iterator[tuple[str, Section]]:
@@ -77,6 +75,11 @@ class Section:
             raise ConfigError(self.at(key), f"should hold at least one table, [{self.at(key)}.NAME]")
         for name, table in tables.items():
             yield name, Section(table, f"{self.at(key)}.{name}")
+
+    def only(self, *keys: str) -> None:
+        """Raises ConfigError for a table that is none of these: what is missing elsewhere may stand in it."""
+        for key in sorted(set(self._left) - set(keys)):
+            raise self._unknown(key, next(iter(get_close_matches(key, keys, 1)), ""))
 
     def end(self) -> None:
         """Raises ConfigError for a key that nobody took."""

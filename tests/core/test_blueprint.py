@@ -79,11 +79,25 @@ def test_its_labels_are_those_that_composes_own_up_looks_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "then"),
-    [(250, 10_000), (5000, 10_000), (15_000, 15_000), (0, 0)],
+    ("given", "interval", "period", "then"),
+    [
+        (250, 30_000, 60_000, 10_000),
+        (250, 5000, 0, 10_000),
+        (250, 1000, 60_000, 2000),
+        (250, 30_000, 4000, 4000),
+        (15_000, 30_000, 60_000, 15_000),
+        (0, 30_000, 60_000, 0),
+        (250, 0, 0, 10_000),
+    ],
 )
-def test_docker_asks_less_often_while_the_gate_asks_itself(given: int, then: int) -> None:
-    check = {"StartInterval": given * 10**6, "Interval": 5 * 10**9}
+def test_docker_asks_less_often_while_the_gate_asks_itself(
+    given: int, interval: int, period: int, then: int
+) -> None:
+    check = {
+        "StartInterval": given * 10**6,
+        "Interval": interval * 10**6,
+        "StartPeriod": period * 10**6,
+    }
     one = Recorded(BACKEND.id, BACKEND.name, dict(BACKEND.body) | {"Healthcheck": check})
     service = application().service("backend")
     assert service

@@ -336,6 +336,14 @@ def test_an_unknown_environment_is_not_found_and_the_known_ones_are_told() -> No
     assert caught.value.hint == "configured: production"
 
 
+def test_half_an_app_in_a_misspelt_table_is_told_as_that() -> None:
+    table = least()
+    table["app"] = {"shop": {"environments": table["apps"]["shop"].pop("environments")}}
+    with pytest.raises(ConfigError, match="app: is not a known setting") as caught:
+        load_config(table)
+    assert caught.value.hint.startswith("is apps meant? ")
+
+
 @pytest.mark.parametrize(("wrong", "right"), [("app", "apps"), ("servr", "server"), ("git-hub", "github")])
 def test_a_misspelt_table_is_told_with_the_one_that_was_meant(wrong: str, right: str) -> None:
     table = least() | {"github": {}}

@@ -93,13 +93,20 @@ def test_one_that_takes_ports_over_proves_itself_first_and_the_plan_tells_the_ga
     here = tuple(replica(before, name) for name in (EDGE, "backend", "frontend"))
     steps = [step for step in plan_rollout(after, ObservedState(here)).steps if step.service == "backend"]
     assert [step.verb for step in steps] == ["create", "start", "gate", "switch", "stop", "remove"]
-    assert steps[3].cause == "takes over 3001/tcp and the networks; nobody answers for about 0.2 s"
+    assert steps[3].cause == "takes over 3001/tcp and the networks; nobody answers for 0.2 to 0.4 s"
     done = (here[0], replica(after, "backend", 2), here[2])
     assert not plan_rollout(after, ObservedState(done)).steps, "served already"
     halfway = (*here[:2], replica(after, "backend", 2, serving=False, aside=True), here[2])
     steps = [step for step in plan_rollout(after, ObservedState(halfway)).steps if step.service == "backend"]
     verbs = [step.verb for step in steps]
     assert verbs == ["gate", "switch", "stop", "remove"], "after a restart"
+    gone = replica(before, "backend", serving=False, aside=True)
+    for new in (replica(after, "backend", 2, serving=False, aside=True), replica(after, "backend", 2)):
+        plan = plan_rollout(after, ObservedState((here[0], gone, new, here[2])))
+        verbs = [step.verb for step in plan.steps if step.service == "backend"]
+        assert verbs[-2:] == ["stop", "remove"], "who gave its ports away ends in order"
+    first = plan_rollout(after, ObservedState((here[0], here[2]))).steps
+    assert any(step.cause == "takes over 3001/tcp and the networks" for step in first)
 
 
 def labelled() -> dict[str, Any]:

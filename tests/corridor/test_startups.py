@@ -9,10 +9,11 @@ import pytest
 
 from deployer.core.errors import StoreUnavailable
 from deployer.core.health import Reading
-from deployer.core.model import Replica
+from deployer.core.model import Replica, Status
 from deployer.startups import Startups
 from tests.core.models import application, replica
 from tests.corridor.test_deploy import FastClock, Scene
+from tests.stand.target import MemoryWatch
 
 
 def _named(replicas: list[Replica]) -> list[str]:
@@ -61,4 +62,33 @@ def test_a_database_that_cannot_be_read_costs_the_order_only(
 
     monkeypatch.setattr(scene.store, "startups", fail)
     assert _named(startups.slowest_first([replica(app, "backend")])) == ["backend"]
+    scene.store.close()
+
+
+def test_a_database_that_cannot_be_written_costs_the_order_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(tmp_path)
+    read: Callable[..., Reading] = scene.target.read
+
+    def read_started(*arguments: object) -> Reading:
+        found = read(*arguments)
+        return Reading(found.state, found.health, answer=found.answer, started=scene.clock.now() - 2.0)
+
+    def fail(*_: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr(scene.target, "read", read_started)
+    monkeypatch.setattr(scene.store, "note_startups", fail)
+    stopped: list[str] = []
+    watch = scene.target.watch
+
+    def watch_end(doors: object) -> MemoryWatch:
+        made: MemoryWatch = watch(doors)  # type: ignore[arg-type]
+        monkeypatch.setattr(made, "stop", lambda: stopped.append("watch"))
+        return made
+
+    monkeypatch.setattr(scene.target, "watch", watch_end)
+    assert scene.deploy("aa").status is Status.SUCCESS
+    assert stopped == ["watch"], "nobody asks on and on"
     scene.store.close()

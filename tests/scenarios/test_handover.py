@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from functools import partial
 
@@ -110,13 +111,40 @@ def test_what_gave_its_ports_away_gets_them_back_where_the_gap_is_more_than_the_
     assert stage.cli("status").returncode == 0
 
 
+FICKLE = "import('/app/server.js'); setTimeout(() => process.exit(7), 1500)"
+LATE = "setTimeout(() => import('/app/server.js'), 4000)"
+
+
+@pytest.mark.long
+def test_one_that_was_ready_and_died_while_others_started_takes_nothing_over(
+    stage: Stage, echo: Published
+) -> None:
+    check_out(stage, written(stage, held("one")))
+    deploy(stage, echo, "one")
+    before = lives(stage)
+    fickle = held("two").replace(
+        "build: backend", f"build: backend\n        command: {json.dumps(['node', '-e', FICKLE])}", 1
+    )
+    late = f"build: backend\n        command: {json.dumps(['node', '-e', LATE])}\n        {{check}}"
+    head, _, tail = fickle.partition("      api:")
+    with Load(f"http://127.0.0.1:{stage.api_port}/") as load:
+        ended = ship(stage, echo, head + "      api:" + tail.replace("build: backend", late, 1))
+    assert ended["status"] == "failure", ended["reason"]
+    assert "takes nothing over [container-refused]" in str(ended["reason"]), ended["reason"]
+    assert load.report.losses() == []
+    (web,) = of(stage, "web")
+    assert str(web["Id"]) in before
+    expect(stage, "one")
+
+
 @pytest.mark.long
 def test_one_with_two_replicas_is_refused(stage: Stage, echo: Published) -> None:
     deploy(stage, echo, "one")
     double = held("two").replace("networks: {default", "deploy: {replicas: 2}\n        networks: {default")
     refused = ship(stage, echo, double)
     assert refused["status"] == "failure" and "[compose-rejected]" in str(refused["reason"]), refused
-    assert f"host port {stage.api_port} can go from one replica to one other only" in str(refused["reason"])
+    told = f"service web: start-first without the edge: host port {stage.api_port} can go from one replica to"
+    assert told in str(refused["reason"])
     assert ask(stage)["env"] == "one"
 
 
