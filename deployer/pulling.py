@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import deque
 from collections.abc import Mapping
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 from deployer.core.application import Application
 from deployer.core.errors import DeployerError, RegistryUnavailable
@@ -77,22 +79,37 @@ class Pulling:
         return wanted, present
 
     def _fetch_all(self, missing: Mapping[str, Image]) -> None:
-        """Each image once, whoever shares it. When one cannot be had, the others end with their next word."""
+        """Each image once, whoever shares it. The first that cannot be had ends it: the others say no more
+        and are not waited for, as one of them may hang for minutes.
+        """
         names: dict[Image, list[str]] = {}
         for service, image in missing.items():
             names.setdefault(image, []).append(service)
-        over = threading.Event()
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            fetches = [pool.submit(self._fetch, ", ".join(of), image, over) for image, of in names.items()]
-            wait(fetches, return_when=FIRST_EXCEPTION)
-            over.set()
-        failed = [error for fetch in fetches if (error := fetch.exception())]
-        for error in sorted(failed, key=lambda error: isinstance(error, _GivenUpError)):
-            raise error
+        left, over = deque(names.items()), threading.Event()
+        ends: SimpleQueue[Exception | None] = SimpleQueue()
+
+        def work() -> None:
+            with suppress(IndexError):
+                while not over.is_set():
+                    image, services = left.popleft()
+                    ends.put(self._end_of(", ".join(services), image, over))
+
+        for _ in range(min(_AT_ONCE, len(names))):
+            threading.Thread(target=work, name="pull", daemon=True).start()
+        for _ in names:
+            if error := ends.get():
+                over.set()
+                raise error
+
+    def _end_of(self, service: str, image: Image, over: threading.Event) -> Exception | None:
+        try:
+            self._fetch(service, image, over)
+        except Exception as error:
+            return error
+        return None
 
     def _fetch(self, service: str, image: Image, over: threading.Event) -> None:
         begun, tried = self.world.clock.monotonic(), 0
-        _go_on(over)
         self.world.store.note_pull(image)
         while True:
             self._in_time()
@@ -101,12 +118,14 @@ class Pulling:
                 self._once(service, image, over)
                 break
             except RegistryUnavailable as error:
+                _go_on(over)
                 tried += 1
                 rest = pause(tried, self.world.clock.monotonic() - begun, random.random())
                 if rest is None:
                     raise
                 self.say("pull", f"{service}: {error}; trying again in {rest:.1f} s")
                 self._rest(rest, over)
+        _go_on(over)
         self.say("pull", f"{service} {image.short} in {self.world.clock.monotonic() - begun:.1f} s")
 
     def _once(self, service: str, image: Image, over: threading.Event) -> None:

@@ -27,7 +27,9 @@ def read_config(path: Path) -> Config:
         raise ConfigError(str(path), told, hint=owner_hint(error, path)) from None
     except UnicodeDecodeError:
         raise ConfigError(str(path), "cannot be read: it is no text") from None
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise ConfigError(str(path), "is not valid TOML: nested too deep") from None
+    except ValueError as error:  # TOMLDecodeError, or a number that Python will not read
         raise ConfigError(str(path), f"is not valid TOML: {error}") from None
     return load_config(table)
 

@@ -147,10 +147,11 @@ class DockerTarget:
             raise
 
     def start(self, project: str, replicas: Sequence[Replica]) -> None:
-        running = [replica for replica in self._engine.observe(project) if replica.running]
+        present = self._engine.observe(project)
+        running = [replica for replica in present if replica.running]
         alive = {(one.service, address) for one in running for address in one.addresses.values()}
         self._edge(project).rest_all_but(alive)
-        held = {one.service for one in running if holds_networks(one)}
+        held = {one.service for one in present if holds_networks(one)}
         heirs = [replica for replica in replicas if replica.heir and replica.service in held]
         self._handover.set_aside(project, heirs)
         alone = int(len(replicas) > _STARTS)
@@ -179,7 +180,7 @@ class DockerTarget:
     def _hand_over(self, project: str, service: Service, coming: Sequence[Replica]) -> None:
         ids = {replica.id for replica in coming}
         mine = [replica for replica in self._engine.observe(project) if replica.service == service.name]
-        going = [one for one in mine if one.running and holds_networks(one) and one.id not in ids]
+        going = [one for one in mine if holds_networks(one) and one.id not in ids]
         ready = {one.id: one for one in mine if one.running and not one.restarts}
         for replica in coming:
             now = ready.get(replica.id)
@@ -258,6 +259,8 @@ class DockerTarget:
 
     def settle(self, application: Application) -> None:
         """After a rollout: the model on disk is the one that runs, and the edge knows no other routes."""
+        if any(service.publishes for service in application.services):
+            self._handover.clear(application.project, self._engine.observe(application.project))
         self._compose.save(application)
         for service in application.services:
             if service.image and (name := own_name(application, service)):
@@ -268,8 +271,6 @@ class DockerTarget:
                 self._engine.rename(replica, replica.name.removesuffix(NEXT))
         if application.routes:
             self._edge(application.project).settle(application.routes)
-        if any(service.publishes for service in application.services):
-            self._handover.clear(application.project, self._engine.observe(application.project))
 
     def watch(self, doors: Sequence[Door]) -> Knocker:
         return Knocker(doors).start()

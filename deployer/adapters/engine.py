@@ -251,6 +251,11 @@ class Engine:
         with answering(f"stop {replica.name}"), gone_is_fine():
             self._client.stop(replica.id, timeout=max(1, round(grace)))
 
+    def restart(self, replica: Replica) -> None:
+        """Raises ContainerRefused where the engine will not."""
+        with answering(f"restart {replica.name}"), refusing(f"{replica.name} cannot be started"):
+            self._client.restart(replica.id, timeout=1)
+
     def remove(self, replica: Replica, *, volumes: bool = False) -> None:
         """Kills what still runs. Volumes stay, also nameless ones: they may hold what somebody needs."""
         with answering(f"remove {replica.name}"), gone_is_fine():

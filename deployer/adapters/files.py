@@ -52,6 +52,8 @@ def read_private(path: str, setting: str, encoding: str = "utf-8") -> str:
     """A file of secrets. Raises ConfigError where it cannot be read, or others on the machine can."""
     try:
         mode = Path(path).stat().st_mode
+        if not stat.S_ISREG(mode):  # reading a pipe would wait for ever
+            raise ConfigError(setting, f"{path} cannot be read: it is no file")
         text = Path(path).read_text(encoding=encoding)
     except OSError as error:
         raise ConfigError(

@@ -10,16 +10,19 @@ application's own start-up take 1.4 s and more. What the old one was answering i
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from deployer.adapters.engine import Engine
-from deployer.core.blueprint import ASIDE, NETWORKS_LABEL
+from deployer.core.application import ASIDE
+from deployer.core.blueprint import NETWORKS_LABEL
 from deployer.core.errors import DeployerError
 from deployer.core.model import Replica
 
 _Networks = Mapping[str, Mapping[str, Any]]  # name → settings of the container's endpoint
+_WAITS = (0.5, 1.0, 2.0, 4.0)  # seconds between tries to start a container whose port somebody else took
 _SETTINGS = ("Aliases", "IPAMConfig", "Links", "DriverOpts")
 
 
@@ -45,15 +48,52 @@ class Handover:
         have = {replica.id: set(self._has(replica)) for replica in (*coming, *going)}
         try:
             self._part(going, {id: networks - {aside} for id, networks in have.items()})
+            self._mend([replica for replica in coming if have[replica.id] - {aside}])
             self._join(coming, wanted, have)
+            self._mend(coming)
         except DeployerError:
             with suppress(DeployerError):
                 self._part(coming, {replica.id: set(self._has(replica)) - {aside} for replica in coming})
-                self._join(going, wanted, {replica.id: set(self._has(replica)) for replica in going})
+            for replica in going:
+                self._bring_back(replica, wanted)
             raise
         for replica in coming:
             if aside in have[replica.id]:
                 self._engine.disconnect(replica, aside)
+
+    def _bring_back(self, replica: Replica, wanted: Mapping[str, _Networks]) -> None:
+        """Onto its networks; a new start is the last resort."""
+        try:
+            self._join([replica], wanted, {replica.id: set(self._has(replica))})
+        except DeployerError:
+            with suppress(DeployerError):
+                self._revive(replica)
+                self._join([replica], wanted, {replica.id: set(self._has(replica))})
+
+    def _mend(self, replicas: Sequence[Replica]) -> None:
+        """Those on networks without the host ports that they ask for: an earlier connect was refused."""
+        for replica in replicas:
+            if not self._is_published(replica):
+                self._revive(replica)
+
+    def _revive(self, replica: Replica) -> None:
+        """A refused connect leaves half an interface in the container, with which it can never be connected
+        again, although `inspect` says that it is; only a new start helps. Where the port still is
+        another's, the container is left stopped, so that everybody sees what it is. Raises ContainerRefused.
+        """
+        for wait in _WAITS:
+            with suppress(DeployerError):
+                self._engine.restart(replica)
+                return
+            time.sleep(wait)
+        self._engine.restart(replica)
+
+    def _is_published(self, replica: Replica) -> bool:
+        """Whether it has the host ports that it asks for."""
+        details = self._engine.details(replica)
+        ports = (details.get("NetworkSettings") or {}).get("Ports") or {}
+        asks = (details.get("HostConfig") or {}).get("PortBindings")
+        return not asks or any(ports.values())
 
     def clear(self, project: str, replicas: Sequence[Replica]) -> None:
         """Nobody waits any more."""

@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from deployer.core.application import EDGE, SPEC_LABEL
-from deployer.core.blueprint import ASIDE, HEIR_LABEL, SERVICE_LABEL
+from deployer.core.application import ASIDE, EDGE, SPEC_LABEL
+from deployer.core.blueprint import HEIR_LABEL, SERVICE_LABEL
 from deployer.core.conflicts import Held, Occupied
 from deployer.core.model import Replica
 
@@ -40,7 +40,8 @@ def replica_of(details: Mapping[str, Any]) -> Replica:
             name: settings["IPAddress"] for name, settings in networks.items() if settings.get("IPAddress")
         },
         started=_seconds(state.get("StartedAt", "")),
-        aside=_is_aside(networks, str(details["HostConfig"].get("NetworkMode") or "")),
+        aside=_is_aside(networks, str(details["HostConfig"].get("NetworkMode") or ""))
+        or (HEIR_LABEL in labels and _lacks_ports(details)),
         heir=HEIR_LABEL in labels,
     )
 
@@ -48,6 +49,13 @@ def replica_of(details: Mapping[str, Any]) -> Replica:
 def _is_aside(networks: Mapping[str, Any], mode: str) -> bool:
     """A container that shares another's network has none of its own either."""
     return any(name.endswith(ASIDE) for name in networks) or not (networks or mode.startswith("container:"))
+
+
+def _lacks_ports(details: Mapping[str, Any]) -> bool:
+    """It runs, and the host ports that it asks for lead nowhere."""
+    ports: Mapping[str, Any] = details["NetworkSettings"].get("Ports") or {}
+    asks = details["HostConfig"].get("PortBindings")
+    return details["State"]["Status"] == "running" and bool(asks) and not any(ports.values())
 
 
 def _seconds(time: str) -> float:

@@ -43,6 +43,7 @@ from deployer.core.spec import Files, bind_specs, spec_of
 from deployer.core.tls import TlsPort, tls_ports
 
 EDGE = "deployer-edge"
+ASIDE = "_deployer-aside"  # ends the name of the network on which a replica waits for its host ports
 SPEC_LABEL = "deployer.spec"
 EDGE_MOUNT = "/run/edge"
 DRAIN_SECONDS = 30.0
@@ -149,7 +150,7 @@ def assemble(
         )
     if EDGE in tables:
         raise ComposeRejected(f"the service name {EDGE} is the deployer's own", hint="rename the service")
-    _check_settings(tables)
+    _check(tables, rendered.get("networks") or {})
     orders, routes = _place(tables)
     tls, routes = _secured(tables, routes) if edge.tls else ((), routes)
     shift = 1 if routes else 0
@@ -273,13 +274,16 @@ def _aliases(service: str, table: Mapping[str, Any]) -> dict[str, tuple[str, ...
     }
 
 
-def _check_settings(tables: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raises ComposeRejected with the service's name."""
+def _check(tables: Mapping[str, Mapping[str, Any]], networks: Mapping[str, Any]) -> None:
+    """Raises ComposeRejected with the name of the service or network."""
     for name, table in tables.items():
         try:
             (order_without_edge if without_edge(table) else order_of)(table)
         except ComposeRejected as error:
             raise ComposeRejected(f"service {name}: {error}", hint=error.hint) from None
+    for key, network in networks.items():
+        if str((network or {}).get("name") or key).endswith(ASIDE):
+            raise ComposeRejected(f"network {key}: names that end in {ASIDE} are the deployer's own")
 
 
 def _service(

@@ -26,7 +26,6 @@ _LABEL = "com.docker.compose."
 HOOK_LABEL, DEPLOYMENT_LABEL = "deployer.hook", "deployer.deployment"
 NETWORKS_LABEL = "deployer.networks"  # of a replica that holds host ports itself: its networks
 HEIR_LABEL = "deployer.takes-over"  # it starts aside and takes them over
-ASIDE = "_deployer-aside"  # ends the name of the network on which it waits
 SERVICE_LABEL = "deployer.service"  # where Compose's own label must say something else
 _PASSING = (f"{_LABEL}replace", f"{_LABEL}project.environment_file")
 _EDGE_COMMAND = (

@@ -70,6 +70,10 @@ def test_a_model_without_services_is_refused() -> None:
 
 
 def test_the_edges_name_cannot_be_taken() -> None:
+    model = shop()
+    model["networks"]["mine"] = {"name": "x_deployer-aside"}
+    with pytest.raises(ComposeRejected, match="network mine: names that end in _deployer-aside"):
+        application(model=model)
     with pytest.raises(ComposeRejected, match="deployer's own"):
         assemble({"services": {EDGE: {"image": "x"}}}, {}, "shop", EDGE_SETTINGS)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 import time
+from contextlib import closing, suppress
 from functools import partial
 
 import pytest
@@ -109,6 +112,52 @@ def test_what_gave_its_ports_away_gets_them_back_where_the_gap_is_more_than_the_
     (web,) = of(stage, "web")
     assert web["Id"] == served["Id"]
     assert stage.cli("status").returncode == 0
+
+
+def _grab(port: int, seconds: float, taken: threading.Event) -> None:
+    """Takes the port in the moment in which nobody has it."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end and not taken.is_set():
+        with closing(socket.socket()) as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                other.bind(("0.0.0.0", port))
+                other.listen()
+                taken.set()
+                time.sleep(seconds)  # how long somebody else has it is the point of the test
+        time.sleep(0.0005)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seconds", [0.8, 3.0, 20.0])
+def test_a_port_that_somebody_else_grabs_in_between_is_had_again_when_it_is_free(
+    stage: Stage, echo: Published, seconds: float
+) -> None:
+    check_out(stage, written(stage, held("one")))
+    deploy(stage, echo, "one")
+    taken = threading.Event()
+    thread = threading.Thread(target=_grab, args=(stage.api_port, seconds, taken))
+    thread.start()
+    ended = ship(stage, echo, held("two"))
+    thread.join(timeout=60)
+    assert taken.is_set() and ended["status"] != "success", ended["reason"]
+    if seconds < 10:
+        wait_for("the old one again", lambda: answers(stage, "one"), 20)
+        assert "serves as before" in str(ended["reason"]), ended["reason"]
+    elif not answers(stage, "one"):
+        assert stage.cli("status").returncode == 1, "nobody is told that all is well"
+        assert stage.cli("redeploy", "shop").returncode == 0
+    expect(stage, "one")
+    assert stage.cli("status").returncode == 0
+    deploy_again = ship(stage, echo, held("three"))
+    assert deploy_again["status"] == "success", deploy_again["reason"]
+
+
+def answers(stage: Stage, mark: str) -> bool:
+    try:
+        return ask(stage)["env"] == mark
+    except OSError:
+        return False
 
 
 FICKLE = "import('/app/server.js'); setTimeout(() => process.exit(7), 1500)"
