@@ -78,5 +78,12 @@ def test_the_edges_name_cannot_be_taken() -> None:
         assemble({"services": {EDGE: {"image": "x"}}}, {}, "shop", EDGE_SETTINGS)
 
 
+def test_a_wrong_setting_is_told_with_its_service() -> None:
+    model = shop()
+    model["services"]["backend"]["x-deployer"] = {"ordr": "stop-first"}
+    with pytest.raises(ComposeRejected, match=r"service backend: x-deployer\.ordr is not a known setting"):
+        application(model=model)
+
+
 def test_nothing_is_an_application_too() -> None:
     assert nothing("shop").services == ()

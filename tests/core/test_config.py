@@ -336,6 +336,14 @@ def test_an_unknown_environment_is_not_found_and_the_known_ones_are_told() -> No
     assert caught.value.hint == "configured: production"
 
 
+def test_misspelt_environments_are_told_as_that() -> None:
+    table = least()
+    table["apps"]["shop"]["environment"] = table["apps"]["shop"].pop("environments")
+    with pytest.raises(ConfigError, match=r"apps\.shop\.environment: is not a known setting") as caught:
+        load_config(table)
+    assert caught.value.hint.startswith("is environments meant? ")
+
+
 def test_half_an_app_in_a_misspelt_table_is_told_as_that() -> None:
     table = least()
     table["app"] = {"shop": {"environments": table["apps"]["shop"].pop("environments")}}
