@@ -254,7 +254,7 @@ def test_a_pull_that_fails_touches_nothing(scene: Scene) -> None:
     scene.deploy("ab")
     scene.target.breaks = {"pull": EngineUnavailable("gone")}
     assert scene.deploy("cd").status is Status.ERROR
-    assert scene.target.calls == ["pull"]
+    assert set(scene.target.calls) == {"pull"}
 
 
 def test_requests_that_do_not_end_are_left_at_the_limit(scene: Scene) -> None:
