@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from deployer.adapters.engine import Engine
+from deployer.adapters.inspection import lacks_ports
 from deployer.core.application import ASIDE
 from deployer.core.blueprint import NETWORKS_LABEL
 from deployer.core.errors import DeployerError
@@ -34,46 +35,44 @@ class Handover:
 
     def set_aside(self, project: str, replicas: Sequence[Replica]) -> None:
         """Those that do not run yet wait for their networks."""
-        for replica in replicas:
-            self._part([replica], {replica.id: set(self._has(replica)) - {project + ASIDE}})
+        self._part(replicas, project)
         self._shelter(project, replicas)
 
     def give(self, project: str, coming: Sequence[Replica], going: Sequence[Replica]) -> None:
         """Raises ContainerRefused or EngineUnavailable, with the old ones back on their networks where the
         engine lets them.
         """
-        aside = project + ASIDE
         self._shelter(project, going)  # there it can be asked whether it is well, should it have to come back
         wanted = {replica.id: self._wants(replica) for replica in (*coming, *going)}
-        have = {replica.id: set(self._has(replica)) for replica in (*coming, *going)}
+        spoilt = [replica for replica in coming if self._has(replica).keys() - {project + ASIDE}]
         try:
-            self._part(going, {id: networks - {aside} for id, networks in have.items()})
-            self._mend([replica for replica in coming if have[replica.id] - {aside}])
-            self._join(coming, wanted, have)
+            self._part(going, project)
+            self._mend(spoilt)
+            self._join(coming, wanted)
             self._mend(coming)
         except DeployerError:
             with suppress(DeployerError):
-                self._part(coming, {replica.id: set(self._has(replica)) - {aside} for replica in coming})
+                self._part(coming, project)
             for replica in going:
                 self._bring_back(replica, wanted)
             raise
         for replica in coming:
-            if aside in have[replica.id]:
-                self._engine.disconnect(replica, aside)
+            if project + ASIDE in self._has(replica):
+                self._engine.disconnect(replica, project + ASIDE)
 
     def _bring_back(self, replica: Replica, wanted: Mapping[str, _Networks]) -> None:
         """Onto its networks; a new start is the last resort."""
         try:
-            self._join([replica], wanted, {replica.id: set(self._has(replica))})
+            self._join([replica], wanted)
         except DeployerError:
             with suppress(DeployerError):
                 self._revive(replica)
-                self._join([replica], wanted, {replica.id: set(self._has(replica))})
+                self._join([replica], wanted)
 
     def _mend(self, replicas: Sequence[Replica]) -> None:
         """Those on networks without the host ports that they ask for: an earlier connect was refused."""
         for replica in replicas:
-            if not self._is_published(replica):
+            if lacks_ports(self._engine.details(replica)):
                 self._revive(replica)
 
     def _revive(self, replica: Replica) -> None:
@@ -87,13 +86,6 @@ class Handover:
                 return
             time.sleep(wait)
         self._engine.restart(replica)
-
-    def _is_published(self, replica: Replica) -> bool:
-        """Whether it has the host ports that it asks for."""
-        details = self._engine.details(replica)
-        ports = (details.get("NetworkSettings") or {}).get("Ports") or {}
-        asks = (details.get("HostConfig") or {}).get("PortBindings")
-        return not asks or any(ports.values())
 
     def clear(self, project: str, replicas: Sequence[Replica]) -> None:
         """Nobody waits any more."""
@@ -109,17 +101,17 @@ class Handover:
             if project + ASIDE not in self._has(replica):
                 self._engine.connect(replica, project + ASIDE, {})
 
-    def _part(self, replicas: Sequence[Replica], networks: Mapping[str, set[str]]) -> None:
+    def _part(self, replicas: Sequence[Replica], project: str) -> None:
+        """From all networks but the one aside."""
         for replica in replicas:
-            for network in sorted(networks[replica.id]):
+            for network in sorted(self._has(replica).keys() - {project + ASIDE}):
                 self._engine.disconnect(replica, network)
 
-    def _join(
-        self, replicas: Sequence[Replica], wanted: Mapping[str, _Networks], have: Mapping[str, set[str]]
-    ) -> None:
+    def _join(self, replicas: Sequence[Replica], wanted: Mapping[str, _Networks]) -> None:
         for replica in replicas:
+            have = self._has(replica)
             for network, endpoint in wanted[replica.id].items():
-                if network not in have[replica.id]:
+                if network not in have:
                     self._engine.connect(replica, network, endpoint)
 
     def _has(self, replica: Replica) -> _Networks:

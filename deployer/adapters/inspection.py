@@ -41,7 +41,7 @@ def replica_of(details: Mapping[str, Any]) -> Replica:
         },
         started=_seconds(state.get("StartedAt", "")),
         aside=_is_aside(networks, str(details["HostConfig"].get("NetworkMode") or ""))
-        or (HEIR_LABEL in labels and _lacks_ports(details)),
+        or (HEIR_LABEL in labels and state["Status"] == "running" and lacks_ports(details)),
         heir=HEIR_LABEL in labels,
     )
 
@@ -51,11 +51,11 @@ def _is_aside(networks: Mapping[str, Any], mode: str) -> bool:
     return any(name.endswith(ASIDE) for name in networks) or not (networks or mode.startswith("container:"))
 
 
-def _lacks_ports(details: Mapping[str, Any]) -> bool:
-    """It runs, and the host ports that it asks for lead nowhere."""
-    ports: Mapping[str, Any] = details["NetworkSettings"].get("Ports") or {}
-    asks = details["HostConfig"].get("PortBindings")
-    return details["State"]["Status"] == "running" and bool(asks) and not any(ports.values())
+def lacks_ports(details: Mapping[str, Any]) -> bool:
+    """Whether the host ports that a container asks for lead nowhere; one that is gone asks for none."""
+    ports: Mapping[str, Any] = (details.get("NetworkSettings") or {}).get("Ports") or {}
+    asks = (details.get("HostConfig") or {}).get("PortBindings")
+    return bool(asks) and not any(ports.values())
 
 
 def _seconds(time: str) -> float:

@@ -150,7 +150,7 @@ def assemble(
         )
     if EDGE in tables:
         raise ComposeRejected(f"the service name {EDGE} is the deployer's own", hint="rename the service")
-    _check(tables, rendered.get("networks") or {})
+    _check_networks(rendered.get("networks") or {})
     orders, routes = _place(tables)
     tls, routes = _secured(tables, routes) if edge.tls else ((), routes)
     shift = 1 if routes else 0
@@ -198,10 +198,9 @@ def _place(tables: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Order], d
     routes: dict[str, tuple[Route, ...]] = {}
     taken: dict[int, str] = {}
     for name, table in sorted(tables.items(), key=lambda item: (not item[1].get("ports"), item[0])):
+        orders[name] = _order(name, table)
         if without_edge(table):
-            orders[name] = order_without_edge(table)
             continue
-        orders[name] = order_of(table)
         ports = listens_on(table)
         if orders[name].name == STOP_FIRST or not ports or completes(name, tables):
             continue
@@ -274,13 +273,16 @@ def _aliases(service: str, table: Mapping[str, Any]) -> dict[str, tuple[str, ...
     }
 
 
-def _check(tables: Mapping[str, Mapping[str, Any]], networks: Mapping[str, Any]) -> None:
-    """Raises ComposeRejected with the name of the service or network."""
-    for name, table in tables.items():
-        try:
-            (order_without_edge if without_edge(table) else order_of)(table)
-        except ComposeRejected as error:
-            raise ComposeRejected(f"service {name}: {error}", hint=error.hint) from None
+def _order(name: str, table: Mapping[str, Any]) -> Order:
+    """Raises ComposeRejected with the service's name."""
+    try:
+        return (order_without_edge if without_edge(table) else order_of)(table)
+    except ComposeRejected as error:
+        raise ComposeRejected(f"service {name}: {error}", hint=error.hint) from None
+
+
+def _check_networks(networks: Mapping[str, Any]) -> None:
+    """Raises ComposeRejected for the name of one on which replicas wait."""
     for key, network in networks.items():
         if str((network or {}).get("name") or key).endswith(ASIDE):
             raise ComposeRejected(f"network {key}: names that end in {ASIDE} are the deployer's own")

@@ -20,6 +20,17 @@ def _named(replicas: list[Replica]) -> list[str]:
     return [one.service for one in replicas]
 
 
+def _started_two_seconds_ago(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every replica that is looked at."""
+    read: Callable[..., Reading] = scene.target.read
+
+    def read_started(*arguments: object) -> Reading:
+        found = read(*arguments)
+        return Reading(found.state, found.health, answer=found.answer, started=scene.clock.now() - 2.0)
+
+    monkeypatch.setattr(scene.target, "read", read_started)
+
+
 def test_the_slowest_of_the_last_time_starts_first(tmp_path: Path) -> None:
     scene, clock, app = Scene(tmp_path), FastClock(), application("aa")
     deployment = scene.deploy("aa")
@@ -39,13 +50,7 @@ def test_the_slowest_of_the_last_time_starts_first(tmp_path: Path) -> None:
 
 def test_a_deploy_remembers_what_its_services_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene(tmp_path)
-    read: Callable[..., Reading] = scene.target.read
-
-    def read_started(*arguments: object) -> Reading:
-        found = read(*arguments)
-        return Reading(found.state, found.health, answer=found.answer, started=scene.clock.now() - 2.0)
-
-    monkeypatch.setattr(scene.target, "read", read_started)
+    _started_two_seconds_ago(scene, monkeypatch)
     scene.deploy("aa")
     assert scene.store.startups("shop", "production")["backend"] == pytest.approx(2.0)
     scene.store.close()
@@ -69,16 +74,11 @@ def test_a_database_that_cannot_be_written_costs_the_order_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = Scene(tmp_path)
-    read: Callable[..., Reading] = scene.target.read
-
-    def read_started(*arguments: object) -> Reading:
-        found = read(*arguments)
-        return Reading(found.state, found.health, answer=found.answer, started=scene.clock.now() - 2.0)
 
     def fail(*_: object) -> None:
         raise StoreUnavailable("the disk is full")
 
-    monkeypatch.setattr(scene.target, "read", read_started)
+    _started_two_seconds_ago(scene, monkeypatch)
     monkeypatch.setattr(scene.store, "note_startups", fail)
     stopped: list[str] = []
     watch = scene.target.watch

@@ -13,10 +13,11 @@ import pytest
 
 from bench.load import KEPT, NEW, Load
 from tests.scenarios.test_by_hand import check_out, expect_nothing_to_do, lives
-from tests.scenarios.test_shapes import ECHO, ask, of, request_of, ship, written
+from tests.scenarios.test_shapes import ask, echo, of, request_of, ship, written
 from tests.stand.machine import service_of
 from tests.stand.stage import Published, Stage, docker, wait_for
 
+__all__ = ["echo"]
 pytestmark = pytest.mark.engine
 HELD = """
     services:
@@ -36,12 +37,6 @@ FROM_INSIDE = (
     "fetch('http://www:3001').then(answer => answer.text()).then(text => console.log(text.trim()),"
     " error => console.log(String(error)))"
 )
-
-
-@pytest.fixture
-def echo(stage: Stage) -> Published:
-    stage.source.write("backend/server.js", ECHO)
-    return stage.publish("1.0.0")
 
 
 def held(mark: str, order: str = "start-first", more: str = "") -> str:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from bench.load import KEPT, NEW, Load
-from tests.scenarios.test_shapes import ECHO, ask, of, ship
+from tests.scenarios.test_shapes import ask, echo, of, ship
 from tests.stand.labelled_proxy import LabelledProxy
 from tests.stand.stage import Published, Stage, wait_for
 
+__all__ = ["echo"]
 pytestmark = [pytest.mark.engine, pytest.mark.long]
 LABELLED = """
     services:
@@ -24,12 +25,6 @@ LABELLED = """
         {{check}}
 """
 PATIENT = 'caddy.reverse_proxy.lb_try_duration: "5s"'
-
-
-@pytest.fixture
-def echo(stage: Stage) -> Published:
-    stage.source.write("backend/server.js", ECHO)
-    return stage.publish("1.0.0")
 
 
 def deploy(stage: Stage, echo: Published, mark: str, more: str = PATIENT) -> dict[str, Any]:
