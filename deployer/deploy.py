@@ -111,7 +111,8 @@ class _Way:
         self.variables = variables_of(self.wish, self.environment, self.world)
         release = self._resolve()
         self.variables = {**self.variables, **release.variables}
-        application = assembled(self.environment, release, self.world, judged=True)
+        login = self.wish.credentials
+        application = assembled(self.environment, release, self.world, judged=True, credentials=login)
         self.tried = application
         if self.wish.kind is not Kind.ROLLBACK:  # the edge still has those that it served
             self._check_edge(application)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from deployer.core.application import Application
 from deployer.core.config import Environment
 from deployer.core.conflicts import refuse_conflicts
+from deployer.core.image_config import ImageConfig
 from deployer.core.model import ObservedState, Release, Wish
 from deployer.core.plan import Plan
 from deployer.core.planner import plan_rollout
@@ -25,9 +28,17 @@ def plan_of(application: Application, observed: ObservedState, world: World) -> 
     return plan
 
 
-def look(environment: Environment, release: Release, world: World) -> tuple[Application, ObservedState]:
-    """What the release would be here, and what runs now."""
-    return assembled(environment, release, world), world.target.observe(environment.project)
+def look(
+    environment: Environment,
+    release: Release,
+    world: World,
+    configs: Mapping[str, ImageConfig] | None = None,
+) -> tuple[Application, ObservedState]:
+    """The application that the release would be here, and the project as it is now. `configs` as in
+    `assembled`.
+    """
+    application = assembled(environment, release, world, configs=configs)
+    return application, world.target.observe(environment.project)
 
 
 def plan_of_wish(wish: Wish, world: World) -> Plan:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from deployer.core.config import Environment
 from deployer.core.errors import ComposeRejected, DeployerError
+from deployer.core.image_config import ImageConfig
 from deployer.core.interpolation import missing_variables
 from deployer.core.model import Bundle, Release, Wish
 from deployer.core.preview import Preview, changes_of, image_without_lookup
@@ -30,7 +31,7 @@ def preview(wish: Wish, world: World) -> Preview:
     missing = missing_variables(bundle.files, variables)
     try:
         release = _release(wish, environment, bundle, variables, world)
-        application, observed = look(environment, release, world)
+        application, observed = look(environment, release, world, _configs(release, wish, world))
         plan = plan_of(application, observed, world)
     except DeployerError as error:
         error.args, error.hint = (hide(str(error)),), hide(error.hint)
@@ -38,6 +39,19 @@ def preview(wish: Wish, world: World) -> Preview:
             return Preview(str(error), {}, missing)
         raise error from None
     return Preview(hide(str(plan)), changes_of(application, observed), missing)
+
+
+def _configs(release: Release, wish: Wish, world: World) -> dict[str, ImageConfig]:
+    """Service → configuration of its image, or of the serving one where the new one is not on the target."""
+    before = world.store.serving(wish.app, wish.environment)
+    serving = world.store.release(before.release).images if before else {}
+    images = {name: (image, serving.get(name)) for name, image in release.images.items()}
+    return {
+        name: next(
+            (found for one in both if one and (found := world.target.image_config(one))), ImageConfig()
+        )
+        for name, both in images.items()
+    }
 
 
 def _release(

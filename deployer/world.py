@@ -11,6 +11,8 @@ from typing import Any
 from deployer.core.application import Application, assemble
 from deployer.core.config import App, Config, Environment
 from deployer.core.errors import ContainerRefused
+from deployer.core.image_config import ImageConfig
+from deployer.core.images import Image
 from deployer.core.model import Credentials, ObservedState, Release, Wish
 from deployer.core.ports import Clock, Forge, Registry, Store, Target
 from deployer.core.powers import refuse_powers
@@ -59,15 +61,36 @@ def variables_of(wish: Wish, environment: Environment, world: World) -> dict[str
 
 
 def assembled(
-    environment: Environment, release: Release, world: World, *, judged: bool = False
+    environment: Environment,
+    release: Release,
+    world: World,
+    *,
+    judged: bool = False,
+    credentials: Credentials | None = None,
+    configs: Mapping[str, ImageConfig] | None = None,
 ) -> Application:
-    """`judged` on the way forward only: what served may come back under settings that became stricter."""
+    """`judged` on the way forward only: what served may come back under settings that became stricter.
+    `configs`: service → its image's configuration, where the caller has it already.
+    """
     rendered = world.target.render(environment.project, release.bundle, release.variables)
     if judged:
         _judge_powers(rendered, release.app, environment)
-    return assemble(
-        rendered, release.images, environment.project, world.target.edge_settings(environment.project)
-    )
+    edge = world.target.edge_settings(environment.project)
+    if configs is None:
+        configs = image_configs(release.images, world, credentials)
+    return assemble(rendered, release.images, environment.project, edge, configs)
+
+
+def image_configs(
+    images: Mapping[str, Image], world: World, credentials: Credentials | None = None
+) -> dict[str, ImageConfig]:
+    """Service → its image's configuration, from the target or, where the image is not pulled yet, from the
+    registry.
+    """
+    return {
+        service: world.target.image_config(image) or world.registry.image_config(image, credentials)
+        for service, image in images.items()
+    }
 
 
 def refuse_other_images(application: Application, observed: ObservedState, target: Target) -> None:

@@ -31,12 +31,14 @@ from deployer.core.door import Door
 from deployer.core.errors import CertificateInvalid, ComposeRejected, ContainerRefused, EdgeUnavailable
 from deployer.core.health import ANSWERED, Reading
 from deployer.core.hooks import Hook
+from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import Bundle, Credentials, ObservedState, Replica
 from deployer.core.preflight import COPY, copy_body, name_of_copy
 
 HAPROXY_USER = 99  # the official image's own
 _AT_ONCE = 8
+_KNOWN_CONFIGS = 256  # images whose configuration is remembered
 # Of ten that the engine is asked for at once it starts some first, as it likes, and all take longer. The very
 # first of many starts alone: it is the one that all others will wait for.
 _STARTS = max(2, os.cpu_count() or 2)
@@ -64,6 +66,9 @@ class DockerTarget:
         named = (certificates or {}).items()
         self._folders = {project: CertificateFolder(Path(path)) for project, path in named}
         self._owner = _owner_of(state)
+        self._configs: dict[
+            Image, ImageConfig
+        ] = {}  # of images by digest, so they never change; oldest first
 
     def exclusive(self, project: str, wait: float = 120.0) -> AbstractContextManager[None]:
         return self._compose.exclusive(project, wait)
@@ -99,6 +104,13 @@ class DockerTarget:
 
     def image_id(self, image: Image) -> str:
         return self._engine.image_id(image)
+
+    def image_config(self, image: Image) -> ImageConfig | None:
+        if image not in self._configs and (found := self._engine.image_config(image)):
+            self._configs[image] = found
+            for oldest in list(self._configs)[:-_KNOWN_CONFIGS]:
+                self._configs.pop(oldest, None)
+        return self._configs.get(image)
 
     def pull(
         self, image: Image, credentials: Credentials | None, say: Callable[[str], None], limit: float

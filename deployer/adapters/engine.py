@@ -27,6 +27,7 @@ from deployer.adapters.pull import follow
 from deployer.core.blueprint import DEPLOYMENT_LABEL, HOOK_LABEL
 from deployer.core.conflicts import Occupied
 from deployer.core.errors import EngineUnavailable, ImageNotFound, RegistryUnavailable
+from deployer.core.image_config import ImageConfig, parse_image_config
 from deployer.core.images import Image, split_tag
 from deployer.core.model import Credentials, Replica
 
@@ -187,6 +188,14 @@ class Engine:
                 return str(self._client.inspect_image(str(image))["Id"])
             except MissingHere:
                 return ""
+
+    def image_config(self, image: Image) -> ImageConfig | None:
+        """The configuration of an image that was pulled by digest; None where it is not here."""
+        with answering("inspect image"):
+            try:
+                return parse_image_config(self._client.inspect_image(str(image)).get("Config") or {})
+            except MissingHere:
+                return None
 
     def pull(self, image: Image, credentials: Credentials | None, say: _Say, limit: float = _LIMIT) -> None:
         """Raises ImageNotFound or RegistryUnavailable, or EngineUnavailable where the engine is gone."""

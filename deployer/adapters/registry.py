@@ -23,6 +23,7 @@ import urllib3
 from requests.auth import AuthBase
 
 from deployer.core.errors import ImageNotFound, PayloadRejected, RegistryUnavailable
+from deployer.core.image_config import ImageConfig, parse_image_config
 from deployer.core.images import DEFAULT_HOST, Image, split_host
 from deployer.core.model import Credentials
 from deployer.core.strict_json import parse_object
@@ -60,9 +61,9 @@ class _Place:
     def local(self) -> bool:
         return _is_local(urlsplit(f"//{self.host}").hostname)
 
-    def url(self, reference: str) -> str:
+    def url(self, reference: str, kind: str = "manifests") -> str:
         scheme = "http" if self.local else "https"
-        return f"{scheme}://{self.host}/v2/{quote(self.name)}/manifests/{quote(reference, safe=':')}"
+        return f"{scheme}://{self.host}/v2/{quote(self.name)}/{kind}/{quote(reference, safe=':')}"
 
     def login(self, *logins: Credentials | None) -> Credentials | None:
         """The first login that was made for this registry."""
@@ -95,6 +96,7 @@ class OciRegistry:
         self._login = login
         self._timeout = timeout
         self._layers: dict[Image, dict[str, int]] = {}
+        self._configs: dict[Image, ImageConfig] = {}
 
     def resolve(self, repository: str, tag: str, credentials: Credentials | None) -> Image:
         """The digest that `tag` has now: the index's where there are several platforms."""
@@ -113,6 +115,21 @@ class OciRegistry:
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
             raise RegistryUnavailable(f"{place.host}: the manifest of {image} names no configuration")
         return digest
+
+    def image_config(self, image: Image, credentials: Credentials | None) -> ImageConfig:
+        """The configuration's blob, whose bytes have been checked against their digest; asked for once."""
+        if image not in self._configs:
+            place, digest = _place(image.repository), self.config_digest(image, credentials)
+            answer = self._ask(place, "GET", digest, credentials, kind="blobs")
+            if f"sha256:{hashlib.sha256(answer.body).hexdigest()}" != digest:
+                raise RegistryUnavailable(
+                    f"{place.host}: the configuration of {image} does not have its digest"
+                )
+            config = _object(place, answer.body).get("config")
+            self._configs[image] = parse_image_config(config if isinstance(config, dict) else {})
+            for oldest in list(self._configs)[:-_KNOWN]:
+                self._configs.pop(oldest, None)
+        return self._configs[image]
 
     def layers(self, image: Image, credentials: Credentials | None) -> dict[str, int]:
         """Layer's digest → its compressed size, for this machine's platform; asked for once: a digest never
@@ -151,16 +168,23 @@ class OciRegistry:
             raise RegistryUnavailable(f"{place.host}: the manifest of {place.name} does not have its digest")
         return _object(place, answer.body), digest
 
-    def _ask(self, place: _Place, method: str, reference: str, credentials: Credentials | None) -> _Answer:
-        """One request for a manifest, with a login where the registry wants one. Its status is 200 or 405."""
+    def _ask(
+        self,
+        place: _Place,
+        method: str,
+        reference: str,
+        credentials: Credentials | None,
+        kind: str = "manifests",
+    ) -> _Answer:
+        """One request for a manifest or a blob, with a login where it is asked for; answers 200 or 405."""
         with requests.Session() as session:
             session.trust_env = not place.local  # a proxy has no business on this machine
             wire = _Wire(session, place, self._timeout)
-            answer = wire.send(method, place.url(reference), _Proof())
+            answer = wire.send(method, place.url(reference, kind), _Proof())
             if answer.status == 401:
                 challenge = answer.headers.get("WWW-Authenticate", "")
                 proof = wire.prove(challenge, place.login(credentials, self._login))
-                answer = wire.send(method, place.url(reference), proof)
+                answer = wire.send(method, place.url(reference, kind), proof)
         if answer.status not in (200, 405):
             raise _refused(place, reference, answer.status)
         return answer

@@ -36,6 +36,7 @@ from deployer.core.door import Door, doors_of
 from deployer.core.errors import ComposeRejected, ReleaseIncomplete
 from deployer.core.front import notice_seconds, order_without_edge, takes_over, without_edge
 from deployer.core.hooks import Hook, hooks_of, is_one_way
+from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.pace import Pace, pace_of
 from deployer.core.probe import HttpProbe
@@ -140,9 +141,15 @@ def nothing(project: str) -> Application:
 
 
 def assemble(
-    rendered: Mapping[str, Any], images: Mapping[str, Image], project: str, edge: EdgeSettings
+    rendered: Mapping[str, Any],
+    images: Mapping[str, Image],
+    project: str,
+    edge: EdgeSettings,
+    configs: Mapping[str, ImageConfig] | None = None,
 ) -> Application:
-    """Raises ComposeRejected or ReleaseIncomplete before anything is touched."""
+    """`configs`: service → its image's configuration. Raises ComposeRejected or ReleaseIncomplete before
+    anything is touched.
+    """
     tables: Mapping[str, Mapping[str, Any]] = rendered.get("services") or {}
     if not tables:
         raise ComposeRejected(

@@ -15,6 +15,7 @@ from deployer.core.door import Door
 from deployer.core.errand import Errand
 from deployer.core.health import Reading
 from deployer.core.hooks import Hook
+from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.measure import Sample
 from deployer.core.model import (
@@ -51,6 +52,9 @@ class Target(Protocol):
 
     def image_id(self, image: Image) -> str:
         """The target's own id of the image, empty where it is not there yet."""
+
+    def image_config(self, image: Image) -> ImageConfig | None:
+        """The configuration of an image that is on the target; None where it is not there yet."""
 
     def pull(
         self, image: Image, credentials: Credentials | None, say: Callable[[str], None], limit: float
@@ -162,6 +166,9 @@ class Registry(Protocol):
 
     def layers(self, image: Image, credentials: Credentials | None) -> Mapping[str, int]:
         """The image's layers for this machine: digest → compressed bytes. Raises as `resolve` does."""
+
+    def image_config(self, image: Image, credentials: Credentials | None) -> ImageConfig:
+        """The image's configuration for this machine's platform. Raises as `resolve` does."""
 
 
 class Forge(Protocol):

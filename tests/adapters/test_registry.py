@@ -74,7 +74,14 @@ class Pusher:
         """The manifest's digest and its configuration's."""
         docker = kind == DOCKER_MANIFEST
         config = self.blob(
-            as_json({"architecture": architecture, "os": "linux", "rootfs": {"type": "layers"}})
+            as_json(
+                {
+                    "architecture": architecture,
+                    "os": "linux",
+                    "rootfs": {"type": "layers"},
+                    "config": {"Labels": {"made-for": architecture}},
+                }
+            )
         )
         layer = self.blob(b"a layer")
         types = ("docker.container.image.v1", "docker.image.rootfs.diff.tar.gzip")
@@ -138,6 +145,15 @@ def test_an_image_for_several_platforms_resolves_to_its_index_and_to_the_config_
     assert image.digest == digest
     assert OciRegistry().config_digest(image, None) == configs[OWN]
     assert OciRegistry().layers(image, None) == {digest_of(b"a layer"): len(b"a layer")}
+
+
+@pytest.mark.engine
+def test_the_configuration_of_an_image_is_read_for_this_machine_and_once(real: Pusher) -> None:
+    digest, _ = real.index("1.0", "arm64" if OWN == "amd64" else "amd64", OWN)
+    registry = OciRegistry()
+    found = registry.image_config(Image(real.repository, digest), None)
+    assert found.labels == {"made-for": OWN}
+    assert registry.image_config(Image(real.repository, digest), None) is found
 
 
 @pytest.mark.engine

@@ -22,6 +22,7 @@ from deployer.core.confirmation import Verdict
 from deployer.core.door import Budget, Door
 from deployer.core.errors import ContainerRefused, EdgeUnavailable, EngineUnavailable, StoreUnavailable
 from deployer.core.health import Reading
+from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.measure import Sample
 from deployer.core.model import Bundle, Credentials, Deployment, Kind, Release, Replica, Status, Wish
@@ -64,6 +65,9 @@ class FastClock:
 
 
 class NoRegistry:
+    def image_config(self, image: Image, credentials: Credentials | None) -> ImageConfig:
+        return ImageConfig()
+
     def resolve(self, repository: str, tag: str, credentials: Credentials | None) -> Image:
         raise AssertionError("a request that brings its images asks no registry")
 

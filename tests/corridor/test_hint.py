@@ -13,6 +13,7 @@ from deployer.adapters.no_forge import NoForge
 from deployer.adapters.store import SqliteStore
 from deployer.core.config import load_config
 from deployer.core.errors import ComposeRejected, ForgeUnavailable, ImageNotFound, RegistryUnavailable
+from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import Credentials, Status
 from deployer.core.order import Outcome
@@ -52,6 +53,9 @@ class Pushed:
 
     def layers(self, image: Image, credentials: Credentials | None) -> dict[str, int]:
         return {}
+
+    def image_config(self, image: Image, credentials: Credentials | None) -> ImageConfig:
+        return ImageConfig()
 
     def resolve(self, repository: str, tag: str, credentials: Credentials | None) -> Image:
         if self.down:

@@ -26,6 +26,7 @@ from deployer.adapters.no_forge import NoForge
 from deployer.cli import serving
 from deployer.core.application import Application, Service
 from deployer.core.door import Door
+from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import Bundle, Credentials, Replica
 from deployer.web import server as real_server
@@ -43,6 +44,9 @@ def digest_of(revision: str) -> str:
 
 
 class Registry:
+    def image_config(self, image: Image, credentials: Credentials | None) -> ImageConfig:
+        return ImageConfig()
+
     def resolve(self, repository: str, tag: str, credentials: Credentials | None) -> Image:
         return Image(repository, "sha256:" + hashlib.sha256(tag.encode()).hexdigest())
 

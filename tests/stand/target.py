@@ -17,6 +17,7 @@ from deployer.core.door import Door
 from deployer.core.errors import ContainerRefused, DeployerError
 from deployer.core.health import ANSWERED, Reading
 from deployer.core.hooks import Hook
+from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.measure import Sample
 from deployer.core.model import Bundle, Credentials, ObservedState, Replica
@@ -51,6 +52,7 @@ class MemoryTarget:
         self.hooked: Replica | None = None
         self.in_flight = 0
         self.free: int | None = None
+        self.configs: dict[str, ImageConfig] = {}  # digest → configuration, an empty one for all others
         self.here: set[str] = set()  # digests of images that need no pull
         self.in_use: set[str] = set()  # digests that something else runs
         self.taken = Occupied()
@@ -79,6 +81,9 @@ class MemoryTarget:
 
     def image_id(self, image: Image) -> str:
         return "sha256:0" if image.digest in self.here else ""
+
+    def image_config(self, image: Image) -> ImageConfig | None:
+        return self.configs.get(image.digest, ImageConfig())
 
     def pull(
         self, image: Image, credentials: Credentials | None, say: Callable[[str], None], limit: float
