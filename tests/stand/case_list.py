@@ -1,5 +1,6 @@
 """The attack cases: number → what arrives or happens, what must come of it. Drawn from the advisories and
-faults of receivers like this one; a new case gets the next free number of its group.
+faults of receivers like this one; a new case gets the next free number of its group. A row of X and H lands
+together with its first test, so numbers may be missing for a while; a group without rows is not on the page.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ GROUPS = {
     "D": "D. Injection",
     "E": "E. OIDC tokens and people's tokens",
     "F": "F. Faults of the machine and of others",
+    "X": "X. Written into a repository",
+    "H": "H. Everyday Compose files",
 }
 
 CASES: dict[str, tuple[str, str]] = {
