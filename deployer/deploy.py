@@ -126,7 +126,7 @@ class _Way:
         """
         world, project = self.world, self.environment.project
         observed = world.target.observe(project)
-        if self.world.store.serving(self.app.name, self.environment.name) is None:
+        if world.store.serving(self.app.name, self.environment.name) is None:
             refuse_foreign(project, observed)
         self._note_foreign(observed)
         plan = plan_rollout(application, observed, tasks=kind == "plan")
@@ -248,11 +248,9 @@ class _Way:
         failure = self._caught(lambda: self._roll_back(before))
         if failure:
             return f"and the release before did not come back: {failure.reason}"
-        return (
-            f"{before.revision[:7]} serves as before"
-            if before
-            else "there was no release before, nothing runs"
-        )
+        if before is None:
+            return "there was no release before, nothing runs"
+        return f"{before.revision[:7]} serves as before"
 
     def _roll_back(self, before: Deployment | None) -> None:
         if self.tried:

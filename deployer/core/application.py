@@ -147,9 +147,7 @@ def assemble(
     edge: EdgeSettings,
     configs: Mapping[str, ImageConfig] | None = None,
 ) -> Application:
-    """`configs`: service → its image's configuration. Raises ComposeRejected or ReleaseIncomplete before
-    anything is touched.
-    """
+    """`configs`: service → its image's configuration. Raises ComposeRejected or ReleaseIncomplete."""
     tables: Mapping[str, Mapping[str, Any]] = rendered.get("services") or {}
     if not tables:
         raise ComposeRejected(
@@ -160,8 +158,7 @@ def assemble(
     _check_networks(rendered.get("networks") or {})
     orders, routes = _place(tables)
     tls, routes = _secured(tables, routes) if edge.tls else ((), routes)
-    shift = 1 if routes else 0
-    levels = {name: level + shift for name, level in levels_of(tables).items()}
+    levels = {name: level + bool(routes) for name, level in levels_of(tables).items()}
     models = {name: _model(table, name, images, behind=name in routes) for name, table in tables.items()}
     if routes:
         models[EDGE] = _edge_model({name: tables[name] for name in routes}, edge, tls)
@@ -172,9 +169,8 @@ def assemble(
         for name, model in models.items()
     }
     for name in sorted(tables, key=lambda name: levels[name]):
-        specs[name] = bind_specs(
-            specs[name], [specs[other] for other in shares_with(tables[name]) if other in specs]
-        )
+        shared = [specs[other] for other in shares_with(tables[name]) if other in specs]
+        specs[name] = bind_specs(specs[name], shared)
     services = [
         _service(
             name, tables, images.get(name), orders[name], levels[name], routes.get(name, ()), specs[name]
@@ -183,16 +179,14 @@ def assemble(
     ]
     if routes:
         services.append(_edge_service(specs[EDGE], publishes(models[EDGE])))
-    ordered = tuple(sorted(services, key=lambda service: (service.level, service.name)))
     document = {key: value for key, value in rendered.items() if key not in (FILES, FOLDER, RENDERING)}
-    rendering = str(rendered.get(RENDERING, ""))
     return Application(
         project=project,
-        services=ordered,
+        services=tuple(sorted(services, key=lambda service: (service.level, service.name))),
         document=document,
         edge=edge if routes else None,
         tls=tls,
-        rendering=rendering,
+        rendering=str(rendered.get(RENDERING, "")),
         doors=doors_of(tables, tls),
         hooks=hooks_of(tables),
         one_way=is_one_way(tables),
