@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deployer.adapters.files import make_folder, write_whole
-from deployer.core.application import Route
 from deployer.core.edge_config import (
     CERTIFICATES,
     Slots,
@@ -35,6 +34,7 @@ from deployer.core.edge_config import (
     take_over,
 )
 from deployer.core.errors import CertificateInvalid, EdgeUnavailable
+from deployer.core.routes import Route
 
 _TIMEOUT = 5.0
 _RELOAD_TIMEOUT = 20.0

@@ -23,6 +23,8 @@ from deployer.ci.process import Ended, stream
 from deployer.ci.stack import isolate, wait_seconds
 from deployer.core.compose_model import is_checked
 from deployer.core.errors import CommandFailed, GateFailed
+from deployer.core.image_config import parse_image_config
+from deployer.core.image_defaults import with_image_defaults
 
 _LOG_LINES = 60
 _REMOVAL = 60.0
@@ -71,10 +73,11 @@ def _run_stack(
     state.save("project", project)
     try:
         with workflow.group("Start the built images"):
-            ended = docker.up(project, file, wait_seconds(model))
+            services = _with_images(model["services"], ids)
+            ended = docker.up(project, file, wait_seconds({"services": services}))
         if ended.code:
             _explain(ended, docker.containers(project, file))
-        _say_well(model["services"])
+        _say_well(services)
         if command:
             _run_service(project, file, service, ["sh", "-euc", command])
         for name in find_tests(model["services"]):
@@ -85,6 +88,17 @@ def _run_stack(
     # The push need not wait for it; `report` does.
     with _removal() as lock:
         docker.begin_down(project, file, lock.fileno())
+
+
+def _with_images(services: Mapping[str, Mapping[str, Any]], ids: Mapping[str, str]) -> Mapping[str, Any]:
+    """The services with the health checks that their built images bring along."""
+    found = docker.inspect(ids.values())
+    return {
+        name: with_image_defaults(service, parse_image_config(found[ids[name]].get("Config") or {}))
+        if name in ids
+        else service
+        for name, service in services.items()
+    }
 
 
 def find_tests(services: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -9,7 +9,7 @@ container, the edge.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from deployer.core.compose_model import (
@@ -20,9 +20,7 @@ from deployer.core.compose_model import (
     gate_seconds_of,
     is_checked,
     levels_of,
-    listens_on,
     networks_of,
-    order_of,
     probe_of,
     publishes,
     ranks_of,
@@ -30,18 +28,19 @@ from deployer.core.compose_model import (
     seconds,
     settings_of,
     shares_with,
-    speaks_http,
 )
 from deployer.core.door import Door, doors_of
 from deployer.core.errors import ComposeRejected, ReleaseIncomplete
-from deployer.core.front import notice_seconds, order_without_edge, takes_over, without_edge
+from deployer.core.front import notice_seconds, takes_over, without_edge
 from deployer.core.hooks import Hook, hooks_of, is_one_way
 from deployer.core.image_config import ImageConfig
+from deployer.core.image_defaults import with_image_defaults
 from deployer.core.images import Image
 from deployer.core.pace import Pace, pace_of
 from deployer.core.probe import HttpProbe
+from deployer.core.routes import Route, end_tls, place_services
 from deployer.core.spec import Files, bind_specs, spec_of
-from deployer.core.tls import TlsPort, tls_ports
+from deployer.core.tls import TlsPort
 
 EDGE = "deployer-edge"
 ASIDE = "_deployer-aside"  # ends the name of the network on which a replica waits for its host ports
@@ -63,21 +62,6 @@ class EdgeSettings:
     folder: str
     user: str
     tls: bool = False
-
-
-@dataclass(frozen=True)
-class Route:
-    """One port of one service behind the edge; `slots` servers hold its old and new replicas side by side."""
-
-    service: str
-    port: int
-    http: bool
-    slots: int
-    tls: tuple[int, ...] = ()  # ports of the edge that end TLS for it
-
-    @property
-    def name(self) -> str:
-        return f"{self.service}_{self.port}"
 
 
 @dataclass(frozen=True)
@@ -156,9 +140,11 @@ def assemble(
     if EDGE in tables:
         raise ComposeRejected(f"the service name {EDGE} is the deployer's own", hint="rename the service")
     _check_networks(rendered.get("networks") or {})
-    orders, routes = _place(tables)
-    tls, routes = _secured(tables, routes) if edge.tls else ((), routes)
-    levels = {name: level + bool(routes) for name, level in levels_of(tables).items()}
+    # Containers inherit from images; specs are made from the user's own words, so that they stay as they are.
+    known = {name: with_image_defaults(table, (configs or {}).get(name)) for name, table in tables.items()}
+    orders, routes = place_services(known)
+    tls, routes = end_tls(known, routes) if edge.tls else ((), routes)
+    levels = {name: level + bool(routes) for name, level in levels_of(known).items()}
     models = {name: _model(table, name, images, behind=name in routes) for name, table in tables.items()}
     if routes:
         models[EDGE] = _edge_model({name: tables[name] for name in routes}, edge, tls)
@@ -172,9 +158,7 @@ def assemble(
         shared = [specs[other] for other in shares_with(tables[name]) if other in specs]
         specs[name] = bind_specs(specs[name], shared)
     services = [
-        _service(
-            name, tables, images.get(name), orders[name], levels[name], routes.get(name, ()), specs[name]
-        )
+        _service(name, known, images.get(name), orders[name], levels[name], routes.get(name, ()), specs[name])
         for name in tables
     ]
     if routes:
@@ -187,53 +171,10 @@ def assemble(
         edge=edge if routes else None,
         tls=tls,
         rendering=str(rendered.get(RENDERING, "")),
-        doors=doors_of(tables, tls),
+        doors=doors_of(known, tls),
         hooks=hooks_of(tables),
         one_way=is_one_way(tables),
     )
-
-
-def _place(tables: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Order], dict[str, tuple[Route, ...]]]:
-    """Each service's order, and the routes of those that stand behind the edge."""
-    orders: dict[str, Order] = {}
-    routes: dict[str, tuple[Route, ...]] = {}
-    taken: dict[int, str] = {}
-    for name, table in sorted(tables.items(), key=lambda item: (not item[1].get("ports"), item[0])):
-        orders[name] = _order(name, table)
-        if without_edge(table):
-            continue
-        ports = listens_on(table)
-        if orders[name].name == STOP_FIRST or not ports or completes(name, tables):
-            continue
-        clash = next((port for port in ports if port in taken), None)
-        if clash is not None:
-            orders[name] = Order(STOP_FIRST, f"{taken[clash]} has port {clash} on the edge")
-            continue
-        taken.update(dict.fromkeys(ports, name))
-        slots = 2 * max(1, replicas_of(table))
-        routes[name] = tuple(Route(name, port, speaks_http(table, port), slots) for port in ports)
-    return orders, routes
-
-
-def _secured(
-    tables: Mapping[str, Mapping[str, Any]], routes: Mapping[str, tuple[Route, ...]]
-) -> tuple[tuple[TlsPort, ...], dict[str, tuple[Route, ...]]]:
-    """The ports at which TLS ends, and the routes with them: they lead to HTTP."""
-    taken = frozenset(route.port for ours in routes.values() for route in ours)
-    found = tls_ports({name: tables[name] for name in routes}, taken)
-    inside = {
-        (port.service, port.target): tuple(
-            other.inside for other in found if (other.service, other.target) == (port.service, port.target)
-        )
-        for port in found
-    }
-    return found, {
-        name: tuple(
-            replace(route, http=True, tls=inside[name, route.port]) if (name, route.port) in inside else route
-            for route in ours
-        )
-        for name, ours in routes.items()
-    }
 
 
 def _model(
@@ -272,14 +213,6 @@ def _aliases(service: str, table: Mapping[str, Any]) -> dict[str, tuple[str, ...
         network: (service, *(alias for alias in settings.get("aliases") or () if alias != service))
         for network, settings in networks_of(table).items()
     }
-
-
-def _order(name: str, table: Mapping[str, Any]) -> Order:
-    """Raises ComposeRejected with the service's name."""
-    try:
-        return (order_without_edge if without_edge(table) else order_of)(table)
-    except ComposeRejected as error:
-        raise ComposeRejected(f"service {name}: {error}", hint=error.hint) from None
 
 
 def _check_networks(networks: Mapping[str, Any]) -> None:

@@ -123,21 +123,23 @@ def probe_of(service: Table) -> HttpProbe | None:
 
 
 def is_checked(service: Table) -> bool:
-    """Whether the Compose file gives the service a health check."""
+    """Whether the service has a health check, of the file or, in a table completed by it, of the image."""
     check = service.get("healthcheck") or {}
     test = check.get("test")
-    return bool(test) and not check.get("disable") and test != ["NONE"]
+    return bool(test and test[:1] != ["NONE"] and not check.get("disable"))
 
 
 def gate_seconds_of(service: Table) -> float:
-    """How long a new replica may take: what its health check itself allows, plus one round of grace."""
+    """How long a new replica may take: what its health check itself allows, plus one round of grace. The
+    deployment's own deadline is the only other limit: a start period of a quarter of an hour is meant.
+    """
     declared = settings_of(service).get("gate-timeout")
     if declared is not None:
         return seconds(declared, 0)
     check = service.get("healthcheck") or {}
     period = seconds(check.get("interval"), 30) + seconds(check.get("timeout"), 30)
     allowed = seconds(check.get("start_period"), 0) + (int(check.get("retries") or 3) + 1) * period
-    return min(600.0, allowed) if is_checked(service) else 60.0
+    return allowed if is_checked(service) else 60.0
 
 
 def settings_of(service: Table) -> Table:

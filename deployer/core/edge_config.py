@@ -18,8 +18,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from deployer.core.application import EDGE_MOUNT, Route
+from deployer.core.application import EDGE_MOUNT
 from deployer.core.errors import EdgeUnavailable
+from deployer.core.routes import Route
 
 Slots = Mapping[str, Mapping[int, str]]  # route name → slot number from 1 → IPv4 address
 

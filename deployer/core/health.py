@@ -2,7 +2,8 @@
 looks itself.
 
 A replica is ready when its own health check says so, or when the request that this check makes was answered
-well twice in a row, whichever comes first: Docker asks once an interval, the deployer many times a second.
+well twice in a row, whichever comes first: Docker asks once an interval, the deployer many times a second. An
+open port is no such answer: while the engine waits for a check of its own, that check alone decides.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from deployer.core.application import Service
+from deployer.core.application import EDGE, Service
 
 ANSWERED = "ok"
 SETTLE_SECONDS = 2.0  # what nobody can ask must simply stay up this long
@@ -75,7 +76,8 @@ def _judge_task(service: Service, now: Reading, waited: float) -> Judgement:
 def _is_ready(service: Service, before: Reading, now: Reading, waited: float) -> bool:
     if now.state != "running":
         return False
-    if now.health == "healthy" or before.answer == now.answer == ANSWERED:
+    decisive = service.probe or service.name == EDGE or now.health == "none"
+    if now.health == "healthy" or (decisive and before.answer == now.answer == ANSWERED):
         return True
     unasked = not now.answer and now.health == "none" and not service.checked
     return unasked and waited >= SETTLE_SECONDS

@@ -169,7 +169,7 @@ def test_replicas(table: dict[str, Any], count: int) -> None:
             },
             52.0,
         ),
-        ({"healthcheck": {"test": "x", "interval": "10m"}}, 600.0),
+        ({"healthcheck": {"test": "x", "interval": "10m"}}, 2520.0),
     ],
 )
 def test_the_gate_gives_what_the_check_allows(table: dict[str, Any], gate: float) -> None:

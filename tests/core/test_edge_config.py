@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from deployer.core.application import Route
 from deployer.core.edge_config import (
     fit,
     merge,
@@ -16,6 +15,7 @@ from deployer.core.edge_config import (
     take_over,
 )
 from deployer.core.errors import EdgeUnavailable
+from deployer.core.routes import Route
 
 WEB, DB = Route("web", 80, True, 2), Route("queue", 5000, False, 4)
 

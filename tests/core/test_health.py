@@ -56,6 +56,23 @@ def test_a_server_is_judged_by_its_check_and_its_answers(
     assert (judgement.verdict, judgement.reason) == (verdict, reason)
 
 
+@pytest.mark.case("H04")
+@pytest.mark.parametrize("health", ["starting", "healthy", "none"])
+def test_an_open_port_is_ready_only_where_the_engine_checks_nothing(health: str) -> None:
+    open_port = Reading("running", health, answer="ok")
+    server = backend(probe=None, checked=False)
+    expected = Verdict.WAITING if health == "starting" else Verdict.READY
+    assert judge_gate(server, (open_port, open_port), 1.0).verdict is expected
+
+
+@pytest.mark.case("H04")
+def test_the_edges_own_answer_counts_whatever_its_image_checks() -> None:
+    edge = application().service("deployer-edge")
+    assert edge
+    answered = Reading("running", "starting", answer="ok")
+    assert judge_gate(edge, (answered, answered), 1.0).verdict is Verdict.READY
+
+
 def test_what_nobody_can_ask_must_stay_up() -> None:
     worker = backend(checked=False, probe=None, routes=())
     up = Reading("running", "none")

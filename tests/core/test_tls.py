@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from deployer.core.application import EDGE, Route, assemble
+from deployer.core.application import EDGE, assemble
 from deployer.core.blueprint import Recorded, edge_body
+from deployer.core.routes import Route
 from deployer.core.tls import TlsPort, tls_ports
 from tests.core.models import EDGE_SETTINGS, image, shop
 

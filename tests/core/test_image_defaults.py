@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from deployer.core.application import assemble
+from deployer.core.compose_model import gate_seconds_of, is_checked, probe_of
+from deployer.core.image_config import ImageConfig
+from deployer.core.image_defaults import with_image_defaults
+from deployer.core.probe import HttpProbe
+from tests.core.models import EDGE_SETTINGS, image, shop
+
+SECOND = 1_000_000_000
+CHECK = {
+    "Test": ["CMD-SHELL", "wget -qO- http://127.0.0.1:3001/health"],
+    "Interval": 2 * SECOND,
+    "Timeout": 3 * SECOND,
+    "StartPeriod": 120 * SECOND,
+    "StartInterval": SECOND // 4,
+    "Retries": 5,
+}
+
+pytestmark = pytest.mark.case("H04")
+
+
+def completed(service: dict[str, Any], **config: Any) -> dict[str, Any]:
+    return dict(with_image_defaults(service, ImageConfig(**({"healthcheck": CHECK} | config))))
+
+
+def test_a_service_without_a_check_of_its_own_has_its_images() -> None:
+    service = completed({"image": "x"})
+    assert service["healthcheck"] == {
+        "test": CHECK["Test"],
+        "interval": "2000ms",
+        "timeout": "3000ms",
+        "start_period": "120000ms",
+        "start_interval": "250ms",
+        "retries": 5,
+    }
+    assert is_checked(service) and probe_of(service) == HttpProbe(3001, "/health")
+    assert gate_seconds_of(service) == 120 + 6 * 5
+
+
+@pytest.mark.parametrize(
+    ("own", "checked", "gate"),
+    [
+        ({"interval": "75s"}, True, 120 + 6 * 78),
+        ({"start_period": "15m"}, True, 900 + 6 * 5),
+        ({"interval": "0s", "retries": 0, "test": []}, True, 120 + 6 * 5),
+        ({"test": ["CMD", "true"], "retries": 1}, True, 120 + 2 * 5),
+        ({"disable": True}, False, 60),
+        ({"test": ["NONE"]}, False, 60),
+    ],
+)
+def test_the_file_and_the_image_make_one_check_as_the_engine_merges_them(
+    own: dict[str, Any], checked: bool, gate: float
+) -> None:
+    service = completed({"healthcheck": own})
+    assert (is_checked(service), gate_seconds_of(service)) == (checked, gate)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        {},
+        {"Test": ["NONE"]},
+        {"Test": "true", "Interval": "soon", "Retries": -1},
+        {"Interval": SECOND},
+    ],
+)
+def test_an_image_without_a_usable_check_checks_nothing(check: dict[str, Any]) -> None:
+    assert not is_checked(completed({}, healthcheck=check))
+
+
+def test_a_gate_timeout_wins_over_every_check() -> None:
+    assert gate_seconds_of(completed({"x-deployer": {"gate-timeout": "7s"}})) == 7
+
+
+def test_a_service_of_an_unknown_image_stays_as_it_is() -> None:
+    service = {"image": "x"}
+    assert with_image_defaults(service, None) is service
+    assert with_image_defaults(service, ImageConfig()) == service
+
+
+def test_no_spec_and_no_document_changes_with_what_an_image_declares() -> None:
+    images = {"backend": image("backend", "a"), "frontend": image("frontend", "b")}
+    asks_80 = {**CHECK, "Test": ["CMD", "curl", "-f", "http://localhost/"]}
+    configs = {
+        "backend": ImageConfig(healthcheck=CHECK, ports=("3001/tcp",)),
+        "frontend": ImageConfig(healthcheck=asks_80, ports=("80/tcp",)),
+    }
+    plain = assemble(shop(), images, "shop", EDGE_SETTINGS)
+    known = assemble(shop(), images, "shop", EDGE_SETTINGS, configs)
+    assert {one.name: one.spec for one in known.services} == {one.name: one.spec for one in plain.services}
+    assert known.document == plain.document == shop()
+    assert known.service("frontend").checked and not plain.service("frontend").checked  # type: ignore[union-attr]
