@@ -9,8 +9,10 @@ engine.
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,9 +33,11 @@ from deployer.adapters.store import SqliteStore
 from deployer.adapters.variables import read_variables
 from deployer.adapters.vault import open_vault, read_slot, show_slot
 from deployer.core.config import Config
-from deployer.core.errors import ConfigError, StoreUnavailable
+from deployer.core.confinement import Means, group_of_all
+from deployer.core.errors import ConfigError, DeployerError, StoreUnavailable
 from deployer.core.model import Credentials, Deployment
 from deployer.core.recovery import HookLog
+from deployer.core.telling import about
 from deployer.errands import run_errand
 from deployer.hint import resolve_hint
 from deployer.intake import Intake, Receipt
@@ -53,6 +57,7 @@ _TAKEOVER = 15.0  # seconds the server before may take to end
 _FIRST_START = 30.0  # seconds that the web process waits for a worker that makes the store
 _DATABASE, _SLOT, _KEYS = "deployer.db", "slot.pub", "jwks.json"
 _WEB_LOCK, _WORKER_LOCK = "web.lock", "worker.lock"
+_log = logging.getLogger("deployer.server")
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -109,6 +114,7 @@ class Parts(Reception):
         with hold(store / _WORKER_LOCK, wait=_TAKEOVER, hint=hint):
             for name in ("bundles", "edge", "projects"):
                 sweep(state / name)
+            threading.Thread(target=_tell_compose, name="compose-version", daemon=True).start()
             yield
 
     def close(self) -> None:
@@ -137,6 +143,25 @@ def load(path: Path) -> Config:
     return config
 
 
+def describe_compose() -> str:
+    """Compose's version and the confinement in force. Raises CommandFailed where it does not start in it."""
+    from deployer.adapters.compose_process import ComposeProcess
+
+    process = ComposeProcess()
+    return f"docker compose {process.version()} is {process.confinement}"
+
+
+def _tell_compose() -> None:
+    from deployer.adapters.confinement import find_confinement
+
+    means = find_confinement().means
+    told = about("confinement", means=means.value)
+    try:
+        _log.log(logging.WARNING if means is Means.NONE else logging.INFO, describe_compose(), extra=told)
+    except DeployerError as error:
+        _log.error("%s", error.diagnostics(), extra=told)
+
+
 def load_reception(path: Path) -> Config:
     """The settings, and of the secrets only those that webhooks are signed with. Raises ConfigError."""
     config = read_config(path)
@@ -151,19 +176,20 @@ def _check_state(state: Path) -> None:
         raise ConfigError(
             "server.state", f"{state} is too long a path for a socket", hint="/var/lib/deployer fits"
         )
-    _check_folder("server.state", state, 0o077)
+    _check_folder("server.state", state, 0o077, passing=group_of_all())
 
 
-def _check_folder(setting: str, folder: Path, never: int) -> None:
+def _check_folder(setting: str, folder: Path, never: int, passing: int = -1) -> None:
+    """`passing`: a group that may pass through."""
     try:
-        mode = folder.stat().st_mode
+        found = folder.stat()
     except FileNotFoundError:  # made at the first start
         return
     except OSError as error:
         raise ConfigError(setting, f"{folder} cannot be read: {error.strerror}") from None
-    if not stat.S_ISDIR(mode):
+    if not stat.S_ISDIR(found.st_mode):
         raise ConfigError(setting, f"{folder} is not a folder")
-    if mode & never:
+    if found.st_mode & never & ~(stat.S_IXGRP if found.st_gid == passing else 0):
         right = "700" if never == 0o077 else "2770"
         raise ConfigError(setting, f"{folder} is open to others", hint=f"chmod {right} {folder}")
 

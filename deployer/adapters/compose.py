@@ -2,7 +2,8 @@
 create from it. Starts and stops nothing.
 
 Only Compose knows how to read its files and to turn a service into a container, so both are left to it. What
-it says may quote variables: nothing of that leaves this room unredacted.
+it says may quote variables: why it refuses a model is told in the words that it has for placeholders, and
+what else it says leaves this room redacted.
 
 A bundle's files are mounted into containers that run under any user, so the files and the folders they lie in
 are readable by all; what keeps others on the machine away is the state folder, which only we may enter. The
@@ -15,34 +16,38 @@ import copy
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from deployer.adapters.compose_process import ComposeProcess
 from deployer.adapters.files import make_folder, write_whole
 from deployer.adapters.lock import hold
 from deployer.adapters.recorder import Forward, recording
 from deployer.adapters.refusals import refusal
-from deployer.adapters.shell import ExitedWithError, run
-from deployer.adapters.yaml_text import parse_printed, parse_written
+from deployer.adapters.shell import ExitedWithError
+from deployer.adapters.yaml_text import WrittenFiles, parse_printed
 from deployer.core.application import FILES, FOLDER, RENDERING, Application
 from deployer.core.blueprint import Recorded
-from deployer.core.confine import refuse_outside
+from deployer.core.compose_files import judge_compose_files
 from deployer.core.errors import ComposeRejected, DeployerError, EngineUnavailable
 from deployer.core.model import Bundle
 from deployer.core.naming import is_bundle_path
+from deployer.core.placeholders import placeholders, quoted_names
 from deployer.core.release import redact
 
 _RENDER_TIMEOUT = 30.0
 _CREATE_TIMEOUT = 120.0
 _CREATE = ("up", "--no-start", "--no-build", "--pull", "never", "--quiet-pull")
-_KEPT_RENDERINGS = 64
+_KEPT_RENDERINGS, _KEPT_VERDICTS = 64, 256
 _LATELY = 3600.0  # seconds
+_SECCOMP_PROFILE = re.compile(r"^seccomp[:=](/.+)")
 _FROM_ENGINE = "Error response from daemon: "
 _NO_ENGINE = ("Cannot connect to the Docker daemon", "error during connect")
 
@@ -61,13 +66,15 @@ class _Rendering:
 class Compose:
     """Compose with its files below `state`, which the engine's host must see under the same path."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, process: ComposeProcess | None = None) -> None:
         self._state = state
+        self._process = process or ComposeProcess()
         self._bundles = state / "bundles"
         self._projects = state / "projects"
         self._held: dict[str, int] = {}
         self._values: dict[str, dict[str, str]] = {}  # project → what no error may show
         self._renderings: dict[str, _Rendering] = {}  # name → rendering, oldest first
+        self._verdicts: dict[Path, ComposeRejected | None] = {}  # folder → why not, oldest first
 
     @contextmanager
     def exclusive(self, project: str, wait: float) -> Iterator[None]:
@@ -81,7 +88,7 @@ class Compose:
 
     def render(self, project: str, bundle: Bundle, variables: Mapping[str, str]) -> dict[str, Any]:
         """The model with variables filled in. Raises ComposeRejected with Compose's own words."""
-        _judge_files(bundle, variables)
+        self._judge_files(bundle)
         folder = self._unpack(bundle)
         name = _sha256(json.dumps([project, str(folder), bundle.entry, sorted(variables.items())]))
         if name not in self._renderings:
@@ -98,14 +105,27 @@ class Compose:
         try:
             text = self._call(project, rendering, ("config",), _RENDER_TIMEOUT)
         except ExitedWithError as error:
-            raise ComposeRejected(
-                str(error), hint="`docker compose config` on the same files shows the same"
-            ) from None
+            raise self._rejected(project, rendering, error) from None
         model = parse_printed(text)
         if not isinstance(model, dict):
             raise ComposeRejected("docker compose config printed no model")
         files = {str(rendering.folder / name): _sha256(text) for name, text in rendering.bundle.files.items()}
         return model | {FILES: files, FOLDER: str(rendering.folder)}
+
+    def _rejected(self, project: str, rendering: _Rendering, error: ExitedWithError) -> ComposeRejected:
+        """Its reader may not know the variables' values, so the words are those of a rendering that never saw
+        them.
+        """
+        neutral = replace(rendering, variables=placeholders(rendering.variables))
+        try:
+            self._call(project, neutral, ("config",), _RENDER_TIMEOUT)
+        except ExitedWithError as said:
+            return ComposeRejected(str(said), hint="`docker compose config` on the same files shows the same")
+        names = ", ".join(quoted_names(error.stderr, rendering.variables)) or "a variable"
+        return ComposeRejected(
+            f"docker compose cannot use the value of {names} where the Compose file has it",
+            hint="Compose's words may quote it: `docker compose config` with the same variables shows them",
+        )
 
     def record(
         self, application: Application, forward: Forward, ids: Mapping[str, str]
@@ -123,9 +143,9 @@ class Compose:
             words += ["--scale", f"{service}=1"]
         socket = self._state / f"{application.project}.sock"
         with recording(socket, forward, ids) as recorder:
-            extra = {"DOCKER_HOST": f"unix://{socket}", "DOCKER_TLS_VERIFY": ""}
+            profiles = _seccomp_profiles(application.document)
             try:
-                self._call(application.project, rendering, words, _CREATE_TIMEOUT, extra)
+                self._call(application.project, rendering, words, _CREATE_TIMEOUT, socket, profiles)
             except ExitedWithError as error:
                 raise recorder.broken or _judged(application.project, error) from None
         rendering.recorded[key] = recorder.recorded
@@ -140,15 +160,24 @@ class Compose:
         rendering: _Rendering,
         words: Sequence[str],
         timeout: float,
-        extra: Mapping[str, str] | None = None,
+        socket: Path | None = None,
+        readable: Sequence[Path] = (),
     ) -> str:
-        """Compose on the user's own files, with the variables in memory."""
-        entry = rendering.folder / rendering.bundle.entry
-        argv = ["docker", "compose", "-p", project, "--project-directory", str(entry.parent)]
-        with _in_memory(_dotenv(rendering.variables)) as descriptor:
-            argv += ["--env-file", f"/dev/fd/{descriptor}", "-f", str(entry), *words]
-            keep = (descriptor, *self._holding(project))
-            return run(argv, timeout=timeout, extra=extra, keep=keep, hide=self._hiding(project)).stdout
+        """Compose on the user's own files, with the variables in memory. `socket`: the engine that it has."""
+        self._process.let_in(project, self._state, socket)
+        folder = (rendering.folder / rendering.bundle.entry).parent
+        where = ("-p", project, "--project-directory", str(folder))
+        return self._process.run(
+            (*where, "-f", str(rendering.folder / rendering.bundle.entry), *words),
+            project=project,
+            folder=folder,
+            readable=(rendering.folder, *readable),
+            variables=rendering.variables,
+            timeout=timeout,
+            socket=socket,
+            keep=self._holding(project),
+            hide=self._hiding(project),
+        )
 
     def save(self, application: Application) -> Path:
         """Writes the model that runs to where `docker compose -f` finds it by hand."""
@@ -186,6 +215,16 @@ class Compose:
     def _folder(self, bundle: Bundle) -> Path:
         return self._bundles / _sha256(json.dumps(dict(bundle.files), sort_keys=True))[:16]
 
+    def _judge_files(self, bundle: Bundle) -> None:
+        """Once for the same content: it depends on nothing else. Raises ComposeRejected."""
+        key = self._folder(bundle) / bundle.entry
+        if key not in self._verdicts:
+            self._verdicts[key] = _verdict(bundle)
+            for oldest in list(self._verdicts)[:-_KEPT_VERDICTS]:
+                self._verdicts.pop(oldest, None)
+        if verdict := self._verdicts[key]:
+            raise ComposeRejected(str(verdict), hint=verdict.hint)
+
     def _unpack(self, bundle: Bundle) -> Path:
         """The bundle's files in a folder named by their content: the same files keep the same paths."""
         folder = self._folder(bundle)
@@ -200,16 +239,6 @@ class Compose:
         return folder
 
 
-def _judge_files(bundle: Bundle, variables: Mapping[str, str]) -> None:
-    """Whatever their names: Compose includes any file. Raises ComposeRejected with the file's."""
-    for name, content in bundle.files.items():
-        try:
-            for document in parse_written(content):
-                refuse_outside(document, variables)
-        except ComposeRejected as error:
-            raise ComposeRejected(f"{name}: {error}", hint=error.hint) from None
-
-
 def _check_path(folder: Path, name: str) -> None:
     """A container that may write to a folder it mounts could have put a link there that leads elsewhere."""
     if not is_bundle_path(name):
@@ -221,17 +250,20 @@ def _check_path(folder: Path, name: str) -> None:
         )
 
 
-@contextmanager
-def _in_memory(text: str) -> Iterator[int]:
-    """A file that never touches a disk: a kill leaves nothing of it, and a full disk stops no way back."""
-    descriptor = os.memfd_create("variables")
+def _verdict(bundle: Bundle) -> ComposeRejected | None:
     try:
-        with os.fdopen(os.dup(descriptor), "w", encoding="utf-8") as file:
-            file.write(text)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        yield descriptor
-    finally:
-        os.close(descriptor)
+        judge_compose_files(bundle.entry, bundle.files, WrittenFiles().parse)
+    except ComposeRejected as error:
+        return error
+    return None
+
+
+def _seccomp_profiles(document: Mapping[str, Any]) -> list[Path]:
+    """Files outside the release that Compose reads itself; the settings grant each (`core/powers.py`)."""
+    services: Mapping[str, Mapping[str, Any]] = document["services"]
+    options = (str(one) for service in services.values() for one in service.get("security_opt") or ())
+    named = (path for one in options for path in _SECCOMP_PROFILE.findall(one))
+    return [Path(path) for path in named]
 
 
 def _judged(project: str, error: ExitedWithError) -> DeployerError:
@@ -250,17 +282,3 @@ def _sha256(text: str) -> str:
 def _spellings(value: str) -> set[str]:
     """A value as an error may show it: whole, quoted, or one line of it."""
     return {value, json.dumps(value, ensure_ascii=False)[1:-1], *value.splitlines()}
-
-
-def _dotenv(variables: Mapping[str, str]) -> str:
-    """Single quotes take every character as it is but the quote itself, a line's end and a backslash, which
-    Compose reads in double quotes.
-    """
-    return "".join(f"{name}={_quoted(value)}\n" for name, value in sorted(variables.items()))
-
-
-def _quoted(value: str) -> str:
-    if not set(value) & {"'", "\n", "\\"}:
-        return f"'{value}'"
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$").replace("\n", "\\n")
-    return f'"{escaped}"'

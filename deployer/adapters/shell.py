@@ -1,9 +1,9 @@
 """The only door to child processes. In: argv lists, never a shell line. Out: text, or CommandFailed with the
 last lines.
 
-Children get the environment they are given and nothing of the server's own. A lock's file descriptors can
-travel with a child, so that a lock outlives a killed parent until its child is done as well. A child leads a
-process group of its own: when its time is over, what it started ends with it.
+Children get the environment that they are given and nothing of the server's own. A lock's file descriptors
+can travel with a child, so that a lock outlives a killed parent until its child is done as well. A child
+leads a process group of its own: when its time is over, what it started ends with it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from deployer.adapters.confinement import Confined
 from deployer.core.errors import CommandFailed
 
-_KEPT = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "TMPDIR")
 _TAIL = 2_000
+_HINT = "is it installed, and may the deployer run it?"
 _MOST = 8_000_000  # bytes of either stream; more is a mistake and would fill the memory
 
 
@@ -44,35 +45,42 @@ def run(
     argv: Sequence[str],
     *,
     timeout: float,
-    extra: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    name: str = "",
     keep: Sequence[int] = (),
     folder: str | None = None,
     hide: Callable[[str], str] = str,
+    confined: Confined | None = None,
 ) -> Result:
-    """Runs `argv` to its end, at most `timeout` seconds; `keep` are descriptors the child keeps open, `hide`
-    takes secrets out of what it says when it fails.
+    """Runs `argv` to its end, at most `timeout` seconds. `name`: the command's, for people; `keep`:
+    descriptors that the child keeps open; `hide` takes secrets out of what it says when it fails.
     """
-    environment = {name: os.environ[name] for name in _KEPT if name in os.environ} | dict(extra or {})
-    try:
-        child = subprocess.Popen(
+    name = name or " ".join(argv[:2])
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
             list(argv),
-            env=environment,
+            env=dict(environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=tuple(keep),
             cwd=folder,
             start_new_session=True,
+            user=confined.user if confined else None,
+            group=confined.user if confined else None,
+            extra_groups=confined.groups if confined else None,
         )
+
+    try:
+        child = confined.start(start) if confined else start()
     except OSError as error:
-        raise CommandFailed(
-            f"{argv[0]} cannot be started: {error.strerror}", hint=f"is {argv[0]} installed?"
-        ) from None
+        raise CommandFailed(f"{name} cannot be started: {error.strerror}", hint=_HINT) from None
     with child:
-        stdout, stderr = _to_the_end(child, _name(argv), timeout)
+        stdout, stderr = _to_the_end(child, name, timeout)
     if child.returncode:
         said = hide(stderr).strip()
-        raise ExitedWithError(f"{_name(argv)} ended with code {child.returncode}: {said[-_TAIL:]}", said)
+        raise ExitedWithError(f"{name} ended with code {child.returncode}: {said[-_TAIL:]}", said)
     return Result(stdout, stderr)
 
 
@@ -109,7 +117,3 @@ def _read(child: subprocess.Popen[bytes], name: str, deadline: float) -> tuple[b
                 if len(key.data) > _MOST:
                     raise CommandFailed(f"{name} printed more than {_MOST // 1_000_000} MB")
     return printed
-
-
-def _name(argv: Sequence[str]) -> str:
-    return " ".join(word for word in argv[:2])

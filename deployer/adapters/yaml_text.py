@@ -1,75 +1,36 @@
 """YAML: what Compose prints and what people wrote. In: text. Out: plain values; nothing unfolds into far more
 than its text.
 
-What people wrote is read only to see which files it names, so every scalar stays the text it is, and tags
-mean nothing. It is measured by its events first: aliases share what they stand for, but whoever walks or
-merges it sees it once for each.
+What people wrote is read only to see which files it names, so every scalar stays the text it is. It is built
+from the parser's events, because a construct that Compose reads in another way than we do would hide a name:
+merges, anchors and duplicate keys mean here what they mean to Compose, and all else is refused.
 """
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import yaml
 
 from deployer.core.errors import ComposeRejected
 
+_MOST_EVENTS = 100_000  # of all files of a release; a service takes about a hundred
 _MOST_REPEATED = 50_000  # values that aliases stand for, all together
 _DEEPEST = 100
-_NOTHING, _ENDLESS = (0, 0), (_MOST_REPEATED, 0)  # values, levels
 _TAG = "tag:yaml.org,2002:"
-_READS = re.compile(r"""(?:env_file|label_file|extends|include)["']?\s*:""")
+_TAGS = {
+    "!reset",
+    "!override",
+    *(_TAG + name for name in ("str", "int", "float", "bool", "null", "map", "seq")),
+}
+_NULLS = ("", "~", "null", "Null", "NULL")
+_WORDS = "Compose files may use !reset, !override and YAML's plain types (!!str, !!int, …)"
 
 
 def parse_printed(text: str) -> Any:
     """What `docker compose config` printed."""
     return yaml.load(text, Loader=_Printed)
-
-
-def parse_written(text: str) -> list[Any]:
-    """The documents of one file; none for what is not YAML, such as a script. Raises ComposeRejected for what
-    would unfold, and for what Compose may understand and we do not.
-    """
-    try:
-        _measure(text)
-        return list(yaml.load_all(text, Loader=_Written))
-    except yaml.constructor.ConstructorError as error:
-        raise ComposeRejected(f"is YAML that cannot be read: {error.problem}") from None
-    except yaml.YAMLError:
-        if _READS.search(text):
-            raise ComposeRejected(
-                "names files that Compose would read, but is not valid YAML", hint="correct the file"
-            ) from None
-        return []
-
-
-def _measure(text: str) -> None:
-    """Raises ComposeRejected for nesting that is too deep and aliases that stand for too much."""
-    sizes: dict[str, tuple[int, int]] = {}  # anchor → values in it with its aliases unfolded, and levels
-    nodes: list[tuple[str | None, int, int]] = [(None, 0, 0)]  # the open ones: anchor, values, levels
-    repeated = 0
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-        size, levels = _NOTHING
-        if isinstance(event, yaml.CollectionStartEvent):
-            nodes.append((event.anchor, 1, 1))
-        elif isinstance(event, yaml.AliasEvent):
-            size, levels = sizes.get(str(event.anchor), _ENDLESS)  # one that is open still stands in itself
-            repeated += size
-        elif isinstance(event, yaml.ScalarEvent):
-            size, levels = _keep(sizes, event.anchor, 1, 0)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            size, levels = _keep(sizes, *nodes.pop())
-        anchor, within, deep = nodes[-1]
-        nodes[-1] = (anchor, within + size, max(deep, levels + 1))
-        if repeated >= _MOST_REPEATED or len(nodes) + levels > _DEEPEST:
-            raise ComposeRejected("unfolds into far more than it says, or is nested too deeply")
-
-
-def _keep(sizes: dict[str, tuple[int, int]], anchor: str | None, size: int, levels: int) -> tuple[int, int]:
-    if anchor is not None:
-        sizes[anchor] = (size, levels)
-    return size, levels
 
 
 class _Printed(yaml.CSafeLoader):
@@ -82,25 +43,149 @@ _Printed.yaml_implicit_resolvers = {
 }
 
 
-class _Written(yaml.CSafeLoader):
-    """Texts, lists and tables, merges done. A date or number that is none must not hide the rest of a file
-    that Compose reads without a word.
-    """
+class WrittenFiles:
+    """The reader of one release's files, which share a bound."""
 
-    yaml_implicit_resolvers = {  # noqa: RUF012
-        letter: [pair for pair in pairs if pair[0] in (f"{_TAG}null", f"{_TAG}merge")]
-        for letter, pairs in yaml.CSafeLoader.yaml_implicit_resolvers.items()
-    }
-    yaml_constructors = {f"{_TAG}null": yaml.CSafeLoader.construct_yaml_null}  # noqa: RUF012
+    def __init__(self) -> None:
+        self.events = 0  # read so far
+
+    def parse(self, text: str) -> list[Any]:
+        """The documents of one file. Raises ComposeRejected for what is no YAML, would unfold, or may mean
+        something else to Compose.
+        """
+        reader = _Reader(self._counted(text))
+        try:
+            return list(reader.documents())
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            place = f" in line {mark.line + 1}" if mark else ""
+            problem = getattr(error, "problem", None) or "unreadable characters"
+            raise ComposeRejected(
+                f"is not valid YAML: {problem}{place}", hint="`docker compose config` may show more"
+            ) from None
+
+    def _counted(self, text: str) -> Iterator[Any]:
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            self.events += 1
+            if self.events > _MOST_EVENTS:
+                raise ComposeRejected(
+                    f"has, with the files before it, more than {_MOST_EVENTS} keys and values for Compose",
+                    hint="data belongs into files that are mounted",
+                )
+            yield event
 
 
-def _plain(loader: yaml.CSafeLoader, node: yaml.Node) -> Any:
-    """Whatever the tag says, Compose's own (`!reset`, `!override`) or Python's."""
-    if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return loader.construct_scalar(node)  # type: ignore[arg-type]
+class _Node(NamedTuple):
+    """A value, the number of values in it with its aliases unfolded, and its levels."""
+
+    value: Any
+    size: int
+    levels: int
 
 
-_Written.yaml_constructors[None] = _plain
+class _Reader:
+    """One file's events as values."""
+
+    def __init__(self, events: Iterator[Any]) -> None:
+        self._events = events
+        self._anchors: dict[str, _Node | None] = {}  # None: still open
+        self._repeated = 0
+
+    def documents(self) -> Iterator[Any]:
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                self._anchors.clear()
+                yield self._node(next(self._events), 0).value
+
+    def _node(self, event: Any, depth: int) -> _Node:
+        aliased = isinstance(event, yaml.AliasEvent)
+        node = self._aliased(event) if aliased else self._anchored(event, depth)
+        if depth + node.levels > _DEEPEST:
+            raise _refused("is nested too deeply", event)
+        return node
+
+    def _aliased(self, event: yaml.AliasEvent) -> _Node:
+        node = self._anchors.get(str(event.anchor))
+        if node is None:
+            raise _refused(f"*{event.anchor} stands in itself or for nothing", event)
+        self._repeated += node.size
+        if self._repeated > _MOST_REPEATED:
+            raise _refused("unfolds into far more than it says", event)
+        return node
+
+    def _anchored(self, event: Any, depth: int) -> _Node:
+        if event.tag is not None and event.tag not in _TAGS:
+            raise ComposeRejected(f"has a tag {event.tag} in line {_line(event)}", hint=_WORDS)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = None
+        if isinstance(event, yaml.ScalarEvent):
+            node = _Node(_scalar(event), 1, 1)
+        elif depth >= _DEEPEST:
+            raise _refused("is nested too deeply", event)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            node = self._sequence(depth + 1)
+        else:
+            node = self._mapping(depth + 1)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _sequence(self, depth: int) -> _Node:
+        nodes: list[_Node] = []
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            nodes.append(self._node(event, depth))
+        return _around([node.value for node in nodes], nodes)
+
+    def _mapping(self, depth: int) -> _Node:
+        own: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
+        nodes: list[_Node] = []
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            key, value = self._node(event, depth), self._node(next(self._events), depth)
+            nodes += (key, value)
+            name = _key(event, key.value)
+            if name in own:
+                raise _refused(f"has the key {name!r} twice in one table", event)
+            own[name] = value.value
+            if name == "<<" and _is_merge(event):
+                merged = _merged(value.value, event)
+        return _around({**merged, **own}, nodes)
+
+
+def _around(value: Any, nodes: list[_Node]) -> _Node:
+    return _Node(
+        value, 1 + sum(node.size for node in nodes), 1 + max((node.levels for node in nodes), default=0)
+    )
+
+
+def _scalar(event: yaml.ScalarEvent) -> str | None:
+    plain = event.tag == f"{_TAG}null" or (event.tag is None and event.implicit[0])
+    return None if plain and event.value in _NULLS else str(event.value)
+
+
+def _key(event: Any, value: Any) -> str:
+    """Compose takes texts only; an alias may stand for one."""
+    if isinstance(value, str):
+        return value
+    raise _refused("has a key that is not a text", event)
+
+
+def _is_merge(event: Any) -> bool:
+    """As go-yaml has it: a plain `<<`, not one in quotes."""
+    return isinstance(event, yaml.ScalarEvent) and event.tag is None and bool(event.implicit[0])
+
+
+def _merged(value: Any, event: Any) -> dict[str, Any]:
+    """Of several tables the earlier one wins."""
+    tables = value if isinstance(value, list) else [value]
+    if not all(isinstance(table, dict) for table in tables):
+        raise _refused("merges something that is no table", event)
+    return {name: inner for table in reversed(tables) for name, inner in table.items()}
+
+
+def _refused(problem: str, event: Any) -> ComposeRejected:
+    return ComposeRejected(f"{problem} (line {_line(event)})", hint="write it out")
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1

@@ -8,10 +8,10 @@ import argparse
 import sys
 import time
 
-from deployer.bootstrap import build, config_path, load
+from deployer.bootstrap import build, config_path, describe_compose, load
 from deployer.cli.words import Verbs, add_group, add_verb, days
 from deployer.core.access import Right
-from deployer.core.errors import ConfigError
+from deployer.core.errors import CommandFailed, ConfigError
 
 _DAY = 86_400.0
 
@@ -45,6 +45,10 @@ def _check(arguments: argparse.Namespace) -> int:
             print(
                 f"    {environment.name}: branch {environment.branch}, project {environment.project}{where}"
             )
+    try:
+        print(f"  {describe_compose()}")
+    except CommandFailed as error:  # the half that answers needs none
+        print(f"  {error.diagnostics()}")
     return 0
 
 

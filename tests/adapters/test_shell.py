@@ -39,8 +39,10 @@ def test_both_streams_come_back() -> None:
 
 def test_a_child_gets_its_own_environment_and_nothing_of_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SERVER_SECRET", SECRET)
-    names = {line.partition("=")[0] for line in run(["env"], timeout=10, extra={"A": "1"}).stdout.split("\n")}
-    assert "A" in names and "PATH" in names and "SERVER_SECRET" not in names
+    names = {
+        line.partition("=")[0] for line in run(["env"], timeout=10, environment={"A": "1"}).stdout.split("\n")
+    }
+    assert "A" in names and not names & {"PATH", "HOME", "SERVER_SECRET"}
 
 
 def test_a_child_runs_where_it_is_told_to(tmp_path: Path) -> None:
@@ -105,7 +107,7 @@ def test_a_secret_is_hidden_before_anything_is_cut() -> None:
 def test_a_command_that_is_not_there_says_so() -> None:
     with pytest.raises(CommandFailed, match="no-such-command cannot be started") as failed:
         run(["no-such-command"], timeout=10)
-    assert failed.value.hint == "is no-such-command installed?"
+    assert "is it installed" in failed.value.hint
 
 
 LEFT_OVER = """

@@ -135,4 +135,17 @@ CASES: dict[str, tuple[str, str]] = {
         "a health check of the image, of file and image together, or none; a release that never gets healthy",
         "the check in force is the gate; what is not healthy never serves",
     ),
+    "X03": (
+        "a Compose file that names the server's files: `./.${X:-.}/key`, `!!binary`, text that two parsers"
+        " read in two ways; an unmerged pull request that reads Compose's words",
+        "refused by its text, and closed to the Compose process by the kernel; words for placeholders",
+    ),
+    "X11": (
+        "five YAML files of 1 MB",
+        "one bound on the values of all files; judged once for the same content",
+    ),
+    "H03": (
+        "`{ include: { lines: true } }` in a `server.js`, an `unbound.conf`, a `tsconfig.json`",
+        "data: only the files that Compose reads are judged",
+    ),
 }

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from deployer.adapters.yaml_text import parse_written
+from deployer.adapters.yaml_text import WrittenFiles
 from deployer.core.access import Right
 from deployer.core.caller import caller_of, read_networks
 from deployer.core.config import Config, load_config
@@ -214,7 +214,7 @@ PARSERS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], None]]] = {
     "settings": (changed(SETTINGS), parse(load_config, ConfigError)),
     "yaml": (
         st.text("&*[]{}<!-: \n\"'abc0", max_size=120) | st.text(max_size=120),
-        parse(lambda text: (parse_written(text),), ComposeRejected),
+        parse(lambda text: (WrittenFiles().parse(text),), ComposeRejected),
     ),
     "caller": (
         st.tuples(st.text("0123456789abcdef:.,% []", max_size=60), LINE),

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sqlite3
-import stat
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from tests.stand.forge import Forge
 from tests.stand.issuer import Issuer
 from tests.stand.machine import ROOT, free_port, wait_for
 from tests.stand.receiver import REVISION, URL, deploy_request, encoded
+from tests.stand.unconfined import UNCONFINED, install_compose
 
 DOCKER_KILLS_AFTER = 10.0
 
@@ -36,7 +36,7 @@ class Process:
     folder: Path
     issuer: Issuer
     forge: Forge
-    docker: str = "exec sleep 300"
+    compose: str = "exec sleep 300"
     verb: str = "serve"
     store: str = ""
     port: int = field(default_factory=free_port)
@@ -53,9 +53,7 @@ class Process:
 
     def start(self) -> None:
         """Starts it, without waiting for anything."""
-        command = self.folder / "docker"
-        command.write_text(f"#!/bin/sh\necho $$ >> {self.folder}/children\n{self.docker}\n", encoding="utf-8")
-        command.chmod(command.stat().st_mode | stat.S_IXUSR)
+        install_compose(self.folder, f"echo $$ >> {self.folder}/children\n{self.compose}\n")
         (self.folder / "github.secret").write_text("a-token-for-github", encoding="utf-8")
         (self.folder / "github.secret").chmod(0o600)
         (self.folder / "config.toml").write_text(
@@ -79,7 +77,8 @@ environments.production = {self.environment}
             encoding="utf-8",
         )
         environment = {
-            "PATH": f"{self.folder}:{os.environ['PATH']}",
+            "PATH": os.environ["PATH"],
+            "DOCKER_CONFIG": str(self.folder),
             "DEPLOYER_CONFIG": str(self.folder / "config.toml"),
             "DOCKER_HOST": f"unix://{self.folder}/no-engine.sock",
         }
@@ -90,7 +89,7 @@ environments.production = {self.environment}
 
     @property
     def program(self) -> list[str]:
-        return ["webhook_server.py"] if self.verb == "serve" else ["-m", "deployer", self.verb]
+        return [UNCONFINED, "webhook_server"] if self.verb == "serve" else [UNCONFINED, "deployer", self.verb]
 
     def tell(self, sign: signal.Signals) -> None:
         assert self.child
@@ -221,7 +220,7 @@ def test_the_next_start_serves_at_once_and_resumes_what_was_running(process: Pro
     answer = running(started(process))
     process.tell(signal.SIGTERM)
     assert process.wait() == 0
-    process.docker = "exit 1"
+    process.compose = "exit 1"
     process.end()  # the deploy's child, which would hold the project's lock
     started(process)
     wait_for("the end", lambda: process.record(answer["id"])[0] not in ("queued", "in_progress"), 30)
@@ -230,7 +229,7 @@ def test_the_next_start_serves_at_once_and_resumes_what_was_running(process: Pro
 
 @pytest.mark.case("F08")
 def test_a_deploy_that_ends_in_time_is_recorded_and_github_hears_of_it(process: Process) -> None:
-    process.docker = "sleep 2; exit 1"
+    process.compose = "sleep 2; exit 1"
     answer = running(started(process))
     process.tell(signal.SIGTERM)
     code, took = timed(process.wait)

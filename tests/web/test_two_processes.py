@@ -109,7 +109,7 @@ def test_the_half_that_answers_loads_nothing_that_speaks_to_an_engine_or_to_gith
 
 
 def test_what_the_web_takes_waits_for_a_worker_and_survives_both_being_killed(pair: Pair) -> None:
-    pair.worker.docker = "exec sleep 300"
+    pair.worker.compose = "exec sleep 300"
     pair.web.start()  # first, on a store that nobody has made yet
     pair.worker.start()
     wait_for("the web's answer", pair.web.answers, 30)
@@ -135,7 +135,7 @@ def test_what_the_web_takes_waits_for_a_worker_and_survives_both_being_killed(pa
     newer = pair.ask(2)
     assert (pair.status(id), pair.status(newer)) == ("in_progress", "queued")
     pair.worker.end()  # its child as well, which holds the project
-    pair.worker.docker = "exit 1"
+    pair.worker.compose = "exit 1"
     pair.worker.start()
     wait_for(
         "both ends", lambda: {pair.status(id), pair.status(newer)} <= {"inactive", "failure", "error"}, 30
@@ -144,7 +144,7 @@ def test_what_the_web_takes_waits_for_a_worker_and_survives_both_being_killed(pa
 
 
 def test_new_work_is_begun_at_once_and_a_signal_ends_both(pair: Pair) -> None:
-    pair.worker.docker = "exit 1"
+    pair.worker.compose = "exit 1"
     pair.worker.start()
     pair.web.start()
     wait_for("the web's answer", pair.web.answers, 30)
@@ -169,7 +169,7 @@ def test_the_web_reads_nothing_but_its_settings_and_the_store(pair: Pair) -> Non
 
 def test_a_plan_is_the_workers_and_comes_back_through_the_web(pair: Pair) -> None:
     """Without an engine here: the answer that only the worker can give is Compose's refusal."""
-    pair.worker.docker = "echo 'the worker was asked' >&2; exit 1"
+    pair.worker.compose = "echo 'the worker was asked' >&2; exit 1"
     for half in (pair.worker, pair.web):
         half.environment = "{ plans = true }"
         half.start()
