@@ -40,6 +40,11 @@ class Cloning:
         """What Compose would ask for."""
         return _of(self._record(application), service)
 
+    def edge_networks(self, application: Application) -> frozenset[str]:
+        """Names of the networks on which the edge stands in front of services."""
+        behind = [service.name for service in application.services if service.routes]
+        return networks_in([one for one in self._record(application) if one.service in behind])
+
     def requests(
         self,
         application: Application,

@@ -140,12 +140,13 @@ class DockerTarget:
         return self._engine.occupied(project)
 
     def create(self, application: Application, counts: Mapping[str, int]) -> None:
-        if application.routes:
-            edge = self._edge(application.project)
-            edge.prepare(application.routes, self._certificates(application, edge))
         present = self._engine.observe(application.project)
-        wanted = self._cloning.requests(application, counts, present, self._reached)
-        self._each(lambda request: self._engine.create(*request), list(wanted))
+        wanted = list(self._cloning.requests(application, counts, present, self._reached))
+        if application.routes:  # after Compose, which makes the networks
+            edge = self._edge(application.project)
+            peers = self._engine.bridges(self._cloning.edge_networks(application))
+            edge.prepare(application.routes, self._certificates(application, edge), peers)
+        self._each(lambda request: self._engine.create(*request), wanted)
 
     def _certificates(self, application: Application, edge: Edge) -> Mapping[str, str] | None:
         """None: as they are. On the way back they may be wrong by now; those that are served are not."""

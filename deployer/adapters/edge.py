@@ -26,6 +26,7 @@ from deployer.core.edge_config import (
     Slots,
     fit,
     merge,
+    peers_in,
     place,
     render_edge,
     routes_in,
@@ -34,6 +35,7 @@ from deployer.core.edge_config import (
     take_over,
 )
 from deployer.core.errors import CertificateInvalid, EdgeUnavailable
+from deployer.core.forwarded_headers import PeerNetwork
 from deployer.core.routes import Route
 
 _TIMEOUT = 5.0
@@ -65,15 +67,21 @@ class Edge:
         self._folder = folder
         self._owner = owner
 
-    def prepare(self, routes: Sequence[Route], certificates: Mapping[str, str] | None = None) -> None:
+    def prepare(
+        self,
+        routes: Sequence[Route],
+        certificates: Mapping[str, str] | None = None,
+        peers: Sequence[PeerNetwork] | None = None,
+    ) -> None:
         """Makes sure the configuration holds `routes` beside those it has; reloads a running edge only if it
-        must. With `certificates` these are served from now on. Raises CertificateInvalid.
+        must. With `certificates` these are served from now on, with `peers` these are its networks. Raises
+        CertificateInvalid.
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.chown(self._folder, *self._owner)
         if certificates is not None:
             self.certify(certificates)
-        self._configure(merge(self._routes(), routes))
+        self._configure(merge(self._routes(), routes), peers)
 
     def certify(self, certificates: Mapping[str, str]) -> bool:
         """File name → PEM text: served from now on, without a lost request; True where others were before.
@@ -217,17 +225,20 @@ class Edge:
         except FileNotFoundError:
             return ""
 
-    def _configure(self, routes: Sequence[Route]) -> None:
+    def _configure(self, routes: Sequence[Route], peers: Sequence[PeerNetwork] | None = None) -> None:
         """Reloads only an edge that runs anything else: other routes, or what an older deployer wrote."""
         live = {name: _open(slots) for name, slots in self.slots().items() if slots}
         live = slots_in(self._text()) | live
-        self._save(self._render(routes, fit(routes, live)))
+        self._save(self._render(routes, fit(routes, live), peers))
         if self._running() not in ("", stamp_of(self._text())):
             self._reload()
 
-    def _render(self, routes: Sequence[Route], slots: Slots) -> str:
+    def _render(
+        self, routes: Sequence[Route], slots: Slots, peers: Sequence[PeerNetwork] | None = None
+    ) -> str:
         files = json.dumps(self.certificates(), sort_keys=True)
-        return render_edge(routes, slots, hashlib.sha256(files.encode()).hexdigest())
+        networks = peers_in(self._text()) if peers is None else peers
+        return render_edge(routes, slots, hashlib.sha256(files.encode()).hexdigest(), networks)
 
     def _running(self) -> str:
         """The stamp of the configuration that the worker has; empty while worker or master do not answer."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -21,12 +21,13 @@ from docker.errors import ImageNotFound as MissingHere
 from docker.errors import NotFound as Gone
 
 from deployer.adapters.answering import BROKEN, answering, gone_is_fine, refusing
-from deployer.adapters.inspection import gateways_of, is_ours, occupied_by_others, replica_of
+from deployer.adapters.inspection import gateways_of, is_ours, occupied_by_others, peer_networks, replica_of
 from deployer.adapters.listening import listening, shares_network
 from deployer.adapters.pull import follow
 from deployer.core.blueprint import DEPLOYMENT_LABEL, HOOK_LABEL
 from deployer.core.conflicts import Occupied
 from deployer.core.errors import EngineUnavailable, ImageNotFound, RegistryUnavailable
+from deployer.core.forwarded_headers import PeerNetwork
 from deployer.core.image_config import ImageConfig, parse_image_config
 from deployer.core.images import Image, split_tag
 from deployer.core.model import Credentials, Replica
@@ -100,6 +101,11 @@ class Engine:
         """Names of the networks that there are."""
         with answering("list networks"):
             return frozenset(str(network["Name"]) for network in self._client.networks())
+
+    def bridges(self, names: Collection[str]) -> tuple[PeerNetwork, ...]:
+        """The IPv4 networks among these on which nobody but containers and the host has an address."""
+        with answering("list networks"):
+            return peer_networks(self._client.networks(), names)
 
     def remove_networks(self, project: str) -> None:
         """Those of the project that no container is connected to."""

@@ -4,8 +4,9 @@ itself.
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from deployer.core.application import ASIDE, EDGE, SPEC_LABEL
 from deployer.core.blueprint import HEIR_LABEL, SERVICE_LABEL
 from deployer.core.conflicts import Held, Occupied
+from deployer.core.forwarded_headers import PeerNetwork
 from deployer.core.model import Replica
 
 _MADE_UP = re.compile(r"[0-9a-f]{64}")
@@ -113,6 +115,24 @@ def gateways_of(networks: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         for pool in (network.get("IPAM") or {}).get("Config") or ():
             if network.get("Driver") == "bridge" and pool.get("Gateway"):
                 yield str(pool["Gateway"])
+
+
+def peer_networks(networks: Iterable[Mapping[str, Any]], names: Collection[str]) -> tuple[PeerNetwork, ...]:
+    """The IPv4 pools of the bridges among `names`. An engine that was given a subnet alone does not tell the
+    gateway: it is the first address of the pool, or of the range that containers get theirs from.
+    """
+    found = set()
+    for network in networks:
+        for pool in (network.get("IPAM") or {}).get("Config") or ():
+            subnet = ipaddress.ip_network(str(pool["Subnet"]), strict=False)
+            if network["Name"] in names and network.get("Driver") == "bridge" and subnet.version == 4:
+                ranges = {subnet, ipaddress.ip_network(str(pool.get("IPRange") or subnet), strict=False)}
+                firsts = {
+                    str(one[number]) for one in ranges for number in (0, 1) if number < one.num_addresses
+                }
+                gateways = {str(pool["Gateway"])} if pool.get("Gateway") else firsts
+                found.add(PeerNetwork(str(subnet), tuple(sorted(gateways))))
+    return tuple(sorted(found))
 
 
 def _held(listed: Mapping[str, Any]) -> Iterator[Held]:

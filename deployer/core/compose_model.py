@@ -53,6 +53,7 @@ _DATABASES = frozenset(
 _SETTINGS = (
     "order",
     "edge",
+    "behind-proxy",
     "gate-timeout",
     "drain-timeout",
     "protocol",
@@ -155,6 +156,24 @@ def settings_of(service: Table) -> Table:
     if table.get("protocol") not in (None, "http", "tcp"):
         raise ComposeRejected(f"x-deployer.protocol is {table['protocol']!r}", hint="it is http or tcp")
     return table
+
+
+def is_behind_proxy(service: Table, port: int) -> bool:
+    """Whether requests from outside come to the container's port through another proxy, whose forwarded
+    headers count: as the file says, else where the port is published on the host's loopback alone. Raises
+    ComposeRejected.
+    """
+    declared = settings_of(service).get("behind-proxy")
+    if isinstance(declared, bool):
+        return declared
+    if declared is not None:
+        raise ComposeRejected(f"x-deployer.behind-proxy is {declared!r}", hint="it is true or false")
+    published = [one for one in service.get("ports") or () if int(one["target"]) == port]
+    return bool(published) and all(_is_loopback(str(one.get("host_ip") or "")) for one in published)
+
+
+def _is_loopback(address: str) -> bool:
+    return address == "::1" or address.startswith("127.")
 
 
 def order_of(service: Table) -> Order:

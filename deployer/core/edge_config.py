@@ -20,12 +20,16 @@ from dataclasses import replace
 
 from deployer.core.application import EDGE_MOUNT
 from deployer.core.errors import EdgeUnavailable
+from deployer.core.forwarded_headers import PeerNetwork, forwarded_rules
 from deployer.core.routes import Route
 
 Slots = Mapping[str, Mapping[int, str]]  # route name → slot number from 1 → IPv4 address
 
 CERTIFICATES = "certificates"  # the folder beside the configuration
-_MARK = re.compile(r"^# route (\S+) ([0-9]+) (http|tcp) ([0-9]+)((?: [0-9]+)*)$", re.MULTILINE)
+_MARK = re.compile(
+    r"^# route (\S+) ([0-9]+) (http|tcp) ([0-9]+)((?: [0-9]+)*)( behind-proxy)?$", re.MULTILINE
+)
+_PEERS = re.compile(r"^# peer (\S+)((?: \S+)*)$", re.MULTILINE)
 _BLOCK = re.compile(r"^backend (\S+)$|^    server s([0-9]+) ([0-9.]+):[0-9]+(?: check)?$", re.MULTILINE)
 _STAMP = re.compile(r"^    description (\S+)$", re.MULTILINE)
 _GLOBAL = f"""\
@@ -58,13 +62,15 @@ _OWN_ANSWERS = (
 )
 
 
-def render_edge(routes: Sequence[Route], slots: Slots, certificates: str = "") -> str:
+def render_edge(
+    routes: Sequence[Route], slots: Slots, certificates: str = "", peers: Sequence[PeerNetwork] = ()
+) -> str:
     """The whole file; the same inputs always give the same bytes. `certificates` is a hash of those that lie
-    beside it.
+    beside it, `peers` are the networks on which containers ask each other.
     """
-    empty = _render(routes, {})
+    empty = _render(routes, {}, peers)
     stamp = hashlib.sha256(f"{empty}{certificates}".encode()).hexdigest()[:16]
-    return _render(routes, slots).replace("STAMP", stamp, 1)
+    return _render(routes, slots, peers).replace("STAMP", stamp, 1)
 
 
 def stamp_of(text: str) -> str:
@@ -73,10 +79,10 @@ def stamp_of(text: str) -> str:
     return found.group(1) if found else ""
 
 
-def _render(routes: Sequence[Route], slots: Slots) -> str:
-    parts = [_GLOBAL]
+def _render(routes: Sequence[Route], slots: Slots, peers: Sequence[PeerNetwork]) -> str:
+    parts = [_GLOBAL, *(" ".join(("# peer", peer.subnet, *peer.gateways)) for peer in sorted(peers))]
     for route in sorted(routes, key=lambda route: route.name):
-        parts.append(_frontend(route))
+        parts.append(_frontend(route, peers))
         parts.append(_backend(route, slots.get(route.name, {})))
     return "\n".join(parts)
 
@@ -84,9 +90,14 @@ def _render(routes: Sequence[Route], slots: Slots) -> str:
 def routes_in(config: str) -> tuple[Route, ...]:
     """The routes that a file written by `render_edge` holds."""
     return tuple(
-        Route(service, int(port), mode == "http", int(slots), tuple(map(int, tls.split())))
-        for service, port, mode, slots, tls in _MARK.findall(config)
+        Route(service, int(port), mode == "http", int(slots), tuple(map(int, tls.split())), bool(proxied))
+        for service, port, mode, slots, tls, proxied in _MARK.findall(config)
     )
+
+
+def peers_in(config: str) -> tuple[PeerNetwork, ...]:
+    """The networks that a file written by `render_edge` knows as the peers'."""
+    return tuple(PeerNetwork(subnet, tuple(rest.split())) for subnet, rest in _PEERS.findall(config))
 
 
 def slots_in(config: str) -> dict[str, dict[int, str]]:
@@ -101,16 +112,18 @@ def slots_in(config: str) -> dict[str, dict[int, str]]:
     return slots
 
 
-def _frontend(route: Route) -> str:
-    mode = "http" if route.http else "tcp"
+def _frontend(route: Route, peers: Sequence[PeerNetwork]) -> str:
+    mode, proxied = "http" if route.http else "tcp", ["behind-proxy"] if route.behind_proxy else []
+    words = ("# route", route.service, route.port, mode, route.slots, *route.tls, *proxied)
+    rules = forwarded_rules(route.behind_proxy, sorted(peers)) if route.http else []
     lines = [
-        " ".join(map(str, ("# route", route.service, route.port, mode, route.slots, *route.tls))),
+        " ".join(map(str, words)),
         f"frontend fe_{route.name}",
         f"    mode {mode}",
-        *(["    option forwardfor", "    option idle-close-on-response"] if route.http else []),
+        *(["    option idle-close-on-response"] if route.http else []),
         f"    bind :{route.port}",
         *(f"    bind :{port} ssl crt {EDGE_MOUNT}/{CERTIFICATES}" for port in route.tls),
-        *(["    http-request set-header X-Forwarded-Proto https if { ssl_fc }"] if route.tls else []),
+        *(f"    {rule}" for rule in rules),
         f"    default_backend {route.name}",
     ]
     return "\n".join(lines) + "\n"

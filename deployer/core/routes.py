@@ -6,7 +6,8 @@ The edge has one listener for each port, so a port of two services goes to one o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from deployer.core.compose_model import (
     STOP_FIRST,
     Order,
     completes,
+    is_behind_proxy,
     listens_on,
     order_of,
     replicas_of,
@@ -33,6 +35,7 @@ class Route:
     http: bool
     slots: int
     tls: tuple[int, ...] = ()  # ports of the edge that end TLS for it
+    behind_proxy: bool = False  # who comes from outside comes through another proxy
 
     @property
     def name(self) -> str:
@@ -59,7 +62,7 @@ def place_services(
             continue
         taken.update(dict.fromkeys(ports, name))
         slots = 2 * max(1, replicas_of(table))
-        routes[name] = tuple(Route(name, port, speaks_http(table, port), slots) for port in ports)
+        routes[name] = tuple(_route(name, table, port, slots) for port in ports)
     return orders, routes
 
 
@@ -85,8 +88,20 @@ def end_tls(
 
 
 def _order(name: str, table: Mapping[str, Any]) -> Order:
+    with _errors_of(name):
+        return (order_without_edge if without_edge(table) else order_of)(table)
+
+
+def _route(name: str, table: Mapping[str, Any], port: int, slots: int) -> Route:
+    with _errors_of(name):
+        proxied = is_behind_proxy(table, port)
+    return Route(name, port, speaks_http(table, port), slots, behind_proxy=proxied)
+
+
+@contextmanager
+def _errors_of(service: str) -> Iterator[None]:
     """Raises ComposeRejected with the service's name."""
     try:
-        return (order_without_edge if without_edge(table) else order_of)(table)
+        yield
     except ComposeRejected as error:
-        raise ComposeRejected(f"service {name}: {error}", hint=error.hint) from None
+        raise ComposeRejected(f"service {service}: {error}", hint=error.hint) from None

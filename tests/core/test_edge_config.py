@@ -7,6 +7,7 @@ import pytest
 from deployer.core.edge_config import (
     fit,
     merge,
+    peers_in,
     place,
     render_edge,
     routes_in,
@@ -15,6 +16,7 @@ from deployer.core.edge_config import (
     take_over,
 )
 from deployer.core.errors import EdgeUnavailable
+from deployer.core.forwarded_headers import PeerNetwork
 from deployer.core.routes import Route
 
 WEB, DB = Route("web", 80, True, 2), Route("queue", 5000, False, 4)
@@ -23,10 +25,10 @@ WEB, DB = Route("web", 80, True, 2), Route("queue", 5000, False, 4)
 def test_a_route_has_a_frontend_and_a_slot_for_each_replica_of_two_releases() -> None:
     text = render_edge([WEB], {"web_80": {2: "172.20.0.5"}})
     assert (
-        "# route web 80 http 2\nfrontend fe_web_80\n    mode http\n    option forwardfor\n"
-        "    option idle-close-on-response\n"
-        "    bind :80\n    default_backend web_80\n"
+        "# route web 80 http 2\nfrontend fe_web_80\n    mode http\n    option idle-close-on-response\n"
+        "    bind :80\n    http-request"
     ) in text
+    assert "    option forwardfor if-none\n    default_backend web_80\n" in text
     assert "    server s1 0.0.0.0:80 disabled\n    server s2 172.20.0.5:80\n" in text
 
 
@@ -57,7 +59,7 @@ def test_tls_ends_at_ports_of_its_own() -> None:
     assert (
         "# route web 80 http 2 443 8443\n" in text
         and "    bind :80\n    bind :443 ssl crt /run/edge/certificates\n    bind :8443 ssl crt" in text
-        and "    http-request set-header X-Forwarded-Proto https if { ssl_fc }\n" in text
+        and "    http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)] if outside\n" in text
     )
 
 
@@ -67,7 +69,24 @@ def test_what_was_written_can_be_read_back() -> None:
     text = render_edge([safe, DB], slots)
     assert set(routes_in(text)) == {safe, DB}
     assert slots_in(text) == slots
-    assert routes_in("") == () and slots_in("") == {}
+    assert routes_in("") == () and slots_in("") == {} and peers_in("") == ()
+
+
+def test_networks_and_a_proxy_in_front_can_be_read_back_and_change_the_stamp() -> None:
+    peers = (
+        PeerNetwork("172.20.0.0/16", ("172.20.0.1",)),
+        PeerNetwork("10.1.0.0/24", ("10.1.0.0", "10.1.0.1")),
+    )
+    inner = replace(WEB, service="inner", port=81, tls=(444,), behind_proxy=True)
+    text = render_edge([WEB, inner, DB], {}, peers=peers)
+    assert set(peers_in(text)) == set(peers) and set(routes_in(text)) == {WEB, inner, DB}
+    texts = [
+        text,
+        render_edge([WEB, inner, DB], {}),
+        render_edge([WEB, replace(inner, behind_proxy=False), DB], {}),
+    ]
+    assert len(set(map(stamp_of, texts))) == 3
+    assert text == render_edge([WEB, inner, DB], {}, peers=peers[::-1])
 
 
 def test_the_order_of_routes_does_not_matter() -> None:

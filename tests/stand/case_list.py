@@ -148,4 +148,8 @@ CASES: dict[str, tuple[str, str]] = {
         "`{ include: { lines: true } }` in a `server.js`, an `unbound.conf`, a `tsconfig.json`",
         "data: only the files that Compose reads are judged",
     ),
+    "X12": (
+        "plans, forwarded headers, refused requests and limits without end",
+        "bounded by a budget, overwritten at the edge, folded in the audit log, capped or granted",
+    ),
 }

@@ -57,7 +57,7 @@ def page() -> str:
 def _group(letter: str, title: str, found: dict[str, list[tuple[str, str]]]) -> str:
     rows = [
         f"| {case} | {what} | {expected} | {_links(found.get(case, []))} |\n"
-        for case, (what, expected) in CASES.items()
+        for case, (what, expected) in sorted(CASES.items())
         if case.startswith(letter)
     ]
     return f"\n## {title}\n\n{_COLUMNS}{''.join(rows)}" if rows else ""
