@@ -27,7 +27,7 @@ _FOLDERS = (
     "/usr/libexec/docker/cli-plugins",
 )
 _CALLED_BY_DOCKER = {"DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND": "docker"}
-_NO_CONFIGURATION = "/dev/null/none"
+_NO_CONFIGURATION = "/nonexistent/docker"
 _VERSION_TIMEOUT = 10.0
 
 
