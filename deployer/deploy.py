@@ -70,6 +70,7 @@ class _Way:
         self.hooks = Hooks(deployment.id, world.target, world.clock, self._say, self._hide)
         self.measuring = Measuring(world.target, world.clock, self._say)
         self.startups = Startups(deployment, world.store, world.clock)
+        self.unserved: set[str] = set()  # ids of replicas that were made and never served
 
     @property
     def app(self) -> App:
@@ -158,8 +159,8 @@ class _Way:
 
     def _rollout(self, application: Application, plan: Plan, observed: ObservedState) -> Rollout:
         target, clock = self.world.target, self.world.clock
-        say, hide, startups = self._say, self._hide, self.startups
-        return Rollout(application, plan, observed, target, clock, say, hide, startups, self.deadline)
+        say, hide, startups, new = self._say, self._hide, self.startups, self.unserved
+        return Rollout(application, plan, observed, target, clock, say, hide, startups, new, self.deadline)
 
     def _go_on(self, application: Application) -> None:
         def judge() -> None:

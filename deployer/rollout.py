@@ -60,6 +60,7 @@ class Rollout:
     say: Say
     hide: Callable[[str], str]  # takes variables' values out of what a replica printed
     startups: Startups
+    unserved: set[str]  # ids of replicas that this deployment made and that nobody was sent to; kept up here
     deadline: float  # on the monotonic clock; what is not ready by then is not waited for
 
     def bring_in(self) -> None:
@@ -107,6 +108,8 @@ class Rollout:
         counts = {step.service: len(present.of(step.service)) + step.count for step in steps}
         self.say(CREATE, ", ".join(f"{step.service} ({step.cause})" for step in steps))
         self.target.create(self.application, counts)
+        before = {replica.id for replica in present.replicas}
+        self.unserved.update({one.id for one in self.target.observe(self.plan.project).replicas} - before)
 
     def _retire(self, steps: Sequence[Step]) -> None:
         for step in steps:
@@ -173,6 +176,8 @@ class Rollout:
             raise self._refusal(service, replica, judgement)
         if judgement.verdict is Verdict.READY:
             self.say(GATE, f"{replica.name} {judgement.reason}")
+            if not service.routes:  # its peers reach it, and its work has begun
+                self.unserved.discard(replica.id)
             self.startups.note(service.name, reading.started)
         return judgement.verdict is Verdict.READY
 
@@ -194,6 +199,7 @@ class Rollout:
             return
         now = self.target.observe(self.plan.project)
         serving = {service: self._coming(service, now) for service in map(self._service, steps)}
+        self.unserved.difference_update(one.id for replicas in serving.values() for one in replicas)
         self.target.route(self.plan.project, serving)
         for over in (False, True):
             chosen = [mine for service, mine in serving.items() if over == (not service.routes)]
@@ -255,8 +261,17 @@ class Rollout:
                 )
 
     def _remove(self, steps: Iterable[Step]) -> None:
+        """A replica takes its nameless volumes along where it never served or they hold no data, and so does
+        a task.
+        """
         for step in steps:
-            self.target.remove(step.replicas)
+            service = self.application.service(step.service)
+            task = service is not None and service.completes
+            scrap = [one for one in step.replicas if task or one.scratch or one.id in self.unserved]
+            if scrap:
+                self.target.remove(scrap, volumes=True)
+            if kept := [replica for replica in step.replicas if replica not in scrap]:
+                self.target.remove(kept)
             self.say(REMOVE, f"{step.subject} ({step.cause})")
 
     def _arrivals(self, steps: Sequence[Step]) -> dict[Service, list[Replica]]:

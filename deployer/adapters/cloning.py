@@ -9,7 +9,6 @@ from typing import Any
 
 from deployer.adapters.compose import Compose
 from deployer.adapters.engine import Engine
-from deployer.adapters.inspection import nameless_volumes
 from deployer.core.application import EDGE, Application
 from deployer.core.blueprint import (
     Place,
@@ -23,7 +22,8 @@ from deployer.core.blueprint import (
     replica_body,
     shares,
 )
-from deployer.core.model import Replica
+from deployer.core.model import ObservedState, Replica
+from deployer.core.planner import predecessors
 
 NEXT = "-next"  # ends the name of a container whose fixed name the old one still has
 _Request = tuple[str, Mapping[str, Any], Sequence[tuple[str, bytes]]]
@@ -97,14 +97,15 @@ class Cloning:
             one = _of(self._compose.record(application, self._engine.forward, ids), name)
         names = {other.name: actual[other.service].name for other in recorded if other.service in actual}
         image, model = self._engine.image_id(service.image), str(self._compose.path(project))
-        for number in numbers:
+        before = predecessors(service, ObservedState(tuple(present)))
+        for index, number in enumerate(numbers):
             made = fixed_name(application, name) or name_of(project, name, number)
             if any(replica.name == made for replica in present):
                 made += NEXT
             place = Place(made, number, image, model, names)
             body = replica_body(one, service, place, asked=asked)
-            if old := [replica for replica in present if replica.service == name and not service.start_first]:
-                inherit(body, nameless_volumes(self._engine.details(old[-1])))
+            for replica in before[index : index + 1]:
+                inherit(body, replica.volumes, service.nameless)
             yield made, body, one.archives
 
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -140,7 +141,7 @@ class DockerTarget:
         return self._engine.occupied(project)
 
     def create(self, application: Application, counts: Mapping[str, int]) -> None:
-        present = self._engine.observe(application.project)
+        present = self.observe(application.project).replicas
         wanted = list(self._cloning.requests(application, counts, present, self._reached))
         if application.routes:  # after Compose, which makes the networks
             edge = self._edge(application.project)
@@ -213,8 +214,8 @@ class DockerTarget:
         if behind:
             self._edge(project).cut(addresses)
 
-    def remove(self, replicas: Sequence[Replica]) -> None:
-        self._each(self._engine.remove, replicas)
+    def remove(self, replicas: Sequence[Replica], *, volumes: bool = False) -> None:
+        self._each(partial(self._engine.remove, volumes=volumes), replicas)
 
     def begin_hook(self, application: Application, hook: Hook, deployment: str) -> Replica:
         name, project = hook_name(application.project, hook), application.project

@@ -272,7 +272,9 @@ class Engine:
             self._client.restart(replica.id, timeout=1)
 
     def remove(self, replica: Replica, *, volumes: bool = False) -> None:
-        """Kills what still runs. Volumes stay, also nameless ones: they may hold what somebody needs."""
+        """Kills what still runs. `volumes`: with the nameless ones that were made for it. A volume that was
+        given to it by name, or that another container has, stays.
+        """
         with answering(f"remove {replica.name}"), gone_is_fine():
             self._client.remove_container(replica.id, force=True, v=volumes)
 

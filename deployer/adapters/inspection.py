@@ -5,6 +5,7 @@ itself.
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,10 +13,11 @@ from datetime import datetime
 from typing import Any
 
 from deployer.core.application import ASIDE, EDGE, SPEC_LABEL
-from deployer.core.blueprint import HEIR_LABEL, SERVICE_LABEL
+from deployer.core.blueprint import HEIR_LABEL, SERVICE_LABEL, VOLUMES_LABEL
 from deployer.core.conflicts import Held, Occupied
 from deployer.core.forwarded_headers import PeerNetwork
 from deployer.core.model import Replica
+from deployer.core.volumes import data_in, is_scratch
 
 _MADE_UP = re.compile(r"[0-9a-f]{64}")
 _PROJECT = "com.docker.compose.project"
@@ -26,6 +28,7 @@ def replica_of(details: Mapping[str, Any]) -> Replica:
     state, config = details["State"], details["Config"]
     labels: Mapping[str, str] = config.get("Labels") or {}
     networks: Mapping[str, Any] = details["NetworkSettings"]["Networks"] or {}
+    nameless = _nameless_volumes(details)
     return Replica(
         id=details["Id"],
         name=details["Name"].lstrip("/"),
@@ -45,6 +48,8 @@ def replica_of(details: Mapping[str, Any]) -> Replica:
         aside=_is_aside(networks, str(details["HostConfig"].get("NetworkMode") or ""))
         or (HEIR_LABEL in labels and state["Status"] == "running" and lacks_ports(details)),
         heir=HEIR_LABEL in labels,
+        volumes=data_in(nameless),
+        scratch=is_scratch(nameless),
     )
 
 
@@ -144,10 +149,15 @@ def _held(listed: Mapping[str, Any]) -> Iterator[Held]:
             yield Held(port.get("IP", ""), int(port["PublicPort"]), port["Type"], holder)
 
 
-def nameless_volumes(details: Mapping[str, Any]) -> dict[str, str]:
-    """Target → name of the volumes that the engine itself made up a name for."""
+def _nameless_volumes(details: Mapping[str, Any]) -> dict[str, str]:
+    """Path → name of the volumes that the engine itself made up a name for, and of those that its label
+    notes.
+    """
+    noted: dict[str, str] = json.loads((details["Config"].get("Labels") or {}).get(VOLUMES_LABEL, "{}"))
     mounts = details.get("Mounts") or ()
-    return {one["Destination"]: one["Name"] for one in mounts if _MADE_UP.fullmatch(one.get("Name", ""))}
+    return noted | {
+        one["Destination"]: one["Name"] for one in mounts if _MADE_UP.fullmatch(one.get("Name") or "")
+    }
 
 
 def with_serving(replica: Replica, served: Mapping[str, set[str]]) -> Replica:

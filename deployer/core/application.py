@@ -41,6 +41,7 @@ from deployer.core.probe import HttpProbe
 from deployer.core.routes import Route, end_tls, place_services
 from deployer.core.spec import Files, bind_specs, spec_of
 from deployer.core.tls import TlsPort
+from deployer.core.volumes import nameless_of
 
 EDGE = "deployer-edge"
 ASIDE = "_deployer-aside"  # ends the name of the network on which a replica waits for its host ports
@@ -89,6 +90,7 @@ class Service:
     notice_seconds: float = 0.0  # until a proxy of the user's has found a new replica
     pace: Pace = field(default_factory=Pace)
     takes_over: bool = False  # a new replica waits aside for the networks and host ports of the old one
+    nameless: tuple[str, ...] = ()  # paths of volumes that one replica hands on to the next
 
     @property
     def start_first(self) -> bool:
@@ -253,6 +255,7 @@ def _service(
         notice_seconds=notice_seconds(table) if away and not aside else 0.0,
         pace=pace_of(table),
         takes_over=aside,
+        nameless=() if completes(name, tables) else nameless_of(table),
     )
 
 

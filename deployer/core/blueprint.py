@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from posixpath import normpath
 from typing import Any
 
 from deployer.core.application import EDGE, EDGE_MOUNT, SPEC_LABEL, Application, Service
@@ -26,8 +27,9 @@ _LABEL = "com.docker.compose."
 HOOK_LABEL, DEPLOYMENT_LABEL = "deployer.hook", "deployer.deployment"
 NETWORKS_LABEL = "deployer.networks"  # of a replica that holds host ports itself: its networks
 HEIR_LABEL = "deployer.takes-over"  # it starts aside and takes them over
+VOLUMES_LABEL = "deployer.volumes"  # nameless ones of replicas before it that its release does not mount
 SERVICE_LABEL = "deployer.service"  # where Compose's own label must say something else
-_PASSING = (f"{_LABEL}replace", f"{_LABEL}project.environment_file")
+_PASSING = (f"{_LABEL}replace", f"{_LABEL}project.environment_file", VOLUMES_LABEL)
 _EDGE_COMMAND = (
     "haproxy",
     "-W",
@@ -133,23 +135,20 @@ def _ask_less_often(check: dict[str, Any]) -> None:
         check["StartInterval"] = max(given, most)
 
 
-def inherit(body: dict[str, Any], volumes: Mapping[str, str]) -> None:
-    """Nameless volumes, target → name, of the container that is replaced, as Compose hands them on: what
-    an image declares to keep must not be lost because the file does not name it.
+def inherit(body: dict[str, Any], volumes: Mapping[str, str], paths: Collection[str]) -> None:
+    """Nameless volumes, path → name, of the container that is replaced, as Compose hands them on: where the
+    new release has a nameless one too, at one of `paths`. The others are noted, for a release that has.
     """
     host = body["HostConfig"]
-    mounts = [mount for mount in host.get("Mounts") or () if mount["Type"] != "volume" or mount.get("Source")]
-    taken = {mount["Target"] for mount in mounts}
+    mounts = list(host.get("Mounts") or ())
+    taken = {mount["Target"] for mount in mounts if mount["Type"] != "volume" or mount.get("Source")}
     taken |= {text.split(":")[1] for text in host.get("Binds") or () if ":" in text}
-    added = [
-        {"Type": "volume", "Source": name, "Target": target}
-        for target, name in sorted(volumes.items())
-        if target not in taken
-    ]
-    fresh = [
-        mount for mount in host.get("Mounts") or () if mount not in mounts and mount["Target"] not in volumes
-    ]
-    host["Mounts"] = [*mounts, *fresh, *added]
+    taken |= set(host.get("Tmpfs") or ())
+    handed = {path: name for path, name in volumes.items() if path in paths and path not in taken}
+    added = [{"Type": "volume", "Source": name, "Target": path} for path, name in sorted(handed.items())]
+    host["Mounts"] = [*(mount for mount in mounts if normpath(mount["Target"]) not in handed), *added]
+    if left := {path: name for path, name in volumes.items() if path not in handed}:
+        body["Labels"][VOLUMES_LABEL] = json.dumps(left, sort_keys=True)
 
 
 def fixed_name(application: Application, service: str) -> str:

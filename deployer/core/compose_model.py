@@ -15,6 +15,7 @@ from typing import Any
 from deployer.core.errors import ComposeRejected
 from deployer.core.images import split_tag
 from deployer.core.probe import HttpProbe, find_probe
+from deployer.core.volumes import nameless_of
 
 Table = Mapping[str, Any]
 
@@ -197,6 +198,7 @@ def order_of(service: Table) -> Order:
             "a published port is not TCP",
         ),
         (any(_is_writable(volume) for volume in service.get("volumes") or ()), "a volume has one writer"),
+        (bool(nameless_of(service)), f"the nameless volume {' '.join(nameless_of(service))} has one writer"),
         (_image_name(service) in _DATABASES, f"{_image_name(service)} keeps data"),
     )
     for holds, cause in causes:

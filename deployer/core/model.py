@@ -169,6 +169,9 @@ class Replica:
     serving: bool = False  # the edge sends it new requests
     aside: bool = False  # off its service's networks: it waits for its host ports or gave them away
     heir: bool = False  # made to take them over from the replica before it
+    # Path → name of its nameless volumes with data, and of its predecessors' that it does not mount.
+    volumes: Mapping[str, str] = field(default_factory=dict, hash=False)
+    scratch: bool = False  # it has nameless volumes, and none of them holds data
     started: float = 0.0  # Unix seconds of the engine's clock, 0 where it never was
 
     @property

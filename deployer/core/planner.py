@@ -49,6 +49,18 @@ class _Change:
     staying: tuple[Replica, ...] = ()  # old ones that serve on: it is not their turn yet
 
     @property
+    def heirlooms(self) -> tuple[Replica, ...]:
+        """Replicas whose nameless volumes new ones are given, each to one; those that run come first."""
+        taken = {name for replica in (*self.kept, *self.asleep) for name in replica.volumes.values()}
+        found: list[Replica] = []
+        for replica in (*self.old, *self.stray):
+            names = set(replica.volumes.values())
+            if names and not names & taken:
+                found.append(replica)
+                taken |= names
+        return () if self.service.completes else tuple(found[: self.missing])
+
+    @property
     def unproven(self) -> tuple[Replica, ...]:
         """Right and running, but not serving: must pass the gate."""
         return tuple(replica for replica in self.kept if replica.running and not replica.serving)
@@ -74,6 +86,11 @@ def plan_rollout(application: Application, observed: ObservedState, *, tasks: bo
     ]
     staying = frozenset(replica.id for change in changes for replica in change.staying)
     return Plan(application.project, tuple(sorted(steps, key=_place)), staying)
+
+
+def predecessors(service: Service, observed: ObservedState) -> tuple[Replica, ...]:
+    """The replicas whose nameless volumes go to the service's new ones, in their order."""
+    return _compare(service, observed.of(service.name), True).heirlooms
 
 
 def is_settled(application: Application, observed: ObservedState) -> bool:
@@ -202,8 +219,9 @@ def _edge_last(changes: Sequence[_Change]) -> list[_Change]:
 
 
 def _clear(change: _Change) -> Iterator[Step]:
-    if change.stray:
-        yield _step(change, REMOVE, "left over, not running", change.stray, level=_FIRST)
+    stray = tuple(replica for replica in change.stray if replica not in change.heirlooms)
+    if stray:
+        yield _step(change, REMOVE, "left over, not running", stray, level=_FIRST)
 
 
 def _arrive(change: _Change, holders: tuple[Replica, ...]) -> Iterator[Step]:
@@ -213,7 +231,7 @@ def _arrive(change: _Change, holders: tuple[Replica, ...]) -> Iterator[Step]:
         yield Step(RETIRE, replica.service, level, cause, (replica,))
     old = tuple(replica for replica in change.old if replica not in holders)
     if change.missing:
-        yield _step(change, CREATE, change.cause, count=change.missing)
+        yield _step(change, CREATE, change.cause + _handing(change), count=change.missing)
     if old and not change.service.start_first:
         if change.missing and not change.service.completes and change.service.image:
             alone = "a copy without network, ports, name and data must start"
@@ -226,6 +244,15 @@ def _arrive(change: _Change, holders: tuple[Replica, ...]) -> Iterator[Step]:
     if coming or change.unproven:
         limit = f"must be ready within {change.service.gate_seconds:.0f} s"
         yield _step(change, GATE, limit, count=coming + len(change.unproven))
+
+
+def _handing(change: _Change) -> str:
+    """The fate of data that no name in the file keeps."""
+    paths = {path for replica in change.heirlooms for path in replica.volumes}
+    handed, left = paths & set(change.service.nameless), paths - set(change.service.nameless)
+    told = f"; volume {' '.join(sorted(handed))} is handed on" if handed else ""
+    aside = f"; volume {' '.join(sorted(left))} is kept aside: this release has none there"
+    return told + aside if left else told
 
 
 def _switch(change: _Change, changes: Sequence[_Change]) -> Iterator[Step]:
@@ -247,8 +274,9 @@ def _leave(change: _Change, retired: set[Replica]) -> Iterator[Step]:
         yield from _retire_gently(change, old)
     elif old:
         yield _step(change, REMOVE, "superseded", old)
-    if change.spent:
-        yield _step(change, REMOVE, "superseded", change.spent)
+    spent = (*change.spent, *(replica for replica in change.heirlooms if replica in change.stray))
+    if spent:
+        yield _step(change, REMOVE, "superseded", spent)
 
 
 def _retire_gently(change: _Change, old: tuple[Replica, ...]) -> Iterator[Step]:

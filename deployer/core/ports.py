@@ -112,7 +112,8 @@ class Target(Protocol):
     def stop(self, project: str, replica: Replica, grace: float) -> None:
         """Out of rotation for good, then its own stop signal, killed after `grace` seconds."""
 
-    def remove(self, replicas: Sequence[Replica]) -> None: ...
+    def remove(self, replicas: Sequence[Replica], *, volumes: bool = False) -> None:
+        """`volumes`: with the nameless ones that were made for them and that nothing else uses."""
 
     def begin_hook(self, application: Application, hook: Hook, deployment: str) -> Replica:
         """A hook's container, started; the one of the same deployment that runs or ended well, where there is

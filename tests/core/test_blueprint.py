@@ -9,6 +9,7 @@ from deployer.core.application import EDGE, SPEC_LABEL
 from deployer.core.blueprint import (
     HEIR_LABEL,
     NETWORKS_LABEL,
+    VOLUMES_LABEL,
     Place,
     Recorded,
     edge_body,
@@ -145,20 +146,33 @@ def test_the_users_name_for_an_image_is_given_to_it_and_to_no_other(image: str, 
     assert service and own_name(app, service) == name
 
 
+@pytest.mark.case("H06")
 def test_nameless_volumes_go_on_to_the_next_container_and_named_ones_are_the_files() -> None:
     kept = {"Type": "bind", "Source": "/srv", "Target": "/srv"}
-    mounts = [kept, {"Type": "volume", "Target": "/one"}, {"Type": "volume", "Target": "/new"}]
-    body = made(recorded("backend", Mounts=mounts, Binds=["/x:/three:ro"]))
-    inherit(body, {"/one": "a" * 64, "/two": "b" * 64, "/three": "c" * 64})
+    mounts = [kept, {"Type": "volume", "Target": "/one/"}, {"Type": "volume", "Target": "/new"}]
+    mounts.append({"Type": "volume", "Source": "shop_data", "Target": "/named"})
+    body = made(recorded("backend", Mounts=mounts, Binds=["/x:/three:ro"], Tmpfs={"/four": ""}))
+    volumes = {"/one": "a", "/two": "b", "/three": "c", "/four": "d", "/gone": "e", "/named": "f"}
+    inherit(body, volumes, ("/four", "/named", "/new", "/one", "/three", "/two"))
+    left = {path: volumes[path] for path in ("/four", "/gone", "/named", "/three")}
+    assert json.loads(body["Labels"][VOLUMES_LABEL]) == left
     assert body["HostConfig"]["Mounts"] == [
         kept,
         {"Type": "volume", "Target": "/new"},
-        {"Type": "volume", "Source": "a" * 64, "Target": "/one"},
-        {"Type": "volume", "Source": "b" * 64, "Target": "/two"},
+        {"Type": "volume", "Source": "shop_data", "Target": "/named"},
+        {"Type": "volume", "Source": "a", "Target": "/one"},
+        {"Type": "volume", "Source": "b", "Target": "/two"},
     ]
     bare = made()
-    inherit(bare, {})
-    assert bare["HostConfig"]["Mounts"] == []
+    inherit(bare, {}, ())
+    assert bare["HostConfig"]["Mounts"] == [] and VOLUMES_LABEL not in bare["Labels"]
+
+
+@pytest.mark.case("H06")
+def test_a_repository_cannot_name_the_volumes_that_are_handed_on() -> None:
+    one = recorded("backend")
+    one.body["Labels"][VOLUMES_LABEL] = '{"/data": "other-apps-volume"}'
+    assert VOLUMES_LABEL not in made(one)["Labels"]
 
 
 def test_numbers_are_the_lowest_that_are_free() -> None:

@@ -76,6 +76,11 @@ def test_a_disabled_check_is_no_check() -> None:
             "two may run at once",
         ),
         ({"volumes": [{"type": "volume", "target": "/tmp"}]}, "start-first", "two may run at once"),
+        (
+            {"volumes": [{"type": "volume", "target": "/data/"}]},
+            "stop-first",
+            "the nameless volume /data has one writer",
+        ),
         ({"volumes": [{"type": "tmpfs", "target": "/tmp"}]}, "start-first", "two may run at once"),
         ({"volumes_from": ["db", "container:x"]}, "stop-first", "it shares with db"),
         ({"pid": "service:db"}, "stop-first", "it shares with db"),

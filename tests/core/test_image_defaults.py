@@ -5,10 +5,18 @@ from typing import Any
 import pytest
 
 from deployer.core.application import assemble
-from deployer.core.compose_model import gate_seconds_of, is_checked, probe_of
+from deployer.core.compose_model import (
+    START_FIRST,
+    STOP_FIRST,
+    gate_seconds_of,
+    is_checked,
+    order_of,
+    probe_of,
+)
 from deployer.core.image_config import ImageConfig
 from deployer.core.image_defaults import with_image_defaults
 from deployer.core.probe import HttpProbe
+from deployer.core.volumes import nameless_of
 from tests.core.models import EDGE_SETTINGS, image, shop
 
 SECOND = 1_000_000_000
@@ -81,6 +89,28 @@ def test_a_service_of_an_unknown_image_stays_as_it_is() -> None:
     service = {"image": "x"}
     assert with_image_defaults(service, None) is service
     assert with_image_defaults(service, ImageConfig()) == service
+
+
+@pytest.mark.case("H06")
+@pytest.mark.parametrize(
+    ("service", "nameless"),
+    [
+        ({}, ("/cache", "/srv/x/data")),
+        ({"volumes": [{"type": "volume", "source": "n", "target": "/cache"}]}, ("/srv/x/data",)),
+        ({"volumes": [{"type": "bind", "source": "/srv", "target": "/cache/"}]}, ("/srv/x/data",)),
+        ({"tmpfs": "/cache:size=1m"}, ("/srv/x/data",)),
+        ({"tmpfs": ["/cache", "/srv/x/data"]}, ()),
+        ({"volumes": [{"type": "volume", "source": "n", "target": "/srv/x"}]}, ("/cache", "/srv/x/data")),
+        ({"volumes": [{"type": "volume", "target": "/own"}]}, ("/cache", "/own", "/srv/x/data")),
+    ],
+)
+def test_an_images_volume_is_nameless_where_the_file_mounts_nothing_at_the_very_path(
+    service: dict[str, Any], nameless: tuple[str, ...]
+) -> None:
+    """A volume above it hides nothing: the engine mounts the nameless one inside."""
+    table = completed(service, volumes=("/cache/", "/srv/x/data", "/tmp"))
+    assert nameless_of(table) == nameless
+    assert order_of(table).name == (STOP_FIRST if nameless else START_FIRST)
 
 
 def test_no_spec_and_no_document_changes_with_what_an_image_declares() -> None:

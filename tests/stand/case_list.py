@@ -131,6 +131,10 @@ CASES: dict[str, tuple[str, str]] = {
     "F10": ("a release that does not become healthy", "the one before serves"),
     "F11": ("two receivers on one database", "the second ends"),
     "F12": ("a container that logs without end", "cut"),
+    "H06": (
+        "`VOLUME` of an image, or a path alone under `volumes:`; a change, a bad release, a rollback",
+        "one writer; the data goes on; nothing is orphaned; the plan says it",
+    ),
     "H04": (
         "a health check of the image, of file and image together, or none; a release that never gets healthy",
         "the check in force is the gate; what is not healthy never serves",

@@ -133,7 +133,7 @@ class Fleet:
     def fetch_edge(self, say: Callable[[str], None]) -> None:
         """It is there."""
 
-    def remove(self, replicas: Sequence[Replica]) -> None:
+    def remove(self, replicas: Sequence[Replica], *, volumes: bool = False) -> None:
         for project in list(self._projects.values()):
             project.remove([replica for replica in replicas if replica.id in project.replicas])
 

@@ -153,8 +153,8 @@ class MemoryTarget:
         self._call("stop", replica.service)
         self._change(replica, state="exited", serving=False)
 
-    def remove(self, replicas: Sequence[Replica]) -> None:
-        self._call("remove", *(replica.service for replica in replicas))
+    def remove(self, replicas: Sequence[Replica], *, volumes: bool = False) -> None:
+        self._call("scrap" if volumes else "remove", *(replica.service for replica in replicas))
         for replica in replicas:
             del self.replicas[replica.id]
 
