@@ -259,10 +259,11 @@ def _may_confirm(intake: Intake, id: str, token: Token) -> None:
         )
 
 
-def record_refusal(intake: Intake, error: DeployerError, place: str) -> None:
+def record_refusal(intake: Intake, error: DeployerError, place: str, path: str) -> None:
     """Into the audit log; a store that cannot take it must not change the answer."""
+    act = refusal(intake.origin, error.code, str(error), place, path)
     with suppress(StoreUnavailable):
-        intake.store.record_refusal(refusal(intake.origin, error.code, str(error), place), intake.clock.now())
+        intake.store.record_refusal(act, intake.clock.now())
 
 
 def read_events(intake: Intake, deployment: Deployment, after: int) -> Sequence[Event]:

@@ -76,6 +76,7 @@ class SqliteStore(ConfirmationRows, ErrandRows, AuditRows, RecoveryRows, AccessR
         self._ledger = Ledger(hmac.digest(self._salt, b"audit", "sha256") if self._key else None)
 
     def close(self) -> None:
+        self.end_refusals()
         self._database.close()
 
     def enqueue(self, wish: Wish, now: float, arrival: Arrival | None = None) -> tuple[Deployment, str]:
@@ -191,6 +192,7 @@ class SqliteStore(ConfirmationRows, ErrandRows, AuditRows, RecoveryRows, AccessR
         return unpack_release(id, rows[0]["app"], self._vault.open(f"release {id}", rows[0]["sealed"]))
 
     def forget_old(self, now: float) -> int:
+        self.end_refusals(now)
         return forget_old(self._database, now)
 
     def revision_of(self, app: str, release: str) -> str:

@@ -1,8 +1,8 @@
 """The store's audit log: append-only, chained (`core/audit.py`). In: acts, within the transaction
 of what they record. Out: entries.
 
-Refusals are capped: who floods the door with wrong signatures must fill neither the disk nor the writer's
-time. How many were left out is recorded with the next one that is not.
+Refusals are folded (`core/refusal_fold.py`): who floods the door with wrong signatures must fill neither the
+disk nor the writer's time.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 
 from deployer.adapters.database import Database
 from deployer.core.audit import START, Act, Action, Entry, entry_text, find_break, link
 from deployer.core.errors import StoreUnavailable
+from deployer.core.refusal_fold import RefusalFold
 
-_MOST_REFUSALS = 60  # in a minute
-_MINUTE = 60.0
 _PAGE = 1_000
 _HEAD = f"""
 SELECT coalesce(max(n), 0), coalesce((SELECT hash FROM audit ORDER BY n DESC LIMIT 1), '{START}'),
@@ -33,8 +33,7 @@ class Ledger:
     def __init__(self, key: bytes | None) -> None:
         self._key = key
         self._lock = threading.Lock()
-        self._minute = float("-inf")
-        self._refused = self._left_out = 0
+        self._refusals = RefusalFold()
 
     @property
     def keyed(self) -> bool:
@@ -50,10 +49,14 @@ class Ledger:
 
     def record(self, sql: sqlite3.Connection, now: float, *acts: Act) -> None:
         """All of one transaction at once, in their order."""
+        self.record_timed(sql, [(now, act) for act in acts])
+
+    def record_timed(self, sql: sqlite3.Connection, acts: Sequence[tuple[float, Act]]) -> None:
+        """Acts with a time of their own each."""
         if self.keyed:
-            self._link(sql, [(now, act) for act in acts])
+            self._link(sql, acts)
         else:
-            left = [(now, json.dumps(asdict(act))) for act in acts]
+            left = [(at, json.dumps(asdict(act))) for at, act in acts]
             sql.executemany("INSERT INTO audit_pending (at, act) VALUES (?, ?)", left)
 
     def absorb(self, sql: sqlite3.Connection) -> None:
@@ -75,17 +78,15 @@ class Ledger:
         sql.executemany("INSERT INTO audit VALUES (?, ?, ?)", entries)
         sql.execute("UPDATE audit_head SET n = ?", (n,))
 
-    def admit(self, now: float) -> int | None:
-        """None where this minute had its refusals; else how many were left out since the last one."""
+    def fold(self, act: Act, now: float) -> list[tuple[float, Act]]:
+        """What is to be recorded of a refusal and of those before it."""
         with self._lock:
-            if not 0 <= now - self._minute < _MINUTE:
-                self._minute, self._refused = now, 0
-            if self._refused >= _MOST_REFUSALS:
-                self._left_out += 1
-                return None
-            self._refused += 1
-            left_out, self._left_out = self._left_out, 0
-            return left_out
+            return self._refusals.note(act, now)
+
+    def unfold(self, now: float | None = None) -> list[tuple[float, Act]]:
+        """What is to be recorded of refusals of a day that is over; of all where there is no `now`."""
+        with self._lock:
+            return self._refusals.end() if now is None else self._refusals.end_day(now)
 
 
 class AuditRows:
@@ -95,13 +96,17 @@ class AuditRows:
     _ledger: Ledger
 
     def record_refusal(self, act: Act, now: float) -> None:
-        left_out = self._ledger.admit(now)
-        if left_out is None:
-            return
-        facts = {**act.facts, "left_out": str(left_out or "")}
-        whole = Act(act.action, act.who, act.origin, act.app, act.environment, act.verdict, facts)
-        with self._database.write() as sql:
-            self._ledger.record(sql, now, whole)
+        self._record_timed(self._ledger.fold(act, now))
+
+    def end_refusals(self, now: float | None = None) -> None:
+        """Records the numbers of refusals of a day that is over; of all that are counted without `now`."""
+        with suppress(StoreUnavailable):  # a number less is no reason to fail for
+            self._record_timed(self._ledger.unfold(now))
+
+    def _record_timed(self, acts: Sequence[tuple[float, Act]]) -> None:
+        if acts:
+            with self._database.write() as sql:
+                self._ledger.record_timed(sql, acts)
 
     def absorb(self) -> None:
         """Takes what a process without the key recorded into the chain."""

@@ -60,9 +60,12 @@ def confirmation(deployment: Deployment, verdict: str, reason: str) -> Act:
     return _of(Action.CONFIRM, deployment, deployment.actor, verdict, {"reason": reason})
 
 
-def refusal(origin: str, code: str, message: str, place: str) -> Act:
-    """Somebody who was not let in; `place` is method and path."""
-    return Act(Action.REFUSE, who="", origin=origin, verdict=code, facts={"place": place, "message": message})
+def refusal(origin: str, code: str, message: str, place: str, path: str = "") -> Act:
+    """A caller who was not let in; `place` is method and rule, `path` what stood in the request."""
+    facts = {"place": place, "message": message}
+    if path and not place.endswith(f" {path}"):
+        facts["path"] = path
+    return Act(Action.REFUSE, who="", origin=origin, verdict=code, facts=facts)
 
 
 def granting(name: str, app: str, can: frozenset[Right], expires_at: float | None) -> Act:

@@ -79,7 +79,7 @@ class Inbox(Store, Protocol):
         """All of people's tokens, by name."""
 
     def record_refusal(self, act: Act, now: float) -> None:
-        """Into the audit log, up to a number a minute; how many more there were is recorded with the next."""
+        """Into the audit log: the first of a kind at once, of repeats the number now and then."""
 
     def audit(self, after: int = 0, limit: int = 1_000) -> Sequence[Entry]:
         """The audit log's entries after number `after`, oldest first."""

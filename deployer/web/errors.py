@@ -56,17 +56,9 @@ def register_errors(app: Flask) -> None:
 def _expected(error: DeployerError) -> Response:
     error = the_limits().failed(error)
     status = _STATUS.get(error.code, 500)
-    level = logging.ERROR if status >= 500 else logging.DEBUG if status == 429 else logging.INFO
-    told = about(
-        "refused" if status < 500 else "failed",
-        code=error.code,
-        http_status=status,
-        origin=request.remote_addr,
-    )
-    words = f"{error} [{error.code}]"
-    _log.log(level, "%s %r: %d %r", request.method, request.path, status, words, extra=told)
+    _tell(error, status)
     if status in (401, 403):
-        record_refusal(the_intake(), error, f"{request.method} {request.path}")
+        record_refusal(the_intake(), error, _place(), request.path)
     answer = _answer(status, error.code, str(error), error.hint)
     if status == 503:
         answer.headers["Retry-After"] = _RETRY_AFTER
@@ -75,6 +67,25 @@ def _expected(error: DeployerError) -> Response:
     if error.code == "token-rejected":
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer
+
+
+def _tell(error: DeployerError, status: int) -> None:
+    """A line of the log, unless there are too many: anybody may be refused as often as he likes."""
+    kind = "refused" if status < 500 else "failed"
+    told = about(kind, code=error.code, http_status=status, origin=request.remote_addr)
+    words = f"{error} [{error.code}]"
+    untold = None if status == 429 else the_limits().line(kind)
+    if untold:
+        words += f" ({untold} before it have no line)"
+    level = logging.DEBUG if untold is None else logging.ERROR if status >= 500 else logging.INFO
+    _log.log(level, "%s %r: %d %r", request.method, request.path, status, words, extra=told)
+
+
+def _place() -> str:
+    """Method and rule, such as `GET /api/v1/deployments/<id>`: a path with ids would be a new place each
+    time.
+    """
+    return f"{request.method} {request.url_rule.rule if request.url_rule else request.path}"
 
 
 def _http(error: HTTPException) -> Response:

@@ -23,6 +23,7 @@ from deployer.core.tally import Tally
 FAILURES = 10  # a minute
 STRANGERS = 300
 REQUESTS = 6_000
+LINES = 60  # a minute in the log, of refusals and of failures each
 _KEY = "deployer.limits"
 _CALLER = "deployer.caller"  # of a request's environment
 _PROOFS = ("signature-mismatch", "token-rejected")
@@ -40,6 +41,8 @@ class Limits:
         self.failures = Tally(FAILURES)
         self._strangers = Tally(STRANGERS)
         self._requests = Tally(REQUESTS)
+        self._lines = Tally(LINES)
+        self._untold = 0
 
     def admit(self) -> None:
         """Raises TooManyRequests before anything is verified."""
@@ -71,6 +74,17 @@ class Limits:
             wait = self.failures.wait(caller.key, now)
             self.failures.count(caller.key, now)
         return TooManyRequests(wait) if wait else error
+
+    def line(self, kind: str) -> int | None:
+        """None where the log has enough lines of this kind for this minute; else how many refusals and
+        failures before this one have none.
+        """
+        with self._lock:
+            now = self._clock.monotonic()
+            full = self._lines.wait(kind, now)
+            self._lines.count(kind, now)
+            untold, self._untold = self._untold, self._untold + 1 if full else 0
+        return None if full else untold
 
     def note(self, answer: Response) -> Response:
         """Counts what proved nothing."""

@@ -98,14 +98,61 @@ def test_whoever_drops_the_triggers_is_seen(
     assert wrong in store.verify_audit()[1]
 
 
-def test_a_flood_of_refusals_fills_nothing_and_is_counted(store: SqliteStore) -> None:
-    act = refusal("203.0.113.9", "signature-mismatch", "the signature fits none", "POST /webhook")
-    for n in range(1_000):
-        store.record_refusal(act, 100.0 + n / 100)
-    assert len(store.audit()) == 60
-    store.record_refusal(act, 200.0)
-    assert entries(store)[-1]["facts"]["left_out"] == "940"
+def forged(address: str = "203.0.113.9", place: str = "POST /webhook") -> Act:
+    return refusal(address, "signature-mismatch", "the signature fits none", place)
+
+
+def counts(store: SqliteStore) -> list[str]:
+    return [entry["facts"].get("count", "1") for entry in entries(store)]
+
+
+@pytest.mark.case("X12")
+def test_a_flood_of_refusals_becomes_a_few_entries_with_its_count(store: SqliteStore) -> None:
+    for n in range(2_345):
+        store.record_refusal(forged(), 100.0 + n)
+    assert counts(store) == ["1", "10", "100", "1000"]
+    store.forget_old(100.0 + 86_399)
+    assert len(store.audit()) == 4, "the day is not over"
+    store.forget_old(100.0 + 86_400)
+    last = entries(store)[-1]["facts"]
+    assert (last["count"], last["first"], last["last"]) == ("2345", "100", "2444")
+    store.record_refusal(forged(), 90_000.0)
+    assert counts(store)[-1] == "1" and store.verify_audit()[1] == ""
+
+
+@pytest.mark.case("X12")
+def test_a_year_of_refusals_has_a_bound(store: SqliteStore) -> None:
+    """A scanner from two addresses, ten times a day: the log grows with the days, not with the requests."""
+    for day in range(365):
+        for n in range(10):
+            for address in ("203.0.113.9", "198.51.100.4"):
+                store.record_refusal(forged(address), day * 86_400.0 + n)
+    store.end_refusals()
+    assert len(store.audit(limit=10_000)) == 365 * 2 * 2
     assert store.verify_audit()[1] == ""
+
+
+@pytest.mark.case("X12")
+def test_the_numbers_are_recorded_before_the_process_ends(tmp_path: Path) -> None:
+    first = open_store(tmp_path)
+    for n in range(7):
+        first.record_refusal(forged(), 100.0 + n)
+    assert counts(first) == ["1"]
+    first.close()
+    second = open_store(tmp_path)
+    assert counts(second) == ["1", "7"] and second.verify_audit()[1] == ""
+    second.close()
+
+
+@pytest.mark.case("X12")
+def test_a_process_without_the_key_folds_as_well(store: SqliteStore, tmp_path: Path) -> None:
+    front = SqliteStore(tmp_path / "deployer.db", open_vault(tmp_path / "key").slot)
+    for n in range(50):
+        front.record_refusal(forged(), 100.0 + n)
+    front.record_refusal(forged("192.0.2.1"), 151.0)
+    front.close()
+    store.absorb()
+    assert counts(store) == ["1", "10", "1", "50"] and store.verify_audit()[1] == ""
 
 
 def test_ten_thousand_entries_are_verified_page_by_page(store: SqliteStore) -> None:
