@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -18,9 +17,8 @@ from deployer.core.application import Application, nothing
 from deployer.core.config import App, Environment
 from deployer.core.conflicts import refuse_conflicts
 from deployer.core.ending import Failure, failure_of
-from deployer.core.errors import DeployerError, NotFound, StoreUnavailable
+from deployer.core.errors import DeployerError, StoreUnavailable
 from deployer.core.hooks import ON_ROLLBACK, POST_DEPLOY, PRE_DEPLOY
-from deployer.core.images import Image
 from deployer.core.model import Deployment, Kind, ObservedState, Release, Status, Wish
 from deployer.core.plan import Plan
 from deployer.core.planner import plan_rollout, refuse_foreign
@@ -31,6 +29,7 @@ from deployer.core.telling import about
 from deployer.hooks import Hooks
 from deployer.measuring import Measuring
 from deployer.provenance import check_branch
+from deployer.proving import keep_proof, served_images
 from deployer.pulling import Pulling
 from deployer.recording import record
 from deployer.rollout import Rollout
@@ -275,18 +274,15 @@ class _Way:
             return release
         if self.wish.trigger == "webhook":
             check_branch(self.wish, self.app, self.environment, self.world.forge)
-        draft = complete(self.wish, self.app, self.environment, self.world)
+        draft = complete(self.wish, self.app, self.environment, self.world, partial(self._say, "image"))
+        keep_proof(self.wish, draft, self.world.store)
         release = self.world.store.save_release(self.deployment.id, draft, self.world.clock.now())
         named = ", ".join(f"{service} {image.short}" for service, image in release.images.items())
         self._say("resolve", f"release {release.id}: {named}")
         return release
 
     def _pull(self, application: Application) -> None:
-        serving = self.world.store.serving(self.app.name, self.environment.name)
-        before: Mapping[str, Image] = {}
-        if serving:
-            with suppress(NotFound):  # only for what need not be pulled: a lost release must stop no deploy
-                before = self.world.store.release(serving.release).images
+        before = served_images(self.world.store, self.app.name, self.environment.name)
         Pulling(self.world, self.wish.credentials, self._say, self.deadline).pull(application, before)
 
     def _check_edge(self, application: Application) -> None:

@@ -12,7 +12,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from deployer.core.branches import matches
-from deployer.core.errors import ComposeRejected, ForgeUnavailable, ImageNotFound, ReleaseIncomplete
+from deployer.core.errors import (
+    ComposeRejected,
+    ForgeUnavailable,
+    ImageNotFound,
+    ImageOfAnother,
+    ImageUnproven,
+    ReleaseIncomplete,
+)
 from deployer.core.model import Wish
 from deployer.core.release import redact, redact_secrets
 from deployer.world import World, complete, variables_of
@@ -43,6 +50,8 @@ def _resolve(wishes: Sequence[Wish], world: World) -> Wish | str:
     environment = app.environment(wish.environment)
     try:
         release = complete(wish, app, environment, world)
+    except (ImageUnproven, ImageOfAnother) as error:
+        return f"{error}: {error.hint}"
     except (ImageNotFound, ReleaseIncomplete, ComposeRejected) as error:
         variables = variables_of(wish, environment, world)  # what Compose says may quote them
         return f"the release is not whole: {redact_secrets(redact(str(error), variables), variables)}"

@@ -67,6 +67,7 @@ def _release(
         revision=wish.revision,
         registry=world.config.registry_host,
         source=app.repository,
+        compose=bundle.entry,
     )
     images = {want.service: image_without_lookup(want, serving) for want in wanted}
     judge_images(app, wanted, images)

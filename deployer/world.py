@@ -18,6 +18,7 @@ from deployer.core.ports import Clock, Forge, Registry, Store, Target
 from deployer.core.powers import refuse_powers
 from deployer.core.recheck import judge_images
 from deployer.core.release import wanted_images
+from deployer.proving import ImageFinder
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,16 @@ class World:
     login: Credentials | None = None  # the server's own, for requests that bring none
 
 
-def complete(wish: Wish, app: App, environment: Environment, world: World) -> Release:
-    """A whole release from what the request brought, the repository and the registry; it has no id yet."""
+def complete(
+    wish: Wish,
+    app: App,
+    environment: Environment,
+    world: World,
+    note: Callable[[str], None] = lambda _: None,
+) -> Release:
+    """A whole release from what the request brought, the repository and the registry; it has no id yet.
+    `note` hears how images were found that the request did not bring.
+    """
     bundle = wish.bundle or world.forge.read_bundle(app.repository, wish.revision, environment.compose)
     variables = variables_of(wish, environment, world)
     rendered = world.target.render(environment.project, bundle, variables)
@@ -46,11 +55,10 @@ def complete(wish: Wish, app: App, environment: Environment, world: World) -> Re
         revision=wish.revision,
         registry=world.config.registry_host,
         source=app.repository,
+        compose=bundle.entry,
     )
-    images = {
-        want.service: want.image or world.registry.resolve(want.repository, want.tag, wish.credentials)
-        for want in wanted
-    }
+    finder = ImageFinder(wish, app, environment, bundle.entry, world.store, world.registry, note)
+    images = finder.find(wanted)
     judge_images(app, wanted, images)
     return Release("", app.name, wish.revision, images, bundle, variables)
 

@@ -22,6 +22,7 @@ from deployer.adapters.store_access import AccessRows, note_arrival, spend
 from deployer.adapters.store_audit import AuditRows, Ledger
 from deployer.adapters.store_confirmation import ConfirmationRows, note_word
 from deployer.adapters.store_errands import ErrandRows
+from deployer.adapters.store_proven import ProvenRows
 from deployer.adapters.store_recovery import RecoveryRows
 from deployer.adapters.store_releases import served_mark
 from deployer.adapters.store_retention import forget_old
@@ -62,7 +63,7 @@ _END_WAITING = _END.format("app = :app AND environment = :environment AND status
 _MAX_TEXT = 20_000  # characters of one event
 
 
-class SqliteStore(ConfirmationRows, ErrandRows, AuditRows, RecoveryRows, AccessRows):
+class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryRows, AccessRows):
     """The database file at `path`, whose secrets `vault` seals; with a slot alone it takes wishes and opens
     nothing. Raises ConfigError when key and file do not belong together.
     """

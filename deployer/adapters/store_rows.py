@@ -13,7 +13,19 @@ from deployer.adapters.vault import SealBroken, Slot, Vault
 from deployer.core.decision import hint_wish
 from deployer.core.errand import Task
 from deployer.core.images import Image
-from deployer.core.model import Bundle, Credentials, Deployment, Kind, Measured, Release, Run, Status, Wish
+from deployer.core.model import (
+    Attested,
+    Bundle,
+    Credentials,
+    Deployment,
+    Kind,
+    Measured,
+    Release,
+    Run,
+    Status,
+    Wish,
+)
+from deployer.core.proven_images import encode_tested
 
 _COLUMNS = (
     "id, app, environment, kind, trigger, actor, revision, workflow, run_number, run_attempt, images_sha256,"
@@ -98,6 +110,8 @@ def sealed_wish(slot: Slot, id: str, wish: Wish) -> tuple[bytes | None, bytes | 
         content["variables"] = dict(wish.variables)
     if wish.branch:
         content["branch"] = wish.branch
+    if wish.tested:
+        content["tested"] = encode_tested(wish.tested)
     login = wish.credentials
     credentials = json.dumps([login.host, login.username, login.password]) if login else None
     return (
@@ -137,7 +151,14 @@ def _opened(vault: Vault, row: sqlite3.Row) -> Wish:
         variables=content.get("variables", {}),
         confirm=content["confirm"],
         branch=str(content.get("branch", "")),
+        tested=_tested(content.get("tested")),
     )
+
+
+def _tested(table: Mapping[str, Any] | None) -> Attested | None:
+    if table is None:
+        return None
+    return Attested(str(table["combination"]), dict(table["trees"]), frozenset(table["reused"]))
 
 
 def images_sha256(images: Mapping[str, Image] | None) -> str:

@@ -7,7 +7,7 @@ whoever writes.
 
 from __future__ import annotations
 
-VERSION = 2
+VERSION = 3
 
 SCHEMA = """
 CREATE TABLE deployment (
@@ -73,6 +73,16 @@ CREATE TABLE pulled (  -- images that are on the engine for releases
     mark TEXT NOT NULL,  -- keyed as well: whoever else writes here gets no image removed
     PRIMARY KEY (repository, digest)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE proven (  -- images that a run built and tested whose token's claims fitted the environment
+    seq INTEGER PRIMARY KEY,
+    app TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    revision TEXT NOT NULL,
+    combination TEXT NOT NULL,
+    images TEXT NOT NULL,  -- JSON: service to repository, digest, tree
+    mark TEXT NOT NULL  -- keyed as well: the worker believes no row that another process wrote
+) STRICT;
+CREATE INDEX proven_in ON proven (app, environment);
 CREATE TABLE delivery (
     seq INTEGER PRIMARY KEY,
     guid TEXT NOT NULL,  -- not unique: a redelivery carries the same one
@@ -146,4 +156,7 @@ CREATE TABLE seal (
 """
 
 # What a file of an older version lacks: version → the statements that make it the next one.
-UPGRADES = {1: SCHEMA[SCHEMA.index("CREATE TABLE startup") : SCHEMA.index("CREATE TABLE pulled")]}
+UPGRADES = {
+    1: SCHEMA[SCHEMA.index("CREATE TABLE startup") : SCHEMA.index("CREATE TABLE pulled")],
+    2: SCHEMA[SCHEMA.index("CREATE TABLE proven") : SCHEMA.index("CREATE TABLE delivery")],
+}

@@ -1,9 +1,9 @@
 """`build`: every service with `build:`, in one go, but those whose image is known. In: the Compose file. Out:
 images.
 
-An image is known when the registry has it under the tree of what would be built: it was tested, so it is
-taken as it is. A scheduled run, and one with `rebuild`, takes nothing as known, asks for fresh base images
-and uses no cache.
+A run that deploys takes an image as known when the server's record proves it for the tree of what would be
+built; any other run, when the registry has a tag of that tree. A scheduled run, and one with `rebuild`, takes
+nothing as known, asks for fresh base images and uses no cache.
 """
 
 from __future__ import annotations
@@ -22,11 +22,16 @@ from deployer.ci.definition import read_definition
 from deployer.ci.known import combine, find_known, together, was_tested
 from deployer.ci.login import Login, log_in, log_out, login_to
 from deployer.ci.progress import Progress
+from deployer.ci.proven import find_proven
 from deployer.ci.registry import Manifest
 from deployer.ci.trees import read_trees
+from deployer.core.built_images import built_repositories
 from deployer.core.errors import CommandFailed, ComposeRejected, ConfigError
-from deployer.core.images import repository_of, revision_tag
-from deployer.core.request import SERVICE_NAME
+from deployer.core.image_labels import COMPOSE_LABEL, SERVICE_LABEL
+from deployer.core.images import revision_tag
+from deployer.core.mode import Mode
+from deployer.core.naming import SERVICE_NAME
+from deployer.core.proven_images import Source
 
 _LABEL = "labels.org.opencontainers.image"
 # Images of services that only test the others: no registry is called that, so none is ever sent to one.
@@ -82,10 +87,11 @@ def is_test(service: Mapping[str, Any]) -> bool:
 def _plan(context: Context, file: Path, services: Mapping[str, Mapping[str, Any]]) -> Work:
     ships = {name: service for name, service in services.items() if not is_test(service)}
     tests = {name: {"build": service.get("build")} for name, service in services.items() if is_test(service)}
-    shipped = plan_repositories(ships, registry=registry(), source=context.repository)
+    place = {"source": context.repository, "compose": compose_file(context.workspace)}
+    shipped = plan_repositories(ships, registry=registry(), **place)
     if not shipped:
         raise ComposeRejected("no service has build:", hint="give the services of this repository a build:")
-    extra = plan_repositories(tests, registry=_TEST_PLACE, source=context.repository)
+    extra = plan_repositories(tests, registry=_TEST_PLACE, **place)
     builders = [*plan_builders(ships, shipped), *plan_builders(tests, extra)]
     _refuse_twins(builders)
     return Work(context, file, shipped, extra, builders)
@@ -103,17 +109,14 @@ def _refuse_twins(builders: Iterable[str]) -> None:
 
 
 def plan_repositories(
-    services: Mapping[str, Mapping[str, Any]], *, registry: str, source: str
+    services: Mapping[str, Mapping[str, Any]], *, registry: str, source: str, compose: str
 ) -> dict[str, str]:
     """Service with `build:` → repository of its image."""
     built = {name: service for name, service in services.items() if service.get("build")}
     for name in built:
         if not SERVICE_NAME.fullmatch(name):
             raise ComposeRejected(f"{name!r} cannot be deployed under this name", hint=_NAMES)
-    return {
-        name: repository_of(name, service.get("image") or "", registry=registry, source=source)
-        for name, service in built.items()
-    }
+    return built_repositories(built, registry=registry, source=source, compose=compose)
 
 
 def plan_builders(services: Mapping[str, Mapping[str, Any]], repositories: Mapping[str, str]) -> list[str]:
@@ -136,11 +139,14 @@ def target_of(service: str) -> str:
 
 def _settings(work: Work) -> Iterator[str]:
     context, date = work.context, sources.commit_date(work.context.workspace, work.context.revision)
+    compose = compose_file(context.workspace)
     for service in work.builders:
         target = target_of(service)
         yield f"{target}.tags={work.repositories[service]}:{revision_tag(context.revision)}"
         yield f"{target}.{_LABEL}.revision={context.revision}"
         yield f"{target}.{_LABEL}.source={context.site}/{context.repository}"
+        yield f"{target}.labels.{COMPOSE_LABEL}={compose}"
+        yield f"{target}.labels.{SERVICE_LABEL}={service}"
         if date:
             yield f"{target}.{_LABEL}.created={date}"
 
@@ -166,13 +172,16 @@ def _known(
     state.save("combination", combination)
     if flag("rebuild") or state.load("refresh", False):
         return {}
-    by_repository = {place: trees[builder[place]] for place in work.shipped.values()}
-    known = find_known(by_repository, login)
-    complete = len(known) == len(by_repository)
-    if complete and was_tested(next(iter(known)), together(combination, known), login):
-        state.save("tested", True)
-        return known
-    return _fetch(known, login)
+    shipped = {place: trees[builder[place]] for place in work.shipped.values()}
+    if state.load("decision", {}).get("mode") == Mode.DEPLOY:
+        places = {builder[place]: Source(place, tree) for place, tree in shipped.items()}
+        known, tested = find_proven(work.context, places, combination, login)
+    else:
+        known = find_known(shipped, login)
+        complete = len(known) == len(shipped)
+        tested = complete and was_tested(next(iter(known)), together(combination, known), login)
+    state.save("tested", tested)
+    return known if tested else _fetch(known, login)
 
 
 def _fetch(known: Mapping[str, Manifest], login: Login | None) -> dict[str, Manifest]:

@@ -16,11 +16,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from deployer.core.errors import ConfigError, DeployerError, TokenRejected
-from deployer.core.images import REVISION
+from deployer.core.images import COMPOSE_FILES, REVISION
 from deployer.core.model import DEPLOY_DEADLINE, Run
 from deployer.core.naming import NAME, is_bundle_path
 
-COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 PREFIX = "DEPLOYER_INPUT_"
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 _REGISTRY = re.compile(r"(?=.*[.:]|localhost)[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?")

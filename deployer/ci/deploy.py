@@ -24,7 +24,7 @@ from deployer.ci.login import given_login
 from deployer.ci.outside import outside
 from deployer.ci.proof import prove
 from deployer.ci.push import allow
-from deployer.ci.request import request_of
+from deployer.ci.request import request_of, tested_of
 from deployer.core.errors import DeployerError
 from deployer.core.mode import Mode
 from deployer.core.model import Credentials, Status
@@ -61,6 +61,7 @@ def run() -> None:
         state.load("decision")["environment"],
         credentials=_credentials(context, images),
         confirm=outside().confirm,
+        tested=tested_of(images),
     )
     accepted = _send(origin, encode_request(request))
     _refuse_stale(accepted)

@@ -1,9 +1,10 @@
-"""What the registry has already, tested. In: trees, the model. Out: manifests, and whether all of it was
-tested together.
+"""What the registry has already, tested by its tags' word. In: trees, the model. Out: manifests, and whether
+all of it was tested together.
 
 Two tags say so, and both are written after a test only: `tree-<hash>` names the image made from exactly
 these files, `tested-<hash>` says that exactly these images ran together as this Compose file has them, and
-passed this test.
+passed this test. Every job that may write packages can write them, so only a run that deploys nothing goes by
+them; `proven.py` is for the others.
 """
 
 from __future__ import annotations

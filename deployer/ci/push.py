@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 
 from deployer.ci import docker, state, workflow
 from deployer.ci.built import BuiltImage, require, save_images
-from deployer.ci.context import Context, read_context, read_payload
+from deployer.ci.context import Context, compose_file, read_context, read_payload
 from deployer.ci.known import together
 from deployer.ci.login import Login, authorization, given_login, log_in
-from deployer.ci.registry import Manifest, fetch_manifest, put_manifest
+from deployer.ci.registry import Manifest, fetch_labels, fetch_manifest, find_manifest, put_manifest
 from deployer.core.errors import CommandFailed, DeployerError, Forbidden, ReleaseIncomplete
+from deployer.core.image_labels import judge_labels
 from deployer.core.images import Image, split_host
 from deployer.core.mode import Mode
 from deployer.core.tags import tags_of
@@ -37,6 +38,7 @@ def run() -> None:
     config = log_in(login)
     built = {image.repository: image.reference for image in images if not image.reused}
     _refuse_swapped(images, docker.inspect(built.values()))
+    _at_once(lambda place: _refuse_taken(context, place, images, login), {one.repository for one in images})
     for line in _at_once(lambda reference: _push(reference, config), built.values()):
         workflow.say(line)
     by_repository = {image.repository: image for image in images}
@@ -64,6 +66,22 @@ def _untested(image: BuiltImage, what: str) -> ReleaseIncomplete:
         f"{image.reference}: {what} is not the image that was tested ({image.id})",
         hint="did another run, or the test command, tag over it? Run the workflow again",
     )
+
+
+def _refuse_taken(context: Context, place: str, images: Sequence[BuiltImage], login: Login | None) -> None:
+    """The revision's tag is never moved from another Compose file's or service's image. Raises
+    ImageOfAnother.
+    """
+    own = [image for image in images if image.repository == place]
+    host, _ = split_host(place)
+    proof, tag = authorization(host, login), own[0].tag
+    found = find_manifest(place, tag, proof)
+    if found is None or own[0].id in (found.config_digest, found.digest) or own[0].digest == found.digest:
+        return
+    labels = fetch_labels(place, found, proof)
+    compose = compose_file(context.workspace)
+    judge_labels(labels, f"{place}:{tag}", context.repository, compose, [image.service for image in own])
+    workflow.say(f"{place}:{tag} named {found.digest} before; it moves to this run's image")
 
 
 def allow(*modes: Mode) -> None:

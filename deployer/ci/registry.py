@@ -21,6 +21,7 @@ from deployer.core.errors import ImageNotFound, RegistryUnavailable
 from deployer.core.images import DEFAULT_HOST, Image, split_host
 
 _TRIES = 3
+_MOVED = (301, 302, 303, 307, 308)
 _ABSENT = (401, 403, 404)
 _HUB = "registry-1.docker.io"
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
@@ -77,6 +78,24 @@ def find_manifest(repository: str, tag: str, authorization: str, *, tries: int =
     return None if answer.status in _ABSENT else _manifest(repository, answer)
 
 
+def fetch_labels(repository: str, manifest: Manifest, authorization: str) -> dict[str, str]:
+    """The labels of the image that a manifest of one platform names; none for an index. Raises
+    RegistryUnavailable.
+    """
+    digest = manifest.config_digest
+    if not digest:
+        return {}
+    answer = _ask("GET", repository, digest, authorization, kind="blobs")
+    where = answer.headers.get("location", "")
+    if answer.status in _MOVED and where.startswith("https://"):  # a registry's storage; its own login there
+        answer = call("GET", where, headers={}, tries=_TRIES)
+    if f"sha256:{hashlib.sha256(answer.body).hexdigest()}" != digest:
+        raise RegistryUnavailable(f"the registry answers {answer.status} for {repository}@{digest}")
+    config = answer.table().get("config")
+    labels = config.get("Labels") if isinstance(config, dict) else None
+    return {str(name): str(value) for name, value in labels.items()} if isinstance(labels, dict) else {}
+
+
 def put_manifest(repository: str, tag: str, manifest: Manifest, authorization: str) -> None:
     """Lets a tag name an image that is in the repository already. Raises RegistryUnavailable."""
     answer = _ask("PUT", repository, tag, authorization, manifest)
@@ -99,9 +118,10 @@ def _ask(
     manifest: Manifest | None = None,
     *,
     tries: int = _TRIES,
+    kind: str = "manifests",
 ) -> Answer:
     host, path = split_host(repository)
-    url = f"{_origin(host)}/v2/{path}/manifests/{reference}"
+    url = f"{_origin(host)}/v2/{path}/{kind}/{reference}"
     headers = {"Content-Type": manifest.media_type} if manifest else {"Accept": _ACCEPT}
     body = manifest.body if manifest else None
     answer = call(method, url, headers=headers, body=body, tries=tries)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from deployer.ci import sources
+from deployer.ci import sources, state
 from deployer.ci.built import BuiltImage
 from deployer.ci.context import Context, app, compose_file
 from deployer.ci.variables import given_variables
 from deployer.core.bundle import collect_bundle
 from deployer.core.images import Image
-from deployer.core.model import Credentials
+from deployer.core.model import Attested, Credentials
 from deployer.core.request import DeployRequest
 
 
@@ -21,6 +21,7 @@ def request_of(
     *,
     credentials: Credentials | None = None,
     confirm: int = 0,
+    tested: Attested | None = None,
 ) -> DeployRequest:
     """`place` is the server's environment. An image that was not pushed is named by the engine's id."""
     workspace = context.workspace
@@ -40,4 +41,15 @@ def request_of(
         credentials=credentials,
         variables=given_variables(),
         confirm=confirm,
+        tested=tested,
+    )
+
+
+def tested_of(images: Iterable[BuiltImage]) -> Attested:
+    """What this run says of images that it built and tested, or took over on the server's word."""
+    known = [image for image in images if image.tree]
+    return Attested(
+        state.load("combination", ""),
+        {image.service: image.tree for image in known},
+        frozenset(image.service for image in known if image.reused),
     )

@@ -37,6 +37,7 @@ class Environment:
     workflow: str  # path of the only workflow file that may deploy here; empty: any
     packages: bool  # an image that the registry announces may complete a release and deploy it
     protected: bool  # the OIDC token must carry this environment's name
+    trust_tags: bool  # a tag of the registry alone may say which image is deployed
     plans: bool  # a pull request may ask what its merge would change
     compose: str  # path of the Compose file in the repository, for deploys that bring none
     variables_file: str
@@ -161,6 +162,7 @@ def _environment(app: str, name: str, section: Section) -> Environment:
         workflow=_workflow(section),
         packages=section.flag("packages"),
         protected=section.flag("require-environment-claim"),
+        trust_tags=section.flag("trust-tags"),
         plans=section.flag("plans"),
         compose=section.text("compose", "compose.yaml"),
         variables_file=_absolute(section, "variables-file", ""),

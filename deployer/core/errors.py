@@ -70,6 +70,18 @@ class ReleaseIncomplete(DeployerError):
     code = "release-incomplete"
 
 
+class ImageUnproven(DeployerError):
+    """No protected run proved where an image comes from, and the settings do not let a tag decide."""
+
+    code = "image-unproven"
+
+
+class ImageOfAnother(DeployerError):
+    """An image was built for another repository, Compose file or service than it would run as."""
+
+    code = "image-of-another"
+
+
 class ComposeRejected(DeployerError):
     """`docker compose` refused the model, or a deploy cannot honour it."""
 

@@ -8,8 +8,10 @@ hex).
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
+from posixpath import basename, dirname
 
 from deployer.core.errors import PayloadRejected
 
@@ -21,6 +23,15 @@ _REPOSITORY = re.compile(rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 MAX_REFERENCE = 512
 DEFAULT_HOST = "docker.io"
+
+
+# The names that Compose looks for by itself, in its order.
+COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+_HASH = 8
+# Eight hex digits may be another folder's hash.
+_PLAIN = re.compile(rf"(?![0-9a-f]{{{_HASH}}}$)[a-z0-9]+")
+_ODD = re.compile(r"[^a-z0-9]+")
+_HUB_NAMES = ("docker.io", "index.docker.io", "registry-1.docker.io")
 
 
 @dataclass(frozen=True)
@@ -75,17 +86,52 @@ def revision_tag(revision: str) -> str:
     return f"sha-{revision}"
 
 
+def is_repository(text: str) -> bool:
+    """Whether `text` can name an image repository, with its host."""
+    return len(text) <= MAX_REFERENCE and _REPOSITORY.fullmatch(text) is not None
+
+
 def is_tag(text: str) -> bool:
     """Whether a registry would accept `text` as a tag."""
     return _TAG.fullmatch(text) is not None
 
 
-def repository_of(service: str, image: str, *, registry: str, source: str) -> str:
+def repository_of(service: str, image: str, *, registry: str, source: str, compose: str) -> str:
     """Where a built service's image lives: the Compose `image:` without its tag, else
-    `registry/owner/repo-service`.
+    `registry/owner/repo-service`, with the folder of a Compose file that is not at the repository's top.
     """
-    named = split_tag(image.partition("@")[0])[0] if image else f"{registry}/{source}-{service}"
+    named = (
+        split_tag(image.partition("@")[0])[0] if image else f"{registry}/{source}-{_own(service, compose)}"
+    )
     repository = named.lower()
     if not _REPOSITORY.fullmatch(repository):
         raise PayloadRejected(f"service {service}: {named!r} is not an image repository")
     return repository
+
+
+def _own(service: str, compose: str) -> str:
+    """The part of a repository's name that no other service of any Compose file of the repository has.
+
+    `apps/shop/compose.yaml` and `web` give `apps-shop-web`. A hash follows the folder where the hyphens would
+    not show any more what was a folder and what a service: `a/b` with `c`, `a` with `b-c`, `a-b` with `c`.
+    """
+    folder, file = dirname(compose), basename(compose)
+    if not folder and file in COMPOSE_FILES:
+        return service
+    place = folder if file in COMPOSE_FILES else compose
+    parts = place.split("/")
+    plain = file in COMPOSE_FILES and all(map(_PLAIN.fullmatch, (*parts, service)))
+    slug = _ODD.sub("-", "-".join(parts).lower()).strip("-")
+    if plain:
+        return f"{slug}-{service}"
+    digest = hashlib.sha256(f"{place}\n{service}".encode()).hexdigest()[:_HASH]
+    return "-".join(filter(None, (slug, digest, service)))
+
+
+def canonical(reference: str) -> str:
+    """The repository that a reference names, in one spelling: `acme/app:1` is `docker.io/acme/app`."""
+    named, _ = split_tag(reference.partition("@")[0].lower())
+    host, path = split_host(named)
+    if host in _HUB_NAMES:
+        host, path = DEFAULT_HOST, path if "/" in path else f"library/{path}"
+    return f"{host}/{path}"

@@ -65,6 +65,18 @@ class Credentials:
 
 
 @dataclass(frozen=True)
+class Attested:
+    """A run's own word on its images. `trees`: service → hash of the source that its image is built from.
+    `reused`: services whose image the server's record named, so that the run built none. `combination`: hash
+    of all that the test depends on, empty where it cannot be told.
+    """
+
+    combination: str = ""
+    trees: Mapping[str, str] = field(default_factory=dict)
+    reused: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Wish:
     """One decision on its way to the queue. `images` and `bundle` are None where the server must look them
     up.
@@ -89,6 +101,7 @@ class Wish:
     origin: str = "local"  # the address it came from; not kept with the deployment, but in the audit log
     confirm: int = 0  # seconds to wait, once the release serves, for a word that it may stay
     branch: str = ""  # of a webhook's run, where the environment's setting is a pattern
+    tested: Attested | None = None  # of a run whose token's claims fit the environment
 
 
 @dataclass(frozen=True)

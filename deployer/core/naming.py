@@ -1,4 +1,4 @@
-"""What apps, environments and the files of a bundle may be called. In: a name. Out: whether it is one."""
+"""Names of apps, environments, services and files of a bundle. In: a name. Out: whether it is one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import posixpath
 import re
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+SERVICE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
+MAX_SERVICES = 100  # that one release builds
 _PATH = re.compile(r"(?!/)(?!.*(?:^|/)\.\.(?:/|$))[^\0\n\r\\]{1,255}")
 
 

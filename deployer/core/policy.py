@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from deployer.core.access import Right, Token
 from deployer.core.branches import matches, ref_pattern
-from deployer.core.config import App, Config
+from deployer.core.config import App, Config, Environment
 from deployer.core.errors import Forbidden
 from deployer.core.images import Image
 from deployer.core.model import Deployment, Kind, Run, Status, Wish
+from deployer.core.proven_images import ProvenQuery
 from deployer.core.request import DeployRequest
 
 DEPLOYING_EVENTS = ("push", "workflow_dispatch")  # the others run in a context that strangers can start
@@ -29,6 +31,28 @@ def authorise_claims(claims: Mapping[str, object], request: DeployRequest, confi
     """A wish that the OIDC token's claims cover in every point; raises Forbidden with the claim that does
     not.
     """
+    app, environment, workflow = _authorise_run(claims, request, config)
+    check_images(app, request.images)
+    wish = _wish(
+        request, app, "action", actor=str(claims.get("actor", "")), run=request.run, workflow=workflow
+    )
+    return replace(wish, environment=environment.name, tested=request.tested)
+
+
+def authorise_query(
+    claims: Mapping[str, object], query: ProvenQuery, config: Config
+) -> tuple[App, Environment]:
+    """Whose records a run may read: those of the place that it may deploy to. Raises Forbidden as a deploy
+    does.
+    """
+    app, environment, _ = _authorise_run(claims, query, config)
+    return app, environment
+
+
+def _authorise_run(
+    claims: Mapping[str, object], request: DeployRequest | ProvenQuery, config: Config
+) -> tuple[App, Environment, str]:
+    """The place that a run's token fits in every point, and the run's workflow file."""
     app = _app_of_claims(claims, request, config)
     environment = app.environment(request.environment)
     _require(claims, "repository_owner_id", str(app.owner_id))
@@ -43,10 +67,7 @@ def authorise_claims(claims: Mapping[str, object], request: DeployRequest, confi
         raise _claim_refused("workflow_ref", environment.workflow, claims)
     if environment.protected and not is_environment(claims.get("environment"), environment.name):
         raise _claim_refused("environment", environment.name, claims)
-    check_images(app, request.images)
-    return _wish(
-        request, app, "action", actor=str(claims.get("actor", "")), run=request.run, workflow=workflow
-    )
+    return app, environment, workflow
 
 
 def authorise_plan(claims: Mapping[str, object], request: DeployRequest, config: Config) -> Wish:
@@ -140,7 +161,7 @@ def previous_serves(serving: Deployment | None, newest: Iterable[Deployment]) ->
     )
 
 
-def _app_of_claims(claims: Mapping[str, object], request: DeployRequest, config: Config) -> App:
+def _app_of_claims(claims: Mapping[str, object], request: DeployRequest | ProvenQuery, config: Config) -> App:
     apps = [app for app in config.apps.values() if claims.get("repository_id") == str(app.repository_id)]
     if not apps:
         raise Forbidden(

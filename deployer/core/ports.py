@@ -30,6 +30,7 @@ from deployer.core.model import (
     Status,
     Wish,
 )
+from deployer.core.proven_images import ProvenRun
 
 
 class Target(Protocol):
@@ -261,6 +262,17 @@ class Store(Protocol):
         """Remembers that an image is here for a release, and may go with the last one that has it."""
 
     def pulled(self) -> Sequence[Image]: ...
+
+    def proven(self, app: str, environment: str) -> Sequence[ProvenRun]:
+        """What protected runs proved, newest first. A process that has the key leaves out what others
+        wrote.
+        """
+
+    def note_proven(self, run: ProvenRun) -> None:
+        """Keeps it beside the newest ones; only a process that has the key may."""
+
+    def sweep_proven(self, app: str, environment: str) -> None:
+        """Removes records that no process with the key wrote."""
 
     def forget_pull(self, image: Image) -> None: ...
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from deployer.core.built_images import built_repositories, makers_of
 from deployer.core.errors import ReleaseIncomplete
-from deployer.core.images import Image, parse_image, repository_of, revision_tag, split_host, split_tag
+from deployer.core.images import Image, parse_image, revision_tag, split_host, split_tag
 from deployer.core.model import Credentials
 
 _NAMED_ERROR = re.compile(
@@ -27,57 +28,57 @@ _SECRET_NAME = re.compile(r"SECRET|TOKEN|PASS|PWD|KEY|CREDENTIAL|PRIVATE|DSN|SAL
 
 @dataclass(frozen=True)
 class Wanted:
-    """One service's image: known by digest, or a tag to be looked up. `built`: from the app's own source."""
+    """One service's image: known by digest, or a tag to be looked up. `makers`: the services whose build it
+    may be, none where it is not from the app's own source.
+    """
 
     service: str
-    built: bool
     image: Image | None
     repository: str = ""
     tag: str = ""
+    makers: tuple[str, ...] = ()
+
+    @property
+    def built(self) -> bool:
+        """Whether it is built from the app's own source."""
+        return bool(self.makers)
 
 
 def wanted_images(
-    rendered: Mapping[str, Any], given: Mapping[str, Image], *, revision: str, registry: str, source: str
+    rendered: Mapping[str, Any],
+    given: Mapping[str, Image],
+    *,
+    revision: str,
+    registry: str,
+    source: str,
+    compose: str,
 ) -> list[Wanted]:
     """What every service of the model should run. A given digest wins; a built service is looked up by its
-    revision.
+    revision. `compose`: the Compose file's path in the repository.
     """
     tables: Mapping[str, Mapping[str, Any]] = rendered.get("services") or {}
-    built = {
-        name: _of_built(name, table, given.get(name), revision, registry, source)
-        for name, table in sorted(tables.items())
-        if "build" in table
-    }
-    named = {split_tag(str(tables[name].get("image") or ""))[0]: wanted for name, wanted in built.items()}
-    others = [
-        _of_other(name, table, given.get(name), named) for name, table in tables.items() if name not in built
-    ]
-    return sorted((*built.values(), *others), key=lambda wanted: wanted.service)
+    repositories = built_repositories(tables, registry=registry, source=source, compose=compose)
+    makers = makers_of(tables, repositories)
+    wanted = []
+    for name, table in sorted(tables.items()):
+        image = next((given[one] for one in (name, *makers.get(name, ())) if one in given), None)
+        if name in makers:
+            repository = "" if image else repositories[makers[name][0]]
+            tag = "" if image else revision_tag(revision)
+            wanted.append(Wanted(name, image, repository, tag, makers[name]))
+        else:
+            wanted.append(Wanted(name, image) if image else _of_other(name, table))
+    return wanted
 
 
-def _of_built(
-    name: str, table: Mapping[str, Any], given: Image | None, revision: str, registry: str, source: str
-) -> Wanted:
-    if given is not None:
-        return Wanted(name, True, given)
-    repository = repository_of(name, str(table.get("image") or ""), registry=registry, source=source)
-    return Wanted(name, True, None, repository, revision_tag(revision))
-
-
-def _of_other(
-    name: str, table: Mapping[str, Any], given: Image | None, built: Mapping[str, Wanted]
-) -> Wanted:
-    """A worker that names the image another service builds gets that build, whatever tag the file has."""
+def _of_other(name: str, table: Mapping[str, Any]) -> Wanted:
     reference = str(table.get("image") or "")
-    if given is not None:
-        return Wanted(name, False, given)
     if "@" in reference:
-        return Wanted(name, False, parse_image(reference))
+        return Wanted(name, parse_image(reference))
     if not reference:
         raise ReleaseIncomplete(f"service {name} names neither an image nor a build")
     repository, tag = split_tag(reference)
-    same = built.get(repository)
-    return replace(same, service=name) if same else Wanted(name, False, None, repository, tag or "latest")
+    return Wanted(name, None, repository, tag or "latest")
 
 
 def redact(text: str, variables: Mapping[str, str]) -> str:

@@ -3,8 +3,8 @@ apart.
 
 JSON, schema 1: repository, environment, revision (40 hex), run {number, attempt}, actor, images {service:
 repository@sha256:…}, compose {entry, files {path: text}}, optional app, registry {host, username, password},
-variables {NAME: value} and confirm, seconds. The OIDC token's audience binds the server's origin and the
-exact bytes: `audience_of`.
+variables {NAME: value}, confirm, seconds, and tested {combination, trees, reused}. The OIDC token's audience
+binds the server's origin and the exact bytes: `audience_of`.
 """
 
 from __future__ import annotations
@@ -19,17 +19,16 @@ from typing import Any
 from deployer.core.confirmation import MAX_CONFIRM
 from deployer.core.errors import PayloadRejected
 from deployer.core.images import REVISION, Image, parse_image
-from deployer.core.model import Bundle, Credentials, Run
-from deployer.core.naming import is_bundle_path
+from deployer.core.model import Attested, Bundle, Credentials, Run
+from deployer.core.naming import MAX_SERVICES, SERVICE_NAME, is_bundle_path
+from deployer.core.proven_images import encode_tested, parse_tested
 from deployer.core.strict_json import parse_object
 
 SCHEMA = 1
-MAX_SERVICES = 100
 MAX_FILES = 200
 MAX_FILE_BYTES = 1_000_000
 MAX_VARIABLES = 500
 MAX_VARIABLE_BYTES = 100_000
-SERVICE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 _STEERING = ("COMPOSE_", "DOCKER_", "BUILDKIT_", "BUILDX_")  # they would steer the tools, not the containers
 
@@ -49,6 +48,7 @@ class DeployRequest:
     credentials: Credentials | None
     confirm: int = 0
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    tested: Attested | None = None
 
 
 def audience_of(server: str, body: bytes) -> str:
@@ -76,6 +76,8 @@ def encode_request(request: DeployRequest) -> bytes:
         body["registry"] = {"host": login.host, "username": login.username, "password": login.password}
     if request.variables:
         body["variables"] = dict(request.variables)
+    if request.tested:
+        body["tested"] = encode_tested(request.tested)
     return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -86,7 +88,7 @@ def parse_request(raw: bytes) -> DeployRequest:
         raise PayloadRejected(
             f"schema: should be {SCHEMA}", hint="use the action and the server of one version"
         )
-    run = _table(body, "run")
+    run, images = _table(body, "run"), parse_images(_table(body, "images"))
     return DeployRequest(
         repository=_text(body, "repository"),
         app=_text(body, "app", optional=True),
@@ -94,11 +96,12 @@ def parse_request(raw: bytes) -> DeployRequest:
         revision=_revision(body),
         run=Run(_count(run, "number"), _count(run, "attempt")),
         actor=_text(body, "actor", optional=True)[:100],
-        images=parse_images(_table(body, "images")),
+        images=images,
         bundle=_bundle(_table(body, "compose")),
         credentials=_credentials(body),
         variables=_variables(_table(body, "variables")) if "variables" in body else {},
         confirm=_seconds(body),
+        tested=parse_tested(body["tested"], images) if "tested" in body else None,
     )
 
 

@@ -21,6 +21,7 @@ from deployer.intake import (
     read_events,
 )
 from deployer.planning import accept_plan
+from deployer.tested_images import find_tested
 from deployer.web.answers import deployment_table, event_table, receipt_answer
 from deployer.web.context import bearer, raw_body, the_intake
 from deployer.web.streams import Streams
@@ -43,6 +44,15 @@ def create() -> Response:
 def plan() -> Response:
     """What a pull request would change."""
     return jsonify(asdict(accept_plan(the_intake(), raw=raw_body(), bearer=bearer())))
+
+
+@deployments.post("/tested-images")
+def tested_images() -> Response:
+    """Which images of a run that deploys are proven already."""
+    known = find_tested(the_intake(), raw=raw_body(), bearer=bearer())
+    return jsonify(
+        {"images": {name: str(image) for name, image in known.images.items()}, "tested": known.tested}
+    )
 
 
 @deployments.get("/deployments/<id>")

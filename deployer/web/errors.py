@@ -28,6 +28,8 @@ _STATUS = {
     "not-waiting": 409,
     "content-type-rejected": 415,
     "release-incomplete": 422,
+    "image-unproven": 422,
+    "image-of-another": 422,
     "too-many-requests": 429,
     "compose-rejected": 422,
     "store-unavailable": 503,

@@ -25,6 +25,7 @@ from deployer.core.errors import ConfigError, Forbidden, StoreUnavailable, Token
 from deployer.core.images import Image
 from deployer.core.inbox import Proof
 from deployer.core.model import Run, Status
+from deployer.core.proven_images import ProvenRun
 from tests.adapters.wishes import LOGIN, release, wish
 from tests.stand.receiver import BUNDLE, open_store
 
@@ -279,6 +280,7 @@ def test_a_database_of_the_first_version_is_brought_forward(store: SqliteStore, 
     store.close()
     with sqlite3.connect(tmp_path / "deployer.db") as other:
         other.execute("DROP TABLE startup")
+        other.execute("DROP TABLE proven")
         other.execute("PRAGMA user_version=1")
     for _ in range(2):
         opened = open_store(tmp_path)
@@ -286,6 +288,21 @@ def test_a_database_of_the_first_version_is_brought_forward(store: SqliteStore, 
         opened.note_startups("shop", "production", {"frontend": 0.5})
         assert opened.startups("shop", "production") == {"backend": 1.5, "frontend": 0.5}
         assert not opened.startups("shop", "staging")
+        opened.close()
+
+
+def test_a_database_of_the_second_version_gets_the_record_of_proven_images(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    store.close()
+    with sqlite3.connect(tmp_path / "deployer.db") as other:
+        other.execute("DROP TABLE proven")
+        other.execute("PRAGMA user_version=2")
+    for times in (1, 2):
+        opened = open_store(tmp_path)
+        run = ProvenRun("shop", "production", "a" * 40, "", {"web": Image("acme/web", "sha256:1")}, {})
+        opened.note_proven(run)
+        assert opened.proven("shop", "production") == [run] * times
         opened.close()
 
 

@@ -20,14 +20,14 @@ SERVICES: dict[str, Any] = {
 
 
 def test_built_services_get_a_repository_and_others_do_not() -> None:
-    found = plan_repositories(SERVICES, registry="ghcr.io", source="Acme/Shop")
+    found = plan_repositories(SERVICES, registry="ghcr.io", source="Acme/Shop", compose="compose.yaml")
     assert found == {"web": "ghcr.io/acme/front", "api": "ghcr.io/acme/shop-api"}
 
 
 def test_a_name_that_cannot_be_deployed_is_refused_before_the_build() -> None:
     services = {"web": SERVICES["api"], "y" * 64: SERVICES["api"]}
     with pytest.raises(ComposeRejected, match="cannot be deployed"):
-        plan_repositories(services, registry="ghcr.io", source="a/b")
+        plan_repositories(services, registry="ghcr.io", source="a/b", compose="compose.yaml")
 
 
 def test_services_that_share_an_image_are_built_once() -> None:

@@ -93,7 +93,7 @@ class App:
     def images(self) -> dict[str, str]:
         return {
             "web.front": f"{self.registry}/{self.name}/front",
-            "idle": f"{self.registry}/{self.name}/shop-idle",
+            "idle": f"{self.registry}/{self.name}/shop-deploy-idle",
         }
 
     def manifest(self, service: str, reference: str) -> tuple[int, bytes]:
@@ -250,7 +250,7 @@ def test_the_test_command_runs_in_the_checkout_with_the_images_and_without_token
     assert "test command ended with exit code 1" in error.text
     assert "Shop from .env.production" in result.log
     assert result.outputs["status"] == "failure"
-    assert api.asked == []
+    assert not api.of("POST", "/deployments")
 
 
 def test_an_image_that_is_swapped_after_the_build_is_not_deployed(app: App, api: DeployApi) -> None:
@@ -261,7 +261,7 @@ def test_an_image_that_is_swapped_after_the_build_is_not_deployed(app: App, api:
     assert (result.steps["test"].outcome, result.steps["push"].outcome) == ("success", "failure")
     (error,) = result.annotations
     assert "not the image that was tested" in error.text
-    assert api.asked == []
+    assert not api.of("POST", "/deployments")
     assert app.manifest("web.front", f"sha-{app.sha}")[0] == 404, "nobody can pull what nobody tested"
 
 

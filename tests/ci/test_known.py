@@ -7,12 +7,13 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deployer.core.images import Image
 from deployer.core.request import parse_request
 from tests.ci.conftest import ROOT, commit_all, git
 from tests.stand.deploy_api import DeployApi
@@ -118,7 +119,7 @@ def ran_test(result: RunResult) -> bool:
 
 
 def test_only_what_changed_is_built_and_every_request_names_everything(shop: Shop, api: DeployApi) -> None:
-    first = shop.run()
+    first = shop.run("refs/heads/main", server=api.url, env=api.environment())
     one = shop.images(first)
     assert built(first) == {"web", "api"}
 
@@ -129,7 +130,7 @@ def test_only_what_changed_is_built_and_every_request_names_everything(shop: Sho
     again = shop.run("refs/heads/main", server=api.url, env=api.environment())
     two = shop.images(again)
     assert (built(again), ran_test(again)) == (set(), False)
-    request = parse_request(api.of("POST", "/deployments")[0].body)
+    request = parse_request(api.of("POST", "/deployments")[1].body)
     assert {name: image.digest for name, image in request.images.items()} == {
         name: image["digest"] for name, image in one.items()
     }
@@ -143,7 +144,7 @@ def test_only_what_changed_is_built_and_every_request_names_everything(shop: Sho
     assert (built(third), ran_test(third)) == ({"web"}, True)
     assert three["api"]["digest"] == one["api"]["digest"]
     assert three["web"]["digest"] != one["web"]["digest"]
-    sent = parse_request(api.of("POST", "/deployments")[1].body).images
+    sent = parse_request(api.of("POST", "/deployments")[2].body).images
     assert {name: image.digest for name, image in sent.items()} == {
         name: image["digest"] for name, image in three.items()
     }
@@ -163,6 +164,32 @@ def test_only_what_changed_is_built_and_every_request_names_everything(shop: Sho
     assert [image["digest"] for image in shop.images(back).values()] == [
         image["digest"] for image in one.values()
     ]
+
+
+@pytest.mark.case("X05")
+def test_a_run_that_deploys_takes_nothing_over_that_only_tags_name(shop: Shop, api: DeployApi) -> None:
+    one = shop.images(shop.run())
+    again = shop.run()
+    assert (built(again), ran_test(again)) == (set(), False)
+
+    # The server has no record yet: all is built and tested, whatever the tags say.
+    alone = shop.run("refs/heads/main", server=api.url, env=api.environment())
+    assert (built(alone), ran_test(alone)) == ({"web", "api"}, True)
+    word = parse_request(api.of("POST", "/deployments")[0].body).tested
+    assert word and set(word.trees) == {"web", "api"} and not word.reused
+
+    known = shop.run("refs/heads/main", server=api.url, env=api.environment())
+    assert (built(known), ran_test(known)) == (set(), False)
+    word = parse_request(api.of("POST", "/deployments")[1].body).tested
+    assert word and word.reused == {"web", "api"}
+
+    # A record of another repository proves nothing.
+    web = one["web"]["image"]
+    stolen = Image(f"{web}-other", one["web"]["digest"])
+    newest = api.proven[0]
+    api.proven = [replace(newest, images={**newest.images, "web": stolen})]
+    partly = shop.run("refs/heads/main", server=api.url, env=api.environment())
+    assert (built(partly), ran_test(partly)) == ({"web"}, True)
 
 
 @pytest.mark.long

@@ -147,6 +147,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
         f"{PRODUCTION}.workflow": ".github/workflows/deploy.yml",
         f"{PRODUCTION}.packages": True,
         f"{PRODUCTION}.require-environment-claim": True,
+        f"{PRODUCTION}.trust-tags": True,
         f"{PRODUCTION}.plans": True,
         f"{PRODUCTION}.compose": "deploy/compose.yaml",
         f"{PRODUCTION}.variables-file": "/etc/deployer/shop.env",

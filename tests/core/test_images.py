@@ -146,10 +146,13 @@ def test_what_no_registry_takes_is_no_tag(text: str) -> None:
 def test_a_built_services_repository_is_the_named_one_or_made_from_the_source(
     image: str, repository: str
 ) -> None:
-    assert repository_of("web", image, registry="ghcr.io", source="Acme/Shop") == repository
+    assert (
+        repository_of("web", image, registry="ghcr.io", source="Acme/Shop", compose="compose.yaml")
+        == repository
+    )
 
 
 @pytest.mark.parametrize(("service", "image"), [("web", "${IMAGE}"), ("web", ":v1"), ("-web-", "")])
 def test_a_built_service_that_gives_no_usable_repository_is_named(service: str, image: str) -> None:
     with pytest.raises(PayloadRejected, match=service):
-        repository_of(service, image, registry="ghcr.io", source="acme/shop")
+        repository_of(service, image, registry="ghcr.io", source="acme/shop", compose="compose.yaml")

@@ -48,8 +48,8 @@ def test_the_same_image_otherwise_is_configuration() -> None:
 def test_no_registry_is_needed_for_any_image() -> None:
     given, cache = image("backend", "a"), Image("docker.io/library/redis", digest("c"))
     serving = Release("r", "shop", "1" * 40, {"cache": cache}, Bundle("c", {"c": ""}), {})
-    asked = Wanted("cache", False, None, "docker.io/library/redis", "7")
-    assert image_without_lookup(Wanted("backend", True, given), serving) == given
+    asked = Wanted("cache", None, "docker.io/library/redis", "7")
+    assert image_without_lookup(Wanted("backend", given, makers=("backend",)), serving) == given
     assert image_without_lookup(asked, serving) == cache
     for one, release in ((replace(asked, repository="evil.example/x"), serving), (asked, None)):
         assert image_without_lookup(one, release) == Image(one.repository, "sha256:" + "0" * 64)

@@ -86,7 +86,9 @@ def test_another_apps_release_reads_as_one_that_does_not_exist() -> None:
 
 
 def judged(app: App, repository: str, *, built: bool) -> None:
-    judge_images(app, [Wanted("web", built, None)], {"web": Image(repository, DIGEST)})
+    judge_images(
+        app, [Wanted("web", None, makers=("web",) if built else ())], {"web": Image(repository, DIGEST)}
+    )
 
 
 @pytest.mark.parametrize("built", [True, False])

@@ -28,6 +28,7 @@ def test_every_service_gets_a_digest_or_a_tag_to_look_up() -> None:
         revision=SHA,
         registry="ghcr.io",
         source="Acme/Shop",
+        compose="compose.yaml",
     )
     assert [(w.service, w.built, str(w.image or ""), w.repository, w.tag) for w in wanted] == [
         ("api", True, str(image("api", "a")), "", ""),
@@ -42,14 +43,26 @@ def test_every_service_gets_a_digest_or_a_tag_to_look_up() -> None:
 
 def test_a_built_service_without_a_name_is_named_after_the_repository() -> None:
     wanted = wanted_images(
-        {"services": {"api": {"build": {}}}}, {}, revision=SHA, registry="ghcr.io", source="Acme/Shop"
+        {"services": {"api": {"build": {}}}},
+        {},
+        revision=SHA,
+        registry="ghcr.io",
+        source="Acme/Shop",
+        compose="compose.yaml",
     )
     assert wanted[0].repository == "ghcr.io/acme/shop-api"
 
 
 def test_a_service_with_neither_is_refused() -> None:
     with pytest.raises(ReleaseIncomplete, match="service x names neither"):
-        wanted_images({"services": {"x": {}}}, {}, revision=SHA, registry="ghcr.io", source="a/b")
+        wanted_images(
+            {"services": {"x": {}}},
+            {},
+            revision=SHA,
+            registry="ghcr.io",
+            source="a/b",
+            compose="compose.yaml",
+        )
 
 
 def test_values_of_variables_do_not_show() -> None:

@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from deployer.core.errors import PayloadRejected
 from deployer.core.images import Image
 from deployer.core.model import Bundle, Credentials, Run
-from deployer.core.naming import is_bundle_path
+from deployer.core.naming import MAX_SERVICES, is_bundle_path
 from deployer.core.request import (
     MAX_FILE_BYTES,
     MAX_FILES,
-    MAX_SERVICES,
     MAX_VARIABLE_BYTES,
     MAX_VARIABLES,
     DeployRequest,

@@ -74,7 +74,7 @@ class Halves:
         self.target = MemoryTarget(model)
         self.forge = GithubForge(api=github.url, token="t", ledger=self.mine)
         self.world = World(
-            config=load_config(config_table(packages=True, plans=True)),
+            config=load_config(config_table(packages=True, plans=True, trust_tags=True)),
             store=self.mine,
             target=self.target,
             registry=self.registry,

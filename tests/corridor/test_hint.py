@@ -79,8 +79,12 @@ def registry() -> Pushed:
 
 @pytest.fixture
 def world(store: SqliteStore, github: Forge, registry: Pushed) -> Iterator[World]:
-    table = config_table(packages=True)
-    table["apps"]["shop"]["environments"]["staging"] = {"packages": True, "branch": "develop"}
+    table = config_table(packages=True, trust_tags=True)
+    table["apps"]["shop"]["environments"]["staging"] = {
+        "packages": True,
+        "trust-tags": True,
+        "branch": "develop",
+    }
     model = shop()
     for name in ("backend", "frontend"):
         model["services"][name] = {"build": ".", "networks": {"default": None}}

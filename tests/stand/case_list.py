@@ -144,9 +144,21 @@ CASES: dict[str, tuple[str, str]] = {
         " read in two ways; an unmerged pull request that reads Compose's words",
         "refused by its text, and closed to the Compose process by the kernel; words for placeholders",
     ),
+    "X05": (
+        "another branch's job puts `tree-`, `tested-` and `sha-` tags for main's files and commits",
+        "production runs what its own protected run built; a tag decides only where a setting lets it",
+    ),
     "X11": (
         "five YAML files of 1 MB",
         "one bound on the values of all files; judged once for the same content",
+    ),
+    "H02": (
+        "two Compose files of one repository with services of one name; shared `image:` names; `sha-` tags",
+        "names and labels tell them apart; the other's image is refused with words",
+    ),
+    "H05": (
+        "`worker: {image: ghcr.io/acme/app}` beside `web: {image: ghcr.io/acme/app, build: .}`",
+        "one rule on runner and server: the image that was just built",
     ),
     "H03": (
         "`{ include: { lines: true } }` in a `server.js`, an `unbound.conf`, a `tsconfig.json`",

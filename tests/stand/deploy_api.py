@@ -16,6 +16,10 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from deployer.core.errors import DeployerError
+from deployer.core.proven_images import ProvenRun, find_known, parse_query
+from deployer.core.request import parse_request
+
 READ_TOKEN = "read-token-for-one-deployment"
 ID = "d-17"
 
@@ -88,6 +92,7 @@ class DeployApi:
         self.streams: list[Reply] = [story(end("success"))]
         self.polls: list[Reply] = [reply(200, status="queued", events=[])]
         self.tokens: list[Reply] = []
+        self.proven: list[ProvenRun] = []  # by the requests that came, newest first
         self.others: Callable[[Asked], Reply] = lambda _: reply(
             404, error="not-found", message="no such page"
         )
@@ -134,10 +139,26 @@ class DeployApi:
         if path == "/token":
             return self._token(asked)
         if path == "/api/v1/deployments":
+            self._remember(asked)
             return _next(self.posts)
+        if path == "/api/v1/tested-images":
+            known = find_known(self.proven, parse_query(asked.body))
+            images = {service: str(image) for service, image in known.images.items()}
+            return reply(200, images=images, tested=known.tested)
         if path == f"/api/v1/deployments/{ID}/events":
             return _next(self.streams)
         return _next(self.polls) if path == f"/api/v1/deployments/{ID}" else self.others(asked)
+
+    def _remember(self, asked: Asked) -> None:
+        """What a receiver records of a request with a token."""
+        try:
+            request = parse_request(asked.body)
+        except DeployerError:
+            return
+        if request.tested and "authorization" in asked.headers:
+            word = request.tested
+            place = (request.app, request.environment, request.revision)
+            self.proven.insert(0, ProvenRun(*place, word.combination, request.images, word.trees))
 
     def _token(self, asked: Asked) -> Reply:
         self.audiences += parse_qs(urlsplit(asked.path).query)["audience"]

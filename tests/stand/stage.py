@@ -49,13 +49,16 @@ class Stage(Calls):
     of every process of the machine meanwhile, which takes a good part of a processor.
     """
 
-    def __init__(self, *, keep: bool = False, project: str = "", witness: bool = False) -> None:
+    def __init__(
+        self, *, keep: bool = False, project: str = "", witness: bool = False, trusts_tags: bool = True
+    ) -> None:
         # Unix socket paths end at 107 bytes, and the engine must see this folder under the same path.
         folder = Path(tempfile.mkdtemp(prefix="dpl-", dir="/tmp"))
         self.project = project or f"shop-{folder.name[4:].lower().replace('_', 'x')}"
         super().__init__(folder, self.project)
         self.keep = keep
         self.web_port, self.api_port = free_port(), free_port()
+        self.trusts_tags = trusts_tags
         self.server: subprocess.Popen[bytes] | None = None
         self.witness = witness
         self.arguments: set[bytes] = set()
@@ -187,6 +190,7 @@ webhook-secret-files = ["{self.folder}/webhook.secret"]
 [apps.shop.environments.production]
 project = "{self.project}"
 workflow = "{WORKFLOW}"
+trust-tags = {str(self.trusts_tags).lower()}
 variables-file = "{self.folder}/shop.env"
 url = "{self.web}"
 """,

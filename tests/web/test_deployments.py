@@ -10,8 +10,10 @@ import pytest
 from deployer.core.access import Right
 from deployer.core.images import Image
 from deployer.core.model import Release, Run, Status
+from deployer.core.proven_images import ProvenQuery, ProvenRun, Source, encode_query
+from deployer.core.request import audience_of
 from deployer.web.status import HAS_ENGINE
-from tests.stand.receiver import BUNDLE, DIGEST, REVISION, deploy_request, encoded
+from tests.stand.receiver import BUNDLE, DIGEST, REVISION, URL, deploy_request, encoded
 from tests.web.conftest import Receiver, bearer
 
 
@@ -220,3 +222,26 @@ def test_health_is_ok_and_degraded_when_the_database_does_not_answer(
     monkeypatch.setattr(receiver.intake.store, "ready", lambda: False)
     answer = receiver.client.get("/health")
     assert (answer.status_code, answer.get_json()["status"]) == (503, "Degraded")
+
+
+@pytest.mark.case("X05")
+def test_a_run_that_may_deploy_hears_once_which_images_are_proven(receiver: Receiver) -> None:
+    tree, web = "1" * 64, Image("ghcr.io/acme/shop-web", DIGEST)
+    receiver.intake.store.note_proven(
+        ProvenRun("shop", "production", "b" * 40, "c" * 64, {"web": web}, {"web": tree})
+    )
+    sources = {"web": Source(web.repository, tree), "api": Source("ghcr.io/acme/shop-api", tree)}
+    query = ProvenQuery("acme/shop", "", "production", REVISION, Run(12, 1), "c" * 64, sources)
+    raw = encode_query(query)
+
+    def ask(headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        answer = receiver.client.post("/api/v1/tested-images", data=raw, headers=headers)
+        return answer.status_code, answer.get_json()
+
+    token = receiver.issuer.mint(audience_of(URL, raw))
+    assert ask(bearer(token)) == (200, {"images": {"web": str(web)}, "tested": False})
+    assert ask(bearer(token))[0] == 401
+    topic = receiver.issuer.mint(audience_of(URL, raw), ref="refs/heads/topic")
+    assert ask(bearer(topic))[1]["error"] == "forbidden"
+    assert ask(bearer(receiver.issuer.mint(audience_of(URL, raw + b" "))))[0] == 401
+    assert ask(receiver.token(Right.DEPLOY))[0] == ask({})[0] == 401
