@@ -14,6 +14,7 @@ from deployer.core.interpolation import missing_variables
 from deployer.core.model import Bundle, Release, Wish
 from deployer.core.preview import Preview, changes_of, image_without_lookup
 from deployer.core.recheck import judge_images
+from deployer.core.redaction import hide_values
 from deployer.core.release import redact, redact_secrets, wanted_images
 from deployer.outlook import look, plan_of
 from deployer.world import World, variables_of
@@ -27,6 +28,9 @@ def preview(wish: Wish, world: World) -> Preview:
     def hide(text: str) -> str:
         return redact_secrets(redact(text, variables), variables)
 
+    def hide_all(text: str) -> str:
+        return hide_values(redact_secrets(text, variables), frozenset(variables.values()))
+
     bundle = wish.bundle or Bundle("", {})
     missing = missing_variables(bundle.files, variables)
     try:
@@ -34,7 +38,7 @@ def preview(wish: Wish, world: World) -> Preview:
         application, observed = look(environment, release, world, _configs(release, wish, world))
         plan = plan_of(application, observed, world)
     except DeployerError as error:
-        error.args, error.hint = (hide(str(error)),), hide(error.hint)
+        error.args, error.hint = (hide_all(str(error)),), hide_all(error.hint)
         if missing and isinstance(error, ComposeRejected):
             return Preview(str(error), {}, missing)
         raise error from None

@@ -40,7 +40,7 @@ from deployer.core.errors import ComposeRejected, DeployerError, EngineUnavailab
 from deployer.core.model import Bundle
 from deployer.core.naming import is_bundle_path
 from deployer.core.placeholders import placeholders, quoted_names
-from deployer.core.release import redact
+from deployer.core.redaction import hide_values
 
 _RENDER_TIMEOUT = 30.0
 _CREATE_TIMEOUT = 120.0
@@ -49,6 +49,7 @@ _KEPT_RENDERINGS, _KEPT_VERDICTS = 64, 256
 _LATELY = 3600.0  # seconds
 _SECCOMP_PROFILE = re.compile(r"^seccomp[:=](/.+)")
 _FROM_ENGINE = "Error response from daemon: "
+_MISSING = re.compile(r"network (\S+) declared as external, but could not be found")
 _NO_ENGINE = ("Cannot connect to the Docker daemon", "error during connect")
 
 
@@ -72,7 +73,7 @@ class Compose:
         self._bundles = state / "bundles"
         self._projects = state / "projects"
         self._held: dict[str, int] = {}
-        self._values: dict[str, dict[str, str]] = {}  # project → what no error may show
+        self._values: dict[str, set[str]] = {}  # project → what no error may show
         self._renderings: dict[str, _Rendering] = {}  # name → rendering, oldest first
         self._verdicts: dict[Path, ComposeRejected | None] = {}  # folder → why not, oldest first
 
@@ -92,8 +93,7 @@ class Compose:
         folder = self._unpack(bundle)
         name = _sha256(json.dumps([project, str(folder), bundle.entry, sorted(variables.items())]))
         if name not in self._renderings:
-            for value in variables.values():
-                self._values.setdefault(project, {}).update((text, text) for text in _spellings(value))
+            self._values.setdefault(project, set()).update(variables.values())
             made = _Rendering(bundle, dict(variables), folder, {})
             made.model = self._config(project, made) | {RENDERING: name}
             self._renderings[name] = made
@@ -143,7 +143,7 @@ class Compose:
             words += ["--scale", f"{service}=1"]
         socket = self._state / f"{application.project}.sock"
         with recording(socket, forward, ids) as recorder:
-            profiles = _seccomp_profiles(application.document)
+            profiles = _seccomp_profiles(application.document, self._state)
             try:
                 self._call(application.project, rendering, words, _CREATE_TIMEOUT, socket, profiles)
             except ExitedWithError as error:
@@ -200,7 +200,7 @@ class Compose:
 
     def _hiding(self, project: str) -> Callable[[str], str]:
         """Also for a container that is created long after its variables were read."""
-        return partial(redact, variables=self._values.get(project, {}))
+        return partial(hide_values, values=frozenset(self._values.get(project, ())))
 
     def keep(self, bundles: Sequence[Bundle]) -> int:
         """Removes the folders of other bundles, but not what was used lately: it may be in the making."""
@@ -258,12 +258,14 @@ def _verdict(bundle: Bundle) -> ComposeRejected | None:
     return None
 
 
-def _seccomp_profiles(document: Mapping[str, Any]) -> list[Path]:
-    """Files outside the release that Compose reads itself; the settings grant each (`core/powers.py`)."""
+def _seccomp_profiles(document: Mapping[str, Any], state: Path) -> list[Path]:
+    """Files outside the release that Compose reads itself; the settings grant each (`core/powers.py`), and
+    none is our own.
+    """
     services: Mapping[str, Mapping[str, Any]] = document["services"]
     options = (str(one) for service in services.values() for one in service.get("security_opt") or ())
     named = (path for one in options for path in _SECCOMP_PROFILE.findall(one))
-    return [Path(path) for path in named]
+    return [Path(path) for path in named if not Path(path).resolve().is_relative_to(state.resolve())]
 
 
 def _judged(project: str, error: ExitedWithError) -> DeployerError:
@@ -271,14 +273,11 @@ def _judged(project: str, error: ExitedWithError) -> DeployerError:
     action = f"containers of {project} cannot be created"
     if any(words in error.stderr for words in _NO_ENGINE):
         return EngineUnavailable(f"{action}: {error}", hint="is Docker running and DOCKER_HOST right?")
+    if missing := _MISSING.search(error.stderr):  # newer Compose asks by itself
+        return refusal(action, f"network {missing[1]} not found")
     _, refused, words = error.stderr.rpartition(_FROM_ENGINE)
     return refusal(action, words) if refused else ComposeRejected(f"{action}: {error}")
 
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _spellings(value: str) -> set[str]:
-    """A value as an error may show it: whole, quoted, or one line of it."""
-    return {value, json.dumps(value, ensure_ascii=False)[1:-1], *value.splitlines()}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deployer.adapters.compose import Compose
 from deployer.adapters.no_forge import NoForge
 from deployer.adapters.oidc import OidcVerifier
 from deployer.adapters.store import SqliteStore
 from deployer.core.config import load_config
-from deployer.core.errors import ComposeRejected, Forbidden, TokenRejected, TooManyRequests
+from deployer.core.errors import ComposeRejected, DeployerError, Forbidden, TokenRejected, TooManyRequests
 from deployer.core.images import Image
-from deployer.core.model import Bundle
+from deployer.core.model import Bundle, Kind, Wish
 from deployer.core.request import audience_of, encode_request
 from deployer.intake import Intake
 from deployer.planning import accept_plan
@@ -106,6 +108,71 @@ def test_what_compose_refuses_is_told_without_values(
     found = ask(intake, issuer, bundle=Bundle("compose.yaml", files))
     assert (found.changes, found.missing_variables) == ({}, ["STRIPE_KEY"])
     assert found.plan.startswith("required variable STRIPE_KEY")
+
+
+SECRETS = {
+    "plain": SECRET,
+    "upper": "CanaryOfTheSERVER77",
+    "quotes": 'canary"of\'the"server99',
+    "lines": "canary-first-line\ncanary-second-line\n",
+    "backslashes": "canary\\of\\nserver",
+    "colons": "canaryuser:canarypassword@canaryhost",
+    "long": "canary" * 600,
+    "dollars": "canary$${HOME}server",
+}
+HOSTILE = {
+    "ports": "    ports: ['${DATABASE_PASSWORD}:80']\n",
+    "size": "    mem_limit: ${DATABASE_PASSWORD}\n",
+    "duration": "    healthcheck: {test: [CMD, x], interval: '${DATABASE_PASSWORD}'}\n",
+    "number": "    deploy: {replicas: '${DATABASE_PASSWORD}'}\n",
+    "truth": "    read_only: ${DATABASE_PASSWORD}\n",
+    "message": "    command: '${NOT_GIVEN:?${DATABASE_PASSWORD}}'\n",
+    "in a word": "    shm_size: x${DATABASE_PASSWORD}x\n",
+    "cut off": "    ulimits: {nofile: '${DATABASE_PASSWORD}'}\n",
+    "mount": "    volumes: ['${DATABASE_PASSWORD}:b:c:d:e']\n",
+    "device": "    devices: ['/dev/${DATABASE_PASSWORD}:/dev/a']\n",
+    "capability": "    cap_add: ['${DATABASE_PASSWORD}']\n",
+    "option": "    security_opt: ['label:${DATABASE_PASSWORD}']\n",
+    "namespace": "    pid: container:${DATABASE_PASSWORD}\n",
+    "dependency": "    network_mode: service:${DATABASE_PASSWORD}\n",
+    "network": "networks: {e: {external: true, name: '${DATABASE_PASSWORD}'}}\n",
+    "volume": "    volumes: ['v:/v']\nvolumes: {v: {driver: '${DATABASE_PASSWORD}'}}\n",
+    "secret": "    secrets: [s]\nsecrets: {s: {file: '/${DATABASE_PASSWORD}'}}\n",
+    "bad syntax": "    command: '${DATABASE_PASSWORD} ${'\n",
+}
+
+
+@pytest.mark.case("X03", "D06")
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("line", HOSTILE)
+def test_an_unmerged_compose_file_cannot_make_compose_say_a_value_of_the_server(
+    line: str, secret: str, target: MemoryTarget, store: SqliteStore, tmp_path: Path
+) -> None:
+    """The real Compose, and what is judged of its model."""
+    value = SECRETS[secret]
+    compose = Compose(tmp_path / "state")
+    target.render = compose.render  # type: ignore[method-assign]
+    config = load_config(config_table(plans=True))
+    world = World(
+        config=config,
+        store=store,
+        target=target,
+        registry=NoRegistry(),
+        forge=NoForge(),
+        clock=FastClock(),
+        variables=lambda _path: {"DATABASE_PASSWORD": value},
+    )
+    text = f"services:\n  web:\n    image: ghcr.io/acme/shop\n{HOSTILE[line]}"
+    wish = Wish(
+        "shop", "production", Kind.DEPLOY, "ci", "me", bundle=Bundle("compose.yaml", {"compose.yaml": text})
+    )
+    try:
+        said = repr(preview(wish, world))
+    except DeployerError as error:
+        said = error.diagnostics()
+    words = [word.casefold() for word in re.findall("[^\\W_]{6,}", value)]
+    parts = {word[at : at + 6] for word in words for at in range(len(word) - 5)}
+    assert parts and not [part for part in parts if part in said.casefold()], said
 
 
 def test_images_of_others_are_refused(intake: Intake, issuer: Issuer) -> None:
