@@ -227,10 +227,12 @@ def build(path: Path) -> Parts:
     show_slot(vault.slot, folder / _SLOT)
     login = _login(config)
     forge = _forge(config, store)
+    engine = Engine()
+    engine.listen = config.listen
     world = World(
         config=config,
         store=store,
-        target=DockerTarget(Engine(), Compose(state), state, config.edge_image, _certificates(config)),
+        target=DockerTarget(engine, Compose(state), state, config.edge_image, _certificates(config)),
         registry=OciRegistry(login),
         forge=forge,
         clock=SystemClock(),

@@ -152,7 +152,7 @@ class _Way:
         if plan.staying:
             self._go_on(application)
         if not plan.empty:
-            self._settle(application)
+            self._settle(application, plan)
         if kind == "plan" and not plan.empty and (failure := self._caught(lambda: self._finish(application))):
             self._say("untidy", f"the release serves, {failure.reason}")
 
@@ -174,7 +174,7 @@ class _Way:
         try:
             rollout.bring_in()
         except DeployerError:
-            if not self.returning or not self._settle(rollout.application):
+            if not self.returning or not self._settle(rollout.application, rollout.plan):
                 raise
 
     def _note_foreign(self, observed: ObservedState) -> None:
@@ -183,13 +183,13 @@ class _Way:
         self.disturbed = self.disturbed or (self.returning and not foreign <= self.foreign)
         self.foreign |= foreign
 
-    def _settle(self, application: Application) -> bool:
-        """Whether somebody else changed what the rollout made."""
+    def _settle(self, application: Application, plan: Plan) -> bool:
+        """Whether what the plan made had to be made right again."""
         target, clock, rollout_of = self.world.target, self.world.clock, partial(self._rollout, application)
-        settling = Settling(application, target, clock, self._say, rollout_of, self.deadline)
+        settling = Settling(application, target, clock, self._say, rollout_of, self.deadline, [plan])
         if not (self.disturbed or settling.needed):
             return False
-        self.disturbed = True
+        self.disturbed = self.disturbed or settling.disturbed
         try:
             settling.run()
         except DeployerError as error:

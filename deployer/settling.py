@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from deployer.core.application import Application
-from deployer.core.errors import Busy, DeployerError
+from deployer.core.errors import Busy, DeployerError, PlansDisagree
 from deployer.core.health import ANSWERED
 from deployer.core.model import ObservedState
-from deployer.core.plan import Plan
+from deployer.core.plan import Plan, goes_in_circles
 from deployer.core.planner import is_settled, lacking, plan_rollout
 from deployer.core.ports import Clock, Say, Target
 from deployer.rollout import Rollout
@@ -35,10 +35,18 @@ class Settling:
     say: Say
     rollout_of: Callable[[Plan, ObservedState], Rollout]
     deadline: float  # on the monotonic clock
+    plans: list[Plan]  # executed so far, the rollout's first
 
     @property
     def needed(self) -> bool:
         return not is_settled(self.application, self._observe())
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether somebody else did it: there are containers that nobody deployed, or more is gone than the
+        last plan took away.
+        """
+        return self._is_disturbed(self._observe())
 
     @property
     def lacking(self) -> bool:
@@ -46,7 +54,9 @@ class Settling:
         return bool(lacking(self.application, self._observe()))
 
     def run(self) -> None:
-        """Raises what the last try raised when there is no end to it."""
+        """Raises what the last try raised when there is no end to it, PlansDisagree when the plans undo each
+        other.
+        """
         quiet = max((one.grace_seconds for one in self.application.services), default=0.0) + _MARGIN
         last = self.clock.monotonic()
         until = min(self.deadline, last + max(_PATIENCE, 3 * quiet))
@@ -83,9 +93,23 @@ class Settling:
                 found |= {replica.id} if reading.answer not in ("", ANSWERED) else set()
         return found
 
+    def _is_disturbed(self, observed: ObservedState) -> bool:
+        foreign = any(not replica.spec for replica in observed.replicas)
+        return foreign or not set(lacking(self.application, observed)) <= self.plans[-1].forsaken
+
     def _try(self, observed: ObservedState) -> DeployerError | None:
         plan = plan_rollout(self.application, observed, tasks=False)
-        self.say("settle", f"somebody else changed containers meanwhile; {plan}")
+        others = self._is_disturbed(observed)
+        cause = (
+            "somebody else changed containers meanwhile" if others else "the plan before left it unfinished"
+        )
+        self.say("settle", f"{cause}; {plan}")
+        self.plans.append(plan)
+        if not others and goes_in_circles(self.plans):
+            raise PlansDisagree(
+                f"the plans for {self.application.project} undo each other, so this one is not carried out",
+                hint="look for two services that cannot run at once",
+            )
         rollout = self.rollout_of(plan, observed)
         try:
             rollout.bring_in()

@@ -22,7 +22,7 @@ from docker.errors import NotFound as Gone
 
 from deployer.adapters.answering import BROKEN, answering, gone_is_fine, refusing
 from deployer.adapters.inspection import gateways_of, is_ours, occupied_by_others, peer_networks, replica_of
-from deployer.adapters.listening import listening, shares_network
+from deployer.adapters.listening import taken_here
 from deployer.adapters.pull import follow
 from deployer.core.blueprint import DEPLOYMENT_LABEL, HOOK_LABEL
 from deployer.core.conflicts import Occupied
@@ -53,6 +53,7 @@ class Engine:
         self._host = host
         self._timeout = timeout
         self._pull_deadline = pull_deadline
+        self.listen = ""  # the receiver's own `ADDRESS:PORT`, which no container may have
         self._lock = threading.Lock()
         self._connected: docker.APIClient | None = None
 
@@ -82,7 +83,7 @@ class Engine:
         with answering("list what is taken"):
             listed = self._client.containers(all=True)
             networks, volumes = self._client.networks(), self._client.volumes()["Volumes"] or ()
-        processes = tuple(listening()) if self.is_here and shares_network(gateways_of(networks)) else ()
+        processes = taken_here(gateways_of(networks), self.listen) if self.is_here else ()
         return occupied_by_others(project, listed, networks, volumes, processes)
 
     def create(self, name: str, body: Mapping[str, Any], archives: Sequence[tuple[str, bytes]] = ()) -> str:

@@ -16,6 +16,7 @@ from deployer.core.application import ASIDE, EDGE, SPEC_LABEL
 from deployer.core.blueprint import HEIR_LABEL, SERVICE_LABEL, VOLUMES_LABEL
 from deployer.core.conflicts import Held, Occupied
 from deployer.core.forwarded_headers import PeerNetwork
+from deployer.core.host_ports import HostPort, bound_ports, is_every_address
 from deployer.core.model import Replica
 from deployer.core.volumes import data_in, is_scratch
 
@@ -40,7 +41,7 @@ def replica_of(details: Mapping[str, Any]) -> Replica:
         digest=config["Image"].partition("@")[2],
         exit_code=int(state.get("ExitCode") or 0),
         restarts=int(details.get("RestartCount") or 0),
-        ports=_host_ports(details["HostConfig"].get("PortBindings") or {}),
+        ports=_held_by(details),
         addresses={
             name: settings["IPAddress"] for name, settings in networks.items() if settings.get("IPAddress")
         },
@@ -73,15 +74,13 @@ def _seconds(time: str) -> float:
         return 0.0
 
 
-def _host_ports(bindings: Mapping[str, Any]) -> tuple[str, ...]:
-    """`{"3001/tcp": [{"HostPort": "8080"}]}` as `8080/tcp`."""
-    found = {
-        f"{binding['HostPort']}/{port.partition('/')[2]}"
-        for port, held in bindings.items()
-        for binding in held or ()
-        if binding.get("HostPort")
-    }
-    return tuple(sorted(found))
+def _held_by(details: Mapping[str, Any]) -> tuple[HostPort, ...]:
+    """A running container's own list names the port that it got out of a range; one that is about to start
+    again has no list and asks for its bindings.
+    """
+    if details["State"]["Status"] == "running":
+        return bound_ports((details.get("NetworkSettings") or {}).get("Ports") or {})
+    return bound_ports(details["HostConfig"].get("PortBindings") or {})
 
 
 def is_ours(labels: Mapping[str, str]) -> bool:
@@ -96,12 +95,12 @@ def occupied_by_others(
     volumes: Iterable[Mapping[str, Any]],
     processes: Iterable[Held],
 ) -> Occupied:
-    """From the engine's lists. A port that any container publishes is no process's: the engine's own proxy
-    listens there.
+    """From the engine's lists. A port that a container publishes at the same address is no process's: the
+    engine's own proxy listens there.
     """
     others = [one for one in listed if (one.get("Labels") or {}).get(_PROJECT) != project]
-    published = {(held.port, held.protocol) for one in listed for held in _held(one)}
-    free_standing = [held for held in processes if (held.port, held.protocol) not in published]
+    published = {_listener(held) for one in listed for held in _held(one)}
+    free_standing = [held for held in processes if _listener(held) not in published]
     return Occupied(
         ports=(*(held for one in others for held in _held(one)), *free_standing),
         names={
@@ -138,6 +137,11 @@ def peer_networks(networks: Iterable[Mapping[str, Any]], names: Collection[str])
                 gateways = {str(pool["Gateway"])} if pool.get("Gateway") else firsts
                 found.add(PeerNetwork(str(subnet), tuple(sorted(gateways))))
     return tuple(sorted(found))
+
+
+def _listener(held: Held) -> tuple[str, int, str]:
+    """The engine's proxy may listen on `::` for `0.0.0.0`."""
+    return "" if is_every_address(held.address) else held.address, held.port, held.protocol
 
 
 def _held(listed: Mapping[str, Any]) -> Iterator[Held]:

@@ -31,6 +31,22 @@ def listening(net: Path = Path("/proc/net")) -> Iterator[Held]:
                 yield Held(_address(address), int(port, 16), table[:3])
 
 
+def addresses_of(listen: str) -> Iterator[Held]:
+    """Where the deployer itself listens by its setting, `ADDRESS:PORT`, whether or not it is up yet."""
+    host, _, port = listen.rpartition(":")
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+    except OSError:
+        return
+    for address in sorted({str(place[0]) for *_, place in found}):
+        yield Held(address, int(port), "tcp", "the deployer itself (server.listen)")
+
+
+def taken_here(gateways: Iterator[str], listen: str) -> tuple[Held, ...]:
+    """What processes hold of the engine's host ports; nothing where their network is another one."""
+    return (*addresses_of(listen), *listening()) if shares_network(gateways) else ()
+
+
 def shares_network(gateways: Iterator[str]) -> bool:
     """Whether one of the engine's own bridges is this process's too, so that its ports are the engine's."""
     for gateway in gateways:

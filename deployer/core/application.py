@@ -22,7 +22,6 @@ from deployer.core.compose_model import (
     levels_of,
     networks_of,
     probe_of,
-    publishes,
     ranks_of,
     replicas_of,
     seconds,
@@ -33,6 +32,7 @@ from deployer.core.door import Door, doors_of
 from deployer.core.errors import ComposeRejected, ReleaseIncomplete
 from deployer.core.front import notice_seconds, takes_over, without_edge
 from deployer.core.hooks import Hook, hooks_of, is_one_way
+from deployer.core.host_ports import HostPort, host_ports_of
 from deployer.core.image_config import ImageConfig
 from deployer.core.image_defaults import with_image_defaults
 from deployer.core.images import Image
@@ -85,7 +85,7 @@ class Service:
     grace_seconds: float
     drain_seconds: float
     spec: str
-    publishes: tuple[str, ...]  # host ports that its containers hold themselves, as `8080/tcp`
+    publishes: tuple[HostPort, ...]  # that its containers hold themselves
     rank: int = 0  # within its level, who starts first
     notice_seconds: float = 0.0  # until a proxy of the user's has found a new replica
     pace: Pace = field(default_factory=Pace)
@@ -164,7 +164,7 @@ def assemble(
         for name in tables
     ]
     if routes:
-        services.append(_edge_service(specs[EDGE], publishes(models[EDGE])))
+        services.append(_edge_service(specs[EDGE], host_ports_of(models[EDGE])))
     document = {key: value for key, value in rendered.items() if key not in (FILES, FOLDER, RENDERING)}
     return Application(
         project=project,
@@ -250,7 +250,7 @@ def _service(
         grace_seconds=seconds(table.get("stop_grace_period"), 10.0),
         drain_seconds=seconds(settings_of(table).get("drain-timeout"), DRAIN_SECONDS),
         spec=spec,
-        publishes=() if routes else publishes(table),
+        publishes=() if routes else host_ports_of(table),
         rank=ranks_of(tables)[name],
         notice_seconds=notice_seconds(table) if away and not aside else 0.0,
         pace=pace_of(table),
@@ -259,7 +259,7 @@ def _service(
     )
 
 
-def _edge_service(spec: str, ports: tuple[str, ...]) -> Service:
+def _edge_service(spec: str, ports: tuple[HostPort, ...]) -> Service:
     return Service(
         name=EDGE,
         image=None,

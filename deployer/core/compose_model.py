@@ -244,18 +244,6 @@ def listens_on(service: Table) -> tuple[int, ...]:
     return tuple(sorted({*published, *exposed, *([probe.port] if probe else [])}))
 
 
-def publishes(service: Table) -> tuple[str, ...]:
-    """Host ports that the service asks for, as `8080/tcp`; ranges one by one."""
-    found: set[str] = set()
-    for port in service.get("ports") or ():
-        first, _, last = str(port.get("published") or "").partition("-")
-        if first:
-            found |= {
-                f"{n}/{port.get('protocol') or 'tcp'}" for n in range(int(first), int(last or first) + 1)
-            }
-    return tuple(sorted(found))
-
-
 def _is_single_tcp(port: str) -> bool:
     number, _, protocol = port.partition("/")
     return number.isdigit() and protocol in ("", "tcp")

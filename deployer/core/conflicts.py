@@ -6,16 +6,14 @@ Judged before anything is touched: the engine would find out too, but when half 
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from deployer.core.application import Application
 from deployer.core.errors import ExternalMissing, NameTaken, PortTaken
+from deployer.core.host_ports import HostPort, host_ports_of
 
-_BOTH = {"", "::", "*"}  # all addresses of IPv4 and IPv6; `::` takes both
-_ALL_IPV4 = "0.0.0.0"
 _PROCESS = "a process of this machine"
 
 
@@ -27,6 +25,10 @@ class Held:
     port: int
     protocol: str
     holder: str = _PROCESS
+
+    @property
+    def at(self) -> HostPort:
+        return HostPort(self.address, self.port, self.port, self.protocol)
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,11 @@ class Occupied:
 def refuse_conflicts(application: Application, occupied: Occupied) -> None:
     """Raises PortTaken, NameTaken or ExternalMissing for the first conflict, in the file's order."""
     document = application.document
-    for name, table in (document.get("services") or {}).items():
+    tables: Mapping[str, Mapping[str, Any]] = document.get("services") or {}
+    _refuse_twice(tables)
+    for name, table in tables.items():
         _refuse_name(name, str(table.get("container_name") or ""), occupied)
-        for wanted in _published(table):
+        for wanted in host_ports_of(table):
             _refuse_port(name, wanted, occupied)
     for kind, there in (("network", occupied.networks), ("volume", occupied.volumes)):
         for name in _external(document.get(f"{kind}s") or {}):
@@ -65,30 +69,45 @@ def _refuse_name(service: str, name: str, occupied: Occupied) -> None:
         )
 
 
-def _refuse_port(service: str, wanted: Held, occupied: Occupied) -> None:
+def _refuse_port(service: str, wanted: HostPort, occupied: Occupied) -> None:
+    """A range is refused for each port in it: the engine takes the first that is free at that moment, and at
+    a boot none is held yet.
+    """
     for held in occupied.ports:
-        same = (held.port, held.protocol) == (wanted.port, wanted.protocol)
-        if same and _meet(held.address, wanted.address):
+        if held.at.meets(wanted):
+            port = f"{held.port}/{held.protocol}"
+            of_range = f" with the range {wanted}" if wanted.count > 1 else ""
             raise PortTaken(
-                f"service {service} publishes {wanted.port}/{wanted.protocol}, which {held.holder} holds",
-                hint=f"publish another port, or end the holder; `ss -lnp sport = :{wanted.port}` shows it",
+                f"service {service} publishes {port}{of_range}, which {held.holder} holds",
+                hint=f"publish another port, or end the holder; `ss -lnp sport = :{held.port}` shows it",
             )
 
 
-def _meet(one: str, other: str) -> bool:
-    """Whether two host addresses cannot both have a port."""
-    if _BOTH & {one, other}:
-        return True
-    first, second = ipaddress.ip_address(one), ipaddress.ip_address(other)
-    return first == second or (_ALL_IPV4 in (one, other) and first.version == second.version)
+def _refuse_twice(tables: Mapping[str, Mapping[str, Any]]) -> None:
+    """Two services of one file: whichever starts last fails, as with `docker compose up`."""
+    seen: list[tuple[str, HostPort]] = []
+    for name, table in tables.items():
+        single = [port for port in host_ports_of(table) if port.count == 1]
+        for port in single:
+            for other, taken in seen:
+                if port.meets(taken) and not _apart(port, taken):
+                    raise PortTaken(
+                        f"services {other} and {name} of the Compose file both publish {_shown(taken, port)}",
+                        hint="give one of them another host port or another address",
+                    )
+        seen += [(name, port) for port in single]
 
 
-def _published(table: Mapping[str, Any]) -> Iterator[Held]:
-    for port in table.get("ports") or ():
-        first, _, last = str(port.get("published") or "").partition("-")
-        protocol, address = str(port.get("protocol") or "tcp"), str(port.get("host_ip") or "")
-        if first and not last:  # of a range the engine takes a port that is free
-            yield Held(address, int(first), protocol)
+def _apart(one: HostPort, other: HostPort) -> bool:
+    """The engine binds `::` to IPv6 alone where the file names it."""
+    return {":" in one.address, ":" in other.address} == {True, False} and "" not in (
+        one.address,
+        other.address,
+    )
+
+
+def _shown(one: HostPort, other: HostPort) -> str:
+    return str(one) if one == other else f"{one} and {other}, which are one port"
 
 
 def _external(tables: Mapping[str, Any]) -> Iterator[str]:

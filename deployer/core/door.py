@@ -66,7 +66,7 @@ def _doors(name: str, service: Mapping[str, Any], tls: Sequence[TlsPort]) -> Ite
     budget, probe = budget_of(service), probe_of(service)
     for port in service.get("ports") or ():
         published, target = str(port.get("published") or ""), int(port["target"])
-        if not published.isdigit() or port.get("protocol") not in (None, "tcp"):
+        if not published.isdigit() or not int(published) or port.get("protocol") not in (None, "tcp"):
             continue  # a range or another protocol: nobody can say which port answers, or whether
         host = str(port.get("host_ip") or "")
         path = probe.path if probe and probe.port == target else "/"

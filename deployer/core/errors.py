@@ -203,6 +203,12 @@ class Busy(DeployerError):
     code = "busy"
 
 
+class PlansDisagree(DeployerError):
+    """Plans made one after the other undo each other; the release is not as it should be."""
+
+    code = "plans-disagree"
+
+
 class ContainerRefused(DeployerError):
     """The engine will not create or start a container as the release asks for it."""
 

@@ -15,12 +15,12 @@ from deployer.core.compose_model import (
     STOP_FIRST,
     Order,
     order_of,
-    publishes,
     replicas_of,
     seconds,
     settings_of,
 )
 from deployer.core.errors import ComposeRejected
+from deployer.core.host_ports import HostPort, host_ports_of
 
 Table = Mapping[str, Any]
 NOTICE_SECONDS = 5.0  # Traefik reads what runs at most every 2 s, caddy-docker-proxy and nginx-proxy sooner
@@ -45,7 +45,7 @@ def order_without_edge(service: Table) -> Order:
     order = order_of(service)
     if order.name == STOP_FIRST or not _lacks_ports(service):
         return order
-    port = min(publishes(service)).partition("/")[0]
+    port = str(min(_ports(service))).partition("/")[0]
     if settings_of(service).get("order") != START_FIRST:
         return Order(STOP_FIRST, f"without the edge it holds host port {port} itself")
     if replicas_of(service) > 1 or service.get("network_mode"):
@@ -76,12 +76,12 @@ def notice_seconds(service: Table) -> float:
 def _lacks_ports(service: Table) -> bool:
     """Whether old and new replicas cannot all have their host ports at once."""
     needed = 2 * max(1, replicas_of(service))
-    return any(len(held) < needed for held in _fixed(service))
+    return any(port.count < needed for port in _ports(service))
 
 
-def _fixed(service: Table) -> list[tuple[str, ...]]:
-    """Host ports or ranges, each with the ports that it holds; what the engine chooses is not one."""
-    return [held for port in service.get("ports") or () if (held := publishes({"ports": [port]}))]
+def _ports(service: Table) -> tuple[HostPort, ...]:
+    """On the host's own network too: there the application itself takes them."""
+    return host_ports_of({"ports": service.get("ports")})
 
 
 def _proxy_of(service: Table) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from deployer.core.host_ports import HostPort
 from deployer.core.images import Image
 
 DEPLOY_DEADLINE = 900  # seconds until a deployment that hangs is given up, unless the server says otherwise
@@ -178,7 +179,7 @@ class Replica:
     exit_code: int = 0
     restarts: int = 0
     addresses: Mapping[str, str] = field(default_factory=dict, hash=False)  # network → IPv4
-    ports: tuple[str, ...] = ()  # host ports it holds, as `8080/tcp`
+    ports: tuple[HostPort, ...] = ()  # that it holds while it runs
     serving: bool = False  # the edge sends it new requests
     aside: bool = False  # off its service's networks: it waits for its host ports or gave them away
     heir: bool = False  # made to take them over from the replica before it

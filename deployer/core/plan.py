@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from deployer.core.model import Replica
@@ -69,6 +69,17 @@ class Plan:
             for replica in step.replicas
         )
 
+    @property
+    def forsaken(self) -> frozenset[str]:
+        """Services of which this plan takes replicas away and brings none in."""
+        away = {step.service for step in self.steps if step.verb in (RETIRE, REST, STOP, REMOVE)}
+        return frozenset(away - {step.service for step in self.steps if step.verb in (CREATE, START)})
+
+    @property
+    def acts(self) -> frozenset[tuple[str, str]]:
+        """Verb and service of each step, whatever the replicas are called."""
+        return frozenset((step.verb, step.service) for step in self.steps)
+
     def of(self, verb: str, level: int | None = None) -> Iterator[Step]:
         """The steps with this verb, of one level or all."""
         return (step for step in self.steps if step.verb == verb and level in (None, step.level))
@@ -83,3 +94,9 @@ class Plan:
             for n, row in enumerate(rows, 1)
         )
         return "\n".join((f"{self.project}: {len(rows)} steps", *lines))
+
+
+def goes_in_circles(plans: Sequence[Plan]) -> bool:
+    """Whether the newest plan does what the one before the last did, and the last one did something else."""
+    acts = [plan.acts for plan in plans[-3:]]
+    return len(acts) == 3 and acts[0] == acts[2] != acts[1]

@@ -3,8 +3,9 @@ touches anything.
 
 New before old: every level is created, started and gated before the edge switches, and only then the old
 replicas drain, stop and go. Two exceptions, each with its cause in the plan: the old replica of a
-stop-first service rests right before the new one starts, and is started again when that one fails; and a
-replica that holds a host port which another service now needs retires.
+stop-first service rests right before the new one starts, and is started again when that one fails; and an
+old replica that holds a host port which another service now needs retires. A replica that stays is never
+retired for another service.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from deployer.core.application import EDGE, Application, Service
 from deployer.core.errors import ComposeRejected
+from deployer.core.host_ports import HostPort, is_free
 from deployer.core.model import ObservedState, Replica
 from deployer.core.plan import (
     CREATE,
@@ -79,7 +81,7 @@ def plan_rollout(application: Application, observed: ObservedState, *, tasks: bo
     retired = {replica for replicas in held.values() for replica in replicas}
     steps = [
         *(step for change in changes for step in _clear(change)),
-        *(step for change in changes for step in _arrive(change, held.get(change.service.name, ()))),
+        *(step for change in changes for step in _arrive(change, held.get(change.service.name, ()), retired)),
         *(step for change in changes for step in _switch(change, changes)),
         *(step for change in changes for step in _leave(change, retired)),
         *_depart([replica for replica in gone if replica not in retired]),
@@ -192,16 +194,21 @@ def _short(digest: str) -> str:
 
 
 def _held_ports(changes: Sequence[_Change], observed: ObservedState) -> dict[str, tuple[Replica, ...]]:
-    """Service → replicas of other services that hold a host port its new replicas need."""
+    """Service → leaving replicas of other services that hold a host port its new replicas need."""
+    staying = {one.id for change in changes for one in (*change.kept, *change.asleep, *change.staying)}
+    leaving = [one for one in observed.replicas if one.state in _UP and one.id not in staying and one.ports]
     held: dict[str, tuple[Replica, ...]] = {}
     for change in changes:
-        needed = set(change.service.publishes) if change.missing or change.asleep else set()
-        held[change.service.name] = tuple(
-            replica
-            for replica in observed.replicas
-            if replica.service != change.service.name and replica.state in _UP and needed & set(replica.ports)
-        )
+        coming = change.missing + len(change.asleep)
+        others = [replica for replica in leaving if replica.service != change.service.name]
+        taken = [port for replica in observed.replicas if replica.state in _UP for port in replica.ports]
+        needed = [port for port in change.service.publishes if coming and not is_free(port, taken, coming)]
+        held[change.service.name] = tuple(one for one in others if _holds_any(one, needed))
     return {name: replicas for name, replicas in held.items() if replicas}
+
+
+def _holds_any(replica: Replica, needed: Sequence[HostPort]) -> bool:
+    return any(port.meets(wanted) for port in replica.ports for wanted in needed)
 
 
 def _edge_last(changes: Sequence[_Change]) -> list[_Change]:
@@ -224,12 +231,12 @@ def _clear(change: _Change) -> Iterator[Step]:
         yield _step(change, REMOVE, "left over, not running", stray, level=_FIRST)
 
 
-def _arrive(change: _Change, holders: tuple[Replica, ...]) -> Iterator[Step]:
+def _arrive(change: _Change, holders: tuple[Replica, ...], retired: set[Replica]) -> Iterator[Step]:
     level = change.service.level
     for replica in holders:
         cause = f"its host port moves to {change.service.name}"
         yield Step(RETIRE, replica.service, level, cause, (replica,))
-    old = tuple(replica for replica in change.old if replica not in holders)
+    old = tuple(replica for replica in change.old if replica not in retired)
     if change.missing:
         yield _step(change, CREATE, change.cause + _handing(change), count=change.missing)
     if old and not change.service.start_first:
@@ -258,7 +265,7 @@ def _handing(change: _Change) -> str:
 def _switch(change: _Change, changes: Sequence[_Change]) -> Iterator[Step]:
     coming = change.missing or change.asleep or change.unproven
     if (change.service.takes_over and coming) or any(replica.aside for replica in change.unproven):
-        ports = ", ".join(change.service.publishes)
+        ports = ", ".join(map(str, change.service.publishes))
         gap = "; nobody answers for 0.2 to 0.4 s" if change.old else ""
         yield _step(change, SWITCH, f"takes over {ports} and the networks{gap}")
     elif change.service.routes and (coming or change.old):

@@ -107,21 +107,6 @@ def test_a_wrong_setting_is_refused(settings: object, told: str) -> None:
         order_of({"x-deployer": settings})
 
 
-@pytest.mark.parametrize(
-    ("ports", "published"),
-    [
-        ([], ()),
-        ([{"target": 80, "published": "8080", "protocol": "tcp"}, {"target": 81}], ("8080/tcp",)),
-        ([{"target": 53, "published": "53", "protocol": "udp"}], ("53/udp",)),
-        ([{"target": 80, "published": "8000-8002"}], ("8000/tcp", "8001/tcp", "8002/tcp")),
-    ],
-)
-def test_published_ports_are_named_one_by_one(
-    ports: list[dict[str, Any]], published: tuple[str, ...]
-) -> None:
-    assert compose_model.publishes({"ports": ports}) == published
-
-
 def test_a_service_listens_on_what_it_publishes_exposes_and_is_asked_on() -> None:
     table = {
         "ports": [{"target": 80}],

@@ -56,11 +56,96 @@ def test_a_port_has_one_holder(held: Held, wanted: dict[str, Any]) -> None:
         (Held("10.0.0.1", 3001, "tcp"), {"published": "3001", "host_ip": "10.0.0.2"}),
         (Held("0.0.0.0", 3001, "tcp"), {"published": "3001", "host_ip": "::1"}),
         (Held("", 3001, "tcp"), {}),
-        (Held("", 3001, "tcp"), {"published": "3001-3005"}),
+        (Held("", 3001, "tcp"), {"published": ""}),
+        (Held("", 3001, "tcp"), {"published": "0"}),
+        (Held("", 3006, "tcp"), {"published": "3001-3005"}),
+        (Held("127.0.0.1", 3002, "tcp"), {"published": "3001-3005", "host_ip": "127.0.0.2"}),
+        (Held("127.0.0.1", 3002, "udp"), {"published": "3001-3005"}),
     ],
 )
 def test_ports_that_do_not_meet(held: Held, wanted: dict[str, Any]) -> None:
     refuse_conflicts(application(model=publishing(**wanted)), Occupied(ports=(held,)))
+
+
+@pytest.mark.case("X10")
+@pytest.mark.parametrize("taken", [9000, 9001, 9010])
+def test_a_range_is_judged_by_every_port_in_it(taken: int) -> None:
+    """The engine takes the first that is free, and at a boot no port is held yet."""
+    wanted = publishing(published="9000-9010", host_ip="127.0.0.1")
+    error = refused(Occupied(ports=(Held("127.0.0.1", taken, "tcp", "the deployer's own address"),)), wanted)
+    assert isinstance(error, PortTaken)
+    assert str(error) == (
+        f"service backend publishes {taken}/tcp with the range 127.0.0.1:9000-9010/tcp,"
+        " which the deployer's own address holds"
+    )
+
+
+def twice(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    model = shop()
+    for name, port in (("backend", first), ("frontend", second)):
+        model["services"][name]["ports"] = [{"target": 3001, **port}]
+    return model
+
+
+@pytest.mark.case("H01")
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ({"published": "80"}, {"published": "80"}, "80/tcp"),
+        (
+            {"published": "80", "host_ip": "0.0.0.0"},
+            {"published": "80", "host_ip": "127.0.0.1"},
+            "0.0.0.0:80/tcp and 127.0.0.1:80/tcp, which are one port",
+        ),
+        (
+            {"published": "80"},
+            {"published": "80", "host_ip": "::1"},
+            "80/tcp and [::1]:80/tcp, which are one port",
+        ),
+        (
+            {"published": "80", "host_ip": "::"},
+            {"published": "80", "host_ip": "::1"},
+            "[::]:80/tcp and [::1]:80/tcp, which are one port",
+        ),
+        ({"published": "53", "protocol": "udp"}, {"published": "53", "protocol": "udp"}, "53/udp"),
+    ],
+)
+def test_two_services_of_one_file_cannot_publish_one_port(
+    first: dict[str, Any], second: dict[str, Any], told: str
+) -> None:
+    error = refused(Occupied(), twice(first, second))
+    assert isinstance(error, PortTaken)
+    assert str(error) == f"services backend and frontend of the Compose file both publish {told}"
+
+
+@pytest.mark.case("H01")
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"published": "80", "host_ip": "127.0.0.1"}, {"published": "80", "host_ip": "127.0.0.2"}),
+        ({"published": "80", "host_ip": "0.0.0.0"}, {"published": "80", "host_ip": "::"}),
+        ({"published": "80", "host_ip": "127.0.0.1"}, {"published": "80", "host_ip": "::1"}),
+        ({"published": "53"}, {"published": "53", "protocol": "udp"}),
+        ({"published": "8080-8090"}, {"published": "8085"}),
+        ({}, {}),
+        ({"published": "0"}, {"published": "0"}),
+    ],
+)
+def test_services_of_one_file_share_a_number_by_address_or_protocol(
+    first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    refuse_conflicts(application(model=twice(first, second)), Occupied())
+
+
+@pytest.mark.case("H01")
+def test_a_service_may_publish_its_port_at_several_addresses_and_on_the_hosts_network_it_publishes_none() -> (
+    None
+):
+    model = twice({"published": "80"}, {"published": "80"})
+    ports = model["services"]["backend"]["ports"]
+    ports.append({"target": 3001, "published": "80", "host_ip": "127.0.0.1"})
+    model["services"]["frontend"] |= {"network_mode": "host", "networks": None}
+    refuse_conflicts(application(model=model), Occupied())
 
 
 def test_a_container_name_is_the_machines() -> None:

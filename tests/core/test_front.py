@@ -89,7 +89,7 @@ def test_one_that_takes_ports_over_proves_itself_first_and_the_plan_tells_the_ga
     before, after = application("ab", model), application("cb", model)
     backend = after.service("backend")
     assert backend and backend.takes_over and backend.probe and not backend.routes
-    assert backend.publishes == ("3001/tcp",) and not backend.notice_seconds
+    assert [str(port) for port in backend.publishes] == ["3001/tcp"] and not backend.notice_seconds
     here = tuple(replica(before, name) for name in (EDGE, "backend", "frontend"))
     steps = [step for step in plan_rollout(after, ObservedState(here)).steps if step.service == "backend"]
     assert [step.verb for step in steps] == ["create", "start", "gate", "switch", "stop", "remove"]
@@ -139,4 +139,4 @@ def test_replicas_with_a_host_port_of_their_own_keep_it() -> None:
         EDGE_SETTINGS,
     )
     backend = app.service("backend")
-    assert backend and backend.publishes == ("3001/tcp",) and not backend.start_first
+    assert backend and [str(port) for port in backend.publishes] == ["3001/tcp"] and not backend.start_first

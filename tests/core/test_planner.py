@@ -8,12 +8,17 @@ import pytest
 
 from deployer.core.application import assemble, nothing
 from deployer.core.errors import ComposeRejected
+from deployer.core.host_ports import HostPort
 from deployer.core.model import ObservedState
 from deployer.core.plan import CREATE, Plan
 from deployer.core.planner import is_settled, lacking, plan_rollout, plan_routes, refuse_foreign
 from tests.core.models import EDGE_SETTINGS, application, image, replica, running, shop
 
 EMPTY = ObservedState(())
+
+
+def _port(number: int) -> HostPort:
+    return HostPort("", number, number)
 
 
 def steps(plan: Plan) -> list[str]:
@@ -244,7 +249,7 @@ def stop_first_shop() -> dict[str, Any]:
 def test_an_edge_that_takes_over_ports_starts_when_all_else_is_ready() -> None:
     old, new = application(model=stop_first_shop()), application()
     observed = ObservedState(
-        (replica(old, "backend", ports=("3001/tcp",)), replica(old, "frontend", ports=("8080/tcp",)))
+        (replica(old, "backend", ports=(_port(3001),)), replica(old, "frontend", ports=(_port(8080),)))
     )
     plan = plan_rollout(new, observed)
     assert steps(plan) == [
@@ -268,7 +273,7 @@ def test_an_edge_that_takes_over_ports_starts_when_all_else_is_ready() -> None:
 
 def test_an_edge_that_leaves_gives_its_ports_back_before_they_are_needed() -> None:
     old, new = application(), application(model=stop_first_shop())
-    edge = replica(old, "deployer-edge", ports=("3001/tcp", "8080/tcp"))
+    edge = replica(old, "deployer-edge", ports=(_port(3001), _port(8080)))
     observed = ObservedState((edge, replica(old, "backend"), replica(old, "frontend")))
     plan = plan_rollout(new, observed)
     assert steps(plan)[:5] == [

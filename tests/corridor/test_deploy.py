@@ -20,13 +20,33 @@ from deployer.core.application import Application, Service
 from deployer.core.config import load_config
 from deployer.core.confirmation import Verdict
 from deployer.core.door import Budget, Door
-from deployer.core.errors import ContainerRefused, EdgeUnavailable, EngineUnavailable, StoreUnavailable
+from deployer.core.errors import (
+    ContainerRefused,
+    EdgeUnavailable,
+    EngineUnavailable,
+    PlansDisagree,
+    StoreUnavailable,
+)
 from deployer.core.health import Reading
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.measure import Sample
-from deployer.core.model import Bundle, Credentials, Deployment, Kind, Release, Replica, Status, Wish
+from deployer.core.model import (
+    Bundle,
+    Credentials,
+    Deployment,
+    Kind,
+    ObservedState,
+    Release,
+    Replica,
+    Status,
+    Wish,
+)
+from deployer.core.plan import RETIRE, Plan, Step
+from deployer.core.planner import plan_rollout
 from deployer.deploy import deploy
+from deployer.rollout import Rollout
+from deployer.settling import Settling
 from deployer.upkeep import reroute
 from deployer.worker import Worker
 from deployer.world import World
@@ -516,6 +536,26 @@ def test_somebody_who_never_ends_is_named(scene: Scene) -> None:
     ended = scene.deploy("ba")
     assert ended.status is Status.ERROR and "somebody keeps changing containers of shop" in ended.reason
     assert "`docker compose up` by hand" in ended.reason
+
+
+@pytest.mark.case("H01")
+def test_settling_gives_up_where_its_own_plans_undo_each_other(scene: Scene) -> None:
+    scene.deploy("aa")
+    fell(scene, "backend")
+    app, told = application("aa"), list[str]()
+    anew = plan_rollout(app, scene.target.observe("shop"), tasks=False)
+    away = Plan("shop", (Step(RETIRE, "backend", 0, "its host port moves to frontend"),))
+    say = lambda kind, text: told.append(f"{kind} {text}")  # noqa: E731
+    until = scene.clock.monotonic() + 60
+    settling = Settling(app, scene.target, scene.clock, say, never, until, [anew, away])
+    assert settling.needed and not settling.disturbed
+    with pytest.raises(PlansDisagree, match="undo each other"):
+        settling.run()
+    assert told[0].startswith("settle the plan before left it unfinished; shop: ")
+
+
+def never(plan: Plan, observed: ObservedState) -> Rollout:
+    raise AssertionError(f"{plan} is carried out")
 
 
 def test_what_somebody_left_over_is_untidy_while_the_release_serves(scene: Scene) -> None:

@@ -135,6 +135,15 @@ CASES: dict[str, tuple[str, str]] = {
         "`VOLUME` of an image, or a path alone under `volumes:`; a change, a bad release, a rollback",
         "one writer; the data goes on; nothing is orphaned; the plan says it",
     ),
+    "H01": (
+        "services that publish one port number at different addresses, by tcp and udp, in ranges; ports that"
+        " move between services",
+        "each holds its own; only one that leaves retires; one port published twice is refused in the plan",
+    ),
+    "X10": (
+        '`ports: ["127.0.0.1:9000-9001:80"]`, the deployer\'s own port inside the range',
+        "refused: a range is judged by every port in it",
+    ),
     "H04": (
         "a health check of the image, of file and image together, or none; a release that never gets healthy",
         "the check in force is the gate; what is not healthy never serves",

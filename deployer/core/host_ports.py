@@ -1,0 +1,104 @@
+"""Host ports: address, numbers and protocol of published ports, and when two of them exclude each other. In:
+the `ports` of a rendered Compose service, port bindings of the engine. Out: `HostPort`.
+
+Never asks an engine which ports are free.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_EVERY = frozenset({"", "::", "*"})  # all addresses of IPv4 and IPv6
+_EVERY_IPV4 = "0.0.0.0"
+
+
+@dataclass(frozen=True, order=True)
+class HostPort:
+    """One published port: `address` is the host's, empty for all of them. `last` above `first` is a range, of
+    which a container takes one port that is free.
+    """
+
+    address: str
+    first: int
+    last: int
+    protocol: str = "tcp"
+
+    @property
+    def count(self) -> int:
+        return self.last - self.first + 1
+
+    def meets(self, other: HostPort) -> bool:
+        """Whether the two have an address, a port and the protocol in common."""
+        common = self.first <= other.last and other.first <= self.last
+        return common and self.protocol == other.protocol and addresses_meet(self.address, other.address)
+
+    def __str__(self) -> str:
+        """`8080/tcp`, `127.0.0.1:8080/tcp`, `[::1]:9000-9010/udp`."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        numbers = f"{self.first}-{self.last}" if self.count > 1 else str(self.first)
+        return f"{host}:{numbers}/{self.protocol}".removeprefix(":")
+
+
+def addresses_meet(one: str, other: str) -> bool:
+    """Whether two host addresses cannot both have a port: `0.0.0.0` takes every address of IPv4, `::` and an
+    empty one take all.
+    """
+    if _EVERY & {one, other}:
+        return True
+    first, second = ipaddress.ip_address(one), ipaddress.ip_address(other)
+    return first == second or (_EVERY_IPV4 in (one, other) and first.version == second.version)
+
+
+def is_every_address(address: str) -> bool:
+    """Whether it stands for all addresses, at least of IPv4."""
+    return address in _EVERY or address == _EVERY_IPV4
+
+
+def host_ports_of(service: Mapping[str, Any]) -> tuple[HostPort, ...]:
+    """Host ports that a rendered service asks for by number. A port that the engine chooses is none, and a
+    service on the host's own network publishes nothing.
+    """
+    if service.get("network_mode") == "host":
+        return ()
+    found = {
+        HostPort(_bare(port.get("host_ip")), *numbers, str(port.get("protocol") or "tcp"))
+        for port in service.get("ports") or ()
+        if (numbers := _numbers(port.get("published")))
+    }
+    return tuple(sorted(found))
+
+
+def bound_ports(bindings: Mapping[str, Any]) -> tuple[HostPort, ...]:
+    """The engine's bindings, `{"3001/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]}`, as host ports."""
+    found = {
+        HostPort(_bare(binding.get("HostIp")), *numbers, port.partition("/")[2] or "tcp")
+        for port, held in bindings.items()
+        for binding in held or ()
+        if (numbers := _numbers(binding.get("HostPort")))
+    }
+    return tuple(sorted(found))
+
+
+def is_free(wanted: HostPort, held: Collection[HostPort], count: int = 1) -> bool:
+    """Whether `count` ports of a range, or the single port, meet none of those that are held."""
+    meeting = [port for port in held if port.meets(wanted)]
+    numbers = (HostPort(wanted.address, n, n, wanted.protocol) for n in _span(wanted))
+    room = sum(not any(port.meets(number) for port in meeting) for number in numbers)
+    return not meeting or room >= min(count, wanted.count)
+
+
+def _span(port: HostPort) -> Iterator[int]:
+    return iter(range(port.first, port.last + 1))
+
+
+def _numbers(published: object) -> tuple[int, int] | None:
+    """First and last; None where the engine chooses."""
+    first, _, last = str(published or "").partition("-")
+    return (int(first), int(last or first)) if first.isdigit() and int(first) else None
+
+
+def _bare(address: object) -> str:
+    return str(address or "").strip("[]")
