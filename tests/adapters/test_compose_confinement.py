@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,11 +23,13 @@ from deployer.adapters import compose as compose_module
 from deployer.adapters.compose import Compose
 from deployer.adapters.compose_process import ComposeProcess
 from deployer.adapters.confinement import find_confinement
+from deployer.adapters.engine import Engine
 from deployer.adapters.files import make_folder
-from deployer.core.application import FOLDER
+from deployer.core.application import FOLDER, RENDERING, Application
 from deployer.core.confinement import Confinement, Means
 from deployer.core.errors import DeployerError
 from deployer.core.model import Bundle
+from tests.stand.machine import docker
 
 CANARY = "canary-7c1f0a2be4"
 NOT_CONFINED = Confinement(Means.NONE, why="a test")
@@ -254,3 +257,54 @@ def test_a_release_renders_under_a_user_of_its_own(server: Server) -> None:
     web = model["services"]["web"]
     assert (web["environment"], web["labels"]) == ({"A": "1"}, {"v": "it's $$5"})
     assert Path(model[FOLDER]).is_relative_to(server.state)
+
+
+RECORDED = {
+    "secret": "    secrets: [s]\nsecrets: {s: {file: ../../key}}\n",
+    "config": "    configs: [c]\nconfigs: {c: {file: ../../key}}\n",
+    "seccomp profile": "    security_opt: ['seccomp=@KEY']\n",
+    "relative seccomp profile": "    security_opt: ['seccomp=../../key']\n",
+    "environment": "    environment: [CANARY]\n    secrets: [s]\nsecrets: {s: {environment: CANARY}}\n",
+}
+
+
+def record(server: Server, lines: str, confinement: Confinement | None) -> str:
+    """What Compose asked the engine to create, with what it unpacks into containers, or why not."""
+    project = f"dpl-{uuid.uuid4().hex[:8]}"
+    compose = Compose(server.state, ComposeProcess(confinement))
+    text = f"{WEB}{lines.replace('@KEY', str(server.key))}"
+    try:
+        model = compose.render(project, Bundle("compose.yaml", {"compose.yaml": text}), {})
+        application = Application(project, (), model, None, rendering=model[RENDERING])
+        return repr(compose.record(application, Engine().forward, {}))
+    except DeployerError as error:
+        return error.diagnostics()
+    finally:
+        for network in docker("network", "ls", "-q", "--filter", f"name={project}").split():
+            docker("network", "rm", network)
+
+
+@pytest.mark.engine
+@pytest.mark.case("X03")
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("name", RECORDED)
+def test_what_compose_would_create_holds_nothing_of_the_servers(
+    server: Server, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANARY", CANARY)
+    assert CANARY not in record(server, RECORDED[name], None)
+
+
+@pytest.mark.engine
+@pytest.mark.case("X03")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may start a child as another user")
+def test_a_user_of_its_own_reaches_the_recorder(server: Server) -> None:
+    assert "'Image': 'busybox'" in record(server, "    environment: {A: b}\n", OWN_USER)
+
+
+@pytest.mark.engine
+@pytest.mark.case("X03")
+def test_a_seccomp_profile_that_the_settings_grant_is_read(server: Server) -> None:
+    profile = server.state.parent / "profile.json"
+    profile.write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
+    assert "SCMP_ACT_ALLOW" in record(server, f"    security_opt: ['seccomp={profile}']\n", None)
