@@ -5,7 +5,7 @@ seconds (what packages take to arrive) and makes a layer of 2 MB that does not c
 the whole action in the mode `build` over `bake --load`, the same test, `bake --push`. `per_image_ratio`:
 its build and push over one `buildx build --push` after the other, as a workflow with a build step for
 every image has it. `known_tree_s`: from the action's start to the request that the server receives, for a
-commit whose files were tested before.
+commit whose files were tested and deployed before.
 """
 
 from __future__ import annotations
@@ -147,7 +147,10 @@ def _ours(app: App, api: DeployApi, times: Times) -> None:
 
 
 def _known(app: App, api: DeployApi) -> float:
-    """Another commit with the same files, as after a revert or a change of the documentation."""
+    """Another commit with the files of one that was deployed, as after a revert or a change of the
+    documentation.
+    """
+    app.act("refs/heads/main", api.environment(), server=api.url)
     git(app.work, "commit", "-q", "--allow-empty", "-m", "docs")
     begun = time.monotonic()
     app.act("refs/heads/main", api.environment(), server=api.url)

@@ -37,6 +37,7 @@ from deployer.core.confinement import Means, group_of_all
 from deployer.core.errors import ConfigError, DeployerError, StoreUnavailable
 from deployer.core.model import Credentials, Deployment
 from deployer.core.recovery import HookLog
+from deployer.core.registry_place import named_hosts
 from deployer.core.telling import about
 from deployer.errands import run_errand
 from deployer.hint import resolve_hint
@@ -233,7 +234,7 @@ def build(path: Path) -> Parts:
         config=config,
         store=store,
         target=DockerTarget(engine, Compose(state), state, config.edge_image, _certificates(config)),
-        registry=OciRegistry(login),
+        registry=OciRegistry(host=config.registry_host, named=_named(config)),
         forge=forge,
         clock=SystemClock(),
         variables=read_variables,
@@ -260,6 +261,12 @@ def _intake(config: Config, store: SqliteStore) -> Intake:
         secrets=read_webhook_secrets(config),
         clock=SystemClock(),
     )
+
+
+def _named(config: Config) -> frozenset[str]:
+    """Registries that the operator names in full beside the configured one."""
+    apps = config.apps.values()
+    return named_hosts(text for app in apps for text in (*app.images, *app.other_images))
 
 
 def _certificates(config: Config) -> dict[str, str]:

@@ -283,7 +283,8 @@ class _Way:
 
     def _pull(self, application: Application) -> None:
         before = served_images(self.world.store, self.app.name, self.environment.name)
-        Pulling(self.world, self.wish.credentials, self._say, self.deadline).pull(application, before)
+        pulling = Pulling(self.world, self.app, self.wish.credentials, self._say, self.deadline)
+        pulling.pull(application, before)
 
     def _check_edge(self, application: Application) -> None:
         if warning := self.world.target.check_edge(application, self.world.clock.now()):

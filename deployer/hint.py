@@ -18,6 +18,7 @@ from deployer.core.errors import (
     ImageNotFound,
     ImageOfAnother,
     ImageUnproven,
+    RegistryRefused,
     ReleaseIncomplete,
 )
 from deployer.core.model import Wish
@@ -50,7 +51,7 @@ def _resolve(wishes: Sequence[Wish], world: World) -> Wish | str:
     environment = app.environment(wish.environment)
     try:
         release = complete(wish, app, environment, world)
-    except (ImageUnproven, ImageOfAnother) as error:
+    except (ImageUnproven, ImageOfAnother, RegistryRefused) as error:
         return f"{error}: {error.hint}"
     except (ImageNotFound, ReleaseIncomplete, ComposeRejected) as error:
         variables = variables_of(wish, environment, world)  # what Compose says may quote them

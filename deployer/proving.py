@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deployer.core.config import App, Environment
-from deployer.core.errors import Forbidden, ImageUnproven, NotFound
+from deployer.core.errors import Forbidden, ImageNotFound, ImageUnproven, NotFound
 from deployer.core.image_labels import is_labelled, judge_labels
 from deployer.core.images import Image
 from deployer.core.model import Credentials, Kind, Release, Wish
+from deployer.core.policy import login_for, may_use_login, withheld
 from deployer.core.ports import Registry, Store
 from deployer.core.proven_images import ProvenRun, images_of_revision, unproven_reuse
 from deployer.core.release import Wanted
@@ -33,6 +34,7 @@ class ImageFinder:
     compose: str
     store: Store
     registry: Registry
+    login: Credentials | None  # the server's own
     note: Callable[[str], None]
 
     def find(self, wanted: Sequence[Wanted]) -> dict[str, Image]:
@@ -43,7 +45,7 @@ class ImageFinder:
 
     def _image(self, want: Wanted, proven: Mapping[str, Image]) -> Image:
         if not want.built:
-            return want.image or self._resolve(want)
+            return self._shown(want.image) if want.image else self._resolve(want)
         known = [proven[name] for name in want.makers if name in proven]
         if want.image is None:
             found = next((image for image in known if image.repository == want.repository), None)
@@ -63,10 +65,26 @@ class ImageFinder:
         return image
 
     def _resolve(self, want: Wanted) -> Image:
-        return self.registry.resolve(want.repository, want.tag, self._login)
+        try:
+            return self.registry.resolve(want.repository, want.tag, self._login_to(want.repository))
+        except ImageNotFound as error:
+            raise withheld(self.app, want.repository, error) from None
+
+    def _shown(self, image: Image) -> Image:
+        """An image that the file names by digest may be here for another app: its registry says who may have
+        it, unless this environment runs it already.
+        """
+        serving = served_images(self.store, self.app.name, self.environment.name)
+        if may_use_login(self.app, image.repository) or image in serving.values():
+            return image
+        try:
+            self.registry.require(image, self._login_to(image.repository))
+        except ImageNotFound as error:
+            raise withheld(self.app, image.repository, error) from None
+        return image
 
     def _judge(self, want: Wanted, image: Image, name: str) -> None:
-        labels = self.registry.image_config(image, self._login).labels
+        labels = self.registry.image_config(image, self._login_to(image.repository)).labels
         judge_labels(labels, name, self.app.repository, self.compose, want.makers)
         unlabelled = "" if is_labelled(labels) else ", and without the action's labels"
         self.note(f"{want.service}: {name} is taken as it is, not proven by a protected run{unlabelled}")
@@ -82,9 +100,8 @@ class ImageFinder:
             " the repository decides what runs",
         )
 
-    @property
-    def _login(self) -> Credentials | None:
-        return self.wish.credentials
+    def _login_to(self, repository: str) -> Credentials | None:
+        return login_for(self.app, repository, self.wish.credentials, self.login)
 
 
 def served_images(store: Store, app: str, environment: str) -> Mapping[str, Image]:

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 from deployer.core.application import Application
-from deployer.core.errors import DeployerError, RegistryUnavailable
+from deployer.core.config import App
+from deployer.core.errors import DeployerError, ImageNotFound, RegistryUnavailable
 from deployer.core.images import Image
 from deployer.core.model import Credentials
+from deployer.core.policy import login_for, may_use_login, withheld
 from deployer.core.ports import Say
-from deployer.core.release import login_for
 from deployer.core.retention import bytes_needed, judge_space
 from deployer.core.retry import pause
 from deployer.world import World
@@ -35,6 +36,7 @@ class Pulling:
     """One deployment's pull, until `deadline` on the monotonic clock."""
 
     world: World
+    app: App
     credentials: Credentials | None  # what the request brought
     say: Say
     deadline: float
@@ -48,6 +50,8 @@ class Pulling:
             for service in application.services
             if service.image and not self.world.target.image_id(service.image)
         }
+        for image in missing.values():
+            self.world.registry.judge(image.repository)
         self._check_space(missing, before)
         self._fetch_all(missing)
         if application.routes:
@@ -135,7 +139,11 @@ class Pulling:
             _go_on(over)
             self.say("pull", f"{service}: {text}")
 
-        self.world.target.pull(image, self._login(image), say, min(_LONGEST, left))
+        stored = may_use_login(self.app, image.repository)
+        try:
+            self.world.target.pull(image, self._login(image), say, min(_LONGEST, left), stored=stored)
+        except ImageNotFound as error:
+            raise withheld(self.app, image.repository, error) from None
 
     def _rest(self, seconds: float, over: threading.Event) -> None:
         """A bit at a time, while no other pull has failed."""
@@ -149,7 +157,7 @@ class Pulling:
             raise RegistryUnavailable("the images were not pulled by the deployment's deadline")
 
     def _login(self, image: Image) -> Credentials | None:
-        return login_for(image, self.credentials, self.world.login)
+        return login_for(self.app, image.repository, self.credentials, self.world.login)
 
 
 class _GivenUpError(Exception):

@@ -14,6 +14,7 @@ from deployer.core.errors import ContainerRefused
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import Credentials, ObservedState, Release, Wish
+from deployer.core.policy import login_for
 from deployer.core.ports import Clock, Forge, Registry, Store, Target
 from deployer.core.powers import refuse_powers
 from deployer.core.recheck import judge_images
@@ -57,7 +58,8 @@ def complete(
         source=app.repository,
         compose=bundle.entry,
     )
-    finder = ImageFinder(wish, app, environment, bundle.entry, world.store, world.registry, note)
+    store, registry, login = world.store, world.registry, world.login
+    finder = ImageFinder(wish, app, environment, bundle.entry, store, registry, login, note)
     images = finder.find(wanted)
     judge_images(app, wanted, images)
     return Release("", app.name, wish.revision, images, bundle, variables)
@@ -85,19 +87,23 @@ def assembled(
         _judge_powers(rendered, release.app, environment)
     edge = world.target.edge_settings(environment.project)
     if configs is None:
-        configs = image_configs(release.images, world, credentials)
+        configs = image_configs(release, world, credentials)
     return assemble(rendered, release.images, environment.project, edge, configs)
 
 
 def image_configs(
-    images: Mapping[str, Image], world: World, credentials: Credentials | None = None
+    release: Release, world: World, credentials: Credentials | None = None
 ) -> dict[str, ImageConfig]:
     """Service → its image's configuration, from the target or, where the image is not pulled yet, from the
     registry.
     """
+
+    def ask(image: Image) -> ImageConfig:
+        login = login_for(world.config.app(release.app), image.repository, credentials, world.login)
+        return world.registry.image_config(image, login)
+
     return {
-        service: world.target.image_config(image) or world.registry.image_config(image, credentials)
-        for service, image in images.items()
+        service: world.target.image_config(image) or ask(image) for service, image in release.images.items()
     }
 
 

@@ -114,9 +114,15 @@ class DockerTarget:
         return self._configs.get(image)
 
     def pull(
-        self, image: Image, credentials: Credentials | None, say: Callable[[str], None], limit: float
+        self,
+        image: Image,
+        credentials: Credentials | None,
+        say: Callable[[str], None],
+        limit: float,
+        *,
+        stored: bool = False,
     ) -> None:
-        self._engine.pull(image, credentials, say, limit)
+        self._engine.pull(image, credentials, say, limit, stored=stored)
 
     def free_bytes(self) -> int | None:
         """None where the engine is another machine's."""

@@ -14,7 +14,6 @@ from contextlib import suppress
 from typing import Any
 
 import docker
-import docker.auth
 import requests
 from docker.errors import APIError, create_api_error_from_http_exception
 from docker.errors import ImageNotFound as MissingHere
@@ -23,7 +22,7 @@ from docker.errors import NotFound as Gone
 from deployer.adapters.answering import BROKEN, answering, gone_is_fine, refusing
 from deployer.adapters.inspection import gateways_of, is_ours, occupied_by_others, peer_networks, replica_of
 from deployer.adapters.listening import taken_here
-from deployer.adapters.pull import follow
+from deployer.adapters.pull import follow, login_header
 from deployer.core.blueprint import DEPLOYMENT_LABEL, HOOK_LABEL
 from deployer.core.conflicts import Occupied
 from deployer.core.errors import EngineUnavailable, ImageNotFound, RegistryUnavailable
@@ -37,7 +36,7 @@ _TIMEOUT = 60
 _PING_TIMEOUT = 5.0
 _LIMIT = 600.0  # seconds of a pull
 _Say = Callable[[str], None]
-_Login = dict[str, str] | None
+_Login = bytes | None  # the value of X-Registry-Auth
 _LOG_LINES = 20
 _LOG_BYTES = 2_000
 
@@ -204,9 +203,17 @@ class Engine:
             except MissingHere:
                 return None
 
-    def pull(self, image: Image, credentials: Credentials | None, say: _Say, limit: float = _LIMIT) -> None:
+    def pull(
+        self,
+        image: Image,
+        credentials: Credentials | None,
+        say: _Say,
+        limit: float = _LIMIT,
+        *,
+        stored: bool = False,
+    ) -> None:
         """Raises ImageNotFound or RegistryUnavailable, or EngineUnavailable where the engine is gone."""
-        login = {"username": credentials.username, "password": credentials.password} if credentials else None
+        login = login_header(self._client, image.repository, credentials, stored=stored)
         self._pull(str(image), image.repository, image.digest, login, say, limit)
 
     def fetch(self, name: str, say: _Say) -> None:
@@ -219,7 +226,7 @@ class Engine:
                 say(f"pulling {name}")
         repository, tag = split_tag(name)
         try:
-            self._pull(name, repository, tag or "latest", None, say)
+            self._pull(name, repository, tag or "latest", login_header(self._client, repository, None), say)
         except ImageNotFound as error:
             raise ImageNotFound(str(error), hint="edge.image names it") from None
 
@@ -299,16 +306,10 @@ class Engine:
 
     def _open_pull(self, repository: str, tag: str, login: _Login, limit: float) -> requests.Response:
         """The SDK's own `pull` waits for ever and hides the connection, so that nobody could end it."""
-        registry, _ = docker.auth.resolve_repository_name(repository)
-        header = (
-            docker.auth.encode_header(login)
-            if login
-            else docker.auth.get_config_header(self._client, registry)
-        )
         return self._post(
             "/images/create",
             params={"fromImage": repository, "tag": tag},
-            headers={"X-Registry-Auth": header} if header else {},
+            headers={"X-Registry-Auth": login} if login else {},
             timeout=limit,
             stream=True,
         )

@@ -1,5 +1,5 @@
-"""The progress stream of one pull. In: the engine's answer. Out: progress in words, or the failure that the
-stream reports.
+"""One pull: its login, and its progress stream. In: a login, the engine's answer. Out: a header, progress in
+words, or the failure that the stream reports.
 
 An engine says 200 as soon as a pull begins; how it ends stands in the last line.
 """
@@ -13,9 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import docker
+import docker.auth
 import requests
 
 from deployer.core.errors import ImageNotFound, RegistryUnavailable
+from deployer.core.model import Credentials
 
 _SAY_EVERY = 2.0  # seconds between progress lines of one pull
 
@@ -36,6 +39,22 @@ def follow(stream: requests.Response, image: str, deadline: float, say: Callable
                 say(_progress(layers))
     if time.monotonic() >= deadline:  # a cut stream may look like one that ended
         raise TimeoutError
+
+
+def login_header(
+    client: docker.APIClient, repository: str, given: Credentials | None, *, stored: bool = True
+) -> bytes | None:
+    """The value of `X-Registry-Auth`. `stored`: without a given login, the one that this user's own Docker
+    settings hold for the repository's registry counts.
+    """
+    if given:
+        header: bytes = docker.auth.encode_header({"username": given.username, "password": given.password})
+        return header
+    if not stored:
+        return None
+    registry, _ = docker.auth.resolve_repository_name(repository)
+    found: bytes | None = docker.auth.get_config_header(client, registry)
+    return found
 
 
 def raise_pull_error(line: Mapping[str, Any], image: str) -> None:

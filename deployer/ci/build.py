@@ -24,6 +24,7 @@ from deployer.ci.login import Login, log_in, log_out, login_to
 from deployer.ci.progress import Progress
 from deployer.ci.proven import find_proven
 from deployer.ci.registry import Manifest
+from deployer.ci.stack import spread
 from deployer.ci.trees import read_trees
 from deployer.core.built_images import built_repositories
 from deployer.core.errors import CommandFailed, ComposeRejected, ConfigError
@@ -166,9 +167,8 @@ def _known(
     """Repository → image that need not be built; it is fetched where it has to be tested with others."""
     state.save("tested", False)
     builder = {work.repositories[service]: service for service in work.builders}
-    combination = combine(
-        work.context, model, {name: trees[builder[place]] for name, place in work.repositories.items()}
-    )
+    of_built = {name: trees[builder[place]] for name, place in work.repositories.items()}
+    combination = combine(work.context, model, spread(model, of_built, work.repositories))
     state.save("combination", combination)
     if flag("rebuild") or state.load("refresh", False):
         return {}

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from posixpath import normpath
 from typing import Any
 
+from deployer.core.built_images import makers_of
 from deployer.core.compose_model import gate_seconds_of
 
 Table = Mapping[str, Any]
@@ -35,6 +36,15 @@ def isolate(model: Table, ids: Mapping[str, str], *, project: str, workspace: st
         "volumes": {name: {} for name in model.get("volumes") or {}},
         **{key: model[key] for key in _KEPT_TOP if model.get(key)},
     }
+
+
+def spread(model: Table, of_built: Mapping[str, str], repositories: Mapping[str, str]) -> dict[str, str]:
+    """What is known of each built service, also for the services whose `image:` names what it builds: they
+    run that build on the server, too. `repositories`: built service → repository of its image.
+    """
+    makers = makers_of(model["services"], repositories)
+    found = {name: [of_built[one] for one in ones if one in of_built] for name, ones in makers.items()}
+    return {name: values[0] for name, values in found.items() if values}
 
 
 def wait_seconds(model: Table) -> int:

@@ -20,7 +20,7 @@ from deployer.ci.built import BuiltImage, load_test_images, require
 from deployer.ci.context import Context, input_text, read_context
 from deployer.ci.findings import point_at
 from deployer.ci.process import Ended, stream
-from deployer.ci.stack import isolate, wait_seconds
+from deployer.ci.stack import isolate, spread, wait_seconds
 from deployer.core.compose_model import is_checked
 from deployer.core.errors import CommandFailed, GateFailed
 from deployer.core.image_config import parse_image_config
@@ -67,7 +67,9 @@ def _run_stack(
     context: Context, images: Iterable[BuiltImage], model: Mapping[str, Any], command: str, service: str
 ) -> None:
     project = f"ci-{context.run_id}-{context.run.attempt}-{secrets.token_hex(3)}"
-    ids = {image.service: image.id for image in images}
+    built = list(images)
+    repositories = {image.service: image.repository for image in built}
+    ids = spread(model, {image.service: image.id for image in built}, repositories)
     workspace = os.path.realpath(context.workspace)
     file = state.save("stack", isolate(model, ids, project=project, workspace=workspace))
     state.save("project", project)

@@ -20,6 +20,7 @@ from deployer.core.errors import (
     NameTaken,
     PayloadRejected,
     PortTaken,
+    RegistryRefused,
     ReleaseIncomplete,
 )
 from deployer.core.model import Status
@@ -40,6 +41,7 @@ _REFUSED = (
     NameTaken,
     PayloadRejected,
     PortTaken,
+    RegistryRefused,
 )
 
 

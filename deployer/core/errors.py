@@ -100,6 +100,12 @@ class RegistryUnavailable(DeployerError):
     code = "registry-unavailable"
 
 
+class RegistryRefused(DeployerError):
+    """A registry's name leads to this machine or its network, and the settings do not name it."""
+
+    code = "registry-refused"
+
+
 class EngineUnavailable(DeployerError):
     """The Docker engine did not answer."""
 

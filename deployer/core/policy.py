@@ -15,9 +15,9 @@ from dataclasses import replace
 from deployer.core.access import Right, Token
 from deployer.core.branches import matches, ref_pattern
 from deployer.core.config import App, Config, Environment
-from deployer.core.errors import Forbidden
-from deployer.core.images import Image
-from deployer.core.model import Deployment, Kind, Run, Status, Wish
+from deployer.core.errors import Forbidden, ImageNotFound
+from deployer.core.images import Image, split_host
+from deployer.core.model import Credentials, Deployment, Kind, Run, Status, Wish
 from deployer.core.proven_images import ProvenQuery
 from deployer.core.request import DeployRequest
 
@@ -140,6 +140,36 @@ def require_right(token: Token, kind: Kind, app: str) -> None:
 def allows_image(app: App, repository: str) -> bool:
     """Whether the app's own images may come from this repository."""
     return any(pattern(text).fullmatch(repository) for text in app.images)
+
+
+def may_use_login(app: App, repository: str) -> bool:
+    """Whether the server's own registry login may fetch from this repository for the app."""
+    if allows_image(app, repository):
+        return True
+    named = "/".join(split_host(repository))
+    return any(pattern(text).fullmatch(named) for text in app.other_images)
+
+
+def login_for(
+    app: App, repository: str, given: Credentials | None, own: Credentials | None
+) -> Credentials | None:
+    """The login to fetch from a repository with: what the request brought, else the server's own where the
+    app's settings name the repository; each for its own registry.
+    """
+    host, _ = split_host(repository)
+    if given and given.host == host:
+        return given
+    return own if own and own.host == host and may_use_login(app, repository) else None
+
+
+def withheld(app: App, repository: str, error: ImageNotFound) -> ImageNotFound:
+    """The failure of a fetch without the server's login, with the setting that would have given it."""
+    if not may_use_login(app, repository):
+        error.hint = (
+            f"{error.hint}; a registry login of the server is used for repositories that"
+            f" apps.{app.name}.images or other-images names: grant it with other-images"
+        )
+    return error
 
 
 def check_images(app: App, images: Mapping[str, Image]) -> None:

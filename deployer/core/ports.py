@@ -58,10 +58,16 @@ class Target(Protocol):
         """The configuration of an image that is on the target; None where it is not there yet."""
 
     def pull(
-        self, image: Image, credentials: Credentials | None, say: Callable[[str], None], limit: float
+        self,
+        image: Image,
+        credentials: Credentials | None,
+        say: Callable[[str], None],
+        limit: float,
+        *,
+        stored: bool = False,
     ) -> None:
         """Raises ImageNotFound, or RegistryUnavailable after `limit` seconds at the latest; `say` hears of
-        progress.
+        progress. `stored`: without credentials, those that the machine's own Docker settings hold count.
         """
 
     def free_bytes(self) -> int | None:
@@ -171,6 +177,12 @@ class Registry(Protocol):
 
     def image_config(self, image: Image, credentials: Credentials | None) -> ImageConfig:
         """The image's configuration for this machine's platform. Raises as `resolve` does."""
+
+    def judge(self, repository: str) -> None:
+        """Raises RegistryRefused for a repository that must not be asked for, by the engine either."""
+
+    def require(self, image: Image, credentials: Credentials | None) -> None:
+        """Raises ImageNotFound where the registry does not show the image to this login now."""
 
 
 class Forge(Protocol):

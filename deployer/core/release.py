@@ -13,8 +13,7 @@ from typing import Any
 
 from deployer.core.built_images import built_repositories, makers_of
 from deployer.core.errors import ReleaseIncomplete
-from deployer.core.images import Image, parse_image, revision_tag, split_host, split_tag
-from deployer.core.model import Credentials
+from deployer.core.images import Image, parse_image, revision_tag, split_tag
 
 _NAMED_ERROR = re.compile(
     r"\s*(?:uncaught )?[\w.]*(?:error|exception|fatal|panic)\b[^:]{0,20}:", re.IGNORECASE
@@ -115,12 +114,6 @@ def _is_secret(name: str, value: str) -> bool:
         return False
     random = len(value) >= _RANDOM and _RANDOM_LOOKING.fullmatch(value) is not None
     return bool(_SECRET_NAME.search(name)) or ("://" in value and "@" in value) or random
-
-
-def login_for(image: Image, *logins: Credentials | None) -> Credentials | None:
-    """The first login that is for the image's own registry: a password is shown to no other host."""
-    host, _ = split_host(image.repository)
-    return next((login for login in logins if login and login.host == host), None)
 
 
 def telling_line(lines: Sequence[str]) -> str:

@@ -27,6 +27,7 @@ _STATUS = {
     "not-found": 404,
     "not-waiting": 409,
     "content-type-rejected": 415,
+    "registry-refused": 422,
     "release-incomplete": 422,
     "image-unproven": 422,
     "image-of-another": 422,

@@ -16,8 +16,11 @@ from typing import Any
 import pytest
 import requests
 
+from deployer.adapters.guarded_session import open_session
 from deployer.adapters.registry import OciRegistry
-from deployer.core.errors import ImageNotFound, RegistryUnavailable
+from deployer.adapters.registry_wire import Answer as Got
+from deployer.adapters.registry_wire import Place, Proof, Wire
+from deployer.core.errors import ImageNotFound, RegistryRefused, RegistryUnavailable
 from deployer.core.images import Image
 from deployer.core.model import Credentials
 from tests.stand.exchange import Answer, Server
@@ -122,9 +125,9 @@ def real() -> Pusher:
 @pytest.mark.parametrize("kind", [OCI_MANIFEST, DOCKER_MANIFEST])
 def test_a_tag_resolves_to_the_digest_it_has_now(real: Pusher, kind: str) -> None:
     digest, config = real.image("sha-1", kind=kind)
-    image = OciRegistry().resolve(real.repository, "sha-1", None)
+    image = OciRegistry(host=real.host).resolve(real.repository, "sha-1", None)
     assert image == Image(real.repository, digest)
-    assert OciRegistry().config_digest(image, None) == config
+    assert OciRegistry(host=real.host).config_digest(image, None) == config
 
 
 @pytest.mark.engine
@@ -133,7 +136,7 @@ def test_a_tag_that_moves_resolves_to_its_new_digest(real: Pusher) -> None:
     before, _ = real.image("main", "amd64")
     after, _ = real.image("main", "arm64")
     assert before != after
-    assert OciRegistry().resolve(real.repository, "main", None).digest == after
+    assert OciRegistry(host=real.host).resolve(real.repository, "main", None).digest == after
 
 
 @pytest.mark.engine
@@ -141,16 +144,16 @@ def test_an_image_for_several_platforms_resolves_to_its_index_and_to_the_config_
     real: Pusher,
 ) -> None:
     digest, configs = real.index("v1", "s390x", OWN)
-    image = OciRegistry().resolve(real.repository, "v1", None)
+    image = OciRegistry(host=real.host).resolve(real.repository, "v1", None)
     assert image.digest == digest
-    assert OciRegistry().config_digest(image, None) == configs[OWN]
-    assert OciRegistry().layers(image, None) == {digest_of(b"a layer"): len(b"a layer")}
+    assert OciRegistry(host=real.host).config_digest(image, None) == configs[OWN]
+    assert OciRegistry(host=real.host).layers(image, None) == {digest_of(b"a layer"): len(b"a layer")}
 
 
 @pytest.mark.engine
 def test_the_configuration_of_an_image_is_read_for_this_machine_and_once(real: Pusher) -> None:
     digest, _ = real.index("1.0", "arm64" if OWN == "amd64" else "amd64", OWN)
-    registry = OciRegistry()
+    registry = OciRegistry(host=real.host)
     found = registry.image_config(Image(real.repository, digest), None)
     assert found.labels == {"made-for": OWN}
     assert registry.image_config(Image(real.repository, digest), None) is found
@@ -159,17 +162,17 @@ def test_the_configuration_of_an_image_is_read_for_this_machine_and_once(real: P
 @pytest.mark.engine
 def test_an_index_without_this_machines_platform_names_it(real: Pusher) -> None:
     real.index("v1", "s390x")
-    image = OciRegistry().resolve(real.repository, "v1", None)
+    image = OciRegistry(host=real.host).resolve(real.repository, "v1", None)
     with pytest.raises(ImageNotFound, match=f"linux/{OWN}"):
-        OciRegistry().config_digest(image, None)
+        OciRegistry(host=real.host).config_digest(image, None)
 
 
 @pytest.mark.engine
 def test_a_missing_tag_and_a_missing_digest_name_both_causes(real: Pusher) -> None:
     real.image("there")
     for ask in (
-        lambda: OciRegistry().resolve(real.repository, "missing", None),
-        lambda: OciRegistry().config_digest(Image(real.repository, SHA), None),
+        lambda: OciRegistry(host=real.host).resolve(real.repository, "missing", None),
+        lambda: OciRegistry(host=real.host).config_digest(Image(real.repository, SHA), None),
     ):
         with pytest.raises(ImageNotFound, match="or this account may not read it") as caught:
             ask()
@@ -189,7 +192,8 @@ class Odd:
         self.token: Callable[[str], Answer] = lambda proof: Answer(200, {"token": "issued"})
         self.released = threading.Event()
         self.server = Server(self.serve)
-        self.repository = f"{self.server.host}/acme/web"
+        self.host = self.server.host
+        self.repository = f"{self.host}/acme/web"
 
     def serve(self, method: str, target: str, headers: Mapping[str, str], raw: bytes) -> Answer:
         proof = headers.get("authorization", "")
@@ -228,7 +232,7 @@ def test_all_four_manifest_types_are_accepted(odd: Odd) -> None:
         return Answer(200, b"", {"Docker-Content-Digest": SHA})
 
     with Server(serve) as server:
-        OciRegistry().resolve(f"{server.host}/acme/web", "main", None)
+        OciRegistry(host=server.host).resolve(f"{server.host}/acme/web", "main", None)
     assert sorted(accepted[0].split(", ")) == sorted(
         [
             OCI_INDEX,
@@ -241,7 +245,7 @@ def test_all_four_manifest_types_are_accepted(odd: Odd) -> None:
 
 def test_an_anonymous_token_is_fetched_and_used_once(odd: Odd) -> None:
     odd.manifest = odd.wants_token()
-    assert OciRegistry().resolve(odd.repository, "main", None) == Image(odd.repository, SHA)
+    assert OciRegistry(host=odd.host).resolve(odd.repository, "main", None) == Image(odd.repository, SHA)
     assert odd.calls == [
         ("HEAD", "/v2/acme/web/manifests/main", ""),
         ("GET", "/token?service=odd&scope=repository%3Aacme%2Fweb%3Apull", ""),
@@ -249,24 +253,16 @@ def test_an_anonymous_token_is_fetched_and_used_once(odd: Odd) -> None:
     ]
 
 
-@pytest.mark.parametrize("own", [True, False])
-def test_a_login_goes_to_the_realm_as_basic_and_never_to_the_manifest(odd: Odd, own: bool) -> None:
+def test_a_login_goes_to_the_realm_as_basic_and_never_to_the_manifest(odd: Odd) -> None:
     odd.manifest = odd.wants_token()
     odd.token = lambda proof: Answer(200, {"access_token": "issued"}) if proof == basic() else Answer(401)
-    registry = OciRegistry(odd.login() if own else None)
-    registry.resolve(odd.repository, "main", None if own else odd.login())
+    OciRegistry(host=odd.host).resolve(odd.repository, "main", odd.login())
     assert [proof for _, _, proof in odd.calls] == ["", basic(), "Bearer issued"]
-
-
-def test_a_login_that_came_with_the_request_wins_over_the_servers_own(odd: Odd) -> None:
-    odd.manifest = odd.wants_token()
-    OciRegistry(odd.login(password="old")).resolve(odd.repository, "main", odd.login())
-    assert odd.calls[1][2] == basic()
 
 
 def test_a_login_for_another_registry_is_not_sent(odd: Odd) -> None:
     odd.manifest = odd.wants_token()
-    OciRegistry(odd.login(host="ghcr.io")).resolve(odd.repository, "main", odd.login(host="evil.example"))
+    OciRegistry(host=odd.host).resolve(odd.repository, "main", odd.login(host="evil.example"))
     assert [proof for _, _, proof in odd.calls] == ["", "", "Bearer issued"]
 
 
@@ -274,15 +270,15 @@ def test_a_registry_that_wants_basic_gets_it(odd: Odd) -> None:
     challenge = {"WWW-Authenticate": 'Basic realm="odd"'}
     found = Answer(200, b"", {"Docker-Content-Digest": SHA})
     odd.manifest = lambda method, proof: found if proof == basic() else Answer(401, b"", challenge)
-    assert OciRegistry().resolve(odd.repository, "main", odd.login()).digest == SHA
+    assert OciRegistry(host=odd.host).resolve(odd.repository, "main", odd.login()).digest == SHA
     with pytest.raises(ImageNotFound):
-        OciRegistry().resolve(odd.repository, "main", None)
+        OciRegistry(host=odd.host).resolve(odd.repository, "main", None)
 
 
 def test_a_token_that_is_refused_is_not_fetched_twice(odd: Odd) -> None:
     odd.manifest = odd.wants_token(good="never")
     with pytest.raises(ImageNotFound, match="or this account may not read it"):
-        OciRegistry().resolve(odd.repository, "main", odd.login())
+        OciRegistry(host=odd.host).resolve(odd.repository, "main", odd.login())
     assert [target.partition("?")[0] for _, target, _ in odd.calls].count("/token") == 1
     assert len(odd.calls) == 3
 
@@ -292,7 +288,7 @@ def test_a_realm_that_refuses_the_login_names_both_causes(odd: Odd, status: int)
     odd.manifest = odd.wants_token()
     odd.token = lambda proof: Answer(status)
     with pytest.raises(ImageNotFound, match="or this account may not read it") as caught:
-        OciRegistry().resolve(odd.repository, "main", odd.login())
+        OciRegistry(host=odd.host).resolve(odd.repository, "main", odd.login())
     assert PASSWORD not in caught.value.diagnostics()
 
 
@@ -305,7 +301,7 @@ def test_a_realm_that_gives_no_token_is_unavailable(odd: Odd, answer: Answer) ->
     odd.manifest = odd.wants_token()
     odd.token = lambda proof: answer
     with pytest.raises(RegistryUnavailable) as caught:
-        OciRegistry().resolve(odd.repository, "main", odd.login())
+        OciRegistry(host=odd.host).resolve(odd.repository, "main", odd.login())
     assert PASSWORD not in caught.value.diagnostics()
     assert basic() not in caught.value.diagnostics()
 
@@ -318,7 +314,7 @@ def test_a_realm_without_tls_elsewhere_gets_no_login(odd: Odd, realm: str) -> No
     challenge = {"WWW-Authenticate": f'Bearer realm="{realm}",service="odd"'}
     odd.manifest = lambda method, proof: Answer(401, b"", challenge)
     with pytest.raises(RegistryUnavailable, match="not supported"):
-        OciRegistry().resolve(odd.repository, "main", odd.login())
+        OciRegistry(host=odd.host).resolve(odd.repository, "main", odd.login())
     assert len(odd.calls) == 1
 
 
@@ -326,7 +322,7 @@ def test_a_realm_without_tls_elsewhere_gets_no_login(odd: Odd, realm: str) -> No
 def test_an_unknown_kind_of_challenge_is_said(odd: Odd, challenge: str) -> None:
     odd.manifest = lambda method, proof: Answer(401, b"", {"WWW-Authenticate": challenge})
     with pytest.raises(RegistryUnavailable, match="not supported"):
-        OciRegistry().resolve(odd.repository, "main", odd.login())
+        OciRegistry(host=odd.host).resolve(odd.repository, "main", odd.login())
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -334,7 +330,7 @@ def test_an_unknown_kind_of_challenge_is_said(odd: Odd, challenge: str) -> None:
 def test_denied_and_missing_read_alike(odd: Odd, status: int) -> None:
     odd.manifest = lambda method, proof: Answer(status)
     with pytest.raises(ImageNotFound, match=f"has no {odd.repository}:main, or this account may not"):
-        OciRegistry().resolve(odd.repository, "main", None)
+        OciRegistry(host=odd.host).resolve(odd.repository, "main", None)
 
 
 @pytest.mark.parametrize("status", [400, 429, 500, 503])
@@ -342,7 +338,7 @@ def test_denied_and_missing_read_alike(odd: Odd, status: int) -> None:
 def test_any_other_answer_is_an_unavailable_registry(odd: Odd, status: int) -> None:
     odd.manifest = lambda method, proof: Answer(status)
     with pytest.raises(RegistryUnavailable, match=str(status)) as caught:
-        OciRegistry().resolve(odd.repository, "main", None)
+        OciRegistry(host=odd.host).resolve(odd.repository, "main", None)
     assert caught.value.hint
     assert len(odd.calls) == 1
 
@@ -356,7 +352,7 @@ def test_a_registry_that_hangs_ends_in_time(odd: Odd) -> None:
     odd.manifest = hang
     begun = time.monotonic()
     with pytest.raises(RegistryUnavailable, match="ReadTimeout"):
-        OciRegistry(timeout=0.5).resolve(odd.repository, "main", None)
+        OciRegistry(host=odd.host, timeout=0.5).resolve(odd.repository, "main", None)
     assert time.monotonic() - begun < 400
 
 
@@ -380,7 +376,7 @@ def test_an_answer_that_drips_ends_in_time() -> None:
         image = Image(f"127.0.0.1:{listener.getsockname()[1]}/acme/web", SHA)
         begun = time.monotonic()
         with pytest.raises(RegistryUnavailable, match="too slow"):
-            OciRegistry(timeout=0.5).config_digest(image, None)
+            OciRegistry(host=image.repository.partition("/")[0], timeout=0.5).config_digest(image, None)
         assert time.monotonic() - begun < 40
         thread.join(5)
 
@@ -388,14 +384,15 @@ def test_an_answer_that_drips_ends_in_time() -> None:
 def test_an_answer_without_end_is_cut_off(odd: Odd) -> None:
     odd.manifest = lambda method, proof: Answer(200, b"x" * (5 * 1024 * 1024))
     with pytest.raises(RegistryUnavailable, match="too long"):
-        OciRegistry().config_digest(Image(odd.repository, SHA), None)
+        OciRegistry(host=odd.host).config_digest(Image(odd.repository, SHA), None)
 
 
 def test_nobody_at_the_address_is_an_unavailable_registry() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(RegistryUnavailable, match="ConnectionError"):
-            OciRegistry().resolve(f"127.0.0.1:{taken.getsockname()[1]}/acme/web", "main", None)
+            host = f"127.0.0.1:{taken.getsockname()[1]}"
+            OciRegistry(host=host).resolve(f"{host}/acme/web", "main", None)
 
 
 @pytest.mark.parametrize(
@@ -404,21 +401,21 @@ def test_nobody_at_the_address_is_an_unavailable_registry() -> None:
 def test_where_head_tells_no_digest_the_bytes_do(odd: Odd, head: Answer) -> None:
     raw = as_json({"schemaVersion": 2})
     odd.manifest = lambda method, proof: head if method == "HEAD" else Answer(200, raw)
-    assert OciRegistry().resolve(odd.repository, "main", None).digest == digest_of(raw)
+    assert OciRegistry(host=odd.host).resolve(odd.repository, "main", None).digest == digest_of(raw)
 
 
 @pytest.mark.case("F06")
 def test_bytes_that_do_not_have_their_digest_are_refused(odd: Odd) -> None:
     odd.manifest = lambda method, proof: Answer(200, as_json({"config": {"digest": SHA}}))
     with pytest.raises(RegistryUnavailable, match="does not have its digest"):
-        OciRegistry().config_digest(Image(odd.repository, SHA), None)
+        OciRegistry(host=odd.host).config_digest(Image(odd.repository, SHA), None)
 
 
 def test_a_digest_header_that_its_bytes_belie_is_refused(odd: Odd) -> None:
     lie = Answer(200, b"{}", {"Docker-Content-Digest": SHA})
     odd.manifest = lambda method, proof: Answer(405) if method == "HEAD" else lie
     with pytest.raises(RegistryUnavailable, match="does not have its digest"):
-        OciRegistry().resolve(odd.repository, "main", None)
+        OciRegistry(host=odd.host).resolve(odd.repository, "main", None)
 
 
 @pytest.mark.parametrize(
@@ -429,7 +426,7 @@ def test_a_manifest_without_a_configuration_is_refused(odd: Odd, manifest: dict[
     raw = as_json(manifest)
     odd.manifest = lambda method, proof: Answer(200, raw)
     with pytest.raises(RegistryUnavailable, match="names no configuration"):
-        OciRegistry().config_digest(Image(odd.repository, digest_of(raw)), None)
+        OciRegistry(host=odd.host).config_digest(Image(odd.repository, digest_of(raw)), None)
 
 
 @pytest.mark.parametrize("entries", [None, "x", [], ["x"], [{}], [{"platform": "linux"}]])
@@ -437,13 +434,13 @@ def test_an_index_of_nothing_usable_names_the_platform(odd: Odd, entries: object
     raw = as_json({"manifests": entries})
     odd.manifest = lambda method, proof: Answer(200, raw)
     with pytest.raises(ImageNotFound, match=f"linux/{OWN}"):
-        OciRegistry().config_digest(Image(odd.repository, digest_of(raw)), None)
+        OciRegistry(host=odd.host).config_digest(Image(odd.repository, digest_of(raw)), None)
 
 
 def test_a_manifest_that_is_gone_after_head_is_not_found(odd: Odd) -> None:
     odd.manifest = lambda method, proof: Answer(405)
     with pytest.raises(RegistryUnavailable, match="405"):
-        OciRegistry().resolve(odd.repository, "main", None)
+        OciRegistry(host=odd.host).resolve(odd.repository, "main", None)
 
 
 def test_a_moved_manifest_is_followed_on_the_same_host_with_the_token(odd: Odd) -> None:
@@ -455,7 +452,7 @@ def test_a_moved_manifest_is_followed_on_the_same_host_with_the_token(odd: Odd) 
         return Answer(307, b"", {"Location": "/v2/elsewhere"})
 
     odd.manifest = serve
-    assert OciRegistry().resolve(odd.repository, "main", None).digest == SHA
+    assert OciRegistry(host=odd.host).resolve(odd.repository, "main", None).digest == SHA
     assert odd.calls[-1] == ("HEAD", "/v2/elsewhere", "Bearer issued")
 
 
@@ -463,13 +460,13 @@ def test_a_moved_manifest_is_followed_on_the_same_host_with_the_token(odd: Odd) 
 def test_a_manifest_is_not_followed_to_another_host_without_tls(odd: Odd) -> None:
     odd.manifest = lambda method, proof: Answer(302, b"", {"Location": "http://evil.example/v2/x"})
     with pytest.raises(RegistryUnavailable, match="without TLS"):
-        OciRegistry().resolve(odd.repository, "main", odd.login())
+        OciRegistry(host=odd.host).resolve(odd.repository, "main", odd.login())
 
 
 def test_a_circle_of_moves_ends(odd: Odd) -> None:
     odd.manifest = lambda method, proof: Answer(302, b"", {"Location": "/v2/again"})
     with pytest.raises(RegistryUnavailable, match="302"):
-        OciRegistry().resolve(odd.repository, "main", None)
+        OciRegistry(host=odd.host).resolve(odd.repository, "main", None)
     assert len(odd.calls) == 4
 
 
@@ -488,7 +485,7 @@ def test_a_move_to_another_host_with_tls_leaves_the_token_behind(odd: Odd) -> No
             302, b"", {"Location": f"https://127.0.0.1:{listener.getsockname()[1]}/v2/x"}
         )
         with pytest.raises(RegistryUnavailable):
-            OciRegistry(timeout=2).resolve(odd.repository, "main", odd.login())
+            OciRegistry(host=odd.host, timeout=2).resolve(odd.repository, "main", odd.login())
         thread.join(5)
     assert seen[0][:1] == b"\x16", "the first byte should be a TLS handshake's"
 
@@ -500,7 +497,7 @@ def test_a_netrc_file_and_a_proxy_have_no_say_on_this_machine(
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     odd.manifest = odd.wants_token()
-    OciRegistry().resolve(odd.repository, "main", None)
+    OciRegistry(host=odd.host).resolve(odd.repository, "main", None)
     assert [proof for _, _, proof in odd.calls] == ["", "", "Bearer issued"]
 
 
@@ -526,9 +523,136 @@ def test_anything_but_this_machine_is_asked_with_tls_through_the_proxy(
         monkeypatch.delenv("no_proxy", raising=False)
         login = Credentials("docker.io", "me", PASSWORD)
         with pytest.raises(RegistryUnavailable) as caught:
-            OciRegistry(login, timeout=2).resolve(name, "1.27", None)
+            OciRegistry(host="ghcr.io", timeout=2).resolve(name, "1.27", login)
         thread.join(5)
     host = name.partition("/")[0] if "." in name.partition("/")[0] else "docker.io"
     expected = "registry-1.docker.io" if host == "docker.io" else host
     assert asked[0].startswith(f"CONNECT {expected}:443 ".encode())
     assert PASSWORD not in caught.value.diagnostics()
+
+
+# --- registries, realms and redirects that lead inside
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Name → address, as a name server that the attacker owns answers."""
+    known: dict[str, str] = {}
+    real = socket.getaddrinfo
+
+    def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
+        return real(known.get(str(host), host), *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    for variable in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    return known
+
+
+@pytest.mark.case("X08")
+@pytest.mark.parametrize(
+    "host",
+    ["{odd}", "localhost:{port}", "[::1]:{port}", "127.1.2.3:{port}", "10.0.0.1", "169.254.169.254",
+     "0.0.0.0:{port}",
+     "[::ffff:127.0.0.1]:{port}", "[64:ff9b::7f00:1]:{port}", "[fe80::1]", "192.168.1.1:5000", "100.64.0.1"],
+)  # fmt: skip
+def test_a_registry_on_this_machine_or_its_network_is_refused_unless_it_is_configured(
+    odd: Odd, names: dict[str, str], host: str
+) -> None:
+    place = host.format(odd=odd.host, port=odd.host.partition(":")[2])
+    registry = OciRegistry(host="ghcr.io", timeout=2)
+    for ask in (
+        lambda: registry.resolve(f"{place}/x", "1", None),
+        lambda: registry.layers(Image(f"{place}/x", SHA), None),
+        lambda: registry.image_config(Image(f"{place}/x", SHA), None),
+        lambda: registry.require(Image(f"{place}/x", SHA), None),
+        lambda: registry.judge(f"{place}/x"),
+    ):
+        with pytest.raises(RegistryRefused, match="leads to this server or its network") as caught:
+            ask()
+    assert odd.calls == [] and "registry.host" in caught.value.hint
+
+
+@pytest.mark.case("X08")
+@pytest.mark.parametrize("name", ["inside.example", "127.1", "2130706433", "0x7f.1", "a.localhost"])
+def test_a_name_that_stands_for_this_machine_is_refused_before_a_connection(
+    odd: Odd, names: dict[str, str], name: str
+) -> None:
+    names["inside.example"] = names["a.localhost"] = "127.0.0.1"
+    place = f"{name}:{odd.host.partition(':')[2]}"
+    registry = OciRegistry(host="ghcr.io", timeout=2)
+    with pytest.raises(RegistryRefused):
+        registry.resolve(f"{place}/x", "1", None)
+    with pytest.raises(RegistryRefused):
+        registry.judge(f"{place}/x")
+    assert odd.calls == []
+
+
+@pytest.mark.case("X08")
+def test_the_realm_of_the_configured_registry_is_at_its_own_place(odd: Odd) -> None:
+    with Server(lambda method, target, headers, raw: Answer(200, {"token": "issued"})) as other:
+        odd.manifest = odd.wants_token(realm=f"{other.url}/any")
+        with pytest.raises(RegistryUnavailable, match="not supported"):
+            OciRegistry(host=odd.host).resolve(odd.repository, "main", odd.login())
+    for realm in (
+        f"http://me@{odd.host}/token",
+        f"http://{odd.host}.evil.example/t",
+        "http://[::1",
+        "https:///x",
+    ):
+        odd.manifest = odd.wants_token(realm=realm)
+        with pytest.raises(RegistryUnavailable, match="not supported"):
+            OciRegistry(host=odd.host).resolve(odd.repository, "main", odd.login())
+
+
+class _Far(Wire):
+    """A registry somewhere else whose answers are these."""
+
+    def __init__(self, session: requests.Session, first: Answer) -> None:
+        super().__init__(session, Place("far.example/x", "far.example", "x", ("far.example",)), 2.0)
+        self._first: Answer | None = first
+
+    def _once(self, method: str, url: str, proof: Any, query: Any = None) -> Any:
+        if self._first is not None:
+            given, self._first = self._first, None
+            return Got(given.status, given.headers, b"")
+        return super()._once(method, url, proof, query)
+
+
+@pytest.mark.case("X08")
+@pytest.mark.parametrize(
+    "where", ["https://{odd}/any", "https://inside.example:{port}/any", "https://[::1]:{port}/"]
+)
+def test_neither_realm_nor_redirect_of_a_registry_elsewhere_leads_inside(
+    odd: Odd, names: dict[str, str], where: str
+) -> None:
+    names["inside.example"] = "127.0.0.1"
+    url = where.format(odd=odd.host, port=odd.host.partition(":")[2])
+    with open_session(inside=False) as session:
+        moved = _Far(session, Answer(307, b"", {"Location": url}))
+        with pytest.raises(RegistryRefused):
+            moved.send("GET", "https://far.example/v2/x/blobs/1", Proof())
+        asked = Wire(session, Place("far.example/x", "far.example", "x", ("far.example",)), 2.0)
+        with pytest.raises(RegistryRefused):
+            asked.prove(f'Bearer realm="{url}"', None)
+    assert odd.calls == []
+
+
+def test_a_registry_that_the_settings_name_in_full_may_be_inside(odd: Odd) -> None:
+    registry = OciRegistry(host="ghcr.io", named={"10.1.2.3:5000"}, timeout=0.2)
+    registry.judge("10.1.2.3:5000/x")
+    with pytest.raises(RegistryRefused):
+        registry.judge("10.1.2.4:5000/x")
+
+
+def test_what_one_login_has_seen_is_not_shown_to_another(odd: Odd) -> None:
+    raw = as_json({"config": {"digest": SHA}, "layers": [{"digest": SHA, "size": 3}]})
+    challenge = {"WWW-Authenticate": 'Basic realm="odd"'}
+    odd.manifest = lambda method, proof: Answer(200, raw) if proof else Answer(401, b"", challenge)
+    image, registry = Image(odd.repository, digest_of(raw)), OciRegistry(host=odd.host)
+    assert registry.layers(image, odd.login()) == {SHA: 3}
+    with pytest.raises(ImageNotFound):
+        registry.layers(image, None)
+    registry.require(image, odd.login())
+    with pytest.raises(ImageNotFound):
+        registry.require(image, None)

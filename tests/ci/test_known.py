@@ -276,3 +276,32 @@ def test_a_command_may_run_in_a_services_image(shop: Shop) -> None:
 
 def layers(id: str) -> list[str]:
     return list(json.loads(docker("image", "inspect", "-f", "{{json .RootFS.Layers}}", id)))
+
+
+WORKER = """services:
+  web:
+    image: ${PLACE_OF_IMAGES}/app
+    build: web
+    stop_grace_period: 0s
+  worker:
+    image: ${PLACE_OF_IMAGES}/app:latest
+    entrypoint: ["sh", "-c", "grep -q NEW /usr/share/nginx/html/page.html && exec sleep 600"]
+    healthcheck: {test: ["CMD", "grep", "-q", "NEW", "/usr/share/nginx/html/page.html"], interval: 1s}
+    stop_grace_period: 0s
+"""
+
+
+@pytest.mark.case("H05")
+def test_a_worker_of_a_built_image_is_tested_in_the_build_of_this_run(shop: Shop, api: DeployApi) -> None:
+    page = secrets.token_hex(8)
+    dockerfile = {"web/Dockerfile": "FROM nginx:alpine\nCOPY page.html /usr/share/nginx/html/\n"}
+    place = {"PLACE_OF_IMAGES": f"{registry()}/{shop.name}"}
+    for mark in ("first NEW", "second NEW"):
+        shop.commit(**{**dockerfile, "compose.yaml": WORKER, "web/page.html": f"{mark} {page}"})
+        run = shop.run("refs/heads/main", server=api.url, env={**api.environment(), **place})
+        assert set(shop.images(run)) == {"web"} and ran_test(run)
+    # The build of this run fails the worker's check; the image under its name in the registry passes it.
+    shop.commit(**{**dockerfile, "web/page.html": f"third {page}"})
+    bad = shop.run("refs/heads/main", server=api.url, env={**api.environment(), **place})
+    assert (bad.steps["test"].outcome, bad.steps["push"].outcome) == ("failure", "skipped"), bad.log
+    assert "worker" in bad.annotations[-1].text

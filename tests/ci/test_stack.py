@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deployer.ci.stack import isolate, wait_seconds
+from deployer.ci.stack import isolate, spread, wait_seconds
 
 ID = "sha256:" + "1" * 64
 MODEL: dict[str, Any] = {
@@ -100,3 +100,26 @@ def test_the_wait_follows_from_the_health_checks_and_has_an_end() -> None:
     longer = wait_seconds({"services": {name: {"healthcheck": check} for name in "ab"}})
     assert 60 < short < longer < 900
     assert wait_seconds({"services": {str(n): {} for n in range(100)}}) == 900
+
+
+@pytest.mark.case("H05")
+@pytest.mark.parametrize(
+    ("named", "same"),
+    [
+        ("ghcr.io/acme/web", True),
+        ("ghcr.io/acme/web:v3", True),
+        ("GHCR.io/Acme/Web", True),
+        ("ghcr.io/acme/webs", False),
+        (f"ghcr.io/acme/web@{ID}", False),
+    ],
+)
+def test_a_service_that_names_a_built_image_is_tested_in_that_build(named: str, same: bool) -> None:
+    worker = {"image": named, "command": ["work"], "platform": "linux/amd64"}
+    model = {**MODEL, "services": {**MODEL["services"], "worker": worker}}
+    ids = spread(model, {"web": ID}, {"web": "ghcr.io/acme/web"})
+    made = isolate(model, ids, project="ci", workspace="/w")["services"]["worker"]
+    assert (made["image"], made["pull_policy"]) == ((ID, "never") if same else (named, "missing"))
+
+
+def test_what_no_build_gave_is_not_spread() -> None:
+    assert spread(MODEL, {}, {"web": "ghcr.io/acme/web"}) == {}

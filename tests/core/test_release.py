@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from deployer.core.errors import ReleaseIncomplete
-from deployer.core.model import Credentials
-from deployer.core.release import login_for, redact, redact_secrets, telling_line, wanted_images
+from deployer.core.release import redact, redact_secrets, telling_line, wanted_images
 from tests.core.models import digest, image
 
 SHA = "a" * 40
@@ -70,12 +69,6 @@ def test_values_of_variables_do_not_show() -> None:
     assert redact(text, {"PASSWORD": "hunter22", "LEVEL": "on", "URL": "u:hunter22@db"}) == (
         "connect postgres://[redacted] failed, LEVEL=on"
     )
-
-
-def test_a_login_is_shown_to_its_own_registry_only() -> None:
-    hub, ghcr = Credentials("docker.io", "u", "p"), Credentials("ghcr.io", "u", "p")
-    assert login_for(image("backend", "a"), None, hub, ghcr) == ghcr
-    assert login_for(image("backend", "a"), None, hub) is None
 
 
 @pytest.mark.parametrize(

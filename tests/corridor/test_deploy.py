@@ -88,6 +88,12 @@ class NoRegistry:
     def image_config(self, image: Image, credentials: Credentials | None) -> ImageConfig:
         return ImageConfig()
 
+    def judge(self, repository: str) -> None:
+        return
+
+    def require(self, image: Image, credentials: Credentials | None) -> None:
+        return
+
     def resolve(self, repository: str, tag: str, credentials: Credentials | None) -> Image:
         raise AssertionError("a request that brings its images asks no registry")
 

@@ -57,6 +57,12 @@ class Pushed:
     def image_config(self, image: Image, credentials: Credentials | None) -> ImageConfig:
         return ImageConfig()
 
+    def judge(self, repository: str) -> None:
+        return
+
+    def require(self, image: Image, credentials: Credentials | None) -> None:
+        return
+
     def resolve(self, repository: str, tag: str, credentials: Credentials | None) -> Image:
         if self.down:
             raise RegistryUnavailable("the registry does not answer")

@@ -11,12 +11,12 @@ import pytest
 
 from deployer.adapters.store import SqliteStore
 from deployer.adapters.vault import open_vault
-from deployer.core.errors import Forbidden, ImageOfAnother, ImageUnproven, StoreUnavailable
+from deployer.core.errors import Forbidden, ImageNotFound, ImageOfAnother, ImageUnproven, StoreUnavailable
 from deployer.core.image_config import ImageConfig
 from deployer.core.image_labels import COMPOSE_LABEL, SERVICE_LABEL, SOURCE_LABEL
 from deployer.core.images import Image
-from deployer.core.model import Attested, Bundle, Credentials, Kind, Release, Run, Wish
-from deployer.core.policy import authorise_claims
+from deployer.core.model import Attested, Bundle, Credentials, Kind, Release, Run, Status, Wish
+from deployer.core.policy import authorise_claims, login_for
 from deployer.core.proven_images import KEPT, ProvenRun
 from deployer.core.release import Wanted
 from deployer.proving import ImageFinder, keep_proof
@@ -36,6 +36,7 @@ class Tags:
 
     image: Image
     labels: dict[str, str] = field(default_factory=dict)
+    private: tuple[Image, ...] = ()
 
     def resolve(self, repository: str, tag: str, credentials: Credentials | None) -> Image:
         return self.image
@@ -45,6 +46,13 @@ class Tags:
 
     def image_config(self, image: Image, credentials: Credentials | None) -> ImageConfig:
         return replace(ImageConfig(), labels=self.labels)
+
+    def judge(self, repository: str) -> None:
+        return
+
+    def require(self, image: Image, credentials: Credentials | None) -> None:
+        if image in self.private and credentials is None:
+            raise ImageNotFound(f"{image} is not there, or this account may not read it", hint="log in")
 
 
 POISON = Image(WEB, digest("e"))
@@ -63,12 +71,15 @@ def find(
     *,
     trust: bool = False,
     labels: dict[str, str] | None = None,
+    tags: Tags | None = None,
+    login: Credentials | None = None,
+    other: tuple[str, ...] = (),
 ) -> tuple[Image, list[str]]:
     config, notes = config_of(trust_tags=trust), list[str]()
-    app = config.app("shop")
+    app = replace(config.app("shop"), other_images=other)
     finder = ImageFinder(
         asked, app, app.environment("production"), "compose.yaml", store,
-        Tags(POISON, OWN if labels is None else labels), notes.append,
+        tags or Tags(POISON, OWN if labels is None else labels), login, notes.append,
     )  # fmt: skip
     return finder.find([want])["web"], notes
 
@@ -208,3 +219,44 @@ def test_records_are_bounded_for_each_environment(store: SqliteStore) -> None:
     kept = store.proven("shop", "production")
     assert (len(kept), kept[0].revision, kept[-1].revision) == (KEPT, f"{KEPT + 2:040x}", f"{3:040x}")
     assert store._database.read("SELECT count(*) FROM proven")[0][0] == KEPT + 1
+
+
+SECRET = Image("ghcr.io/acme/payroll", digest("5"))
+
+
+@pytest.mark.case("X13")
+def test_another_apps_private_image_is_not_had_by_its_digest_although_it_is_on_the_engine(
+    store: SqliteStore,
+) -> None:
+    own = Credentials("ghcr.io", "server", "p")
+    want, tags = Wanted("stolen", SECRET), Tags(POISON, OWN, (SECRET,))
+
+    def take(**changes: Any) -> tuple[Image, list[str]]:
+        return find(store, Wish("shop", "production", Kind.DEPLOY, "cli", "ada", revision=REVISION),
+                    replace(want, service="web"), tags=tags, login=own, **changes)  # fmt: skip
+
+    with pytest.raises(ImageNotFound) as caught:
+        take()
+    assert "grant it with other-images" in caught.value.hint
+    assert take(other=("ghcr.io/acme/payroll",))[0] == SECRET
+    deployment, _ = store.enqueue(wish("cli"), 1.0)
+    store.claim(2.0)
+    store.save_release(deployment.id, release_of({"web": SECRET}), 3.0)
+    store.finish(deployment.id, Status.SUCCESS, "", 4.0)
+    assert take()[0] == SECRET, "what serves already goes on without the registry"
+
+
+@pytest.mark.case("X13")
+def test_the_servers_login_is_for_what_the_apps_settings_name() -> None:
+    given, own, hub = (Credentials(host, "u", "p") for host in ("ghcr.io", "ghcr.io", "docker.io"))
+    app = config_of().app("shop")
+    assert login_for(app, WEB, None, own) == own
+    assert login_for(app, WEB, given, own) is given
+    assert login_for(app, WEB, hub, own) == own
+    assert login_for(app, WEB, None, hub) is None
+    assert login_for(app, SECRET.repository, None, own) is None
+    assert login_for(app, SECRET.repository, given, own) is given
+    named = replace(app, other_images=("ghcr.io/acme/pay*", "docker.io/library/*"))
+    assert login_for(named, SECRET.repository, None, own) == own
+    assert login_for(named, "redis", None, hub) == hub
+    assert login_for(app, "redis", None, hub) is None

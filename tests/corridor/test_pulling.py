@@ -25,7 +25,14 @@ def failing(scene: Scene, times: int, error: DeployerError) -> list[Image]:
     """The next `times` pulls fail."""
     real, tried = scene.target.pull, []
 
-    def pull(image: Image, credentials: Credentials | None, say: Callable[[str], None], limit: float) -> None:
+    def pull(
+        image: Image,
+        credentials: Credentials | None,
+        say: Callable[[str], None],
+        limit: float,
+        *,
+        stored: bool = False,
+    ) -> None:
         tried.append(image)
         if len(tried) <= times:
             raise error
@@ -60,7 +67,14 @@ def test_images_are_pulled_side_by_side_and_the_others_end_when_one_cannot_be_ha
     both = threading.Barrier(2, timeout=10)
     said: list[Image] = []
 
-    def pull(image: Image, credentials: Credentials | None, say: Callable[[str], None], limit: float) -> None:
+    def pull(
+        image: Image,
+        credentials: Credentials | None,
+        say: Callable[[str], None],
+        limit: float,
+        *,
+        stored: bool = False,
+    ) -> None:
         both.wait()
         if image.digest.startswith("sha256:a"):
             raise ImageNotFound(f"{image} cannot be pulled: manifest unknown")
@@ -161,7 +175,14 @@ def test_a_pull_gets_no_more_time_than_its_deployment_has_left(scene: Scene) -> 
     limits: list[float] = []
     real = scene.target.pull
 
-    def pull(image: Image, credentials: Credentials | None, say: Callable[[str], None], limit: float) -> None:
+    def pull(
+        image: Image,
+        credentials: Credentials | None,
+        say: Callable[[str], None],
+        limit: float,
+        *,
+        stored: bool = False,
+    ) -> None:
         limits.append(limit)
         scene.clock.sleep(30)
         real(image, credentials, say, limit)

@@ -157,6 +157,14 @@ CASES: dict[str, tuple[str, str]] = {
         "another branch's job puts `tree-`, `tested-` and `sha-` tags for main's files and commits",
         "production runs what its own protected run built; a tag decides only where a setting lets it",
     ),
+    "X08": (
+        "a registry, its realm or its redirect on this machine, its link or its network; names for them",
+        "refused before a connection, and before the engine's pull, unless the settings name it in full",
+    ),
+    "X13": (
+        "another app's private image by the server's login, or by its digest where the engine has it",
+        "fetched without a login, refused with the setting that grants it",
+    ),
     "X11": (
         "five YAML files of 1 MB",
         "one bound on the values of all files; judged once for the same content",

@@ -47,6 +47,12 @@ class Registry:
     def image_config(self, image: Image, credentials: Credentials | None) -> ImageConfig:
         return ImageConfig()
 
+    def judge(self, repository: str) -> None:
+        return
+
+    def require(self, image: Image, credentials: Credentials | None) -> None:
+        return
+
     def resolve(self, repository: str, tag: str, credentials: Credentials | None) -> Image:
         return Image(repository, "sha256:" + hashlib.sha256(tag.encode()).hexdigest())
 
@@ -110,7 +116,13 @@ class Fleet:
             yield
 
     def pull(
-        self, image: Image, credentials: Credentials | None, say: Callable[[str], None], limit: float
+        self,
+        image: Image,
+        credentials: Credentials | None,
+        say: Callable[[str], None],
+        limit: float,
+        *,
+        stored: bool = False,
     ) -> None:
         """Where a real deploy spends its time."""
         project = image.repository.split("/")[2].rpartition("-")[0]

@@ -202,7 +202,7 @@ class Server:
                 f"repository-id = {repository_id(app)}",
                 "owner-id = 42",
                 f'webhook-secret-files = ["{secret}"]',
-                "environments.production = {}",
+                "environments.production = { trust-tags = true }",
             ]
         (self.folder / "config.toml").write_text("\n".join(text) + "\n", encoding="utf-8")
 

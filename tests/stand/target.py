@@ -86,7 +86,13 @@ class MemoryTarget:
         return self.configs.get(image.digest, ImageConfig())
 
     def pull(
-        self, image: Image, credentials: Credentials | None, say: Callable[[str], None], limit: float
+        self,
+        image: Image,
+        credentials: Credentials | None,
+        say: Callable[[str], None],
+        limit: float,
+        *,
+        stored: bool = False,
     ) -> None:
         self._call("pull")
 

@@ -31,7 +31,7 @@ server = {{ url = "https://deploy.example.com", state = "{state}", store = "{sto
 repository = "acme/shop"
 repository-id = 4711
 owner-id = 42
-environments.production = {{}}
+environments.production = {{ trust-tags = true }}
 """
 
 
