@@ -5,7 +5,7 @@ release that lacks nothing, an application that could run. Touches nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from deployer.core.application import Application, assemble
@@ -14,11 +14,13 @@ from deployer.core.errors import ContainerRefused
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import Credentials, ObservedState, Release, Wish
+from deployer.core.permissions import Permissions
 from deployer.core.policy import login_for
 from deployer.core.ports import Clock, Forge, Registry, Store, Target
-from deployer.core.powers import refuse_powers
+from deployer.core.powers import asked_by_model, refuse_powers
 from deployer.core.recheck import judge_images
 from deployer.core.release import wanted_images
+from deployer.core.rendering import MOUNTED
 from deployer.proving import ImageFinder
 
 
@@ -49,7 +51,7 @@ def complete(
     bundle = wish.bundle or world.forge.read_bundle(app.repository, wish.revision, environment.compose)
     variables = variables_of(wish, environment, world)
     rendered = world.target.render(environment.project, bundle, variables)
-    _judge_powers(rendered, app.name, environment)
+    _judge_powers(rendered, app.name, environment, world)
     wanted = wanted_images(
         rendered,
         wish.images or {},
@@ -84,11 +86,13 @@ def assembled(
     """
     rendered = world.target.render(environment.project, release.bundle, release.variables)
     if judged:
-        _judge_powers(rendered, release.app, environment)
+        _judge_powers(rendered, release.app, environment, world)
     edge = world.target.edge_settings(environment.project)
     if configs is None:
         configs = image_configs(release, world, credentials)
-    return assemble(rendered, release.images, environment.project, edge, configs)
+    application = assemble(rendered, release.images, environment.project, edge, configs)
+    permissions = _permissions(rendered, release.app, environment, world, judged=judged)
+    return replace(application, permissions=permissions)
 
 
 def image_configs(
@@ -121,6 +125,36 @@ def refuse_other_images(application: Application, observed: ObservedState, targe
                 )
 
 
-def _judge_powers(rendered: Mapping[str, Any], app: str, environment: Environment) -> None:
-    setting = f"apps.{app}.environments.{environment.name}"
-    refuse_powers(rendered, environment.allow, project=environment.project, setting=setting)
+def _judge_powers(rendered: Mapping[str, Any], app: str, environment: Environment, world: World) -> None:
+    refuse_powers(
+        rendered,
+        environment.allow,
+        project=environment.project,
+        setting=_setting(app, environment),
+        around=world.config.neighbourhood,
+    )
+
+
+def _permissions(
+    rendered: Mapping[str, Any], app: str, environment: Environment, world: World, *, judged: bool
+) -> Permissions:
+    """The measure for the requests that are posted. On the way back the model's own wishes count as granted:
+    it served, and settings may have become stricter since; a request that goes beyond its model is refused
+    all the same.
+    """
+    around, granted = world.config.neighbourhood, set(environment.allow)
+    if not judged:
+        granted |= {grant for _, grant in asked_by_model(rendered, environment.project, around)}
+    mounted = rendered.get(MOUNTED)
+    return Permissions(
+        project=environment.project,
+        granted=frozenset(granted),
+        setting=_setting(app, environment),
+        around=around,
+        readable=(str(mounted),) if mounted else (),
+    )
+
+
+def _setting(app: str, environment: Environment) -> str:
+    """The settings' table of an environment, as an error shows it."""
+    return f"apps.{app}.environments.{environment.name}"

@@ -33,14 +33,16 @@ from deployer.adapters.recorder import Forward, recording
 from deployer.adapters.refusals import refusal
 from deployer.adapters.shell import ExitedWithError
 from deployer.adapters.yaml_text import WrittenFiles, parse_printed
-from deployer.core.application import FILES, FOLDER, RENDERING, Application
+from deployer.core.application import Application
 from deployer.core.blueprint import Recorded
 from deployer.core.compose_files import judge_compose_files
+from deployer.core.engine_requests import permit_call
 from deployer.core.errors import ComposeRejected, DeployerError, EngineUnavailable
 from deployer.core.model import Bundle
 from deployer.core.naming import is_bundle_path
 from deployer.core.placeholders import placeholders, quoted_names
 from deployer.core.redaction import hide_values
+from deployer.core.rendering import FILES, FOLDER, MOUNTED, RENDERING
 
 _RENDER_TIMEOUT = 30.0
 _CREATE_TIMEOUT = 120.0
@@ -70,12 +72,13 @@ class Compose:
     def __init__(self, state: Path, process: ComposeProcess | None = None) -> None:
         self._state = state
         self._process = process or ComposeProcess()
-        self._bundles = state / "bundles"
+        self._read = state / "compose"  # Compose reads the files here, and no container mounts them
+        self._bundles = state / "bundles"  # containers mount the files from here
         self._projects = state / "projects"
         self._held: dict[str, int] = {}
         self._values: dict[str, set[str]] = {}  # project → what no error may show
         self._renderings: dict[str, _Rendering] = {}  # name → rendering, oldest first
-        self._verdicts: dict[Path, ComposeRejected | None] = {}  # folder → why not, oldest first
+        self._verdicts: dict[tuple[str, str], ComposeRejected | None] = {}  # folder → why not, oldest first
 
     @contextmanager
     def exclusive(self, project: str, wait: float) -> Iterator[None]:
@@ -110,7 +113,8 @@ class Compose:
         if not isinstance(model, dict):
             raise ComposeRejected("docker compose config printed no model")
         files = {str(rendering.folder / name): _sha256(text) for name, text in rendering.bundle.files.items()}
-        return model | {FILES: files, FOLDER: str(rendering.folder)}
+        mounted = str(self._bundles / rendering.folder.name)
+        return model | {FILES: files, FOLDER: str(rendering.folder), MOUNTED: mounted}
 
     def _rejected(self, project: str, rendering: _Rendering, error: ExitedWithError) -> ComposeRejected:
         """Its reader may not know the variables' values, so the words are those of a rendering that never saw
@@ -142,8 +146,12 @@ class Compose:
         for service in application.document["services"]:
             words += ["--scale", f"{service}=1"]
         socket = self._state / f"{application.project}.sock"
-        with recording(socket, forward, ids) as recorder:
-            profiles = _seccomp_profiles(application.document, self._state)
+        profiles = _seccomp_profiles(application.document, self._state)
+
+        def permit(method: str, path: str, body: bytes) -> None:
+            permit_call(method, path, body, application.permissions)
+
+        with recording(socket, forward, ids, permit) as recorder:
             try:
                 self._call(application.project, rendering, words, _CREATE_TIMEOUT, socket, profiles)
             except ExitedWithError as error:
@@ -204,20 +212,18 @@ class Compose:
 
     def keep(self, bundles: Sequence[Bundle]) -> int:
         """Removes the folders of other bundles, but not what was used lately: it may be in the making."""
-        kept = {self._folder(bundle) for bundle in bundles}
+        kept = {_name_of(bundle) for bundle in bundles}
         before = time.time() - _LATELY
-        found = [folder for folder in self._bundles.glob("*") if folder not in kept]
+        both = (*self._bundles.glob("*"), *self._read.glob("*"))
+        found = [folder for folder in both if folder.name not in kept]
         gone = [folder for folder in found if folder.stat().st_mtime < before]
         for folder in gone:
             shutil.rmtree(folder, ignore_errors=True)
         return len(gone)
 
-    def _folder(self, bundle: Bundle) -> Path:
-        return self._bundles / _sha256(json.dumps(dict(bundle.files), sort_keys=True))[:16]
-
     def _judge_files(self, bundle: Bundle) -> None:
         """Once for the same content: it depends on nothing else. Raises ComposeRejected."""
-        key = self._folder(bundle) / bundle.entry
+        key = (_name_of(bundle), bundle.entry)
         if key not in self._verdicts:
             self._verdicts[key] = _verdict(bundle)
             for oldest in list(self._verdicts)[:-_KEPT_VERDICTS]:
@@ -226,17 +232,28 @@ class Compose:
             raise ComposeRejected(str(verdict), hint=verdict.hint)
 
     def _unpack(self, bundle: Bundle) -> Path:
-        """The bundle's files in a folder named by their content: the same files keep the same paths."""
-        folder = self._folder(bundle)
-        make_folder(self._bundles, 0o711)
-        make_folder(folder, 0o755)
-        os.utime(folder)
-        for name, content in bundle.files.items():
-            _check_path(folder, name)
-            path = folder / name
-            make_folder(path.parent, 0o755)
-            write_whole(path, content, mode=0o755 if content.startswith("#!") else 0o644)
-        return folder
+        """Writes both copies of the bundle's files, each in a folder named by their content, so that the same
+        files keep the same paths; the folder that Compose reads.
+        """
+        name = _name_of(bundle)
+        for place in (self._bundles, self._read):
+            make_folder(place, 0o711)
+            _write_files(place / name, bundle)
+        return self._read / name
+
+
+def _name_of(bundle: Bundle) -> str:
+    return _sha256(json.dumps(dict(bundle.files), sort_keys=True))[:16]
+
+
+def _write_files(folder: Path, bundle: Bundle) -> None:
+    make_folder(folder, 0o755)
+    os.utime(folder)
+    for name, content in bundle.files.items():
+        _check_path(folder, name)
+        path = folder / name
+        make_folder(path.parent, 0o755)
+        write_whole(path, content, mode=0o755 if content.startswith("#!") else 0o644)
 
 
 def _check_path(folder: Path, name: str) -> None:

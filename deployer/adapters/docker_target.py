@@ -25,17 +25,19 @@ from deployer.adapters.handover import Handover, holds_networks
 from deployer.adapters.inspection import with_serving
 from deployer.adapters.knocker import Knocker
 from deployer.adapters.probe import ask_http, ask_tcp
-from deployer.core.application import EDGE, Application, EdgeSettings, Service
+from deployer.core.application import EDGE, Application, Service
 from deployer.core.blueprint import Place, fixed_name, hook_body, hook_name, own_name
 from deployer.core.conflicts import Occupied
 from deployer.core.door import Door
+from deployer.core.edge_model import EdgeSettings
+from deployer.core.engine_requests import may_tag
 from deployer.core.errors import CertificateInvalid, ComposeRejected, ContainerRefused, EdgeUnavailable
 from deployer.core.health import ANSWERED, Reading
 from deployer.core.hooks import Hook
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import Bundle, Credentials, ObservedState, Replica
-from deployer.core.preflight import COPY, copy_body, name_of_copy
+from deployer.core.preflight import COPY, name_of_copy
 
 HAPROXY_USER = 99  # the official image's own
 _AT_ONCE = 8
@@ -153,7 +155,7 @@ class DockerTarget:
             edge = self._edge(application.project)
             peers = self._engine.bridges(self._cloning.edge_networks(application))
             edge.prepare(application.routes, self._certificates(application, edge), peers)
-        self._each(lambda request: self._engine.create(*request), wanted)
+        self._each(self._engine.create, wanted)
 
     def _certificates(self, application: Application, edge: Edge) -> Mapping[str, str] | None:
         """None: as they are. On the way back they may be wrong by now; those that are served are not."""
@@ -206,7 +208,8 @@ class DockerTarget:
             now = ready.get(replica.id)
             if now is None or self._ask(project, service, now) not in ("", ANSWERED):
                 raise ContainerRefused(f"{replica.name} was ready and is no more, so it takes nothing over")
-        self._handover.give(project, [one for one in mine if one.id in ids and one.aside], going)
+        aside = [one for one in mine if one.id in ids and one.aside]
+        self._handover.give(project, aside, going, service.networks)
 
     def sessions(self, project: str, replica: Replica) -> int:
         return sum(map(self._edge(project).sessions, replica.addresses.values()))
@@ -234,7 +237,10 @@ class DockerTarget:
         assert service and service.image
         image = self._engine.image_id(service.image)
         place = Place(name, 1, image, str(self._compose.path(project)), {})
-        self._engine.create(name, hook_body(one, service, hook, place, deployment), one.archives)
+        body = hook_body(one, service, hook, place, deployment)
+        present = self._cloning.present(application, self._engine.observe(project))
+        permitted = self._cloning.permit(application, service, name, body, present, one.archives)
+        self._engine.create(permitted)
         made = self._engine.hooks(project)[name, deployment]
         self._engine.start(made)
         return made
@@ -242,16 +248,8 @@ class DockerTarget:
     def begin_copy(self, application: Application, service: str, old: Replica | None) -> Replica:
         project, name = application.project, name_of_copy(application.project, service)
         self.end_copy(project)
-        archives: Sequence[tuple[str, bytes]] = ()
-        if old:
-            details = self._engine.details(old)
-            body = details.get("Config", {}) | {"HostConfig": details.get("HostConfig", {})}
-        else:
-            one, found = self._cloning.recorded(application, service), application.service(service)
-            assert found and found.image
-            body, archives = {**one.body, "Image": str(found.image)}, one.archives
-        made_of = copy_body(body, project, service, str(self._compose.bundles))
-        self._engine.create(name, made_of, archives)
+        details = self._engine.details(old) if old else None
+        self._engine.create(self._cloning.copy(application, service, name, details))
         made = self._engine.hooks(project)[name, COPY]
         self._engine.start(made)
         return made
@@ -283,7 +281,8 @@ class DockerTarget:
             self._handover.clear(application.project, self._engine.observe(application.project))
         self._compose.save(application)
         for service in application.services:
-            if service.image and (name := own_name(application, service)):
+            name = own_name(application, service)
+            if service.image and name and may_tag(name, application.permissions):
                 self._engine.tag(service.image, name)
         named = any(fixed_name(application, service.name) for service in application.services)
         for replica in self._engine.observe(application.project) if named else ():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -25,6 +25,7 @@ from deployer.adapters.listening import taken_here
 from deployer.adapters.pull import follow, login_header
 from deployer.core.blueprint import DEPLOYMENT_LABEL, HOOK_LABEL
 from deployer.core.conflicts import Occupied
+from deployer.core.engine_requests import PermittedContainer
 from deployer.core.errors import EngineUnavailable, ImageNotFound, RegistryUnavailable
 from deployer.core.forwarded_headers import PeerNetwork
 from deployer.core.image_config import ImageConfig, parse_image_config
@@ -85,14 +86,15 @@ class Engine:
         processes = taken_here(gateways_of(networks), self.listen) if self.is_here else ()
         return occupied_by_others(project, listed, networks, volumes, processes)
 
-    def create(self, name: str, body: Mapping[str, Any], archives: Sequence[tuple[str, bytes]] = ()) -> str:
-        """One container from the engine's own request; its id. Raises ContainerRefused where the engine will
+    def create(self, permitted: PermittedContainer) -> str:
+        """One container from a request that was judged; its id. Raises ContainerRefused where the engine will
         not.
         """
+        name, body = permitted.name, permitted.body
         with answering(f"create {name}"), refusing(f"{name} cannot be created"):
             answer = self._post("/containers/create", params={"name": name}, json=body, timeout=self._timeout)
             id = str(answer.json()["Id"])
-            for query, content in archives:
+            for query, content in permitted.archives:
                 path = f"/containers/{id}/archive?{query}"
                 self._send("PUT", path, data=content, timeout=self._timeout)
         return id

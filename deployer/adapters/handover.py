@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -38,12 +38,23 @@ class Handover:
         self._part(replicas, project)
         self._shelter(project, replicas)
 
-    def give(self, project: str, coming: Sequence[Replica], going: Sequence[Replica]) -> None:
-        """Raises ContainerRefused or EngineUnavailable, with the old ones back on their networks where the
-        engine lets them.
+    def give(
+        self,
+        project: str,
+        coming: Sequence[Replica],
+        going: Sequence[Replica],
+        networks: Collection[str],
+    ) -> None:
+        """`networks`: names of those that the service may be on; a label never leads to others. Raises
+        ContainerRefused or EngineUnavailable, with the old ones back on their networks where the engine lets
+        them.
         """
         self._shelter(project, going)  # there it can be asked whether it is well, should it have to come back
-        wanted = {replica.id: self._wants(replica) for replica in (*coming, *going)}
+        known = {*networks, *(name for replica in going for name in self._has(replica))}
+        wanted = {
+            replica.id: {name: one for name, one in self._wants(replica).items() if name in known}
+            for replica in (*coming, *going)
+        }
         spoilt = [replica for replica in coming if self._has(replica).keys() - {project + ASIDE}]
         try:
             self._part(going, project)

@@ -157,11 +157,21 @@ def _nameless_volumes(details: Mapping[str, Any]) -> dict[str, str]:
     """Path → name of the volumes that the engine itself made up a name for, and of those that its label
     notes.
     """
-    noted: dict[str, str] = json.loads((details["Config"].get("Labels") or {}).get(VOLUMES_LABEL, "{}"))
+    noted = _noted_volumes((details["Config"].get("Labels") or {}).get(VOLUMES_LABEL, ""))
     mounts = details.get("Mounts") or ()
     return noted | {
         one["Destination"]: one["Name"] for one in mounts if _MADE_UP.fullmatch(one.get("Name") or "")
     }
+
+
+def _noted_volumes(label: str) -> dict[str, str]:
+    """Path → name as the label notes them; no label leads to a volume that somebody gave a name."""
+    try:
+        noted = json.loads(label or "{}")
+    except ValueError:
+        return {}
+    pairs = noted.items() if isinstance(noted, dict) else ()
+    return {path: str(name) for path, name in pairs if _MADE_UP.fullmatch(str(name))}
 
 
 def with_serving(replica: Replica, served: Mapping[str, set[str]]) -> Replica:

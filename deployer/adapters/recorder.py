@@ -2,8 +2,9 @@
 recorded requests; networks and volumes are really made.
 
 Only Compose knows how to turn a service into a container, and it does so in one call each of the engine's
-API. Here these calls are answered and kept instead of carried out; every other call goes on to the real
-engine. API: https://docs.docker.com/reference/api/engine/version/v1.44/
+API. Here these calls are answered and kept instead of carried out. Calls that only look go on to the real
+engine, and so do those that make a network or a volume, once `permit` has judged them; every other call is
+refused. API: https://docs.docker.com/reference/api/engine/version/v1.44/
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from deployer.core.blueprint import Recorded
-from deployer.core.errors import DeployerError
+from deployer.core.errors import ComposeRejected, DeployerError
 
 Forward = Callable[[str, str, bytes, str], tuple[int, Mapping[str, str], bytes]]
+Permit = Callable[
+    [str, str, bytes], None
+]  # method, path and body of a call; raises for one that must not pass
 
 _VERSION = re.compile(r"^/v[0-9.]+")
 _CONTAINER = re.compile(r"/containers/([0-9a-f]{64})/(json|archive)")
@@ -40,7 +44,7 @@ class Recorder:
         self._ids = ids  # service → the id of its container that exists
         self._lock = threading.Lock()
         self._made: dict[str, Recorded] = {}
-        self.broken: DeployerError | None = None  # why the real engine did not answer
+        self.broken: DeployerError | None = None  # why the real engine was not asked, or did not answer
 
     @property
     def recorded(self) -> tuple[Recorded, ...]:
@@ -120,14 +124,14 @@ def _inspected(one: Recorded) -> dict[str, Any]:
 
 
 @contextmanager
-def recording(path: Path, forward: Forward, ids: Mapping[str, str]) -> Iterator[Recorder]:
+def recording(path: Path, forward: Forward, ids: Mapping[str, str], permit: Permit) -> Iterator[Recorder]:
     """A recorder that listens on the socket `path`, for this user only. `ids` are those of services'
-    containers that exist: whoever shares their network is recorded with them.
+    containers that exist: a service that shares their network is recorded with them.
     """
     with suppress(FileNotFoundError):
         path.unlink()
     recorder = Recorder(ids)
-    with _Server(str(path), recorder, forward) as server:
+    with _Server(str(path), recorder, forward, permit) as server:
         path.chmod(0o600)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
@@ -144,10 +148,11 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, path: str, recorder: Recorder, forward: Forward) -> None:
+    def __init__(self, path: str, recorder: Recorder, forward: Forward, permit: Permit) -> None:
         super().__init__(path, _Call)
         self.recorder = recorder
         self.forward = forward
+        self.permit = permit
 
 
 class _Call(BaseHTTPRequestHandler):
@@ -172,10 +177,11 @@ class _Call(BaseHTTPRequestHandler):
     def _forward(self, body: bytes) -> None:
         kind = self.headers.get("Content-Type", "")
         try:
+            self.server.permit(self.command, self.path, body)
             self._send(*self.server.forward(self.command, self.path, body, kind))
         except DeployerError as error:
             self.server.recorder.broken = error
-            self._send(503, {}, b"")
+            self._send(403 if isinstance(error, ComposeRejected) else 503, {}, b"")
 
     do_HEAD = do_POST = do_PUT = do_DELETE = do_GET
 

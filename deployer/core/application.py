@@ -8,8 +8,8 @@ container, the edge.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deployer.core.compose_model import (
@@ -29,6 +29,7 @@ from deployer.core.compose_model import (
     shares_with,
 )
 from deployer.core.door import Door, doors_of
+from deployer.core.edge_model import EdgeSettings, aliases_of, edge_model
 from deployer.core.errors import ComposeRejected, ReleaseIncomplete
 from deployer.core.front import notice_seconds, takes_over, without_edge
 from deployer.core.hooks import Hook, hooks_of, is_one_way
@@ -37,7 +38,9 @@ from deployer.core.image_config import ImageConfig
 from deployer.core.image_defaults import with_image_defaults
 from deployer.core.images import Image
 from deployer.core.pace import Pace, pace_of
+from deployer.core.permissions import Permissions
 from deployer.core.probe import HttpProbe
+from deployer.core.rendering import ADDED, FILES, FOLDER, MOUNTED, RENDERING, Folders
 from deployer.core.routes import Route, end_tls, place_services
 from deployer.core.spec import Files, bind_specs, spec_of
 from deployer.core.tls import TlsPort
@@ -48,21 +51,7 @@ ASIDE = "_deployer-aside"  # ends the name of the network on which a replica wai
 SPEC_LABEL = "deployer.spec"
 EDGE_MOUNT = "/run/edge"
 DRAIN_SECONDS = 30.0
-# What a rendered model's files hold, where they lie, and under which name its rendering is known.
-FILES, FOLDER, RENDERING = "x-deployer-files", "x-deployer-folder", "x-deployer-rendering"
 _TOP = ("networks", "volumes", "configs", "secrets")
-
-
-@dataclass(frozen=True)
-class EdgeSettings:
-    """How the edge container is made: its image, its folder on the engine's host, the user it runs as, and
-    whether there are certificates.
-    """
-
-    image: str
-    folder: str
-    user: str
-    tls: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +80,7 @@ class Service:
     pace: Pace = field(default_factory=Pace)
     takes_over: bool = False  # a new replica waits aside for the networks and host ports of the old one
     nameless: tuple[str, ...] = ()  # paths of volumes that one replica hands on to the next
+    networks: frozenset[str] = frozenset()  # names of its networks on the engine
 
     @property
     def start_first(self) -> bool:
@@ -112,6 +102,8 @@ class Application:
     doors: tuple[Door, ...] = ()
     hooks: tuple[Hook, ...] = ()
     one_way: bool = False  # once a pre-deploy hook ran, nothing goes back by itself
+    folders: Folders = field(default_factory=Folders)
+    permissions: Permissions = field(default_factory=lambda: Permissions(""))
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -149,7 +141,34 @@ def assemble(
     levels = {name: level + bool(routes) for name, level in levels_of(known).items()}
     models = {name: _model(table, name, images, behind=name in routes) for name, table in tables.items()}
     if routes:
-        models[EDGE] = _edge_model({name: tables[name] for name in routes}, edge, tls)
+        models[EDGE] = edge_model({name: tables[name] for name in routes}, edge, tls)
+    specs = _specs(rendered, models, levels)
+    services = [
+        _service(name, known, images.get(name), orders[name], levels[name], routes.get(name, ()), specs[name])
+        for name in tables
+    ]
+    if routes:
+        services.append(_edge_service(specs[EDGE], host_ports_of(models[EDGE])))
+    document = {key: value for key, value in rendered.items() if key not in ADDED}
+    return Application(
+        project=project,
+        services=_ordered(services, rendered),
+        document=document,
+        edge=edge if routes else None,
+        tls=tls,
+        rendering=str(rendered.get(RENDERING, "")),
+        doors=doors_of(known, tls),
+        hooks=hooks_of(tables),
+        one_way=is_one_way(tables),
+        folders=Folders(str(rendered.get(FOLDER, "")), str(rendered.get(MOUNTED, ""))),
+    )
+
+
+def _specs(
+    rendered: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]], levels: Mapping[str, int]
+) -> dict[str, str]:
+    """Service → its content hash; a service in another one's namespaces gets a new one with that one's."""
+    tables: Mapping[str, Mapping[str, Any]] = rendered["services"]
     tops = {key: rendered[key] for key in _TOP if rendered.get(key)}
     files = Files(rendered.get(FOLDER, ""), rendered.get(FILES) or {})
     specs = {
@@ -159,24 +178,22 @@ def assemble(
     for name in sorted(tables, key=lambda name: levels[name]):
         shared = [specs[other] for other in shares_with(tables[name]) if other in specs]
         specs[name] = bind_specs(specs[name], shared)
-    services = [
-        _service(name, known, images.get(name), orders[name], levels[name], routes.get(name, ()), specs[name])
-        for name in tables
+    return specs
+
+
+def _ordered(services: Sequence[Service], rendered: Mapping[str, Any]) -> tuple[Service, ...]:
+    """By level and name, each with the names of its networks."""
+    tables = rendered["services"]
+    named = [
+        replace(one, networks=_names_of_networks(tables.get(one.name) or {}, rendered)) for one in services
     ]
-    if routes:
-        services.append(_edge_service(specs[EDGE], host_ports_of(models[EDGE])))
-    document = {key: value for key, value in rendered.items() if key not in (FILES, FOLDER, RENDERING)}
-    return Application(
-        project=project,
-        services=tuple(sorted(services, key=lambda service: (service.level, service.name))),
-        document=document,
-        edge=edge if routes else None,
-        tls=tls,
-        rendering=str(rendered.get(RENDERING, "")),
-        doors=doors_of(known, tls),
-        hooks=hooks_of(tables),
-        one_way=is_one_way(tables),
-    )
+    return tuple(sorted(named, key=lambda service: (service.level, service.name)))
+
+
+def _names_of_networks(table: Mapping[str, Any], rendered: Mapping[str, Any]) -> frozenset[str]:
+    """Names on the engine of the networks that a service is on."""
+    named = rendered.get("networks") or {}
+    return frozenset(str((named.get(key) or {}).get("name") or key) for key in networks_of(table))
 
 
 def _model(
@@ -190,31 +207,6 @@ def _model(
     dropped = {"build", "x-deployer", *(("ports",) if behind else ())}
     model = {key: value for key, value in table.items() if key not in dropped and value is not None}
     return {**model, "image": str(images[name])}
-
-
-def _edge_model(
-    tables: Mapping[str, Mapping[str, Any]], edge: EdgeSettings, tls: tuple[TlsPort, ...]
-) -> dict[str, Any]:
-    """What the edge is made from, for its spec."""
-    names: dict[str, list[str]] = {}
-    for service, table in sorted(tables.items()):
-        for network, aliases in _aliases(service, table).items():
-            names.setdefault(network, []).extend(aliases)
-    return {
-        "image": edge.image,
-        "user": edge.user,
-        "folder": edge.folder,
-        "ports": [port for _, table in sorted(tables.items()) for port in table.get("ports") or ()],
-        "networks": {network: {"aliases": aliases} for network, aliases in names.items()},
-        **({"tls": [(port.service, port.published, port.inside) for port in tls]} if tls else {}),
-    }
-
-
-def _aliases(service: str, table: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    return {
-        network: (service, *(alias for alias in settings.get("aliases") or () if alias != service))
-        for network, settings in networks_of(table).items()
-    }
 
 
 def _check_networks(networks: Mapping[str, Any]) -> None:
@@ -243,7 +235,7 @@ def _service(
         level=level,
         completes=completes(name, tables),
         routes=routes,
-        aliases=_aliases(name, table) if routes else {},
+        aliases=aliases_of(name, table) if routes else {},
         probe=None if away and not aside else probe_of(table),  # a proxy in front goes by Docker's word
         checked=is_checked(table),
         gate_seconds=gate_seconds_of(table),

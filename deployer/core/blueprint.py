@@ -13,13 +13,15 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from posixpath import normpath
 from typing import Any
 
 from deployer.core.application import EDGE, EDGE_MOUNT, SPEC_LABEL, Application, Service
 from deployer.core.hooks import Hook
+from deployer.core.host_access import reserved_labels
 from deployer.core.images import split_host, split_tag
+from deployer.core.rendering import Folders
 
 Body = Mapping[str, Any]
 
@@ -29,7 +31,11 @@ NETWORKS_LABEL = "deployer.networks"  # of a replica that holds host ports itsel
 HEIR_LABEL = "deployer.takes-over"  # it starts aside and takes them over
 VOLUMES_LABEL = "deployer.volumes"  # nameless ones of replicas before it that its release does not mount
 SERVICE_LABEL = "deployer.service"  # where Compose's own label must say something else
-_PASSING = (f"{_LABEL}replace", f"{_LABEL}project.environment_file", VOLUMES_LABEL)
+# Labels by which the deployer knows its own containers; nobody else may set one.
+OWN_LABELS = frozenset(
+    {SPEC_LABEL, HOOK_LABEL, DEPLOYMENT_LABEL, NETWORKS_LABEL, HEIR_LABEL, SERVICE_LABEL, VOLUMES_LABEL}
+)
+_PASSING = (f"{_LABEL}replace", f"{_LABEL}project.environment_file")
 _EDGE_COMMAND = (
     "haproxy",
     "-W",
@@ -75,6 +81,44 @@ class Place:
     actual: Mapping[str, str]  # recorded name → name of what runs
 
 
+def with_mounted_files(recorded: Recorded, folders: Folders) -> Recorded:
+    """The same request with the release's own files from the folder that containers mount, read-only: a
+    container that writes to them could otherwise change what Compose reads next.
+    """
+    host = recorded.body["HostConfig"]
+    changed = {
+        "Binds": [_bind_of_mounted(str(text), folders) for text in host.get("Binds") or ()] or None,
+        "Mounts": [_mount_of_mounted(mount, folders) for mount in host.get("Mounts") or ()] or None,
+    }
+    kept = {key: value for key, value in host.items() if key not in changed}
+    mounts = {key: value for key, value in changed.items() if value}
+    return replace(recorded, body={**recorded.body, "HostConfig": {**kept, **mounts}})
+
+
+def _bind_of_mounted(text: str, folders: Folders) -> str:
+    """`SOURCE:TARGET[:FLAGS]`."""
+    source, _, rest = text.partition(":")
+    if not (mounted := folders.mounted_path(source)):
+        return text
+    target, _, flags = rest.partition(":")
+    kept = [flag for flag in flags.split(",") if flag not in ("", "ro", "rw")]
+    return f"{mounted}:{target}:{','.join(['ro', *kept])}"
+
+
+def _mount_of_mounted(mount: Body, folders: Folders) -> Body:
+    mounted = folders.mounted_path(str(mount.get("Source") or "")) if mount.get("Type") == "bind" else ""
+    return {**mount, "Source": mounted, "ReadOnly": True} if mounted else mount
+
+
+def networks_of_label(text: str) -> list[str]:
+    """Networks that the label `deployer.networks` names; none where it cannot be read."""
+    try:
+        named = json.loads(text or "{}")
+    except ValueError:
+        return []
+    return sorted(named) if isinstance(named, dict) else []
+
+
 def free_numbers(project: str, service: str, names: Iterable[str], count: int) -> list[int]:
     """The lowest numbers whose names nobody has: they alternate instead of growing with every deploy."""
     taken = set(names)
@@ -118,7 +162,8 @@ def replica_body(
 
 
 def _labels(recorded: Mapping[str, str], service: Service, place: Place) -> dict[str, str]:
-    kept = {name: text for name, text in recorded.items() if name not in _PASSING}
+    foreign = {*_PASSING, *reserved_labels(recorded)}
+    kept = {name: text for name, text in recorded.items() if name not in foreign}
     return kept | {
         SPEC_LABEL: service.spec,
         f"{_LABEL}image": place.image_id,

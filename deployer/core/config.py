@@ -14,9 +14,11 @@ from urllib.parse import urlsplit
 
 from deployer.core.caller import read_networks
 from deployer.core.errors import ConfigError, NotFound
+from deployer.core.grants import GRANTS, is_grant
+from deployer.core.host_access import PRIVATE_SUBNETS
 from deployer.core.model import DEPLOY_DEADLINE
 from deployer.core.naming import NAME
-from deployer.core.powers import GRANTS, is_grant
+from deployer.core.permissions import Neighbourhood
 from deployer.core.settings import Section
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
@@ -42,7 +44,7 @@ class Environment:
     compose: str  # path of the Compose file in the repository, for deploys that bring none
     variables_file: str
     url: str
-    allow: tuple[str, ...]  # power over the host that the Compose file may ask for, as `powers.py` spells it
+    allow: tuple[str, ...]  # power over the host that the Compose file may ask for, as `grants.py` spells it
     releases: int = 5  # how many are kept for a way back, with the one that serves
     certificates: str = ""  # the folder of certificates with which the edge ends TLS
 
@@ -89,7 +91,14 @@ class Config:
     edge_image: str
     trusted_proxies: tuple[str, ...]  # addresses and networks whose X-Forwarded-For is believed
     cors_origins: tuple[str, ...]
+    subnets: tuple[str, ...]  # that networks of Compose files may take without a grant
     apps: Mapping[str, App]
+
+    @property
+    def neighbourhood(self) -> Neighbourhood:
+        """The surroundings that every project's names and subnets are judged by."""
+        projects = (one.project for app in self.apps.values() for one in app.environments.values())
+        return Neighbourhood(frozenset(projects), self.subnets)
 
     def app(self, name: str) -> App:
         """Raises NotFound; the answer does not list other apps."""
@@ -122,8 +131,9 @@ def load_config(table: object) -> Config:
         github_app_id=github.text("app-id", ""),
         github_app_key_file=github.text("app-key-file", ""),
         edge_image=edge.text("image", EDGE_IMAGE),
-        trusted_proxies=_networks(server, "trusted-proxies"),
+        trusted_proxies=_networks(server, "trusted-proxies", PROXIES),
         cors_origins=_origins(server, "cors-origins"),
+        subnets=_networks(server, "subnets", PRIVATE_SUBNETS),
         apps={name: _app(name, section, host) for name, section in top.sections("apps")},
     )
     for section in (server, oidc, registry, github, edge):
@@ -222,8 +232,8 @@ def _is_url(text: str) -> bool:
         return False
 
 
-def _networks(section: Section, key: str) -> tuple[str, ...]:
-    values = section.texts(key, PROXIES)
+def _networks(section: Section, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    values = section.texts(key, default)
     try:
         read_networks(values)
     except ValueError as error:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from deployer.core.application import Application, EdgeSettings, Service
+from deployer.core.application import Application, Service
 from deployer.core.confirmation import Confirmation
 from deployer.core.conflicts import Occupied
 from deployer.core.door import Door
+from deployer.core.edge_model import EdgeSettings
 from deployer.core.errand import Errand
 from deployer.core.health import Reading
 from deployer.core.hooks import Hook

@@ -1,136 +1,70 @@
-"""What a Compose model asks of the host beyond a container of its own. In: a rendered model, what the
-settings allow. Out: nothing, or PowerRefused.
+"""Powers over the host that a rendered Compose model asks for. In: a rendered model, the settings' grants.
+Out: nothing, or PowerRefused.
 
-Whoever may create a container as they like is root on its host, so a repository gets no such power by writing
-it into its Compose file: the server's settings grant each by name. Everything that is granted or refused here
-has one spelling, `KEY` or `KEY:VALUE` in Compose's own words, so that the line of an error can be copied.
-
-A granted folder is granted with all below it, and a link that a container puts there leads wherever it points
-to: grant folders that no container writes to, or the very folder that is mounted. Sysctls and limits need no
-grant: the engine takes only those that stay inside the container.
+A client that may create containers as it likes is root on the engine's host, so a repository gets no such
+power by writing it into its Compose file: the server's settings grant each by name (`grants.py`). This
+judgement comes early, with the words of the file; the requests that are posted later are judged as well
+(`engine_requests.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import PurePosixPath
 from typing import Any
 
-from deployer.core.application import FOLDER
+from deployer.core import host_access
+from deployer.core.compose_model import networks_of
 from deployer.core.errors import ComposeRejected
+from deployer.core.grants import Asked, host_path, refuse
+from deployer.core.permissions import ALONE, Neighbourhood
+from deployer.core.rendering import FOLDER
 
 Table = Mapping[str, Any]
 
-KEYS = (
-    "bind",
-    "cap_add",
-    "cgroup",
-    "cgroup_parent",
-    "credential_spec",
-    "device_cgroup_rules",
-    "devices",
-    "driver",
-    "external_links",
-    "gpus",
-    "ipc",
-    "mount",
-    "network",
-    "network_mode",
-    "pid",
-    "privileged",
-    "propagation",
-    "provider",
-    "runtime",
-    "security_opt",
-    "use_api_socket",
-    "userns_mode",
-    "uts",
-    "volume",
-    "volumes_from",
-)
-GRANTS = f"as in bind:/srv/data or cap_add:NET_ADMIN; keys: {', '.join(KEYS)}"
-# What every container has unless it drops it: docs.docker.com/engine/containers/run, "Linux capabilities".
-_USUAL_CAPABILITIES = frozenset(
-    {
-        *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE"),
-        *("NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"),
-    }
-)
 _NAMESPACES = ("network_mode", "pid", "ipc", "uts", "userns_mode", "cgroup")
-_OWN = (
-    "",
-    "private",
-    "none",
-    "bridge",
-    "default",
-    "shareable",
-)  # of the container's own, or of another service
+# Namespaces of the container's own; `bridge` is a network that all projects share.
+_OWN = ("", "private", "none", "shareable")
 _SINGLE = ("cgroup_parent", "runtime")
-_PRESENT = ("privileged", "gpus", "provider", "use_api_socket", "credential_spec")
+_PRESENT = (
+    "credential_spec",
+    "gpus",
+    "models",
+    "oom_kill_disable",
+    "oom_score_adj",
+    "privileged",
+    "provider",
+    "use_api_socket",
+)
 _LISTED = ("device_cgroup_rules", "external_links")
-_HARDENING = ("no-new-privileges", "no-new-privileges:true", "no-new-privileges=true")
-_SAFE_MOUNTS = ("volume", "tmpfs", "image")
-_ENGINES = ("docker.sock", "containerd.sock", "podman.sock", "dockershim.sock", "crio.sock")
+_SAFE_MOUNTS = ("volume", "tmpfs")
+_THROTTLES = ("device_read_bps", "device_read_iops", "device_write_bps", "device_write_iops", "weight_device")
+_UNITS = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
-class PowerRefused(ComposeRejected):
-    """The model asks for power over the host that the settings do not grant."""
-
-    code = "power-refused"
-
-
-def refuse_powers(rendered: Table, granted: Collection[str], *, project: str, setting: str) -> None:
-    """Raises PowerRefused with everything that is asked for and not granted; `setting` names the table that
-    could grant it.
+def refuse_powers(
+    rendered: Table,
+    granted: Collection[str],
+    *,
+    project: str,
+    setting: str,
+    around: Neighbourhood = ALONE,
+) -> None:
+    """Raises PowerRefused with every power that the model asks for and the settings do not grant,
+    ComposeRejected for a label that is the deployer's own. `setting` names the settings' table that could
+    grant it.
     """
-    asked = [(place, grant) for place, grant in _asked(rendered, project) if not _covers(granted, grant)]
-    if asked:
-        lines = ", ".join(f"{place} asks for {grant}" for place, grant in asked)
-        missing = ", ".join(f'"{grant}"' for grant in dict.fromkeys(grant for _, grant in asked))
-        raise PowerRefused(
-            f"{lines}: that is power over the server",
-            hint=f"if the repository may have it, grant it in the settings: [{setting}] allow = [{missing}]",
-        )
+    _refuse_reserved(rendered)
+    refuse(asked_by_model(rendered, project, around), granted, setting)
 
 
-def is_grant(text: str) -> bool:
-    """Whether a setting is one that could grant anything."""
-    key, colon, value = text.partition(":")
-    if key in _PRESENT:
-        return not colon
-    if key == "bind":
-        return value.startswith("/") and ".." not in PurePosixPath(value).parts
-    return key in KEYS and bool(value)
-
-
-def _covers(granted: Collection[str], grant: str) -> bool:
-    key, _, path = grant.partition(":")
-    if key != "bind":
-        return grant in granted
-    roots = {_place(text.removeprefix("bind:")) for text in granted if text.startswith("bind:")}
-    if PurePosixPath(path).name in _ENGINES:
-        return path in roots
-    return any(PurePosixPath(path).is_relative_to(root) for root in roots)
-
-
-def _place(path: str) -> str:
-    """One spelling for a path: no dots, and `/var/run` is `/run`."""
-    parts: list[str] = []
-    for part in PurePosixPath("/", path).parts[1:]:
-        if part == "..":
-            parts = parts[:-1]
-        else:
-            parts.append(part)
-    whole = "/" + "/".join(parts)
-    return whole.removeprefix("/var") if f"{whole}/".startswith("/var/run/") else whole
-
-
-def _asked(rendered: Table, project: str) -> Iterator[tuple[str, str]]:
+def asked_by_model(rendered: Table, project: str, around: Neighbourhood = ALONE) -> Iterator[Asked]:
+    """Powers that the model asks for: where, and the grant that would allow it."""
     folder = str(rendered.get(FOLDER, ""))
     for name, service in (rendered.get("services") or {}).items():
-        place = f"service {name}"
-        for grant in (*_of_namespaces(service), *_of_rights(service), *_of_mounts(service, folder)):
-            yield place, grant
+        for grant in _of_service(service, folder, project, around):
+            yield f"service {name}", grant
+    if rendered.get("models"):
+        yield "models", "models"
     for kind in ("configs", "secrets"):
         for name, table in (rendered.get(kind) or {}).items():
             if path := str((table or {}).get("file") or ""):
@@ -138,7 +72,46 @@ def _asked(rendered: Table, project: str) -> Iterator[tuple[str, str]]:
     for name, table in (rendered.get("volumes") or {}).items():
         yield from ((f"volume {name}", grant) for grant in _of_volume(name, table or {}, project))
     for name, table in (rendered.get("networks") or {}).items():
-        yield from ((f"network {name}", grant) for grant in _of_network(name, table or {}, project))
+        yield from ((f"network {name}", grant) for grant in _of_network(name, table or {}, project, around))
+
+
+def _refuse_reserved(rendered: Table) -> None:
+    """Raises ComposeRejected for a label, wherever it stands, by which the deployer knows its own
+    containers.
+    """
+    for where, labels in _labels_in(rendered):
+        if reserved := host_access.reserved_labels(labels):
+            raise ComposeRejected(
+                f"{where} has the label {reserved[0]}, and `deployer.` begins the deployer's own labels",
+                hint="rename the label",
+            )
+
+
+def _labels_in(rendered: Table) -> Iterator[tuple[str, Table]]:
+    for name, service in (rendered.get("services") or {}).items():
+        yield f"service {name}", service.get("labels") or {}
+        yield f"service {name}, deploy,", (service.get("deploy") or {}).get("labels") or {}
+        build = service.get("build")
+        yield f"service {name}, build,", (build.get("labels") or {}) if isinstance(build, Mapping) else {}
+    for kind in ("networks", "volumes", "configs", "secrets"):
+        for name, table in (rendered.get(kind) or {}).items():
+            yield f"{kind[:-1]} {name}", (table or {}).get("labels") or {}
+
+
+def _of_service(service: Table, folder: str, project: str, around: Neighbourhood) -> Iterator[str]:
+    yield from _of_namespaces(service)
+    yield from _of_rights(service)
+    yield from _of_devices(service)
+    yield from _of_mounts(service, folder)
+    yield from _of_limits(service)
+    yield from host_access.container_name(str(service.get("container_name") or ""), project, around.projects)
+    yield from host_access.runtime_annotations(service.get("annotations") or {})
+    yield from host_access.controller_labels(service.get("labels") or {})
+    yield from host_access.controller_variables(service.get("environment") or {})
+    logging = service.get("logging") or {}
+    yield from host_access.log_driver(str(logging.get("driver") or ""), logging.get("options") or {})
+    for endpoint in networks_of(service).values():
+        yield from host_access.network_options(endpoint.get("driver_opts") or {})
 
 
 def _of_namespaces(service: Table) -> Iterator[str]:
@@ -146,38 +119,59 @@ def _of_namespaces(service: Table) -> Iterator[str]:
         value = str(service.get(key) or "")
         if value not in _OWN and not value.startswith("service:"):
             yield f"{key}:{value}"
-    yield from (
-        f"volumes_from:{name}" for name in service.get("volumes_from") or () if _is_foreign(str(name))
-    )
-
-
-def _is_foreign(borrowed: str) -> bool:
-    return borrowed.startswith("container:")
+    for name in service.get("volumes_from") or ():
+        if str(name).startswith("container:"):
+            yield f"volumes_from:{name}"
 
 
 def _of_rights(service: Table) -> Iterator[str]:
     yield from (key for key in _PRESENT if service.get(key))
     yield from (f"{key}:{service[key]}" for key in _SINGLE if service.get(key) and service[key] != "runc")
-    for capability in service.get("cap_add") or ():
-        if str(capability).upper().removeprefix("CAP_") not in _USUAL_CAPABILITIES:
-            yield f"cap_add:{str(capability).upper().removeprefix('CAP_')}"
-    for option in service.get("security_opt") or ():
-        if str(option) not in _HARDENING:
-            yield f"security_opt:{option}"
+    yield from host_access.capabilities(service.get("cap_add") or ())
+    yield from host_access.security_options(service.get("security_opt") or ())
+    hooks = [hook for key in ("post_start", "pre_stop") for hook in service.get(key) or ()]
+    if any(hook.get("privileged") for hook in hooks):
+        yield "privileged"
+
+
+def _of_devices(service: Table) -> Iterator[str]:
     for key in _LISTED:
         yield from (f"{key}:{entry}" for entry in service.get(key) or ())
     yield from (f"devices:{_device(entry)}" for entry in service.get("devices") or ())
     reserved = ((service.get("deploy") or {}).get("resources") or {}).get("reservations") or {}
     if reserved.get("devices"):
         yield "gpus"
-    hooks = [hook for key in ("post_start", "pre_stop") for hook in service.get(key) or ()]
-    if any(hook.get("privileged") for hook in hooks):
-        yield "privileged"
 
 
 def _device(entry: object) -> str:
-    """Compose prints `source:target:rights`, newer ones a table."""
+    """Compose prints `source:target:rights`, newer versions a table."""
     return str(entry.get("source", "")) if isinstance(entry, Mapping) else str(entry).partition(":")[0]
+
+
+def _of_limits(service: Table) -> Iterator[str]:
+    yield from host_access.limits({k: _hard(v) for k, v in (service.get("ulimits") or {}).items()})
+    yield from host_access.kernel_settings(service.get("sysctls") or {})
+    if _bytes(service.get("shm_size")) > host_access.MOST_SHARED_MEMORY:
+        yield "shm_size"
+    if service.get("cpu_rt_runtime") or service.get("cpu_rt_period"):
+        yield "cpu_rt"
+    if any((service.get("blkio_config") or {}).get(key) for key in _THROTTLES):
+        yield "blkio_config"
+    if set(service.get("storage_opt") or {}) - {"size"}:
+        yield "storage_opt"
+
+
+def _hard(limit: object) -> int:
+    """The hard limit of one number, or of `soft` and `hard`; what is no number counts as unlimited."""
+    value = limit.get("hard") if isinstance(limit, Mapping) else limit
+    return int(value) if isinstance(value, int | str) and str(value).lstrip("-").isdigit() else -1
+
+
+def _bytes(size: object) -> int:
+    """Bytes of a size as Compose prints it: a number, or one with a unit."""
+    text = str(size or 0).lower().removesuffix("b") or "0"
+    number, unit = (text[:-1], text[-1]) if text[-1] in _UNITS else (text, "b")
+    return int(float(number) * _UNITS[unit]) if number.replace(".", "", 1).isdigit() else 0
 
 
 def _of_mounts(service: Table, folder: str) -> Iterator[str]:
@@ -194,28 +188,33 @@ def _of_mounts(service: Table, folder: str) -> Iterator[str]:
 
 def _of_path(path: str, folder: str) -> Iterator[str]:
     """The release's own files need no grant."""
-    place = _place(path)
-    if not folder or not PurePosixPath(place).is_relative_to(_place(folder)):
+    place, own = host_path(path), host_path(folder)
+    if not folder or not (place == own or place.startswith(f"{own}/")):
         yield f"bind:{place}"
 
 
 def _of_volume(name: str, table: Table, project: str) -> Iterator[str]:
-    """A volume of another project is another application's data, and a local one with options any mount."""
-    options = table.get("driver_opts") or {}
+    """A volume of another project is another application's data."""
     if str(table.get("driver") or "local") != "local":
         yield f"driver:{table['driver']}"
-    elif str(options.get("type") or "") != "tmpfs" and options:
-        device = str(options.get("device") or "")
-        yield f"bind:{_place(device)}" if device.startswith("/") else f"mount:{options.get('type') or device}"
+    else:
+        yield from host_access.volume_options(table.get("driver_opts") or {})
     called = str(table.get("name") or f"{project}_{name}")
     if table.get("external") or not called.startswith(f"{project}_"):
         yield f"volume:{called}"
 
 
-def _of_network(name: str, table: Table, project: str) -> Iterator[str]:
-    """A network of another project reaches that one's services from inside."""
+def _of_network(name: str, table: Table, project: str, around: Neighbourhood) -> Iterator[str]:
+    """A network of another project reaches its services from inside."""
+    driver = str(table.get("driver") or "bridge")
+    if driver not in ("bridge", "none"):
+        yield f"driver:{driver}"
+    else:
+        yield from host_access.network_options(table.get("driver_opts") or {})
+    ipam = table.get("ipam") or {}
+    if str(ipam.get("driver") or "default") != "default" or ipam.get("options"):
+        yield f"ipam:{ipam.get('driver') or 'options'}"
+    yield from host_access.subnets(ipam.get("config") or (), around.subnets)
     called = str(table.get("name") or f"{project}_{name}")
-    if str(table.get("driver") or "bridge") not in ("bridge", "none"):
-        yield f"driver:{table['driver']}"
     if table.get("external") or not called.startswith(f"{project}_"):
         yield f"network:{called}"

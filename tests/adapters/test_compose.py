@@ -15,7 +15,8 @@ from deployer.adapters import compose_process
 from deployer.adapters.compose import Compose
 from deployer.adapters.engine import Engine
 from deployer.adapters.files import make_folder
-from deployer.core.application import FILES, FOLDER, RENDERING, Application
+from deployer.core.application import Application
+from deployer.core.engine_requests import PermittedContainer
 from deployer.core.errors import (
     CommandFailed,
     ComposeRejected,
@@ -25,6 +26,8 @@ from deployer.core.errors import (
     StoreUnavailable,
 )
 from deployer.core.model import Bundle
+from deployer.core.permissions import Permissions
+from deployer.core.rendering import ADDED, FOLDER, MOUNTED, RENDERING
 from tests.stand.machine import docker, registry, remove_containers
 
 SECRET = "canary-5f3a9c71"
@@ -55,14 +58,15 @@ def project() -> Iterator[str]:
 
 
 def application(project: str, model: Mapping[str, Any]) -> Application:
-    shown = {key: model[key] for key in model if key not in (FILES, FOLDER, RENDERING)}
-    return Application(project, (), shown, None, rendering=model[RENDERING])
+    shown = {key: model[key] for key in model if key not in ADDED}
+    permissions = Permissions(project, readable=(model[MOUNTED],))
+    return Application(project, (), shown, None, rendering=model[RENDERING], permissions=permissions)
 
 
 def create(compose: Compose, project: str, model: Mapping[str, Any]) -> None:
     """What Compose would have created, unchanged."""
     for one in compose.record(application(project, model), Engine().forward, {}):
-        Engine().create(one.name, one.body, one.archives)
+        Engine().create(PermittedContainer(one.name, one.body, one.archives))
 
 
 # --- rendering

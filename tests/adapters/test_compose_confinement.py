@@ -25,10 +25,11 @@ from deployer.adapters.compose_process import ComposeProcess
 from deployer.adapters.confinement import find_confinement
 from deployer.adapters.engine import Engine
 from deployer.adapters.files import make_folder
-from deployer.core.application import FOLDER, RENDERING, Application
+from deployer.core.application import Application
 from deployer.core.confinement import Confinement, Means
 from deployer.core.errors import DeployerError
 from deployer.core.model import Bundle
+from deployer.core.rendering import FOLDER, RENDERING
 from tests.stand.machine import docker
 
 CANARY = "canary-7c1f0a2be4"
@@ -159,8 +160,8 @@ def server() -> Iterator[Server]:
     place = Path(tempfile.mkdtemp(prefix="deployer-", dir="/var/tmp"))
     place.chmod(0o711)
     state = place / "state"
-    for folder in (state, state / "bundles", state / "projects", state / "projects/other"):
-        make_folder(folder, 0o711 if folder.name == "bundles" else 0o700)
+    for folder in (state, state / "compose", state / "projects", state / "projects/other"):
+        make_folder(folder, 0o711 if folder.name == "compose" else 0o700)
     for name in ("key", "projects/other/.env"):
         write_secret(state / name, f"CANARY={CANARY}\n")
     write_secret(state / "words", f"{CANARY} : [\n")
@@ -169,8 +170,8 @@ def server() -> Iterator[Server]:
         state / "projects/other/compose.yaml",
         f"services: {{other: {{image: busybox, labels: {{seen: {CANARY}}}}}}}\n",
     )
-    make_folder(state / "bundles/0123456789abcdef", 0o755)
-    write_secret(state / "bundles/0123456789abcdef/app.env", f"CANARY={CANARY}\n", 0o644)
+    make_folder(state / "compose/0123456789abcdef", 0o755)
+    write_secret(state / "compose/0123456789abcdef/app.env", f"CANARY={CANARY}\n", 0o644)
     with (state / "key").open() as key:
         child = subprocess.Popen(["sleep", "600"], env={"CANARY": CANARY}, cwd=state, stdin=key)
     yield Server(state, child.pid)

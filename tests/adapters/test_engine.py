@@ -24,6 +24,7 @@ import docker as sdk
 import pytest
 
 from deployer.adapters.engine import Engine
+from deployer.core.engine_requests import PermittedContainer
 from deployer.core.errors import (
     ContainerRefused,
     DeployerError,
@@ -276,7 +277,7 @@ ASKS: dict[str, Callable[[Engine], object]] = {
     "remove": lambda engine: engine.remove(replica("a" * 64)),
     "log_tail": lambda engine: engine.log_tail(replica("a" * 64)),
     "image_id": lambda engine: engine.image_id(IMAGE),
-    "create": lambda engine: engine.create("shop-web-1", {"Image": "x"}),
+    "create": lambda engine: engine.create(PermittedContainer("shop-web-1", {"Image": "x"})),
     "tag": lambda engine: engine.tag(IMAGE, "shop-web"),
     "networks": lambda engine: engine.networks(),
     "remove_networks": lambda engine: engine.remove_networks("shop"),
@@ -374,7 +375,7 @@ class Made:
 
     def run_to_its_end(self, made: Replica) -> None:
         Engine().start(made)
-        assert self.api.wait(made.id, timeout=20)["StatusCode"] == 0
+        assert self.api.wait(made.id, timeout=120)["StatusCode"] == 0
 
     def endpoints(self, made: Replica) -> Any:
         return self.api.inspect_container(made.id)["NetworkSettings"]["Networks"]

@@ -74,14 +74,14 @@ def test_what_cannot_have_all_its_ports_leaves_the_old_one_where_it_was(project:
         wait_for("the old one", lambda: pair.answers() == "old", 10)
         spoilt = pair.add("spoilt", other.getsockname()[1])
         with pytest.raises(ContainerRefused, match="address already in use"):
-            pair.handover.give(project, [spoilt], [pair.replica("old")])
+            pair.handover.give(project, [spoilt], [pair.replica("old")], [f"{project}_net"])
         wait_for("the old one again", lambda: pair.answers() == "old", 10)
         assert holds_networks(pair.replica("old"))
         # What the rollback does: it asks for all of it once more.
-        pair.handover.give(project, [pair.replica("old")], [pair.replica("spoilt")])
+        pair.handover.give(project, [pair.replica("old")], [pair.replica("spoilt")], [f"{project}_net"])
         pair.engine.remove(pair.replica("spoilt"))
     assert list(pair.replica("old").addresses) == [f"{project}_net"] and pair.answers() == "old"
-    pair.handover.give(project, [pair.add("new", free_port())], [pair.replica("old")])
+    pair.handover.give(project, [pair.add("new", free_port())], [pair.replica("old")], [f"{project}_net"])
     wait_for("the new one", lambda: pair.answers() == "new", 10)
     assert pair.replica("old").aside and not holds_networks(pair.replica("old"))
     assert list(pair.replica("new").addresses) == [f"{project}_net"]

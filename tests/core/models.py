@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from deployer.core.application import EDGE, Application, EdgeSettings, assemble
+from deployer.core.application import EDGE, Application, assemble
+from deployer.core.edge_model import EdgeSettings
 from deployer.core.images import Image
 from deployer.core.model import ObservedState, Replica
 

@@ -127,6 +127,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
         "server.deadline": 30,
         "server.trusted-proxies": ["10.0.0.0/8", "2001:db8::1"],
         "server.cors-origins": ["https://status.example", "http://localhost:5173"],
+        "server.subnets": ["10.1.0.0/16"],
         "oidc.issuer": "https://ghe.example/_services/token",
         "registry.host": "registry.example",
         "registry.username": "robot",
@@ -175,6 +176,7 @@ def test_every_value_arrives_where_it_belongs() -> None:
     )
     assert config.trusted_proxies == ("10.0.0.0/8", "2001:db8::1")
     assert config.cors_origins == ("https://status.example", "http://localhost:5173")
+    assert config.subnets == ("10.1.0.0/16",)
     assert (config.registry_host, config.registry_username) == ("registry.example", "robot")
     assert (config.registry_password_file, config.edge_image) == ("/etc/deployer/password", "haproxy:3.2")
     assert (config.github_api, config.github_token_file) == (

@@ -51,7 +51,7 @@ def test_the_same_release_again_touches_no_container(stage: Stage) -> None:
     stage.deploy(release)
     before = {container["Id"]: container["State"]["StartedAt"] for container in stage.containers()}
     again = stage.deploy(release)
-    assert again["status"] == "success"
+    assert again["status"] == "success", again["reason"]
     assert {container["Id"]: container["State"]["StartedAt"] for container in stage.containers()} == before
     assert "nothing to do" in stage.cli("plan", "shop").stdout
 

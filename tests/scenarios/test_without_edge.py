@@ -42,6 +42,9 @@ def test_e4_behind_a_labelled_proxy_only_what_it_cannot_know_is_lost(stage: Stag
     """Caddy closes idle connections with each change of its configuration, and learns of an end when it is
     over: the figures stand in docs/reference/x-deployer.md.
     """
+    refused = deploy(stage, echo, "one")
+    assert refused["status"] == "failure" and "label:caddy" in refused["reason"]
+    stage.reconfigure("variables-file", 'allow = ["label:caddy"]\nvariables-file')
     assert deploy(stage, echo, "one")["status"] == "success"
     assert [c["Config"]["Labels"].get("caddy") for c in stage.containers()] == [
         f"http://:{stage.api_port}"

@@ -131,58 +131,76 @@ CASES: dict[str, tuple[str, str]] = {
     "F10": ("a release that does not become healthy", "the one before serves"),
     "F11": ("two receivers on one database", "the second ends"),
     "F12": ("a container that logs without end", "cut"),
-    "H06": (
-        "`VOLUME` of an image, or a path alone under `volumes:`; a change, a bad release, a rollback",
-        "one writer; the data goes on; nothing is orphaned; the plan says it",
+    "X01": (
+        "a volume's `driver_opts` that bind a folder of the host, mount a device or a share",
+        "refused: without a grant a volume has no options, or is a tmpfs with a tmpfs's own",
     ),
-    "H01": (
-        "services that publish one port number at different addresses, by tcp and udp, in ranges; ports that"
-        " move between services",
-        "each holds its own; only one that leaves retires; one port published twice is refused in the plan",
-    ),
-    "X10": (
-        '`ports: ["127.0.0.1:9000-9001:80"]`, the deployer\'s own port inside the range',
-        "refused: a range is judged by every port in it",
-    ),
-    "H04": (
-        "a health check of the image, of file and image together, or none; a release that never gets healthy",
-        "the check in force is the gate; what is not healthy never serves",
+    "X02": (
+        "a running container rewrites the Compose file after the judgement; a request beyond its model",
+        "Compose reads a folder that no container mounts; each request is judged as it is posted",
     ),
     "X03": (
         "a Compose file that names the server's files: `./.${X:-.}/key`, `!!binary`, text that two parsers"
         " read in two ways; an unmerged pull request that reads Compose's words",
         "refused by its text, and closed to the Compose process by the kernel; words for placeholders",
     ),
+    "X04": (
+        "labels `deployer.*` in a Compose file, on a network or in an image, as those of a hand-over",
+        "refused by name; a hand-over joins networks of the service only",
+    ),
     "X05": (
         "another branch's job puts `tree-`, `tested-` and `sha-` tags for main's files and commits",
         "production runs what its own protected run built; a tag decides only where a setting lets it",
     ),
+    "X06": (
+        "a network with a public or link-local subnet, a bridge by name, another driver",
+        "refused without a grant; subnets of the setting `subnets` pass",
+    ),
+    "X07": ("a log driver that sends to an address or a socket", "refused without a grant"),
     "X08": (
         "a registry, its realm or its redirect on this machine, its link or its network; names for them",
         "refused before a connection, and before the engine's pull, unless the settings name it in full",
     ),
-    "X13": (
-        "another app's private image by the server's login, or by its digest where the engine has it",
-        "fetched without a login, refused with the setting that grants it",
+    "X09": ("a `container_name` that another project's containers may need", "refused without a grant"),
+    "X10": (
+        '`ports: ["127.0.0.1:9000-9001:80"]`, the deployer\'s own port inside the range',
+        "refused: a range is judged by every port in it",
     ),
     "X11": (
         "five YAML files of 1 MB",
         "one bound on the values of all files; judged once for the same content",
     ),
+    "X12": (
+        "plans, forwarded headers, refused requests and limits without end",
+        "bounded by a budget, overwritten at the edge, folded in the audit log, capped or granted",
+    ),
+    "X13": (
+        "labels or variables for other programs of the host (Traefik, ofelia), in a file or an image",
+        "refused without a grant `label:PREFIX`",
+    ),
+    "H01": (
+        "services that publish one port number at different addresses, by tcp and udp, in ranges; ports that"
+        " move between services",
+        "each holds its own; only one that leaves retires; one port published twice is refused in the plan",
+    ),
     "H02": (
         "two Compose files of one repository with services of one name; shared `image:` names; `sha-` tags",
         "names and labels tell them apart; the other's image is refused with words",
-    ),
-    "H05": (
-        "`worker: {image: ghcr.io/acme/app}` beside `web: {image: ghcr.io/acme/app, build: .}`",
-        "one rule on runner and server: the image that was just built",
     ),
     "H03": (
         "`{ include: { lines: true } }` in a `server.js`, an `unbound.conf`, a `tsconfig.json`",
         "data: only the files that Compose reads are judged",
     ),
-    "X12": (
-        "plans, forwarded headers, refused requests and limits without end",
-        "bounded by a budget, overwritten at the edge, folded in the audit log, capped or granted",
+    "H04": (
+        "a health check of the image, of file and image together, or none; a release that never gets healthy",
+        "the check in force is the gate; what is not healthy never serves",
+    ),
+    "H05": (
+        "`worker: {image: ghcr.io/acme/app}` beside `web: {image: ghcr.io/acme/app, build: .}`",
+        "one rule on runner and server: the image that was just built",
+    ),
+    "H06": (
+        "`VOLUME` of an image, or a path alone under `volumes:`; a change, a bad release, a rollback",
+        "one writer; the data goes on; nothing is orphaned; the plan says it",
     ),
 }

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from deployer.core.application import Application, EdgeSettings, Service
+from deployer.core.application import Application, Service
 from deployer.core.conflicts import Occupied
 from deployer.core.door import Door
+from deployer.core.edge_model import EdgeSettings
 from deployer.core.errors import ContainerRefused, DeployerError
 from deployer.core.health import ANSWERED, Reading
 from deployer.core.hooks import Hook

@@ -1,0 +1,129 @@
+"""Grants: the powers over the host that the server's settings may give to a Compose file. In: powers that
+are asked for, the settings' `allow`. Out: nothing, or PowerRefused with the line that would grant them.
+
+A grant is spelled `KEY` or `KEY:VALUE`, in Compose's own words, so that the line of an error can be copied. A
+granted folder is granted with all below it, and a link that a container puts there leads wherever it points
+to: grant folders that no container writes to, or the very folder that is mounted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import PurePosixPath
+
+from deployer.core.errors import ComposeRejected
+
+# Grants without a value.
+FLAGS = (
+    "blkio_config",
+    "cpu_rt",
+    "credential_spec",
+    "gpus",
+    "models",
+    "oom_kill_disable",
+    "oom_score_adj",
+    "privileged",
+    "provider",
+    "shm_size",
+    "storage_opt",
+    "use_api_socket",
+)
+KEYS = (
+    "annotations",
+    "bind",
+    "cap_add",
+    "cgroup",
+    "cgroup_parent",
+    "container_name",
+    "device_cgroup_rules",
+    "devices",
+    "driver",
+    "driver_opts",
+    "environment",
+    "external_links",
+    "ipam",
+    "ipc",
+    "label",
+    "logging",
+    "mount",
+    "network",
+    "network_mode",
+    "pid",
+    "propagation",
+    "request",
+    "runtime",
+    "security_opt",
+    "subnet",
+    "sysctls",
+    "ulimits",
+    "userns_mode",
+    "uts",
+    "volume",
+    "volumes_from",
+)
+GRANTS = f"as in bind:/srv/data or cap_add:NET_ADMIN; keys: {', '.join(sorted((*KEYS, *FLAGS)))}"
+_ENGINES = ("docker.sock", "containerd.sock", "podman.sock", "dockershim.sock", "crio.sock")
+Asked = tuple[str, str]  # who asks, as in `service web`, and the grant that would allow it
+
+
+class PowerRefused(ComposeRejected):
+    """The model or a request asks for power over the host that the settings do not grant."""
+
+    code = "power-refused"
+
+
+def refuse(asked: Iterable[Asked], granted: Collection[str], setting: str) -> None:
+    """Raises PowerRefused with every power that is asked for and not granted; `setting` names the settings'
+    table that could grant it.
+    """
+    missing = [(place, grant) for place, grant in dict.fromkeys(asked) if not covers(granted, grant)]
+    if missing:
+        lines = ", ".join(f"{place} asks for {grant}" for place, grant in missing)
+        grants = ", ".join(f'"{grant}"' for grant in dict.fromkeys(grant for _, grant in missing))
+        raise PowerRefused(
+            f"{lines}: that is power over the server",
+            hint=f"if the repository may have it, grant it in the settings: [{setting}] allow = [{grants}]",
+        )
+
+
+def is_grant(text: str) -> bool:
+    """Whether a setting is one that could grant anything."""
+    key, colon, value = text.partition(":")
+    if key in FLAGS:
+        return not colon
+    if key == "bind":
+        return value.startswith("/") and ".." not in PurePosixPath(value).parts
+    return key in KEYS and bool(value)
+
+
+def covers(granted: Collection[str], grant: str) -> bool:
+    """Whether the settings give the power. Folders cover what lies in them, but for the engine's socket,
+    label prefixes cover longer ones.
+    """
+    key, _, value = grant.partition(":")
+    if key == "label":
+        return any(value.startswith(_value(text)) for text in granted if text.startswith("label:"))
+    if value.startswith("seccomp={"):  # Compose sends the profile's text where the file names it
+        return any(text.startswith(("security_opt:seccomp=", "security_opt:seccomp:")) for text in granted)
+    if key != "bind":
+        return grant in granted
+    roots = {host_path(_value(text)) for text in granted if text.startswith("bind:")}
+    if PurePosixPath(value).name in _ENGINES:
+        return value in roots
+    return any(PurePosixPath(value).is_relative_to(root) for root in roots)
+
+
+def _value(grant: str) -> str:
+    return grant.partition(":")[2]
+
+
+def host_path(path: str) -> str:
+    """One spelling for a path of the host: absolute, no dots, and `/var/run` is `/run`."""
+    parts: list[str] = []
+    for part in PurePosixPath("/", path).parts[1:]:
+        if part == "..":
+            parts = parts[:-1]
+        else:
+            parts.append(part)
+    whole = "/" + "/".join(parts)
+    return whole.removeprefix("/var") if f"{whole}/".startswith("/var/run/") else whole

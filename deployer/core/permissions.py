@@ -1,0 +1,67 @@
+"""Permissions of one project on its engine. In: the settings. Out: the measure by which every request that is
+posted to the engine is judged (`engine_requests.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from deployer.core.grants import Asked, refuse
+from deployer.core.host_access import PRIVATE_SUBNETS
+
+
+@dataclass(frozen=True)
+class Neighbourhood:
+    """The surroundings of a project that its names and subnets are judged by: the projects of all configured
+    environments, and the subnets that networks may take.
+    """
+
+    projects: frozenset[str] = frozenset()
+    subnets: tuple[str, ...] = PRIVATE_SUBNETS
+
+
+ALONE = Neighbourhood()
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """The settings' part. `granted`: grants of the settings' table `setting`. `readable`: folders of the
+    deployer that containers may mount read-only, the release's own files; `writable`: those that only the
+    edge mounts.
+    """
+
+    project: str
+    granted: frozenset[str] = frozenset()
+    setting: str = ""
+    around: Neighbourhood = ALONE
+    readable: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
+
+    def allows_network(self, name: str) -> bool:
+        """Whether the project's containers may be on the network: it is the project's own, or granted."""
+        given = {f"network:{name}", f"network_mode:{name}"}
+        return name.startswith(f"{self.project}_") or bool(given & self.granted)
+
+    def allows_volume(self, name: str) -> bool:
+        """Whether the project's containers may mount the named volume: it is the project's own, or
+        granted.
+        """
+        return name.startswith(f"{self.project}_") or f"volume:{name}" in self.granted
+
+    def refuse(self, asked: Collection[Asked]) -> None:
+        """Raises PowerRefused with every grant that is asked for and not given."""
+        refuse(asked, self.granted, self.setting)
+
+
+@dataclass(frozen=True)
+class Present:
+    """The part that changes: ids and names of the project's own containers, and the names of the nameless
+    volumes that one of them hands on.
+    """
+
+    containers: frozenset[str] = frozenset()
+    volumes: frozenset[str] = frozenset()
+
+
+NOTHING_PRESENT = Present()
