@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deployer.adapters.compose import Compose
-from deployer.core.application import FILES, assemble
+from deployer.core.rendering import FILES, assemble
 from deployer.core.model import Bundle
 from tests.core.models import EDGE_SETTINGS, image
 
