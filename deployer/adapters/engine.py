@@ -191,19 +191,17 @@ class Engine:
 
     def image_id(self, image: Image) -> str:
         """The local id of an image that was pulled by digest, empty when it is not here."""
-        with answering("inspect image"):
-            try:
-                return str(self._client.inspect_image(str(image))["Id"])
-            except MissingHere:
-                return ""
+        return str(self._inspect_image(image).get("Id", ""))
 
     def image_config(self, image: Image) -> ImageConfig | None:
         """The configuration of an image that was pulled by digest; None where it is not here."""
-        with answering("inspect image"):
-            try:
-                return parse_image_config(self._client.inspect_image(str(image)).get("Config") or {})
-            except MissingHere:
-                return None
+        found = self._inspect_image(image)
+        return parse_image_config(found.get("Config") or {}) if found else None
+
+    def _inspect_image(self, image: Image) -> dict[str, Any]:
+        with answering("inspect image"), suppress(MissingHere):
+            return dict(self._client.inspect_image(str(image)))
+        return {}
 
     def pull(
         self,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from deployer.adapters.compose import Compose
-from deployer.core.rendering import FILES, assemble
 from deployer.core.model import Bundle
+from deployer.core.rendering import FILES, assemble
 from tests.core.models import EDGE_SETTINGS, image
 
 DATA = {
