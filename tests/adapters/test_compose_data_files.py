@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from deployer.adapters.compose import Compose
+from deployer.core.application import assemble
 from deployer.core.model import Bundle
-from deployer.core.rendering import FILES, assemble
+from deployer.core.rendering import FILES
 from tests.core.models import EDGE_SETTINGS, image
 
 DATA = {
