@@ -113,7 +113,7 @@ class Parts(Reception):
         state, store = Path(self.config.state), Path(self.config.store)
         hint = "another `deployer serve` or `deployer worker` works on the same store; only one may"
         with hold(store / _WORKER_LOCK, wait=_TAKEOVER, hint=hint):
-            for name in ("bundles", "compose", "edge", "projects"):
+            for name in ("bundles", "compose", "edge", "plans", "projects"):
                 sweep(state / name)
             threading.Thread(target=_tell_compose, name="compose-version", daemon=True).start()
             yield

@@ -34,9 +34,10 @@ def preview(wish: Wish, world: World) -> Preview:
     bundle = wish.bundle or Bundle("", {})
     missing = missing_variables(bundle.files, variables)
     try:
-        release = _release(wish, environment, bundle, variables, world)
-        application, observed = look(environment, release, world, _configs(release, wish, world))
-        plan = plan_of(application, observed, world)
+        with world.target.planning(bundle):
+            release = _release(wish, environment, bundle, variables, world)
+            application, observed = look(environment, release, world, _configs(release, wish, world))
+            plan = plan_of(application, observed, world)
     except DeployerError as error:
         error.args, error.hint = (hide_all(str(error)),), hide_all(error.hint)
         if missing and isinstance(error, ComposeRejected):

@@ -4,10 +4,6 @@ create from it. Starts and stops nothing.
 Only Compose knows how to read its files and to turn a service into a container, so both are left to it. What
 it says may quote variables: why it refuses a model is told in the words that it has for placeholders, and
 what else it says leaves this room redacted.
-
-A bundle's files are mounted into containers that run under any user, so the files and the folders they lie in
-are readable by all; what keeps others on the machine away is the state folder, which only we may enter. The
-engine opens a mount's source as root and does not need to pass through there as anybody else.
 """
 
 from __future__ import annotations
@@ -15,17 +11,16 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import os
 import re
-import shutil
-import time
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
+from deployer.adapters.bundle_folders import BundleFolders, name_of
 from deployer.adapters.compose_process import ComposeProcess
 from deployer.adapters.files import make_folder, write_whole
 from deployer.adapters.lock import hold
@@ -39,7 +34,6 @@ from deployer.core.compose_files import judge_compose_files
 from deployer.core.engine_requests import permit_call
 from deployer.core.errors import ComposeRejected, DeployerError, EngineUnavailable
 from deployer.core.model import Bundle
-from deployer.core.naming import is_bundle_path
 from deployer.core.placeholders import placeholders, quoted_names
 from deployer.core.redaction import hide_values
 from deployer.core.rendering import FILES, FOLDER, MOUNTED, RENDERING
@@ -48,6 +42,7 @@ _RENDER_TIMEOUT = 30.0
 _CREATE_TIMEOUT = 120.0
 _CREATE = ("up", "--no-start", "--no-build", "--pull", "never", "--quiet-pull")
 _KEPT_RENDERINGS, _KEPT_VERDICTS = 64, 256
+_KEPT_VALUES = 64  # renderings of one project whose values no error shows
 _LATELY = 3600.0  # seconds
 _SECCOMP_PROFILE = re.compile(r"^seccomp[:=](/.+)")
 _FROM_ENGINE = "Error response from daemon: "
@@ -63,6 +58,7 @@ class _Rendering:
     variables: Mapping[str, str]
     folder: Path
     model: dict[str, Any]
+    plan: bool  # nothing but plans asked for it
     recorded: dict[str, tuple[Recorded, ...]] = field(default_factory=dict)  # by the ids it was made with
 
 
@@ -72,11 +68,14 @@ class Compose:
     def __init__(self, state: Path, process: ComposeProcess | None = None) -> None:
         self._state = state
         self._process = process or ComposeProcess()
-        self._read = state / "compose"  # Compose reads the files here, and no container mounts them
-        self._bundles = state / "bundles"  # containers mount the files from here
+        self._folders = BundleFolders(state)
+        self._asked = threading.local()  # `plan`: whether this thread makes one
+        self._planned: dict[str, dict[str, str]] = {}  # folder of plans → rendering → project
         self._projects = state / "projects"
         self._held: dict[str, int] = {}
-        self._values: dict[str, set[str]] = {}  # project → what no error may show
+        self._values: dict[
+            str, dict[str, frozenset[str]]
+        ] = {}  # project → rendering → what no error may show
         self._renderings: dict[str, _Rendering] = {}  # name → rendering, oldest first
         self._verdicts: dict[tuple[str, str], ComposeRejected | None] = {}  # folder → why not, oldest first
 
@@ -93,16 +92,55 @@ class Compose:
     def render(self, project: str, bundle: Bundle, variables: Mapping[str, str]) -> dict[str, Any]:
         """The model with variables filled in. Raises ComposeRejected with Compose's own words."""
         self._judge_files(bundle)
-        folder = self._unpack(bundle)
+        plan = getattr(self._asked, "plan", False)
+        folder = self._folders.unpack(bundle, plan=plan)
         name = _sha256(json.dumps([project, str(folder), bundle.entry, sorted(variables.items())]))
-        if name not in self._renderings:
-            self._values.setdefault(project, set()).update(variables.values())
-            made = _Rendering(bundle, dict(variables), folder, {})
+        made = self._renderings.get(name)
+        if plan:
+            self._planned.setdefault(folder.name, {})[name] = project
+        if made is None:
+            self._hide(project, name, variables)
+            made = _Rendering(bundle, dict(variables), folder, {}, plan)
             made.model = self._config(project, made) | {RENDERING: name}
-            self._renderings[name] = made
-            for oldest in list(self._renderings)[:-_KEPT_RENDERINGS]:
-                del self._renderings[oldest]
-        return copy.deepcopy(self._renderings[name].model)
+        made.plan = made.plan and plan
+        self._renderings[name] = made
+        self._forget_oldest(project)
+        return copy.deepcopy(made.model)
+
+    @contextmanager
+    def planning(self, bundle: Bundle) -> Iterator[None]:
+        """Within, this thread renders the bundle for a plan, and nothing of that stays on the disk or in
+        memory. Raises TooManyRequests or StoreUnavailable where there is no room for it.
+        """
+        try:
+            with self._folders.plan(bundle):
+                self._asked.plan = True
+                yield
+        finally:
+            self._asked.plan = False
+            if not self._folders.planning(bundle):
+                self._forget_plans(name_of(bundle))
+
+    def _forget_plans(self, folder: str) -> None:
+        for name, project in self._planned.pop(folder, {}).items():
+            made = self._renderings.get(name)
+            if made is None or made.plan:
+                self._renderings.pop(name, None)
+                self._values.get(project, {}).pop(name, None)
+
+    def _forget_oldest(self, project: str) -> None:
+        """Plans are forgotten by themselves, and push nothing out that a deploy works with."""
+        lasting = [name for name, made in list(self._renderings.items()) if not made.plan]
+        for name in lasting[:-_KEPT_RENDERINGS]:
+            self._renderings.pop(name, None)
+        hidden = self._values.get(project, {})
+        for name in list(hidden)[:-_KEPT_VALUES]:
+            if name not in self._renderings:
+                hidden.pop(name, None)
+
+    def _hide(self, project: str, name: str, variables: Mapping[str, str]) -> None:
+        """From now on no error shows these values."""
+        self._values.setdefault(project, {})[name] = frozenset(variables.values())
 
     def _config(self, project: str, rendering: _Rendering) -> dict[str, Any]:
         try:
@@ -113,7 +151,7 @@ class Compose:
         if not isinstance(model, dict):
             raise ComposeRejected("docker compose config printed no model")
         files = {str(rendering.folder / name): _sha256(text) for name, text in rendering.bundle.files.items()}
-        mounted = str(self._bundles / rendering.folder.name)
+        mounted = str(self._folders.mounted / rendering.folder.name)
         return model | {FILES: files, FOLDER: str(rendering.folder), MOUNTED: mounted}
 
     def _rejected(self, project: str, rendering: _Rendering, error: ExitedWithError) -> ComposeRejected:
@@ -201,70 +239,29 @@ class Compose:
     @property
     def bundles(self) -> Path:
         """Where the files of all releases lie."""
-        return self._bundles
+        return self._folders.mounted
 
     def _holding(self, project: str) -> tuple[int, ...]:
         return (self._held[project],) if project in self._held else ()
 
     def _hiding(self, project: str) -> Callable[[str], str]:
         """Also for a container that is created long after its variables were read."""
-        return partial(hide_values, values=frozenset(self._values.get(project, ())))
+        kept = list(self._values.get(project, {}).values())
+        return partial(hide_values, values=frozenset().union(*kept))
 
     def keep(self, bundles: Sequence[Bundle]) -> int:
         """Removes the folders of other bundles, but not what was used lately: it may be in the making."""
-        kept = {_name_of(bundle) for bundle in bundles}
-        before = time.time() - _LATELY
-        both = (*self._bundles.glob("*"), *self._read.glob("*"))
-        found = [folder for folder in both if folder.name not in kept]
-        gone = [folder for folder in found if folder.stat().st_mtime < before]
-        for folder in gone:
-            shutil.rmtree(folder, ignore_errors=True)
-        return len(gone)
+        return self._folders.keep(bundles)
 
     def _judge_files(self, bundle: Bundle) -> None:
         """Once for the same content: it depends on nothing else. Raises ComposeRejected."""
-        key = (_name_of(bundle), bundle.entry)
+        key = (name_of(bundle), bundle.entry)
         if key not in self._verdicts:
             self._verdicts[key] = _verdict(bundle)
             for oldest in list(self._verdicts)[:-_KEPT_VERDICTS]:
                 self._verdicts.pop(oldest, None)
         if verdict := self._verdicts[key]:
             raise ComposeRejected(str(verdict), hint=verdict.hint)
-
-    def _unpack(self, bundle: Bundle) -> Path:
-        """Writes both copies of the bundle's files, each in a folder named by their content, so that the same
-        files keep the same paths; the folder that Compose reads.
-        """
-        name = _name_of(bundle)
-        for place in (self._bundles, self._read):
-            make_folder(place, 0o711)
-            _write_files(place / name, bundle)
-        return self._read / name
-
-
-def _name_of(bundle: Bundle) -> str:
-    return _sha256(json.dumps(dict(bundle.files), sort_keys=True))[:16]
-
-
-def _write_files(folder: Path, bundle: Bundle) -> None:
-    make_folder(folder, 0o755)
-    os.utime(folder)
-    for name, content in bundle.files.items():
-        _check_path(folder, name)
-        path = folder / name
-        make_folder(path.parent, 0o755)
-        write_whole(path, content, mode=0o755 if content.startswith("#!") else 0o644)
-
-
-def _check_path(folder: Path, name: str) -> None:
-    """A container that may write to a folder it mounts could have put a link there that leads elsewhere."""
-    if not is_bundle_path(name):
-        raise ComposeRejected(f"{name!r} is not a path inside the repository")
-    if any((folder / part).is_symlink() for part in (PurePosixPath(name), *PurePosixPath(name).parents)):
-        raise ComposeRejected(
-            f"{folder / name} has become a link",
-            hint=f"a container changed what it mounts; remove {folder} and look for the one that did",
-        )
 
 
 def _verdict(bundle: Bundle) -> ComposeRejected | None:

@@ -105,6 +105,9 @@ class DockerTarget:
     def render(self, project: str, bundle: Bundle, variables: Mapping[str, str]) -> Mapping[str, Any]:
         return self._compose.render(project, bundle, variables)
 
+    def planning(self, bundle: Bundle) -> AbstractContextManager[None]:
+        return self._compose.planning(bundle)
+
     def image_id(self, image: Image) -> str:
         return self._engine.image_id(image)
 
@@ -281,7 +284,7 @@ class DockerTarget:
             self._handover.clear(application.project, self._engine.observe(application.project))
         self._compose.save(application)
         for service in application.services:
-            name = own_name(application, service)
+            name = own_name(application, service) if service.image else ""  # the edge is not the file's
             if service.image and name and may_tag(name, application.permissions):
                 self._engine.tag(service.image, name)
         named = any(fixed_name(application, service.name) for service in application.services)

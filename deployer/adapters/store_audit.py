@@ -79,12 +79,12 @@ class Ledger:
         sql.execute("UPDATE audit_head SET n = ?", (n,))
 
     def fold(self, act: Act, now: float) -> list[tuple[float, Act]]:
-        """What is to be recorded of a refusal and of those before it."""
+        """Acts to record, with their times, after one more refusal."""
         with self._lock:
             return self._refusals.note(act, now)
 
     def unfold(self, now: float | None = None) -> list[tuple[float, Act]]:
-        """What is to be recorded of refusals of a day that is over; of all where there is no `now`."""
+        """Acts to record of refusals of a day that is over; of all refusals without `now`."""
         with self._lock:
             return self._refusals.end() if now is None else self._refusals.end_day(now)
 

@@ -15,7 +15,7 @@ from deployer.adapters.store_releases import ReleaseRows
 from deployer.adapters.store_rows import pack_errand, unpack_errand
 from deployer.adapters.vault import SealBroken, Slot
 from deployer.core.delivery import Delivery
-from deployer.core.errand import MOST, PAUSE, Errand, Task
+from deployer.core.errand import MOST, MOST_PLANS, PAUSE, Errand, Task
 from deployer.core.errors import StoreUnavailable
 from deployer.core.inbox import Arrival, Proof
 from deployer.core.model import Wish
@@ -33,7 +33,7 @@ class ErrandRows(ReleaseRows):
         sealed = self._slot.seal(f"errand {id}", pack_errand(wishes))
         with self._database.write() as sql:
             waiting = sql.execute("SELECT count(*) FROM errand WHERE task = ?", (task,)).fetchone()[0]
-            if waiting >= MOST:
+            if waiting >= (MOST_PLANS if task is Task.PLAN else MOST):
                 raise StoreUnavailable(
                     f"{waiting} of this kind wait for the worker already",
                     hint="is `deployer worker` running?",

@@ -11,9 +11,11 @@ import sqlite3
 from collections.abc import Sequence
 
 from deployer.adapters.database import Database
+from deployer.core.errand import Task
 
 KEEP = 200  # deployments of one app's environment
 KEEP_DELIVERIES = 20_000
+KEEP_PLANS = 600.0  # seconds; a web process waits 45 s for its plan, or was killed
 KEEP_READ_TOKENS = 7 * 86_400.0  # seconds; nobody follows a deployment longer
 _AT_ONCE = 100  # deployments in one transaction
 _OF_A_DEPLOYMENT = ("event", "confirmation", "forge", "read_token")  # rows that go with it
@@ -48,6 +50,7 @@ def forget_old(database: Database, now: float) -> int:
     with database.write() as sql:
         sql.execute("DELETE FROM read_token WHERE created_at < ?", (now - KEEP_READ_TOKENS,))
         sql.execute("DELETE FROM proof WHERE expires_at < ?", (now,))
+        sql.execute("DELETE FROM errand WHERE task = ? AND at < ?", (Task.PLAN, now - KEEP_PLANS))
         sql.execute(
             "DELETE FROM delivery WHERE seq <= (SELECT max(seq) FROM delivery) - ?", (KEEP_DELIVERIES,)
         )

@@ -160,7 +160,7 @@ def settings_of(service: Table) -> Table:
 
 
 def is_behind_proxy(service: Table, port: int) -> bool:
-    """Whether requests from outside come to the container's port through another proxy, whose forwarded
+    """True where requests from outside come to the container's port through another proxy, whose forwarded
     headers count: as the file says, else where the port is published on the host's loopback alone. Raises
     ComposeRejected.
     """

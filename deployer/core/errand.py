@@ -16,6 +16,7 @@ from deployer.core.model import Wish
 from deployer.core.recheck import judge_job
 
 MOST = 200  # hints that may wait; more come from a registry that is flooded, or from nobody that is known
+MOST_PLANS = 8  # that may wait, each with a bundle of megabytes; a door waits for two at once
 TRIES = 10  # of a hint whose registry or GitHub does not answer
 PAUSE = 30.0  # seconds between them
 PATIENCE = 45.0  # seconds that a plan is waited for, and made for nobody afterwards

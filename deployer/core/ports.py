@@ -52,6 +52,11 @@ class Target(Protocol):
     def render(self, project: str, bundle: Bundle, variables: Mapping[str, str]) -> Mapping[str, Any]:
         """The Compose model with variables filled in. Raises ComposeRejected."""
 
+    def planning(self, bundle: Bundle) -> AbstractContextManager[None]:
+        """Within, the bundle is rendered for a plan, and nothing of that stays. Raises TooManyRequests or
+        StoreUnavailable where there is no room but what deploys need.
+        """
+
     def image_id(self, image: Image) -> str:
         """The target's own id of the image, empty where it is not there yet."""
 

@@ -43,7 +43,7 @@ class RefusalFold:
         return len(self._counts)
 
     def note(self, act: Act, now: float) -> list[tuple[float, Act]]:
-        """What to keep now, with its time."""
+        """Acts to keep now, each with its time."""
         kept = self.end_day(now)
         if not self._counts:
             self._begun = now
@@ -55,13 +55,11 @@ class RefusalFold:
         return [*kept, (now, act)]
 
     def end_day(self, now: float) -> list[tuple[float, Act]]:
-        """What is to be kept of a day that is over; nothing before its end. A clock that stepped back ends a
-        day too.
-        """
+        """Acts to keep of a day that is over, none before. A clock that steps back ends a day too."""
         return [] if 0 <= now - self._begun < DAY else self.end()
 
     def end(self) -> list[tuple[float, Act]]:
-        """What was not told yet; forgets all counts."""
+        """Acts for numbers that were not told yet; forgets all counts."""
         kept = [(one.last, _told(key, one)) for key, one in self._counts.items() if one.count > one.told]
         self._counts.clear()
         return kept

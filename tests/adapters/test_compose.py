@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import uuid
@@ -354,3 +355,40 @@ def test_files_of_bundles_that_no_release_has_go_unless_they_are_new(state: Path
     assert compose.keep([bundles[0]]) == 1
     assert [folder.exists() for folder in folders] == [True, False, True]
     assert compose.keep([]) == 1 and not folders[0].exists()
+
+
+@pytest.mark.case("X12")
+def test_plans_leave_nothing_in_memory_and_push_nothing_of_a_deploy_out(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deployer.adapters.compose._KEPT_RENDERINGS", 2)
+    compose, release = Compose(state), bundle_of(WEB)
+    deployed = compose.render("shop", release, {"A": "secret-of-the-release"})
+    for number in range(5):
+        plan = bundle_of(f"services: {{web: {{image: 'web:{number}'}}}}")
+        with compose.planning(plan):
+            compose.render("shop", plan, {"A": f"secret-{number}"})
+            assert compose._hiding("shop")(f"secret-{number}") != f"secret-{number}"
+    bad = bundle_of("services: {web: {image: 1, ports: {}}}")
+    with pytest.raises(ComposeRejected), compose.planning(bad):
+        compose.render("shop", bad, {"A": "secret-of-a-bad-one"})
+    with compose.planning(release):
+        compose.render("shop", release, {"A": "secret-of-the-release"})
+    assert list(compose._renderings) == [deployed[RENDERING]]
+    assert list(compose._values["shop"]) == [deployed[RENDERING]]
+    assert "secret-of-the-release" not in compose._hiding("shop")("it is secret-of-the-release")
+    assert compose._planned == {}
+
+
+@pytest.mark.case("X12")
+def test_the_values_of_a_project_that_no_error_shows_have_a_bound(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deployer.adapters.compose._KEPT_RENDERINGS", 2)
+    monkeypatch.setattr("deployer.adapters.compose._KEPT_VALUES", 3)
+    compose = Compose(state)
+    secrets = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(6)]
+    for secret in secrets:
+        compose.render("shop", bundle_of(WEB), {"A": secret})
+    shown = [compose._hiding("shop")(secret) == secret for secret in secrets]
+    assert shown == [True, True, True, False, False, False]

@@ -196,7 +196,7 @@ def shown(server: Server, one: Input, confinement: Confinement | None) -> str:
     compose = Compose(server.state, process := ComposeProcess(confinement))
     bundle = Bundle("compose.yaml", {"compose.yaml": one.text(server), **one.files})
     variables = one.variables(server)
-    folder = compose._unpack(bundle)
+    folder = compose._folders.unpack(bundle)
     one.plant(server, folder)
     said: list[str] = []
     whole = process.run

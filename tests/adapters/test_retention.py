@@ -12,7 +12,10 @@ from deployer.adapters import store_retention
 from deployer.adapters.store import SqliteStore
 from deployer.adapters.store_retention import _OF_A_DEPLOYMENT, KEEP_READ_TOKENS
 from deployer.core.delivery import Delivery
+from deployer.core.errand import MOST_PLANS, Task
+from deployer.core.errors import StoreUnavailable
 from deployer.core.images import Image
+from deployer.core.inbox import Proof
 from deployer.core.model import Deployment, Run, Status
 from tests.adapters.wishes import release, wish
 
@@ -165,3 +168,17 @@ def test_a_release_that_is_saved_while_others_are_pruned_stays(store: SqliteStor
     store.keep_releases("shop", choose)
     other.join(60)
     assert store.release(store.deployment(id).release).variables == {"N": "2"}
+
+
+@pytest.mark.case("X12")
+def test_plans_of_doors_that_were_killed_go_and_take_no_place(store: SqliteStore) -> None:
+    """Each holds a bundle of megabytes; an answered one that is never fetched would stay for ever."""
+    for number in range(MOST_PLANS):
+        id = store.hand_over(Task.PLAN, [wish(1)], 100.0, Proof(f"jti-{number}", 1_000.0))
+    store.answer_errand(id, {"plan": ""})
+    with pytest.raises(StoreUnavailable, match="wait for the worker"):
+        store.hand_over(Task.PLAN, [wish(1)], 101.0, Proof("one-more", 1_000.0))
+    hint = store.hand_over(Task.HINT, [wish(1)], 101.0, Delivery("guid", "package", "00", {}))
+    store.forget_old(701.0)
+    assert count(store, "errand") == 1 and store.errand_answer(hint) is None
+    store.hand_over(Task.PLAN, [wish(1)], 701.0, Proof("another", 1_000.0))

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +135,9 @@ class Fleet:
 
     def settle(self, application: Application) -> None:
         self.of(application.project).settle(application)
+
+    def planning(self, bundle: Bundle) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def render(self, project: str, bundle: Bundle, variables: Mapping[str, str]) -> Mapping[str, Any]:
         return self.of(project).model

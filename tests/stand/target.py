@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from deployer.core.application import Application, Service
@@ -106,6 +106,9 @@ class MemoryTarget:
     def forget_image(self, image: Image) -> bool:
         self._call("forget_image", image.digest[7])
         return image.digest not in self.in_use
+
+    def planning(self, bundle: Bundle) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def keep_files(self, bundles: Sequence[Bundle]) -> int:
         return 0
