@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from deployer.core.errors import Forbidden, PayloadRejected
+from deployer.core.errors import Forbidden, ImageNotFound, PayloadRejected
 from deployer.core.images import Image
 from deployer.core.model import Attested, Run
-from deployer.core.policy import authorise_claims, authorise_query
+from deployer.core.policy import authorise_claims, authorise_query, withheld
 from deployer.core.proven_images import (
     Known,
     ProvenQuery,
@@ -25,6 +25,7 @@ from deployer.core.proven_images import (
     parse_tested,
     unproven_reuse,
 )
+from deployer.core.request import encode_request, parse_request
 from tests.core.models import digest
 from tests.stand.issuer import CLAIMS
 from tests.stand.receiver import config_of, deploy_request
@@ -105,6 +106,19 @@ def test_what_is_encoded_is_parsed_again() -> None:
     assert parse_query(encode_query(query(combination=""))).combination == ""
     tested = Attested(COMBINATION, {"web": T1}, frozenset({"web"}))
     assert parse_tested(encode_tested(tested), {"web": 0}) == tested
+
+
+def test_a_request_carries_the_runs_word_or_none() -> None:
+    for word in (Attested(COMBINATION, {"web": T1}, frozenset({"web"})), None):
+        request = deploy_request(tested=word)
+        assert parse_request(encode_request(request)).tested == word
+
+
+@pytest.mark.case("X13")
+def test_the_hint_for_a_missing_image_names_the_setting_only_where_it_would_help() -> None:
+    app = config_of().app("shop")
+    assert withheld(app, WEB, ImageNotFound("x", hint="push it")).hint == "push it"
+    assert "other-images" in withheld(app, "ghcr.io/acme/payroll", ImageNotFound("x", hint="push it")).hint
 
 
 @pytest.mark.parametrize(
