@@ -90,7 +90,8 @@ def assembled(
     edge = world.target.edge_settings(environment.project)
     if configs is None:
         configs = image_configs(release, world, credentials)
-    application = assemble(rendered, release.images, environment.project, edge, configs)
+    texts = [text for name, text in release.bundle.files.items() if name != release.bundle.entry]
+    application = assemble(rendered, release.images, environment.project, edge, configs, texts)
     permissions = _permissions(rendered, release.app, environment, world, judged=judged)
     return replace(application, permissions=permissions)
 

@@ -157,7 +157,11 @@ class DockerTarget:
         if application.routes:  # after Compose, which makes the networks
             edge = self._edge(application.project)
             peers = self._engine.bridges(self._cloning.edge_networks(application))
-            edge.prepare(application.routes, self._certificates(application, edge), peers)
+            running: dict[str, list[str]] = {}
+            for replica in present:
+                if replica.running and replica.addresses and replica.health != "unhealthy":
+                    running.setdefault(replica.service, []).append(_address(replica))
+            edge.prepare(application.routes, self._certificates(application, edge), peers, running)
         self._each(self._engine.create, wanted)
 
     def _certificates(self, application: Application, edge: Edge) -> Mapping[str, str] | None:
@@ -313,12 +317,10 @@ class DockerTarget:
             if answer == ANSWERED:
                 self._reached.add((project, service.name))
             return answer
-        # With a health check of another kind that check alone decides; an open port would say less than it.
-        return (
-            ask_tcp(_address(replica), service.routes[0].port)
-            if service.routes and not service.checked
-            else ""
-        )
+        answers = [ask_tcp(_address(replica), port) for port in service.asks]
+        if not answers or ANSWERED in answers:
+            return ANSWERED if answers else ""
+        return "" if service.presumed else answers[0]
 
     def _each(
         self, act: Callable[[_Thing], object], things: Sequence[_Thing], at_once: int = _AT_ONCE

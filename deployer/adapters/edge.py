@@ -72,16 +72,22 @@ class Edge:
         routes: Sequence[Route],
         certificates: Mapping[str, str] | None = None,
         peers: Sequence[PeerNetwork] | None = None,
+        present: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Makes sure the configuration holds `routes` beside those it has; reloads a running edge only if it
-        must. With `certificates` these are served from now on, with `peers` these are its networks. Raises
-        CertificateInvalid.
+        must. With `certificates` these are served from now on, with `peers` these are its networks. A route
+        that is new leads to `present`, the addresses of its service's replicas. Raises CertificateInvalid.
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.chown(self._folder, *self._owner)
         if certificates is not None:
             self.certify(certificates)
-        self._configure(merge(self._routes(), routes), peers)
+        before = self._routes()
+        known = {route.name for route in before}
+        new = [route for route in merge(before, routes) if route.name not in known]
+        places = {route.name: (present or {}).get(route.service, ())[: route.slots // 2] for route in new}
+        added = {name: dict(enumerate(addresses, 1)) for name, addresses in places.items()}
+        self._configure(merge(before, routes), peers, added)
 
     def certify(self, certificates: Mapping[str, str]) -> bool:
         """File name → PEM text: served from now on, without a lost request; True where others were before.
@@ -225,11 +231,16 @@ class Edge:
         except FileNotFoundError:
             return ""
 
-    def _configure(self, routes: Sequence[Route], peers: Sequence[PeerNetwork] | None = None) -> None:
+    def _configure(
+        self,
+        routes: Sequence[Route],
+        peers: Sequence[PeerNetwork] | None = None,
+        added: Slots | None = None,
+    ) -> None:
         """Reloads only an edge that runs anything else: other routes, or what an older deployer wrote."""
         live = {name: _open(slots) for name, slots in self.slots().items() if slots}
-        live = slots_in(self._text()) | live
-        self._save(self._render(routes, fit(routes, live), peers))
+        there: Slots = {**(added or {}), **slots_in(self._text()), **live}
+        self._save(self._render(routes, fit(routes, there), peers))
         if self._running() not in ("", stamp_of(self._text())):
             self._reload()
 

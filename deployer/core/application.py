@@ -8,7 +8,7 @@ container, the edge.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -41,7 +41,7 @@ from deployer.core.pace import Pace, pace_of
 from deployer.core.permissions import Permissions
 from deployer.core.probe import HttpProbe
 from deployer.core.rendering import ADDED, FILES, FOLDER, MOUNTED, RENDERING, Folders
-from deployer.core.routes import Route, end_tls, place_services
+from deployer.core.routes import Placing, Route, end_tls
 from deployer.core.spec import Files, bind_specs, spec_of
 from deployer.core.tls import TlsPort
 from deployer.core.volumes import nameless_of
@@ -79,6 +79,9 @@ class Service:
     notice_seconds: float = 0.0  # until a proxy of the user's has found a new replica
     pace: Pace = field(default_factory=Pace)
     takes_over: bool = False  # a new replica waits aside for the networks and host ports of the old one
+    asks: tuple[int, ...] = ()  # ports of which one must be open, where nothing else is asked
+    presumed: bool = False  # its image alone names them, and nobody is seen to use them
+    earlier: str | None = None  # of the edge: its spec without ports that are derived, empty for no edge
     nameless: tuple[str, ...] = ()  # paths of volumes that one replica hands on to the next
     networks: frozenset[str] = frozenset()  # names of its networks on the engine
 
@@ -124,31 +127,30 @@ def assemble(
     project: str,
     edge: EdgeSettings,
     configs: Mapping[str, ImageConfig] | None = None,
+    texts: Collection[str] = (),
 ) -> Application:
-    """`configs`: service → its image's configuration. Raises ComposeRejected or ReleaseIncomplete."""
+    """`configs`: service → its image's configuration; `texts`: the release's files, but the Compose file.
+    Raises ComposeRejected or ReleaseIncomplete.
+    """
     tables: Mapping[str, Mapping[str, Any]] = rendered.get("services") or {}
-    if not tables:
-        raise ComposeRejected(
-            "the Compose file has no service to run", hint="services behind a profile are not deployed"
-        )
-    if EDGE in tables:
-        raise ComposeRejected(f"the service name {EDGE} is the deployer's own", hint="rename the service")
+    _check_services(tables)
     _check_networks(rendered.get("networks") or {})
     # Containers inherit from images; specs are made from the user's own words, so that they stay as they are.
     known = {name: with_image_defaults(table, (configs or {}).get(name)) for name, table in tables.items()}
-    orders, routes = place_services(known)
-    tls, routes = end_tls(known, routes) if edge.tls else ((), routes)
+    placing = Placing(known, texts)
+    tls, routes = end_tls(known, placing.routes) if edge.tls else ((), placing.routes)
     levels = {name: level + bool(routes) for name, level in levels_of(known).items()}
     models = {name: _model(table, name, images, behind=name in routes) for name, table in tables.items()}
     if routes:
         models[EDGE] = edge_model({name: tables[name] for name in routes}, edge, tls)
     specs = _specs(rendered, models, levels)
     services = [
-        _service(name, known, images.get(name), orders[name], levels[name], routes.get(name, ()), specs[name])
+        _service(name, known, images.get(name), placing, levels[name], routes.get(name, ()), specs[name])
         for name in tables
     ]
     if routes:
-        services.append(_edge_service(specs[EDGE], host_ports_of(models[EDGE])))
+        ports, earlier = host_ports_of(models[EDGE]), _earlier_edge(rendered, edge)
+        services.append(_edge_service(specs[EDGE], ports, earlier))
     document = {key: value for key, value in rendered.items() if key not in ADDED}
     return Application(
         project=project,
@@ -175,10 +177,19 @@ def _specs(
         name: spec_of(model, tops, files if name in tables else Files("", {}))
         for name, model in models.items()
     }
-    for name in sorted(tables, key=lambda name: levels[name]):
+    for name in sorted(levels, key=lambda name: levels[name]):
         shared = [specs[other] for other in shares_with(tables[name]) if other in specs]
         specs[name] = bind_specs(specs[name], shared)
     return specs
+
+
+def _earlier_edge(rendered: Mapping[str, Any], edge: EdgeSettings) -> str:
+    """The spec of the edge with the declared ports alone, as deployers before made it; empty for no edge."""
+    tables = rendered["services"]
+    routes = Placing(tables, derive=False).routes
+    tls, routes = end_tls(tables, routes) if edge.tls else ((), routes)
+    model = edge_model({name: tables[name] for name in routes}, edge, tls)
+    return _specs(rendered, {EDGE: model}, {})[EDGE] if routes else ""
 
 
 def _ordered(services: Sequence[Service], rendered: Mapping[str, Any]) -> tuple[Service, ...]:
@@ -209,6 +220,16 @@ def _model(
     return {**model, "image": str(images[name])}
 
 
+def _check_services(tables: Mapping[str, Any]) -> None:
+    """Raises ComposeRejected where there is none, or one has the edge's name."""
+    if not tables:
+        raise ComposeRejected(
+            "the Compose file has no service to run", hint="services behind a profile are not deployed"
+        )
+    if EDGE in tables:
+        raise ComposeRejected(f"the service name {EDGE} is the deployer's own", hint="rename the service")
+
+
 def _check_networks(networks: Mapping[str, Any]) -> None:
     """Raises ComposeRejected for the name of one on which replicas wait."""
     for key, network in networks.items():
@@ -220,7 +241,7 @@ def _service(
     name: str,
     tables: Mapping[str, Mapping[str, Any]],
     image: Image | None,
-    order: Order,
+    placing: Placing,
     level: int,
     routes: tuple[Route, ...],
     spec: str,
@@ -231,7 +252,7 @@ def _service(
         name=name,
         image=image,
         replicas=replicas_of(table),
-        order=order,
+        order=placing.orders[name],
         level=level,
         completes=completes(name, tables),
         routes=routes,
@@ -247,11 +268,14 @@ def _service(
         notice_seconds=notice_seconds(table) if away and not aside else 0.0,
         pace=pace_of(table),
         takes_over=aside,
+        # A health check decides alone; an open port would say less than it.
+        asks=() if is_checked(table) else placing.asked.get(name, ()),
+        presumed=name in placing.presumed,
         nameless=() if completes(name, tables) else nameless_of(table),
     )
 
 
-def _edge_service(spec: str, ports: tuple[HostPort, ...]) -> Service:
+def _edge_service(spec: str, ports: tuple[HostPort, ...], earlier: str) -> Service:
     return Service(
         name=EDGE,
         image=None,
@@ -268,4 +292,5 @@ def _edge_service(spec: str, ports: tuple[HostPort, ...]) -> Service:
         drain_seconds=0.0,
         spec=spec,
         publishes=ports,
+        earlier=earlier,
     )

@@ -177,6 +177,12 @@ def _is_loopback(address: str) -> bool:
     return address == "::1" or address.startswith("127.")
 
 
+def has_own_order(service: Table) -> bool:
+    """Whether the file says the order."""
+    update = (service.get("deploy") or {}).get("update_config") or {}
+    return settings_of(service).get("order") is not None or update.get("order") is not None
+
+
 def order_of(service: Table) -> Order:
     """Start-first wherever two of the service may run at once."""
     declared = settings_of(service).get("order")

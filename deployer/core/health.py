@@ -15,6 +15,7 @@ from deployer.core.application import EDGE, Service
 
 ANSWERED = "ok"
 SETTLE_SECONDS = 2.0  # what nobody can ask must simply stay up this long
+PRESUMED_SECONDS = 10.0  # as long for a port that only the image names, and that may be another program's
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,9 @@ def judge_gate(service: Service, readings: tuple[Reading, Reading], waited: floa
     if now.health == "unhealthy":
         return Judgement(Verdict.FAILED, f"its health check failed{_last(now)}")
     if _is_ready(service, before, now, waited):
-        return Judgement(Verdict.READY, f"ready after {waited:.1f} s")
+        silent = service.presumed and service.asks and not now.answer
+        told = "; the ports that its image names are closed, and nobody is seen to use them" if silent else ""
+        return Judgement(Verdict.READY, f"ready after {waited:.1f} s{told}")
     if waited > service.gate_seconds:
         return Judgement(Verdict.FAILED, f"not ready within {service.gate_seconds:.0f} s{_last(now)}")
     return Judgement(Verdict.WAITING, "")
@@ -80,7 +83,7 @@ def _is_ready(service: Service, before: Reading, now: Reading, waited: float) ->
     if now.health == "healthy" or (decisive and before.answer == now.answer == ANSWERED):
         return True
     unasked = not now.answer and now.health == "none" and not service.checked
-    return unasked and waited >= SETTLE_SECONDS
+    return unasked and waited >= (PRESUMED_SECONDS if service.presumed else SETTLE_SECONDS)
 
 
 def _last(now: Reading) -> str:

@@ -8,7 +8,7 @@ https://github.com/moby/moby/blob/v26.1.5/daemon/commit.go and the volumes' part
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from posixpath import normpath
 from typing import Any
 
@@ -23,6 +23,7 @@ _DURATIONS = {
     "start_period": "StartPeriod",
     "start_interval": "StartInterval",
 }
+_PORTS = "x-image-ports"  # beside the file's own, which say more
 _NANOSECONDS = 1_000_000  # in a millisecond, the shortest time that the engine takes
 
 
@@ -32,9 +33,27 @@ def with_image_defaults(service: Table, config: ImageConfig | None) -> Table:
         return service
     completed = {
         "healthcheck": _check_in_force(service.get("healthcheck") or {}, config.healthcheck),
+        _PORTS: [number for port in config.ports if (number := _tcp_port(port))],
+        "environment": dict(_pairs(config.environment)) | dict(service.get("environment") or {}),
         "volumes": [*(service.get("volumes") or ()), *_volumes(service, config)],
     }
     return {**service, **{key: value for key, value in completed.items() if value}}
+
+
+def image_ports(service: Table) -> tuple[int, ...]:
+    """TCP ports that the image of a completed service names with EXPOSE."""
+    return tuple(service.get(_PORTS) or ())
+
+
+def _tcp_port(text: str) -> int:
+    number, _, protocol = text.partition("/")
+    return int(number) if number.isdigit() and protocol in ("", "tcp") and int(number) < 65_536 else 0
+
+
+def _pairs(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for line in lines:
+        name, _, value = line.partition("=")
+        yield name, value
 
 
 def _check_in_force(own: Table, images: Mapping[str, Any]) -> Table:

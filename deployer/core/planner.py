@@ -75,6 +75,7 @@ def plan_rollout(application: Application, observed: ObservedState, *, tasks: bo
     changes = [_compare(service, observed.of(service.name), tasks) for service in application.services]
     known = {service.name for service in application.services}
     gone = tuple(replica for replica in observed.replicas if replica.service not in known)
+    changes = [change for change in changes if not _is_edge_as_before(change, changes)]
     held = _held_ports(changes, observed)
     if held and any(change.service.name == EDGE and change.missing for change in changes):
         changes = _edge_last(changes)
@@ -88,6 +89,17 @@ def plan_rollout(application: Application, observed: ObservedState, *, tasks: bo
     ]
     staying = frozenset(replica.id for change in changes for replica in change.staying)
     return Plan(application.project, tuple(sorted(steps, key=_place)), staying)
+
+
+def _is_edge_as_before(change: _Change, changes: Sequence[_Change]) -> bool:
+    """Whether the edge is the one of a deployer that knew declared ports only, and nothing else changes: it
+    is made anew with the next change, as that costs requests.
+    """
+    old, earlier = change.old, change.service.earlier
+    alike = not old if earlier == "" else [replica.spec for replica in old] == [earlier]
+    others = [one for one in changes if one.service.name != EDGE]
+    quiet = not any(one.missing or one.asleep or one.old or one.unproven for one in others)
+    return change.service.name == EDGE and alike and quiet and any(one.kept for one in others)
 
 
 def predecessors(service: Service, observed: ObservedState) -> tuple[Replica, ...]:

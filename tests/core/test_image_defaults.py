@@ -29,13 +29,12 @@ CHECK = {
     "Retries": 5,
 }
 
-pytestmark = pytest.mark.case("H04")
-
 
 def completed(service: dict[str, Any], **config: Any) -> dict[str, Any]:
     return dict(with_image_defaults(service, ImageConfig(**({"healthcheck": CHECK} | config))))
 
 
+@pytest.mark.case("H04")
 def test_a_service_without_a_check_of_its_own_has_its_images() -> None:
     service = completed({"image": "x"})
     assert service["healthcheck"] == {
@@ -50,6 +49,7 @@ def test_a_service_without_a_check_of_its_own_has_its_images() -> None:
     assert gate_seconds_of(service) == 120 + 6 * 5
 
 
+@pytest.mark.case("H04")
 @pytest.mark.parametrize(
     ("own", "checked", "gate"),
     [
@@ -68,6 +68,7 @@ def test_the_file_and_the_image_make_one_check_as_the_engine_merges_them(
     assert (is_checked(service), gate_seconds_of(service)) == (checked, gate)
 
 
+@pytest.mark.case("H04")
 @pytest.mark.parametrize(
     "check",
     [
@@ -81,10 +82,12 @@ def test_an_image_without_a_usable_check_checks_nothing(check: dict[str, Any]) -
     assert not is_checked(completed({}, healthcheck=check))
 
 
+@pytest.mark.case("H04")
 def test_a_gate_timeout_wins_over_every_check() -> None:
     assert gate_seconds_of(completed({"x-deployer": {"gate-timeout": "7s"}})) == 7
 
 
+@pytest.mark.case("H04")
 def test_a_service_of_an_unknown_image_stays_as_it_is() -> None:
     service = {"image": "x"}
     assert with_image_defaults(service, None) is service
@@ -113,6 +116,7 @@ def test_an_images_volume_is_nameless_where_the_file_mounts_nothing_at_the_very_
     assert order_of(table).name == (STOP_FIRST if nameless else START_FIRST)
 
 
+@pytest.mark.case("H04")
 def test_no_spec_and_no_document_changes_with_what_an_image_declares() -> None:
     images = {"backend": image("backend", "a"), "frontend": image("frontend", "b")}
     asks_80 = {**CHECK, "Test": ["CMD", "curl", "-f", "http://localhost/"]}

@@ -12,8 +12,6 @@ from deployer.core.planner import plan_rollout, predecessors
 from deployer.core.volumes import data_in, is_scratch
 from tests.core.models import EDGE_SETTINGS, image, replica
 
-pytestmark = pytest.mark.case("H06")
-
 
 def keeper(mark: str = "a", **table: Any) -> Application:
     """One service whose image declares `VOLUME /data`."""
@@ -33,6 +31,7 @@ def lines(app: Application, *replicas: Replica) -> list[str]:
     ]
 
 
+@pytest.mark.case("H06")
 def test_the_plan_says_that_data_is_handed_on_and_what_is_kept_aside() -> None:
     old = kept(keeper("a"))
     cause = "image aaaaaaaaaaaa → bbbbbbbbbbbb"
@@ -46,6 +45,7 @@ def test_the_plan_says_that_data_is_handed_on_and_what_is_kept_aside() -> None:
     assert lines(keeper("b"), dataclasses.replace(old, volumes={}))[0] == f"create 1 new: {cause}"
 
 
+@pytest.mark.case("H06")
 def test_a_replica_that_ended_keeps_its_data_until_the_next_one_has_it() -> None:
     ended = kept(keeper("a"), state="exited", serving=False)
     assert lines(keeper("b"), ended) == [
@@ -55,6 +55,7 @@ def test_a_replica_that_ended_keeps_its_data_until_the_next_one_has_it() -> None
     assert lines(keeper("b"), dataclasses.replace(ended, volumes={}))[0].startswith("remove")
 
 
+@pytest.mark.case("H06")
 def test_each_of_several_replicas_keeps_its_own_volume() -> None:
     old, new = keeper("a", scale=2), keeper("b", scale=2)
     service = new.service("keeper")
@@ -66,6 +67,7 @@ def test_each_of_several_replicas_keeps_its_own_volume() -> None:
     assert predecessors(service, ObservedState((one, two, mine))) == (two,)
 
 
+@pytest.mark.case("H06")
 def test_a_task_keeps_no_nameless_volume() -> None:
     waits = {"condition": "service_completed_successfully"}
     model = {"services": {"task": {}, "web": {"depends_on": {"task": waits}}}}
@@ -77,6 +79,7 @@ def test_a_task_keeps_no_nameless_volume() -> None:
     assert predecessors(task, ObservedState((before,))) == ()
 
 
+@pytest.mark.case("H06")
 def test_paths_for_passing_files_hold_no_data() -> None:
     assert data_in({"/tmp": "a", "/data": "b"}) == {"/data": "b"}
     assert is_scratch(["/tmp", "/run"]) and not is_scratch(["/tmp", "/data"]) and not is_scratch([])

@@ -8,7 +8,7 @@ from bench.load import Load
 from tests.scenarios.test_shapes import of, ship
 from tests.stand.stage import Published, Stage
 
-pytestmark = [pytest.mark.engine, pytest.mark.case("H04")]
+pytestmark = pytest.mark.engine
 # The port opens at once; `/health` says 503 for the first SICK milliseconds, and so does everything else.
 SLOW = """\
 import http from 'node:http';
@@ -55,6 +55,7 @@ def web(mark: str, sick: int = 0, more: str = "") -> str:
     return WEB.format(mark=mark, sick=sick, more=more)
 
 
+@pytest.mark.case("H04")
 @pytest.mark.alone
 @pytest.mark.long
 @pytest.mark.parametrize("check", [WGET, SCRIPT], ids=["request", "script"])
@@ -73,6 +74,7 @@ def test_a_release_serves_when_its_images_check_is_healthy_and_never_before(stag
     assert load.report.first('"two"') and load.report.samples[-1].text.startswith('{"env":"one"}')
 
 
+@pytest.mark.case("H04")
 @pytest.mark.parametrize("own", ["{interval: 2s, retries: 2}", "{start_period: 20s}"])
 def test_a_check_of_the_file_without_a_test_has_its_images(stage: Stage, own: str) -> None:
     release = publish(stage, SCRIPT)
@@ -81,12 +83,14 @@ def test_a_check_of_the_file_without_a_test_has_its_images(stage: Stage, own: st
     assert made["State"]["Health"]["Status"] == "healthy"  # type: ignore[index]
 
 
+@pytest.mark.case("H04")
 def test_a_check_that_the_file_disables_is_not_waited_for(stage: Stage) -> None:
     release = publish(stage, SCRIPT)
     ended = ship(stage, release, web("one", sick=10**9, more="healthcheck: {disable: true}"))
     assert ended["status"] == "success", ended["reason"]
 
 
+@pytest.mark.case("H04")
 @pytest.mark.long
 def test_a_worker_is_given_the_time_that_its_images_check_takes(stage: Stage) -> None:
     """The first check comes after 65 s, later than the gate of a service without one."""

@@ -11,7 +11,7 @@ import pytest
 from tests.scenarios.test_shapes import of, ship
 from tests.stand.stage import Published, Stage, docker
 
-pytestmark = [pytest.mark.engine, pytest.mark.case("H06")]
+pytestmark = pytest.mark.engine
 # It appends a line for /append, and answers how many there are. BROKEN ends it when its copy was long over.
 KEEPER = """\
 import fs from 'node:fs';
@@ -84,6 +84,7 @@ def orphans(stage: Stage, since: float) -> set[str]:
     return (mounted & set(docker("volume", "ls", "-q").split())) - in_use
 
 
+@pytest.mark.case("H06")
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("image", "volumes", "more"),
@@ -116,6 +117,7 @@ def test_data_outlives_a_change_a_bad_release_and_a_rollback(
     assert orphans(stage, began) == set()
 
 
+@pytest.mark.case("H06")
 def test_data_of_a_container_that_ended_by_itself_goes_on(stage: Stage) -> None:
     release = publish(stage)
     assert ship(stage, release, web("one"))["status"] == "success"
@@ -126,6 +128,7 @@ def test_data_of_a_container_that_ended_by_itself_goes_on(stage: Stage) -> None:
     assert ask(stage) == (4, "two")
 
 
+@pytest.mark.case("H06")
 def test_data_at_a_path_that_a_release_drops_comes_back_with_the_path(stage: Stage) -> None:
     with_it = 'volumes: ["/data"]'
     release = publish(stage, "RUN mkdir /data")
@@ -137,6 +140,7 @@ def test_data_at_a_path_that_a_release_drops_comes_back_with_the_path(stage: Sta
     assert ask(stage) == (4, "three")
 
 
+@pytest.mark.case("H06")
 def test_a_failed_first_release_leaves_no_volume(stage: Stage) -> None:
     release, began = publish(stage), time.time()
     ended = ship(stage, release, web("one", broken="yes"))
@@ -157,6 +161,7 @@ TASK = """
 """
 
 
+@pytest.mark.case("H06")
 def test_a_tasks_volumes_go_with_it(stage: Stage) -> None:
     release, began = publish(stage), time.time()
     for mark in ("one", "two"):
