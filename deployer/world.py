@@ -11,6 +11,7 @@ from typing import Any
 from deployer.core.application import Application, assemble
 from deployer.core.config import App, Config, Environment
 from deployer.core.errors import ContainerRefused
+from deployer.core.file_mounts import refuse_data_files
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import Credentials, ObservedState, Release, Wish
@@ -20,7 +21,7 @@ from deployer.core.ports import Clock, Forge, Registry, Store, Target
 from deployer.core.powers import asked_by_model, refuse_powers
 from deployer.core.recheck import judge_images
 from deployer.core.release import wanted_images
-from deployer.core.rendering import MOUNTED
+from deployer.core.rendering import FILES, FOLDER, MOUNTED
 from deployer.proving import ImageFinder
 
 
@@ -134,6 +135,7 @@ def _judge_powers(rendered: Mapping[str, Any], app: str, environment: Environmen
         setting=_setting(app, environment),
         around=world.config.neighbourhood,
     )
+    refuse_data_files(rendered.get("services") or {}, rendered.get(FOLDER, ""), rendered.get(FILES) or {})
 
 
 def _permissions(

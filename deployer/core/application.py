@@ -31,6 +31,7 @@ from deployer.core.compose_model import (
 from deployer.core.door import Door, doors_of
 from deployer.core.edge_model import EdgeSettings, aliases_of, edge_model
 from deployer.core.errors import ComposeRejected, ReleaseIncomplete
+from deployer.core.file_mounts import written_files
 from deployer.core.front import notice_seconds, takes_over, without_edge
 from deployer.core.hooks import Hook, hooks_of, is_one_way
 from deployer.core.host_ports import HostPort, host_ports_of
@@ -82,6 +83,7 @@ class Service:
     asks: tuple[int, ...] = ()  # ports of which one must be open, where nothing else is asked
     presumed: bool = False  # its image alone names them, and nobody is seen to use them
     earlier: str | None = None  # of the edge: its spec without ports that are derived, empty for no edge
+    written: tuple[str, ...] = ()  # files of the repository that the file mounts as if to be written
     nameless: tuple[str, ...] = ()  # paths of volumes that one replica hands on to the next
     networks: frozenset[str] = frozenset()  # names of its networks on the engine
 
@@ -193,10 +195,16 @@ def _earlier_edge(rendered: Mapping[str, Any], edge: EdgeSettings) -> str:
 
 
 def _ordered(services: Sequence[Service], rendered: Mapping[str, Any]) -> tuple[Service, ...]:
-    """By level and name, each with the names of its networks."""
-    tables = rendered["services"]
+    """By level and name, each with the names of its networks and the files that it mounts to be written."""
+    folder, digests = rendered.get(FOLDER, ""), rendered.get(FILES) or {}
+    tables = {one.name: rendered["services"].get(one.name) or {} for one in services}
     named = [
-        replace(one, networks=_names_of_networks(tables.get(one.name) or {}, rendered)) for one in services
+        replace(
+            one,
+            networks=_names_of_networks(tables[one.name], rendered),
+            written=written_files(tables[one.name], folder, digests),
+        )
+        for one in services
     ]
     return tuple(sorted(named, key=lambda service: (service.level, service.name)))
 

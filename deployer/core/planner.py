@@ -266,10 +266,12 @@ def _arrive(change: _Change, holders: tuple[Replica, ...], retired: set[Replica]
 
 
 def _handing(change: _Change) -> str:
-    """The fate of data that no name in the file keeps."""
+    """The fate of data that no name in the file keeps, and of files that are not written."""
     paths = {path for replica in change.heirlooms for path in replica.volumes}
     handed, left = paths & set(change.service.nameless), paths - set(change.service.nameless)
     told = f"; volume {' '.join(sorted(handed))} is handed on" if handed else ""
+    if written := " ".join(change.service.written):
+        told += f"; {written} is mounted read-only: it is the repository's"
     aside = f"; volume {' '.join(sorted(left))} is kept aside: this release has none there"
     return told + aside if left else told
 

@@ -88,6 +88,11 @@ def test_a_gate_timeout_wins_over_every_check() -> None:
 
 
 @pytest.mark.case("H04")
+def test_an_images_environment_lies_below_the_files() -> None:
+    table = completed({"environment": {"A": "file"}}, environment=("A=image", "B=x=y"))
+    assert table["environment"] == {"A": "file", "B": "x=y"}
+
+
 def test_a_service_of_an_unknown_image_stays_as_it_is() -> None:
     service = {"image": "x"}
     assert with_image_defaults(service, None) is service

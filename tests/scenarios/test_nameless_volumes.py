@@ -167,3 +167,18 @@ def test_a_tasks_volumes_go_with_it(stage: Stage) -> None:
     for mark in ("one", "two"):
         assert ship(stage, release, TASK.format(mark=mark))["status"] == "success"
     assert orphans(stage, began) == set()
+
+
+@pytest.mark.case("H09")
+def test_a_tracked_file_of_data_is_refused_before_anything_is_touched_and_a_configuration_is_not(
+    stage: Stage,
+) -> None:
+    release = publish(stage, "RUN mkdir /data")
+    conf = web("one", volumes='volumes: ["./site.conf:/etc/site.conf"]')
+    assert ship(stage, release, conf, site_dot_conf="a: b")["status"] == "success"
+    (before,) = of(stage, "web")
+    data = web("two", volumes='volumes: ["./acme.json:/data/acme.json"]')
+    ended = ship(stage, release, data, acme_dot_json="{}")
+    assert ended["status"] == "failure" and "acme.json to write it" in str(ended["reason"]), ended
+    (after,) = of(stage, "web")
+    assert after["Id"] == before["Id"] and after["State"] == before["State"]

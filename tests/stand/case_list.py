@@ -207,4 +207,8 @@ CASES: dict[str, tuple[str, str]] = {
         "a static upstream in front of a service whose ports only its image, its check or its peers show",
         "0 lost; it is behind the edge, or never has two addresses under one name; the plan says which",
     ),
+    "H09": (
+        "a tracked file mounted without `:ro`: `acme.json`, a database, a log; or `nginx.conf`",
+        "data is refused before anything is touched; configuration deploys, the plan says: read-only",
+    ),
 }
