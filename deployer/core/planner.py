@@ -31,6 +31,7 @@ from deployer.core.plan import (
     Plan,
     Step,
 )
+from deployer.core.volumes import tell_mounts
 
 _FIRST, _LAST = -1, 10_000  # before every level, and after everything that stays
 _UP = ("running", "restarting", "paused")
@@ -250,7 +251,9 @@ def _arrive(change: _Change, holders: tuple[Replica, ...], retired: set[Replica]
         yield Step(RETIRE, replica.service, level, cause, (replica,))
     old = tuple(replica for replica in change.old if replica not in retired)
     if change.missing:
-        yield _step(change, CREATE, change.cause + _handing(change), count=change.missing)
+        paths = {path for replica in change.heirlooms for path in replica.volumes}
+        told = tell_mounts(paths, change.service.nameless, change.service.written)
+        yield _step(change, CREATE, change.cause + told, count=change.missing)
     if old and not change.service.start_first:
         if change.missing and not change.service.completes and change.service.image:
             alone = "a copy without network, ports, name and data must start"
@@ -263,17 +266,6 @@ def _arrive(change: _Change, holders: tuple[Replica, ...], retired: set[Replica]
     if coming or change.unproven:
         limit = f"must be ready within {change.service.gate_seconds:.0f} s"
         yield _step(change, GATE, limit, count=coming + len(change.unproven))
-
-
-def _handing(change: _Change) -> str:
-    """The fate of data that no name in the file keeps, and of files that are not written."""
-    paths = {path for replica in change.heirlooms for path in replica.volumes}
-    handed, left = paths & set(change.service.nameless), paths - set(change.service.nameless)
-    told = f"; volume {' '.join(sorted(handed))} is handed on" if handed else ""
-    if written := " ".join(change.service.written):
-        told += f"; {written} is mounted read-only: it is the repository's"
-    aside = f"; volume {' '.join(sorted(left))} is kept aside: this release has none there"
-    return told + aside if left else told
 
 
 def _switch(change: _Change, changes: Sequence[_Change]) -> Iterator[Step]:

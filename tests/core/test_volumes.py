@@ -81,5 +81,6 @@ def test_a_task_keeps_no_nameless_volume() -> None:
 
 @pytest.mark.case("H06")
 def test_paths_for_passing_files_hold_no_data() -> None:
-    assert data_in({"/tmp": "a", "/data": "b"}) == {"/data": "b"}
+    assert data_in({"/tmp": "a", "/data": "b"}) == {"/tmp": "a", "/data": "b"}
+    assert data_in({"/tmp": "a"}) == data_in({}) == {}
     assert is_scratch(["/tmp", "/run"]) and not is_scratch(["/tmp", "/data"]) and not is_scratch([])
