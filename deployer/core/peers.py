@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from deployer.core.compose_model import dependencies_of, is_checked, networks_of
@@ -18,6 +19,11 @@ Table = Mapping[str, Any]
 
 _LAST_PORT = 65_535
 _DEFAULTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+_PLACES = 2000  # of one name in one text: a file could be nothing else
+_HEAD = 240  # characters before a name that are looked at
+_PART_OF_A_NAME = re.compile(r"(?:[\w.-]|(?<!/)/)$")  # as in acme/api:8000, an image of a registry
+_LEADS = ("//", "@", "_pass", "server", "reverse_proxy", "host=")
+_SCHEME = re.compile(r"(?<!\w)([a-z]{2,5})://(?:[^\s/@]{0,200}@)?$")
 # Programs that a check starts, with the port that they ask where none is given.
 _PROGRAMS = {"pg_isready": 5432, "redis-cli": 6379, "mysqladmin": 3306, "mongosh": 27017}
 _LOCAL = re.compile(r"(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])['\"]?[\s,:]+['\"]?([0-9]{1,5})(?![0-9])")
@@ -43,16 +49,12 @@ def reach_of(name: str, services: Mapping[str, Table], texts: Iterable[str]) -> 
     links = [link for table in peers.values() for link in table.get("links") or ()]
     names = _names(name, own, links)
     forms = _Forms(names)
-    ports: set[int] = set()
     named = any(name in dependencies_of(table) for table in peers.values())
     named = named or any(str(link).partition(":")[0] == name for link in links)
-    for text in (*(word for table in peers.values() for word in _words(table)), *texts):
-        ports |= set(forms.ports_in(text))
-        named = named or forms.is_named_in(text)
-    for table in peers.values():
-        found = set(_split_addresses(table, names))
-        named, ports = named or bool(found), ports | (found - {0})
-    return Reach(named or bool(ports), frozenset(ports))
+    words = (word for table in peers.values() for word in _words(table))
+    found = {port for text in (*words, *texts) for port in forms.found_in(text)}
+    found |= {port for table in peers.values() for port in _split_addresses(table, names)}
+    return Reach(named or bool(found), frozenset(found - {0}))
 
 
 def ports_asked(service: Table) -> frozenset[int]:
@@ -70,21 +72,25 @@ def ports_asked(service: Table) -> frozenset[int]:
 
 
 class _Forms:
-    """How text names a host: in an address, or as the whole of a value."""
+    """How text names a host: in an address, or after a word that wants one. The name is looked for first and
+    what stands before it is judged then, so that long files cost little.
+    """
 
     def __init__(self, names: Iterable[str]) -> None:
-        any_name = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
-        before = r"(?:(?<=//)|(?<=@)|(?<![\w./@-]))"  # no image of a registry: acme/api:8000
-        self._with_port = re.compile(rf"{before}(?:{any_name}):([0-9]{{1,5}})(?![\w.-])")
-        self._as_url = re.compile(rf"(?<!\w)([a-z]{{2,5}})://(?:[^\s/@]{{0,200}}@)?(?:{any_name})(?![\w.:-])")
-        self._bare = re.compile(rf"(?:_pass|\bserver|\breverse_proxy|\bhost=|@)\s*(?:{any_name})(?![\w.-])")
+        self._names = [re.compile(rf"{re.escape(name)}(?::([0-9]{{1,5}}))?(?![\w.:-])") for name in names]
 
-    def ports_in(self, text: str) -> Iterator[int]:
-        yield from (port for one in self._with_port.findall(text) if 0 < (port := int(one)) <= _LAST_PORT)
-        yield from (_DEFAULTS[scheme] for scheme in self._as_url.findall(text) if scheme in _DEFAULTS)
-
-    def is_named_in(self, text: str) -> bool:
-        return bool(self._bare.search(text) or self._as_url.search(text))
+    def found_in(self, text: str) -> Iterator[int]:
+        """The port of each place that names it, 0 where none is told."""
+        for name in self._names:
+            for found in islice(name.finditer(text), _PLACES):
+                head = text[max(0, found.start() - _HEAD) : found.start()]
+                if found[1]:
+                    if not _PART_OF_A_NAME.search(head) and 0 < int(found[1]) <= _LAST_PORT:
+                        yield int(found[1])
+                elif head.rstrip().endswith(_LEADS):
+                    scheme = _SCHEME.search(head) if "://" in head else None
+                    if scheme or not head.endswith("/"):
+                        yield _DEFAULTS.get(scheme[1], 0) if scheme else 0
 
 
 def _names(name: str, own: Table, links: Iterable[Any]) -> set[str]:

@@ -30,6 +30,7 @@ def reach(peer: dict[str, Any], own: dict[str, Any] | None = None, *texts: str) 
             False,
             set(),
         ),
+        ({"environment": {"X": "//api /api (api)"}}, False, set()),
         ({"command": ["wait-for", "api:8000", "--", "nginx"]}, True, {8000}),
         ({"entrypoint": "proxy --to http://api"}, True, {80}),
         ({"healthcheck": {"test": ["CMD", "curl", "http://api:8000"]}}, True, {8000}),
