@@ -154,6 +154,9 @@ class _Server(socketserver.ThreadingUnixStreamServer):
         self.forward = forward
         self.permit = permit
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A Compose that ended in the middle of an answer is told by its exit code."""
+
 
 class _Call(BaseHTTPRequestHandler):
     """One connection of Compose."""
