@@ -36,7 +36,7 @@ from deployer.rollout import Rollout
 from deployer.settling import Settling
 from deployer.startups import Startups
 from deployer.turns import take_turns
-from deployer.world import World, assembled, complete, refuse_other_images, variables_of
+from deployer.world import World, assembled, complete, refuse_other_images, tasks_run, variables_of
 
 _log = logging.getLogger("deployer.deploy")
 _FORWARD_ONLY = (
@@ -61,6 +61,7 @@ class _Way:
         self.touched = False
         self.variables: Mapping[str, str] = {}  # what no line of the story may show
         self.deadline = world.clock.monotonic() + world.config.deadline + wish.confirm
+        self.tasks = True  # one-shots run
         self.one_way = False  # a schema changed that the release before cannot work with
         self.tried: Application | None = None
         self.returning = False
@@ -110,6 +111,7 @@ class _Way:
         judge_job(self.wish, self.app)
         self.variables = variables_of(self.wish, self.environment, self.world)
         release = self._resolve()
+        self.tasks = tasks_run(self.wish, release.id, self.world, self.deployment.id)
         self.variables = {**self.variables, **release.variables}
         login = self.wish.credentials
         application = assembled(self.environment, release, self.world, judged=True, credentials=login)
@@ -129,7 +131,7 @@ class _Way:
         if world.store.serving(self.app.name, self.environment.name) is None:
             refuse_foreign(project, observed)
         self._note_foreign(observed)
-        plan = plan_rollout(application, observed, tasks=kind == "plan")
+        plan = plan_rollout(application, observed, tasks=kind == "plan" and self.tasks)
         self._say(kind, str(plan))
         if kind == "plan" and not plan.empty:
             refuse_conflicts(application, world.target.occupied(project))
@@ -199,11 +201,10 @@ class _Way:
         return True
 
     def _prepare(self, application: Application) -> None:
-        """Hooks before anything is touched. On the way back by hand the newer release undoes its own
-        changes.
-        """
+        """Hooks before anything is touched. On the way back by hand the newer release undoes its changes."""
         if self.wish.kind is not Kind.ROLLBACK:
-            self.one_way = self.hooks.run(application, PRE_DEPLOY, self.deadline) and application.one_way
+            ran = self.tasks and self.hooks.run(application, PRE_DEPLOY, self.deadline)
+            self.one_way = ran and application.one_way
             return
         if newer := self.world.store.serving(self.app.name, self.environment.name):
             release = self.world.store.release(newer.release)

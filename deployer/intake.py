@@ -190,13 +190,17 @@ def accept_manual(
     kind: Kind,
     release: str = "",
     trigger: str = "api",
+    run_tasks: bool = False,
 ) -> Receipt:
-    """A redeploy or rollback by a person, of `release` or of the one that the kind means."""
+    """A redeploy or rollback by a person, of `release` or of the one that the kind means. `run_tasks`: its
+    one-shot tasks run even where it comes back.
+    """
     require_right(principal, kind, app)
     intake.config.app(app).environment(environment)
     wanted = release or _meant(intake, app, environment, kind)
     revision = intake.store.revision_of(app, wanted)
     wish = Wish(app, environment, kind, trigger, principal.name, revision=revision, release=wanted)
+    wish = replace(wish, run_tasks=run_tasks)
     return _follow(intake, _enqueue(intake, wish))
 
 

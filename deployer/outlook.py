@@ -14,15 +14,17 @@ from deployer.core.planner import plan_rollout
 from deployer.world import World, assembled, complete
 
 
-def plan_of_release(environment: Environment, release: Release, world: World) -> Plan:
-    """What a deploy of the release would do now. Raises what it would raise before it touches anything."""
+def plan_of_release(environment: Environment, release: Release, world: World, *, tasks: bool = True) -> Plan:
+    """What a deploy of the release would do now, or without `tasks` a redeploy of one that came back. Raises
+    what it would raise before it touches anything.
+    """
     application, observed = look(environment, release, world)
-    return plan_of(application, observed, world)
+    return plan_of(application, observed, world, tasks=tasks)
 
 
-def plan_of(application: Application, observed: ObservedState, world: World) -> Plan:
+def plan_of(application: Application, observed: ObservedState, world: World, *, tasks: bool = True) -> Plan:
     """Raises PortTaken, NameTaken or ExternalMissing where there is something to do that cannot be done."""
-    plan = plan_rollout(application, observed)
+    plan = plan_rollout(application, observed, tasks=tasks)
     if not plan.empty:
         refuse_conflicts(application, world.target.occupied(application.project))
     return plan

@@ -14,7 +14,8 @@ from deployer.core.errors import ContainerRefused
 from deployer.core.file_mounts import refuse_data_files
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
-from deployer.core.model import Credentials, ObservedState, Release, Wish
+from deployer.core.model import Credentials, Kind, ObservedState, Release, Wish
+from deployer.core.one_shots import LOOK_BACK, run_one_shots
 from deployer.core.permissions import Permissions
 from deployer.core.policy import login_for
 from deployer.core.ports import Clock, Forge, Registry, Store, Target
@@ -111,6 +112,14 @@ def image_configs(
     return {
         service: world.target.image_config(image) or ask(image) for service, image in release.images.items()
     }
+
+
+def tasks_run(wish: Wish, release: str, world: World, own: str = "") -> bool:
+    """Whether the release's one-shot tasks run; `own` is the id of the wish's own deployment."""
+    past = (
+        world.store.deployments(wish.app, wish.environment, LOOK_BACK) if wish.kind is Kind.REDEPLOY else ()
+    )
+    return run_one_shots(wish.kind, release, (one for one in past if one.id != own), asked=wish.run_tasks)
 
 
 def refuse_other_images(application: Application, observed: ObservedState, target: Target) -> None:

@@ -98,7 +98,7 @@ def sealed_wish(slot: Slot, id: str, wish: Wish) -> tuple[bytes | None, bytes | 
     in the other columns, as that of a webhook's run.
     """
     if wish.images is None and not (
-        wish.bundle or wish.confirm or wish.variables or wish.credentials or wish.branch
+        wish.bundle or wish.confirm or wish.variables or wish.credentials or wish.branch or wish.run_tasks
     ):
         return None, None
     content: dict[str, Any] = {
@@ -112,6 +112,8 @@ def sealed_wish(slot: Slot, id: str, wish: Wish) -> tuple[bytes | None, bytes | 
         content["branch"] = wish.branch
     if wish.tested:
         content["tested"] = encode_tested(wish.tested)
+    if wish.run_tasks:
+        content["run_tasks"] = True
     login = wish.credentials
     credentials = json.dumps([login.host, login.username, login.password]) if login else None
     return (
@@ -152,6 +154,7 @@ def _opened(vault: Vault, row: sqlite3.Row) -> Wish:
         confirm=content["confirm"],
         branch=str(content.get("branch", "")),
         tested=_tested(content.get("tested")),
+        run_tasks=content.get("run_tasks") is True,
     )
 
 

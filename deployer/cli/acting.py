@@ -34,6 +34,11 @@ def add_acting(verbs: Verbs) -> None:
         verb.add_argument(
             "--release", default="", help="this release instead of the usual one (`history` shows them)"
         )
+        verb.add_argument(
+            "--run-tasks",
+            action="store_true",
+            help="also run the one-shot tasks (migrations) of a release that comes back",
+        )
         verb.set_defaults(kind=Kind(kind))
     add_verb(verbs, "recover", "take what GitHub could not deliver while the server was down", _recover)
     deploy = add_verb(
@@ -66,6 +71,7 @@ def _manual(arguments: argparse.Namespace) -> int:
         environment=arguments.environment,
         kind=arguments.kind,
         release=arguments.release,
+        run_tasks=arguments.run_tasks,
         trigger="cli",
     )
     return _follow(parts, receipt)

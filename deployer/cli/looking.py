@@ -21,6 +21,7 @@ from deployer.core.overview import Overview, overview_text
 from deployer.core.planner import plan_rollout
 from deployer.core.reporting import history_table
 from deployer.outlook import look, plan_of_release, plan_of_wish
+from deployer.world import tasks_run
 
 
 def add_looking(verbs: Verbs) -> None:
@@ -44,7 +45,9 @@ def _plan(arguments: argparse.Namespace) -> int:
     if arguments.revision:
         print(plan_of_wish(wish_of(arguments), parts.world))
     else:
-        print(plan_of_release(environment, _served(parts, app, environment), parts.world))
+        release = _served(parts, app, environment)
+        tasks = _tasks_run(parts, app, environment, release)
+        print(plan_of_release(environment, release, parts.world, tasks=tasks))
     return 0
 
 
@@ -56,6 +59,12 @@ def _served(parts: Parts, app: App, environment: Environment) -> Release:
             hint="--revision plans a first deploy",
         )
     return parts.store.release(serving.release)
+
+
+def _tasks_run(parts: Parts, app: App, environment: Environment, release: Release) -> bool:
+    """Whether a redeploy would run its one-shot tasks: where not, a missing finished one is no drift."""
+    wish = Wish(app.name, environment.name, Kind.REDEPLOY, "cli", "")
+    return tasks_run(wish, release.id, parts.world)
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -73,7 +82,10 @@ def _look(parts: Parts, app: App, environment: Environment) -> Overview:
     serving = parts.store.serving(app.name, environment.name)
     observed = parts.world.target.observe(environment.project)
     release = parts.store.release(serving.release) if serving else None
-    plan = plan_rollout(*look(environment, release, parts.world)) if release else None
+    plan = None
+    if release:
+        tasks = _tasks_run(parts, app, environment, release)
+        plan = plan_rollout(*look(environment, release, parts.world), tasks=tasks)
     return Overview(app.name, environment.name, environment.url, serving, observed, plan)
 
 

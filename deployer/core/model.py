@@ -101,6 +101,7 @@ class Wish:
     forge: int = 0  # the number of the GitHub deployment that asked for it, whose statuses tell of it
     origin: str = "local"  # the address it came from; not kept with the deployment, but in the audit log
     confirm: int = 0  # seconds to wait, once the release serves, for a word that it may stay
+    run_tasks: bool = False  # one-shot tasks run although the release comes back
     branch: str = ""  # of a webhook's run, where the environment's setting is a pattern
     tested: Attested | None = None  # of a run whose token's claims fit the environment
 

@@ -25,6 +25,9 @@ CREATE, RETIRE, PREFLIGHT, REST, START, GATE, SWITCH, DRAIN, STOP, REMOVE = (
 )
 
 
+_IDLE = "the release comes back, and the data may be a newer one's (`--run-tasks` runs it)"
+
+
 @dataclass(frozen=True)
 class Step:
     """One action. `replicas` are those it is done to; new ones do not exist yet and are counted."""
@@ -49,6 +52,7 @@ class Plan:
 
     project: str
     steps: tuple[Step, ...]
+    idle: tuple[str, ...] = ()  # one-shot tasks that lack a finished run and do not get one
     staying: frozenset[str] = frozenset()  # ids of old replicas that go on serving until the next plan's turn
 
     @property
@@ -85,15 +89,16 @@ class Plan:
         return (step for step in self.steps if step.verb == verb and level in (None, step.level))
 
     def __str__(self) -> str:
+        idle = [f"    {name} does not run: {_IDLE}" for name in self.idle]
         if self.empty:
-            return f"{self.project}: nothing to do, this release is what runs"
+            return "\n".join((f"{self.project}: nothing to do, this release is what runs", *idle))
         rows = [(step.verb, step.service, step.subject, step.cause) for step in self.steps]
         wide = [max(len(row[column]) for row in rows) for column in range(3)]
         lines = (
             f"{n:>3} {row[0]:<{wide[0]}}  {row[1]:<{wide[1]}}  {row[2]:<{wide[2]}}  {row[3]}".rstrip()
             for n, row in enumerate(rows, 1)
         )
-        return "\n".join((f"{self.project}: {len(rows)} steps", *lines))
+        return "\n".join((f"{self.project}: {len(rows)} steps", *lines, *idle))
 
 
 def goes_in_circles(plans: Sequence[Plan]) -> bool:

@@ -89,7 +89,12 @@ def plan_rollout(application: Application, observed: ObservedState, *, tasks: bo
         *_depart([replica for replica in gone if replica not in retired]),
     ]
     staying = frozenset(replica.id for change in changes for replica in change.staying)
-    return Plan(application.project, tuple(sorted(steps, key=_place)), staying)
+    idle = tuple(change.service.name for change in changes if not tasks and _is_idle(change))
+    return Plan(application.project, tuple(sorted(steps, key=_place)), idle, staying)
+
+
+def _is_idle(change: _Change) -> bool:
+    return change.service.completes and len(change.kept) < change.service.replicas
 
 
 def _is_edge_as_before(change: _Change, changes: Sequence[_Change]) -> bool:

@@ -99,13 +99,15 @@ def roll_back(app: str, environment: str) -> Response:
 
 def _manual(app: str, environment: str, kind: Kind) -> Response:
     intake = the_intake()
+    release, run_tasks = _wanted(raw_body())
     receipt = accept_manual(
         intake,
         principal=person(intake, bearer()),
         app=app,
         environment=environment,
         kind=kind,
-        release=_release(raw_body()),
+        release=release,
+        run_tasks=run_tasks,
     )
     return receipt_answer(receipt, intake.config.url, _page(receipt))
 
@@ -116,10 +118,11 @@ def _page(receipt: Receipt) -> str:
     return the_intake().config.app(receipt.deployment.app).environment(receipt.deployment.environment).url
 
 
-def _release(raw: bytes) -> str:
-    """The release's id in an optional body `{"release": id}`."""
+def _wanted(raw: bytes) -> tuple[str, bool]:
+    """The release's id, and whether its one-shot tasks run, in an optional body."""
     body = parse_object(raw) if raw else {}
-    release = body.pop("release", "")
-    if body or not isinstance(release, str) or (release and not _RELEASE.fullmatch(release)):
-        raise PayloadRejected('the body should be empty or {"release": ID}')
-    return release
+    release, run_tasks = body.pop("release", ""), body.pop("run_tasks", False)
+    right = isinstance(run_tasks, bool) and isinstance(release, str)
+    if body or not right or (release and not _RELEASE.fullmatch(release)):
+        raise PayloadRejected('the body should be empty or {"release": ID, "run_tasks": true}, either alone')
+    return release, run_tasks

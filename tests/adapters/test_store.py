@@ -11,10 +11,22 @@ import pytest
 from deployer.adapters.store import SqliteStore
 from deployer.core.errors import Forbidden, NotFound
 from deployer.core.images import Image
-from deployer.core.model import Kind, Run, Status
+from deployer.core.model import Kind, Run, Status, Wish
 from deployer.core.order import MAX_ATTEMPTS
 from tests.adapters.wishes import LOGIN, kinds, release, run_through, wish
 from tests.stand.receiver import BUNDLE
+
+
+@pytest.mark.case("H07")
+def test_a_wish_for_one_shot_tasks_is_kept_and_one_of_before_opens_without(store: SqliteStore) -> None:
+    for asked in (True, False):
+        made, _ = store.enqueue(Wish("shop", "production", Kind.ROLLBACK, "cli", "ada", run_tasks=asked), 1.0)
+        claimed = store.claim(2.0)
+        assert claimed and claimed[0].id == made.id and claimed[1].run_tasks is asked
+        store.requeue_interrupted(3.0)
+        again = store.claim(4.0)
+        assert again and again[1].run_tasks is asked
+        store.finish(made.id, Status.SUCCESS, "", 5.0)
 
 
 def test_what_was_queued_is_claimed_as_it_was_asked_for(store: SqliteStore) -> None:

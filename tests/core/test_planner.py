@@ -299,7 +299,9 @@ def test_a_task_of_the_release_before_stays_until_the_new_release_serves_and_nev
     assert steps(plan) == ["create backend", "start backend", "gate backend", "remove backend"]
     failed = replica(new, "backend", 2, state="exited", exit_code=1, serving=False)
     assert steps(plan_rollout(old, ObservedState((*others, done, failed)), tasks=False)) == ["remove backend"]
-    assert plan_rollout(old, ObservedState(tuple(others)), tasks=False).empty
+    idle = plan_rollout(old, ObservedState(tuple(others)), tasks=False)
+    assert idle.empty and idle.idle == ("backend",)
+    assert "\n    backend does not run: the release comes back" in str(idle)
 
 
 def test_an_application_is_settled_when_all_of_it_runs_and_nothing_of_others_is_there() -> None:

@@ -203,6 +203,10 @@ CASES: dict[str, tuple[str, str]] = {
         "`VOLUME` of an image, or a path alone under `volumes:`; a change, a bad release, a rollback",
         "one writer; the data goes on; nothing is orphaned; the plan says it",
     ),
+    "H07": (
+        "a one-shot migration that refuses a newer schema; rollback, then redeploy, of the older release",
+        "the tasks of a release that comes back do not run, unless asked for",
+    ),
     "H08": (
         "a static upstream in front of a service whose ports only its image, its check or its peers show",
         "0 lost; it is behind the edge, or never has two addresses under one name; the plan says which",

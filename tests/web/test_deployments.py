@@ -139,6 +139,7 @@ def test_a_person_redeploys_and_rolls_back(receiver: Receiver) -> None:
         ("shop/production/redeploy", b"", 404),
         ("shop/production/redeploy", b'{"relase": "0123"}', 400),
         ("shop/production/redeploy", b'{"release": 1}', 400),
+        ("shop/production/rollback", b'{"run_tasks": 1}', 400),
         ("shop/production/redeploy", b'{"release": "../x"}', 400),
         ("shop/production/redeploy", b"[]", 400),
         ("shop/staging/redeploy", b"", 404),
