@@ -21,7 +21,8 @@ from deployer.core.errors import DeployerError, StoreUnavailable
 from deployer.core.hooks import ON_ROLLBACK, POST_DEPLOY, PRE_DEPLOY
 from deployer.core.model import Deployment, Kind, ObservedState, Release, Status, Wish
 from deployer.core.plan import Plan
-from deployer.core.planner import plan_rollout, refuse_foreign
+from deployer.core.planner import plan_rollout
+from deployer.core.project_names import refuse_foreign
 from deployer.core.recheck import judge_job, judge_release
 from deployer.core.release import redact, redact_secrets
 from deployer.core.reporting import describe
@@ -36,7 +37,7 @@ from deployer.rollout import Rollout
 from deployer.settling import Settling
 from deployer.startups import Startups
 from deployer.turns import take_turns
-from deployer.world import World, assembled, complete, refuse_other_images, tasks_run, variables_of
+from deployer.world import World, assembled, complete, refuse_other_images, tasks_run, variables_of, warn
 
 _log = logging.getLogger("deployer.deploy")
 _FORWARD_ONLY = (
@@ -117,7 +118,7 @@ class _Way:
         application = assembled(self.environment, release, self.world, judged=True, credentials=login)
         self.tried = application
         if self.wish.kind is not Kind.ROLLBACK:  # the edge still has those that it served
-            self._check_edge(application)
+            warn(application, release, self.app, self.environment, self.world, self._say)
         self.measuring.start(application.doors)
         self._pull(application)
         self._roll_out("plan", application)
@@ -286,10 +287,6 @@ class _Way:
         before = served_images(self.world.store, self.app.name, self.environment.name)
         pulling = Pulling(self.world, self.app, self.wish.credentials, self._say, self.deadline)
         pulling.pull(application, before)
-
-    def _check_edge(self, application: Application) -> None:
-        if warning := self.world.target.check_edge(application, self.world.clock.now()):
-            self._say("certificate", warning)
 
     def _record(self, failure: Failure | None) -> Deployment:
         ended = record(self.deployment, failure, self.world.store, self.world.clock)

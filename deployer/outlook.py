@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from deployer.core.application import Application
 from deployer.core.config import Environment
@@ -11,7 +12,7 @@ from deployer.core.image_config import ImageConfig
 from deployer.core.model import ObservedState, Release, Wish
 from deployer.core.plan import Plan
 from deployer.core.planner import plan_rollout
-from deployer.world import World, assembled, complete
+from deployer.world import World, assembled, complete, project_note
 
 
 def plan_of_release(environment: Environment, release: Release, world: World, *, tasks: bool = True) -> Plan:
@@ -47,4 +48,8 @@ def plan_of_wish(wish: Wish, world: World) -> Plan:
     """What the wish would do now; looks its images and files up."""
     app = world.config.app(wish.app)
     environment = app.environment(wish.environment)
-    return plan_of_release(environment, complete(wish, app, environment, world), world)
+    release = complete(wish, app, environment, world)
+    application, observed = look(environment, release, world)
+    note = project_note(application, release, app, environment, world)
+    plan = plan_of(application, observed, world)
+    return replace(plan, notes=(note,)) if note else plan

@@ -18,8 +18,9 @@ from deployer.core.model import Credentials, Kind, ObservedState, Release, Wish
 from deployer.core.one_shots import LOOK_BACK, run_one_shots
 from deployer.core.permissions import Permissions
 from deployer.core.policy import login_for
-from deployer.core.ports import Clock, Forge, Registry, Store, Target
+from deployer.core.ports import Clock, Forge, Registry, Say, Store, Target
 from deployer.core.powers import asked_by_model, refuse_powers
+from deployer.core.project_names import judge_project, own_project
 from deployer.core.recheck import judge_images
 from deployer.core.release import wanted_images
 from deployer.core.rendering import FILES, FOLDER, MOUNTED
@@ -112,6 +113,33 @@ def image_configs(
     return {
         service: world.target.image_config(image) or ask(image) for service, image in release.images.items()
     }
+
+
+def project_note(
+    application: Application, release: Release, app: App, environment: Environment, world: World
+) -> str:
+    """What people should know of a first deploy's project name, empty for none. Raises OtherProject."""
+    if world.store.serving(app.name, environment.name) is not None:
+        return ""
+    places = (one for each in world.config.apps.values() for one in each.environments.values())
+    return judge_project(
+        application.document,
+        own_project(release.bundle, release.variables),
+        environment.project,
+        world.target.occupied(environment.project).projects,
+        others=[one.project for one in places if one.project != environment.project],
+        table=f"[apps.{app.name}.environments.{environment.name}]",
+    )
+
+
+def warn(
+    application: Application, release: Release, app: App, environment: Environment, world: World, say: Say
+) -> None:
+    """Says what people should know beforehand. Raises CertificateInvalid, ComposeRejected or OtherProject."""
+    if warning := world.target.check_edge(application, world.clock.now()):
+        say("certificate", warning)
+    if note := project_note(application, release, app, environment, world):
+        say("project", note)
 
 
 def tasks_run(wish: Wish, release: str, world: World, own: str = "") -> bool:

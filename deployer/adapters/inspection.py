@@ -18,10 +18,12 @@ from deployer.core.conflicts import Held, Occupied
 from deployer.core.forwarded_headers import PeerNetwork
 from deployer.core.host_ports import HostPort, bound_ports, is_every_address
 from deployer.core.model import Replica
+from deployer.core.project_names import ComposeProject
 from deployer.core.volumes import data_in, is_scratch
 
 _MADE_UP = re.compile(r"[0-9a-f]{64}")
 _PROJECT = "com.docker.compose.project"
+_VOLUME = "com.docker.compose.volume"
 _SERVICE, _ONE_OFF = "com.docker.compose.service", "com.docker.compose.oneoff"
 
 
@@ -92,7 +94,7 @@ def occupied_by_others(
     project: str,
     listed: Sequence[Mapping[str, Any]],
     networks: Iterable[Mapping[str, Any]],
-    volumes: Iterable[Mapping[str, Any]],
+    volumes: Sequence[Mapping[str, Any]],
     processes: Iterable[Held],
 ) -> Occupied:
     """From the engine's lists. A port that a container publishes at the same address is no process's: the
@@ -110,7 +112,23 @@ def occupied_by_others(
         },
         networks=frozenset(str(network["Name"]) for network in networks),
         volumes=frozenset(str(volume["Name"]) for volume in volumes),
+        projects=_projects(listed, volumes),
     )
+
+
+def _projects(
+    listed: Iterable[Mapping[str, Any]], volumes: Iterable[Mapping[str, Any]]
+) -> dict[str, ComposeProject]:
+    """From the labels that Compose puts on containers and volumes."""
+    found: dict[str, tuple[set[str], set[str]]] = {}
+    for one, label, kind in (*((c, _SERVICE, 0) for c in listed), *((v, _VOLUME, 1) for v in volumes)):
+        labels: Mapping[str, str] = one.get("Labels") or {}
+        if labels.get(_PROJECT) and labels.get(label):
+            found.setdefault(labels[_PROJECT], (set(), set()))[kind].add(labels[label])
+    return {
+        name: ComposeProject(name, frozenset(services), frozenset(kept))
+        for name, (services, kept) in found.items()
+    }
 
 
 def gateways_of(networks: Iterable[Mapping[str, Any]]) -> Iterator[str]:

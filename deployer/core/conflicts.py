@@ -13,6 +13,7 @@ from typing import Any
 from deployer.core.application import Application
 from deployer.core.errors import ExternalMissing, NameTaken, PortTaken
 from deployer.core.host_ports import HostPort, host_ports_of
+from deployer.core.project_names import ComposeProject
 
 _PROCESS = "a process of this machine"
 
@@ -39,6 +40,7 @@ class Occupied:
     names: Mapping[str, str] = field(default_factory=dict)  # container → the project it belongs to, or empty
     networks: frozenset[str] = frozenset()
     volumes: frozenset[str] = frozenset()
+    projects: Mapping[str, ComposeProject] = field(default_factory=dict)  # of all there are, by name
 
 
 def refuse_conflicts(application: Application, occupied: Occupied) -> None:

@@ -209,6 +209,12 @@ class Busy(DeployerError):
     code = "busy"
 
 
+class OtherProject(DeployerError):
+    """The Compose file's own project has data on the engine, and the environment's project is another."""
+
+    code = "other-project"
+
+
 class PlansDisagree(DeployerError):
     """Plans made one after the other undo each other; the release is not as it should be."""
 

@@ -53,6 +53,7 @@ class Plan:
     project: str
     steps: tuple[Step, ...]
     idle: tuple[str, ...] = ()  # one-shot tasks that lack a finished run and do not get one
+    notes: tuple[str, ...] = ()  # sentences that people should read beside the steps
     staying: frozenset[str] = frozenset()  # ids of old replicas that go on serving until the next plan's turn
 
     @property
@@ -90,6 +91,7 @@ class Plan:
 
     def __str__(self) -> str:
         idle = [f"    {name} does not run: {_IDLE}" for name in self.idle]
+        idle += [f"    {note}" for note in self.notes]
         if self.empty:
             return "\n".join((f"{self.project}: nothing to do, this release is what runs", *idle))
         rows = [(step.verb, step.service, step.subject, step.cause) for step in self.steps]

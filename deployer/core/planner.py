@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from deployer.core.application import EDGE, Application, Service
-from deployer.core.errors import ComposeRejected
 from deployer.core.host_ports import HostPort, is_free
 from deployer.core.model import ObservedState, Replica
 from deployer.core.plan import (
@@ -90,7 +89,7 @@ def plan_rollout(application: Application, observed: ObservedState, *, tasks: bo
     ]
     staying = frozenset(replica.id for change in changes for replica in change.staying)
     idle = tuple(change.service.name for change in changes if not tasks and _is_idle(change))
-    return Plan(application.project, tuple(sorted(steps, key=_place)), idle, staying)
+    return Plan(application.project, tuple(sorted(steps, key=_place)), idle, staying=staying)
 
 
 def _is_idle(change: _Change) -> bool:
@@ -339,15 +338,3 @@ def _place(step: Step) -> tuple[int, int]:
         return (0, 0)
     arriving = step.verb in (RETIRE, CREATE, REST, START, GATE)
     return (1, step.level) if arriving else (2, int(step.verb != SWITCH))
-
-
-def refuse_foreign(project: str, observed: ObservedState) -> None:
-    """Raises ComposeRejected while a project that was never deployed runs containers: they are
-    somebody's, and their ports are taken. In a project of ours what was started by hand is replaced.
-    """
-    names = [replica.name for replica in observed.replicas if replica.running and not replica.spec]
-    if names:
-        raise ComposeRejected(
-            f"project {project} already runs {', '.join(names)}, which this deployer did not start",
-            hint=f"stop them once with `docker compose -p {project} down`, then deploy again",
-        )

@@ -8,8 +8,6 @@ import pytest
 
 from deployer.core.host_ports import HostPort, bound_ports, host_ports_of, is_every_address, is_free
 
-pytestmark = pytest.mark.case("H01")
-
 
 def of(address: str, first: int, last: int = 0, protocol: str = "tcp") -> HostPort:
     return HostPort(address, first, last or first, protocol)
@@ -26,15 +24,18 @@ def of(address: str, first: int, last: int = 0, protocol: str = "tcp") -> HostPo
         ({"target": 80, "published": "8080", "host_ip": "[::1]"}, "[::1]:8080/tcp"),
     ],
 )
+@pytest.mark.case("H01")
 def test_a_published_port_has_an_address_a_number_and_a_protocol(port: dict[str, Any], shown: str) -> None:
     assert [str(found) for found in host_ports_of({"ports": [port, {"target": 81}]})] == [shown]
 
 
+@pytest.mark.case("H01")
 def test_what_the_engine_chooses_and_the_hosts_own_network_are_no_host_ports() -> None:
     assert host_ports_of({"ports": [{"target": 80}, {"target": 81, "published": "0"}]}) == ()
     assert host_ports_of({"network_mode": "host", "ports": [{"target": 80, "published": "80"}]}) == ()
 
 
+@pytest.mark.case("H01")
 def test_the_engines_bindings_are_host_ports() -> None:
     bindings = {
         "80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}, {"HostIp": "::", "HostPort": "8080"}],
@@ -49,6 +50,7 @@ def test_the_engines_bindings_are_host_ports() -> None:
     ]
 
 
+@pytest.mark.case("H01")
 def test_a_range_is_free_while_it_has_room() -> None:
     wanted = of("127.0.0.1", 9000, 9002)
     assert is_free(wanted, [])
@@ -59,5 +61,6 @@ def test_a_range_is_free_while_it_has_room() -> None:
     assert is_free(of("", 80), [of("127.0.0.1", 80, protocol="udp")])
 
 
+@pytest.mark.case("H01")
 def test_every_address() -> None:
     assert [is_every_address(one) for one in ("", "0.0.0.0", "::", "127.0.0.1")] == [True, True, True, False]

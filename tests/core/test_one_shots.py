@@ -7,7 +7,6 @@ import pytest
 from deployer.core.model import Deployment, Kind, Run, Status
 from deployer.core.one_shots import run_one_shots
 
-pytestmark = pytest.mark.case("H07")
 KINDS = {"d": Kind.DEPLOY, "r": Kind.REDEPLOY, "b": Kind.ROLLBACK}
 
 
@@ -39,10 +38,12 @@ def _one(word: str) -> Deployment:
     )
 
 
+@pytest.mark.case("H07")
 def test_those_of_a_deploy_run() -> None:
     assert run_one_shots(Kind.DEPLOY, "1", past("b1 d2"))
 
 
+@pytest.mark.case("H07")
 def test_those_of_a_rollback_run_on_purpose_only() -> None:
     assert not run_one_shots(Kind.ROLLBACK, "1", past("d2 d1"))
     assert run_one_shots(Kind.ROLLBACK, "1", past("d2 d1"), asked=True)
@@ -63,6 +64,7 @@ def test_those_of_a_rollback_run_on_purpose_only() -> None:
         ("", False),
     ],
 )
+@pytest.mark.case("H07")
 def test_those_of_a_redeploy_run_while_no_other_release_was_tried(before: str, run: bool) -> None:
     assert run_one_shots(Kind.REDEPLOY, "1", past(before)) is run
     assert run_one_shots(Kind.REDEPLOY, "1", past(before), asked=True)

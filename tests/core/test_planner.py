@@ -11,7 +11,8 @@ from deployer.core.errors import ComposeRejected
 from deployer.core.host_ports import HostPort
 from deployer.core.model import ObservedState
 from deployer.core.plan import CREATE, Plan
-from deployer.core.planner import is_settled, lacking, plan_rollout, plan_routes, refuse_foreign
+from deployer.core.planner import is_settled, lacking, plan_rollout, plan_routes
+from deployer.core.project_names import refuse_foreign
 from tests.core.models import EDGE_SETTINGS, application, image, replica, running, shop
 
 EMPTY = ObservedState(())

@@ -13,7 +13,6 @@ from deployer.core.plan import CREATE, GATE, RETIRE, START, SWITCH, Plan, Step, 
 from deployer.core.planner import plan_rollout
 from tests.core.models import application, replica, shop
 
-pytestmark = pytest.mark.case("H01")
 TCP = {"target": 3001, "protocol": "tcp"}
 
 
@@ -51,6 +50,7 @@ def retired(plan: Plan) -> list[tuple[str, str]]:
         ({}, {}),
     ],
 )
+@pytest.mark.case("H01")
 def test_a_service_that_stays_is_not_touched(first: dict[str, Any], second: dict[str, Any]) -> None:
     model = two(first, second)
     plan = plan_after(model, model)
@@ -58,11 +58,13 @@ def test_a_service_that_stays_is_not_touched(first: dict[str, Any], second: dict
     assert {step.service for step in plan.steps} == {"frontend"}
 
 
+@pytest.mark.case("H01")
 def test_not_even_where_the_file_wants_one_port_twice() -> None:
     model = two({"published": "80"}, {"published": "80"})
     assert not retired(plan_after(model, model))
 
 
+@pytest.mark.case("H01")
 def test_a_port_moves_between_services() -> None:
     plan = plan_after(
         two({"published": "80"}, {"published": "81"}), two({"published": "82"}, {"published": "80"})
@@ -70,6 +72,7 @@ def test_a_port_moves_between_services() -> None:
     assert retired(plan) == [("backend", "its host port moves to frontend")]
 
 
+@pytest.mark.case("H01")
 def test_two_services_swap_their_ports_and_each_old_one_goes_once() -> None:
     plan = plan_after(
         two({"published": "80"}, {"published": "81"}), two({"published": "81"}, {"published": "80"})
@@ -81,6 +84,7 @@ def test_two_services_swap_their_ports_and_each_old_one_goes_once() -> None:
     assert sorted(gone) == ["backend-1", "frontend-1"]
 
 
+@pytest.mark.case("H01")
 def test_a_range_without_room_takes_the_port_of_one_that_leaves() -> None:
     before = two({"published": "9000"}, {"published": "9001"})
     after = two({"published": "7000"}, {"published": "9000-9001"})
@@ -89,6 +93,7 @@ def test_a_range_without_room_takes_the_port_of_one_that_leaves() -> None:
     assert not retired(plan_after(before, roomy))
 
 
+@pytest.mark.case("H01")
 def test_the_edge_and_a_service_share_a_number_by_address() -> None:
     """Both want container port 3001, so the second one holds its host port itself."""
     model = shop()
@@ -104,6 +109,7 @@ def doing(*acts: tuple[str, str]) -> Plan:
     return Plan("shop", tuple(Step(verb, service, 0, "") for verb, service in acts))
 
 
+@pytest.mark.case("H01")
 def test_plans_that_undo_each_other_go_in_circles() -> None:
     one, other = doing((RETIRE, "a"), (CREATE, "b"), (START, "b")), doing((RETIRE, "b"), (CREATE, "a"))
     assert one.forsaken == {"a"} and other.forsaken == {"b"}

@@ -8,7 +8,7 @@ from tests.scenarios.test_shapes import ECHO, ask, ship
 from tests.stand.machine import service_of
 from tests.stand.stage import Published, Stage, docker
 
-pytestmark = [pytest.mark.engine, pytest.mark.case("H07")]
+pytestmark = pytest.mark.engine
 
 # Each run is written down; a schema newer than its own is refused, as migration tools do.
 MIGRATE = (
@@ -54,6 +54,7 @@ def runs(stage: Stage) -> str:
 
 
 @pytest.mark.long
+@pytest.mark.case("H07")
 def test_the_old_migration_never_meets_the_newer_schema(stage: Stage, echo: Published) -> None:
     for schema in (1, 2):
         ended = ship(stage, echo, text(MIGRATE, schema))
@@ -73,6 +74,7 @@ def test_the_old_migration_never_meets_the_newer_schema(stage: Stage, echo: Publ
 
 
 @pytest.mark.long
+@pytest.mark.case("H07")
 def test_a_release_that_failed_changed_the_data_too(stage: Stage, echo: Published) -> None:
     assert ship(stage, echo, text(MIGRATE, 1))["status"] == "success"
     bad = ship(stage, echo, text(MIGRATE, 2, BROKEN))
@@ -85,6 +87,7 @@ def test_a_release_that_failed_changed_the_data_too(stage: Stage, echo: Publishe
 
 
 @pytest.mark.long
+@pytest.mark.case("H07")
 def test_a_rollback_runs_the_tasks_that_it_is_asked_for(stage: Stage, echo: Published) -> None:
     for schema in (1, 2):
         assert ship(stage, echo, text(RECORD, schema))["status"] == "success"

@@ -215,4 +215,9 @@ CASES: dict[str, tuple[str, str]] = {
         "a tracked file mounted without `:ro`: `acme.json`, a database, a log; or `nginx.conf`",
         "data is refused before anything is touched; configuration deploys, the plan says: read-only",
     ),
+    "H10": (
+        "a file with `name: legacy` and volumes of that project; volumes of `docker compose up` under a"
+        " folder's name",
+        "refused with the line to write, or told in the first deploy; no data is left behind in silence",
+    ),
 }
