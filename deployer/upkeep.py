@@ -1,7 +1,9 @@
 """Between deploys: what runs is served, and what nobody needs any more goes. In: an environment at rest.
 Out: the names of the services that were routed anew.
 
-Looks every few seconds, waits for nobody and starts nothing: what somebody stopped stays stopped.
+Looks every few seconds, waits for nobody and starts nothing: what somebody stopped stays stopped. The minute
+after a deployment is an exception: `docker compose up` by hand that looked at the containers before its end
+goes by what it saw then, and takes away what serves now.
 """
 
 from __future__ import annotations
@@ -9,9 +11,17 @@ from __future__ import annotations
 from deployer.core.application import EDGE, Service
 from deployer.core.config import App, Environment
 from deployer.core.health import ANSWERED
-from deployer.core.model import Replica
+from deployer.core.model import Deployment, ObservedState, Replica
+from deployer.core.plan import Plan
 from deployer.core.planner import plan_routes
+from deployer.core.ports import Say
+from deployer.core.release import redact
+from deployer.rollout import Rollout
+from deployer.settling import Settling
+from deployer.startups import Startups
 from deployer.world import World, assembled
+
+_AFTERMATH = 60.0  # seconds after a deployment in which containers that nobody deployed are replaced
 
 
 def reroute(environment: Environment, app: App, world: World) -> list[str]:
@@ -41,6 +51,38 @@ def reroute(environment: Environment, app: App, world: World) -> list[str]:
         if answering:
             world.target.route(project, answering)
     return sorted(service.name for service in answering)
+
+
+def settle_after(deployment: Deployment, environment: Environment, world: World, say: Say) -> bool:
+    """Whether containers that nobody deployed had to be replaced soon after `deployment`, the newest one of
+    the environment, which has ended. Raises Busy during the next one, and what the last try to settle raised.
+    """
+    project, now = environment.project, world.clock.now()
+    if deployment.ended_at is None or not 0 <= now - deployment.ended_at <= _AFTERMATH:
+        return False
+    if all(replica.spec for replica in world.target.observe(project).replicas):
+        return False
+    serving = world.store.serving(deployment.app, deployment.environment)
+    if serving is None:
+        return False
+    release = world.store.release(serving.release)
+    with world.target.exclusive(project, wait=0.0):
+        application = assembled(environment, release, world)
+        until = world.clock.monotonic() + world.config.deadline
+        startups = Startups(deployment, world.store, world.clock)
+
+        def hide(text: str) -> str:
+            return redact(text, release.variables)
+
+        def rollout_of(plan: Plan, observed: ObservedState) -> Rollout:
+            clock = world.clock
+            return Rollout(
+                application, plan, observed, world.target, clock, say, hide, startups, unserved, until
+            )
+
+        begun, unserved = [Plan(project, ())], set[str]()
+        Settling(application, world.target, world.clock, say, rollout_of, until, begun).run()
+    return True
 
 
 def renew(environment: Environment, world: World) -> bool:

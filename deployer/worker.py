@@ -11,6 +11,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from deployer.core.config import App, Environment
 from deployer.core.errors import Busy, DeployerError, EngineUnavailable
@@ -18,7 +19,7 @@ from deployer.core.model import Deployment, Status
 from deployer.core.telling import about
 from deployer.deploy import deploy, restore
 from deployer.retention import prune
-from deployer.upkeep import renew, reroute
+from deployer.upkeep import renew, reroute, settle_after
 from deployer.world import World
 
 _log = logging.getLogger("deployer.worker")
@@ -126,7 +127,7 @@ class Worker:
             self._looked += 1
             newest = self._world.store.deployments(app.name, environment.name, 1)
             if newest and newest[0].status.final:
-                self._attend(app, environment)
+                self._attend(app, environment, newest[0])
 
     def look_at_target(self) -> None:
         """Says once when it goes away, and once when it is back."""
@@ -147,9 +148,9 @@ class Worker:
             if forgotten := self._world.store.forget_old(self._world.clock.now()):
                 _log.info("%d old deployments were forgotten", forgotten, extra=about("old-forgotten"))
 
-    def _attend(self, app: App, environment: Environment) -> None:
+    def _attend(self, app: App, environment: Environment, newest: Deployment) -> None:
         """One app's trouble must not hide the others'; an engine that is away is everybody's."""
-        for act in (self._renew, self._reroute):
+        for act in (partial(self._settle, newest), self._renew, self._reroute):
             try:
                 act(app, environment)
             except EngineUnavailable:
@@ -159,6 +160,14 @@ class Worker:
             except DeployerError as error:
                 told = about("watch-failed", app=app.name, environment=environment.name, code=error.code)
                 _log.error("%s: %s", environment.project, error.diagnostics(), extra=told)
+
+    def _settle(self, newest: Deployment, app: App, environment: Environment) -> None:
+        told = about("settled-after", newest)
+
+        def say(kind: str, text: str) -> None:
+            _log.warning("%s, after its deployment: %s: %s", environment.project, kind, text, extra=told)
+
+        settle_after(newest, environment, self._world, say)
 
     def _renew(self, app: App, environment: Environment) -> None:
         if renew(environment, self._world):

@@ -47,7 +47,7 @@ from deployer.core.planner import plan_rollout
 from deployer.deploy import deploy
 from deployer.rollout import Rollout
 from deployer.settling import Settling
-from deployer.upkeep import reroute
+from deployer.upkeep import reroute, settle_after
 from deployer.worker import Worker
 from deployer.world import World
 from tests.core.models import application, image, shop
@@ -562,6 +562,26 @@ def test_settling_gives_up_where_its_own_plans_undo_each_other(scene: Scene) -> 
 
 def never(plan: Plan, observed: ObservedState) -> Rollout:
     raise AssertionError(f"{plan} is carried out")
+
+
+def test_what_compose_made_after_the_end_is_replaced_within_a_minute(scene: Scene) -> None:
+    ended = scene.deploy("aa")
+    environment = scene.world.config.app("shop").environment("production")
+    told: list[str] = []
+
+    def settle() -> bool:
+        return settle_after(ended, environment, scene.world, lambda kind, text: told.append(text))
+
+    assert not settle()
+    fell(scene, "backend")
+    assert not settle(), "what somebody took away stays away"
+    foreign = Replica("x", "x_shop-backend-1", "backend", "", "created", "none", "sha256:0", "")
+    scene.target.replicas["x"] = foreign
+    assert settle() and scene.marks() == "aa" and "x" not in scene.target.replicas
+    assert told[0].startswith("somebody else changed containers meanwhile")
+    scene.target.replicas["x"] = foreign
+    scene.clock.sleep(61)
+    assert not settle() and "x" in scene.target.replicas
 
 
 def test_what_somebody_left_over_is_untidy_while_the_release_serves(scene: Scene) -> None:

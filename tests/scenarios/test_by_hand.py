@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import time
 from contextlib import suppress
 
 import pytest
 
 from tests.scenarios.test_shapes import ECHO, REPLICAS, ask, of, request_of, ship, written
+from tests.stand.held_socket import HeldSocket
 from tests.stand.machine import service_of, wait_for
 from tests.stand.stage import Published, Stage, docker
 
@@ -119,9 +122,7 @@ def test_e8_up_by_hand_in_the_middle_of_a_deploy_is_settled(stage: Stage) -> Non
             serves = 1 - serves
         else:
             assert "serves as before; somebody else" in ended["reason"], ended["reason"]
-        images = [one["Config"]["Image"] for one in stage.containers() if service_of(one) == "web"]
-        assert images == [str(releases[serves].images["backend"])], ended["reason"]
-        assert ask(stage)["env"] == "one" and len(stage.containers()) == 2
+        expect_the_release_alone(stage, releases[serves])
         assert stage.cli("status").returncode == 0
         story = stage.cli("show", answer["id"]).stdout
         met += "settle" in story
@@ -130,6 +131,58 @@ def test_e8_up_by_hand_in_the_middle_of_a_deploy_is_settled(stage: Stage) -> Non
     assert ship(stage, releases[0], text)["status"] == "success"
     (name,) = (one["Name"] for one in of(stage, "web"))
     assert name in (f"/{stage.project}-web-1", f"/{stage.project}-web-2"), "e9: names alternate"
+
+
+def expect_the_release_alone(stage: Stage, release: Published) -> None:
+    """At the deployment's end, or soon after it where Compose made its first container only then: nothing of
+    it was to be seen before.
+    """
+    images = [str(release.images["backend"])]
+
+    def alone() -> bool:
+        webs = [one for one in stage.containers() if service_of(one) == "web"]
+        running = all(one["State"]["Status"] == "running" for one in webs)
+        return running and [one["Config"]["Image"] for one in webs] == images and len(stage.containers()) == 2
+
+    wait_for("the release and nothing else", alone, 40)
+    wait_for("its answer", lambda: _answers(stage), 20)
+
+
+def _answers(stage: Stage) -> bool:
+    with suppress(OSError):
+        return ask(stage)["env"] == "one"
+    return False
+
+
+@pytest.mark.long
+def test_e8_up_by_hand_whose_first_container_comes_after_the_deploys_end_is_settled(stage: Stage) -> None:
+    """Compose goes by what it saw before: it takes away what serves, and cannot start its own."""
+    stage.source.write("backend/server.js", SLOW)
+    releases = [stage.publish("1.0.0"), stage.publish("2.0.0")]
+    text = REPLICAS.format(mark="one", count=1)
+    check_out(stage, written(stage, text))
+    assert ship(stage, releases[0], text)["status"] == "success"
+    with HeldSocket(stage.folder / "held.sock", r"POST \S+/containers/create") as slow:
+        status, answer = request_of(stage, releases[1], text)
+        assert status == 202
+        wait_for("old and new side by side", lambda: len(of(stage, "web")) == 2)
+        argv = ["docker", "compose", "-p", stage.project, "--env-file", str(stage.folder / "shop.env")]
+        by_hand = subprocess.Popen(
+            [*argv, "up", "-d", "--no-build"],
+            cwd=stage.folder / "checkout",
+            env=os.environ | slow.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        assert slow.held.wait(30), "Compose asked for no container"
+        ended = stage.finished(answer["id"], answer["read_token"])
+        slow.release.set()
+        by_hand.wait(timeout=60)
+    serves = releases[1] if ended["status"] == "success" else releases[0]
+    expect_the_release_alone(stage, serves)
+    story = stage.cli("show", answer["id"]).stdout
+    assert "settle" in story or "after its deployment: settle" in stage.log.read_text(encoding="utf-8")
+    expect_nothing_to_do(stage)
 
 
 @pytest.mark.long
