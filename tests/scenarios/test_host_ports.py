@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from contextlib import suppress
 
 import pytest
 
 from tests.scenarios.test_shapes import ECHO, of, ship
+from tests.stand.machine import wait_for
 from tests.stand.stage import Published, Stage
 
 pytestmark = pytest.mark.engine
@@ -49,8 +51,17 @@ def life(stage: Stage, service: str) -> tuple[object, object]:
 
 
 def mark_at(stage: Stage, address: str) -> str:
-    with urllib.request.urlopen(f"http://{address}:{stage.api_port}/", timeout=10) as answer:
-        return str(json.loads(answer.read())["env"])
+    """Without a health check a container counts as ready before its server listens."""
+    found: list[str] = []
+
+    def answers() -> bool:
+        url = f"http://{address}:{stage.api_port}/"
+        with suppress(OSError), urllib.request.urlopen(url, timeout=10) as answer:
+            found.append(str(json.loads(answer.read())["env"]))
+        return bool(found)
+
+    wait_for(f"an answer at {address}", answers, 20)
+    return found[0]
 
 
 @pytest.mark.case("H01")
