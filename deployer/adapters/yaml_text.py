@@ -34,13 +34,28 @@ def parse_printed(text: str) -> Any:
 
 
 class _Printed(yaml.CSafeLoader):
-    """What Compose prints is plain: `=` and `<<` are words in it, not YAML 1.1's values and merges."""
+    """Compose prints plain values: `=`, `<<` and dates are words in it, not YAML 1.1's values, merges and
+    times, and a number that cannot be read is a word as well.
+    """
 
 
 _Printed.yaml_implicit_resolvers = {
-    letter: [pair for pair in pairs if pair[0].rpartition(":")[2] not in ("value", "merge")]
+    letter: [pair for pair in pairs if pair[0].rpartition(":")[2] not in ("value", "merge", "timestamp")]
     for letter, pairs in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
+
+
+def _number(loader: _Printed, node: yaml.ScalarNode) -> int | float | str:
+    read = loader.construct_yaml_int if node.tag.endswith(":int") else loader.construct_yaml_float
+    try:
+        found: int | float = read(node)
+    except ValueError:
+        return str(loader.construct_scalar(node))
+    return found
+
+
+_Printed.add_constructor("tag:yaml.org,2002:int", _number)
+_Printed.add_constructor("tag:yaml.org,2002:float", _number)
 
 
 class WrittenFiles:

@@ -19,8 +19,8 @@ from deployer.core.volumes import nameless_of
 
 Table = Mapping[str, Any]
 
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|h)")
-_UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _HTTP_PORTS = frozenset({80, 3000, 3001, 4000, 5000, 8000, 8080, 8081, 8888})
 # Two writers on one data directory destroy it, and these images keep one even where the file declares no
 # volume.

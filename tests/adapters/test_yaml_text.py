@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer.adapters.compose import Compose
-from deployer.adapters.yaml_text import WrittenFiles
+from deployer.adapters.yaml_text import WrittenFiles, parse_printed
 from deployer.core.compose_files import judge_compose_files
 from deployer.core.errors import ComposeRejected
 from deployer.core.model import Bundle
@@ -221,3 +221,10 @@ def test_anchors_as_people_use_them_are_fine() -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(ComposeRejected):
         assert isinstance(WrittenFiles().parse(text), list)
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-13-45", "2024-02-30", "2024-01-01 25:00:00", "0b_", "1234-56-78", "2024-01-01", "0x_"]
+)
+def test_words_of_compose_that_look_like_dates_or_numbers_stay_words(text: str) -> None:
+    assert parse_printed(f"a: {text}\nb: 12\nc: 1.5\n") == {"a": text, "b": 12, "c": 1.5}
