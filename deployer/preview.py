@@ -7,6 +7,8 @@ leaves.
 
 from __future__ import annotations
 
+import re
+
 from deployer.core.config import Environment
 from deployer.core.errors import ComposeRejected, DeployerError
 from deployer.core.image_config import ImageConfig
@@ -18,6 +20,9 @@ from deployer.core.redaction import hide_values
 from deployer.core.release import redact, redact_secrets, wanted_images
 from deployer.outlook import look, plan_of
 from deployer.world import World, variables_of
+
+# A limit may be made from a variable's value (`${PIN}m`), and would tell it.
+_FIGURE = re.compile(r"\b(within|at most) [0-9.]+ s\b")
 
 
 def preview(wish: Wish, world: World) -> Preview:
@@ -43,7 +48,7 @@ def preview(wish: Wish, world: World) -> Preview:
         if missing and isinstance(error, ComposeRejected):
             return Preview(str(error), {}, missing)
         raise error from None
-    return Preview(hide(str(plan)), changes_of(application, observed), missing)
+    return Preview(hide(_FIGURE.sub(r"\1 its limit", str(plan))), changes_of(application, observed), missing)
 
 
 def _configs(release: Release, wish: Wish, world: World) -> dict[str, ImageConfig]:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import docker
 import requests
 import urllib3
 from docker.errors import APIError, DockerException
@@ -67,3 +68,11 @@ def gone_is_fine() -> Iterator[None]:
         yield
     except Gone:
         return
+
+
+def connect(host: str | None, timeout: int) -> docker.APIClient:
+    """A client of the engine at `host`, or of the environment's. Raises EngineUnavailable."""
+    with answering("connect"):
+        if host:
+            return docker.APIClient(base_url=host, version="auto", timeout=timeout)
+        return docker.from_env(version="auto", timeout=timeout).api

@@ -18,7 +18,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -80,9 +80,12 @@ class BundleFolders:
         """True while plans alone use the folder of the bundle."""
         return name_of(bundle) in self._plans
 
-    def keep(self, bundles: Sequence[Bundle]) -> int:
-        """Removes the folders of other bundles, but not what was used lately: it may be in the making."""
+    def keep(self, bundles: Sequence[Bundle], mounted: Collection[str]) -> int:
+        """Removes the folders of other bundles, but not those that were used lately, as they may be in the
+        making, and none that a container mounts: `mounted` are paths of the host.
+        """
         kept = {name_of(bundle) for bundle in bundles}
+        kept |= {Path(path).relative_to(self.mounted).parts[0] for path in mounted if self._is_inside(path)}
         before = time.time() - _LATELY
         both = (*self.mounted.glob("*"), *self.read.glob("*"))
         found = [folder for folder in both if folder.name not in kept and folder.name not in self._plans]
@@ -90,6 +93,9 @@ class BundleFolders:
         for folder in gone:
             shutil.rmtree(folder, ignore_errors=True)
         return len(gone)
+
+    def _is_inside(self, path: str) -> bool:
+        return Path(path) != self.mounted and Path(path).is_relative_to(self.mounted)
 
     def _begin(self, name: str, size: int) -> _Plan | None:
         """None where a release has the folder already."""

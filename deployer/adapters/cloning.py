@@ -20,9 +20,11 @@ from deployer.core.blueprint import (
     inherit,
     name_of,
     networks_in,
+    next_name,
     replica_body,
     shares,
     with_mounted_files,
+    with_network_names,
 )
 from deployer.core.engine_requests import PermittedContainer, RequestedImage, permit_container, permit_copy
 from deployer.core.image_config import ImageConfig
@@ -30,8 +32,6 @@ from deployer.core.model import ObservedState, Replica
 from deployer.core.permissions import NOTHING_PRESENT, Present
 from deployer.core.planner import predecessors
 from deployer.core.preflight import copy_body
-
-NEXT = "-next"  # ends the name of a container whose fixed name the old one still has
 
 
 class Cloning:
@@ -76,7 +76,7 @@ class Cloning:
     def _record(self, application: Application) -> tuple[Recorded, ...]:
         """Asks Compose again where somebody removed a network since."""
         recorded = self._recorded_with(application, {})
-        if networks_in(recorded) <= self._engine.networks():
+        if networks_in(recorded) <= self._engine.networks().keys():
             return recorded
         self._compose.forget(application)
         return self._recorded_with(application, {})
@@ -84,7 +84,9 @@ class Cloning:
     def _recorded_with(self, application: Application, ids: Mapping[str, str]) -> tuple[Recorded, ...]:
         """`ids`: service → its container, for services that share its network."""
         recorded = self._compose.record(application, self._engine.forward, ids)
-        return tuple(with_mounted_files(one, application.folders) for one in recorded)
+        names = {id: name for name, id in self._engine.networks().items()}
+        named = (with_network_names(one, names) for one in recorded)
+        return tuple(with_mounted_files(one, application.folders) for one in named)
 
     def _missing(
         self,
@@ -117,7 +119,7 @@ class Cloning:
         for index, number in enumerate(numbers):
             made = fixed_name(application, name) or name_of(project, name, number)
             if any(replica.name == made for replica in present):
-                made += NEXT
+                made = next_name(project, made)
             place = Place(made, number, image, model, names)
             body = replica_body(one, service, place, asked=asked)
             here = self.present(application, present)

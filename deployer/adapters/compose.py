@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -249,9 +249,9 @@ class Compose:
         kept = list(self._values.get(project, {}).values())
         return partial(hide_values, values=frozenset().union(*kept))
 
-    def keep(self, bundles: Sequence[Bundle]) -> int:
-        """Removes the folders of other bundles, but not what was used lately: it may be in the making."""
-        return self._folders.keep(bundles)
+    def keep(self, bundles: Sequence[Bundle], mounted: Collection[str]) -> int:
+        """Removes the folders of other bundles; `mounted`: paths of the host that containers mount."""
+        return self._folders.keep(bundles, mounted)
 
     def _judge_files(self, bundle: Bundle) -> None:
         """Once for the same content: it depends on nothing else. Raises ComposeRejected."""

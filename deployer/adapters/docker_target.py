@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from deployer.adapters.certificates import CertificateFolder, expired
-from deployer.adapters.cloning import NEXT, Cloning
+from deployer.adapters.cloning import Cloning
 from deployer.adapters.compose import Compose
 from deployer.adapters.disk import free_for
 from deployer.adapters.edge import Edge
@@ -26,7 +26,7 @@ from deployer.adapters.inspection import with_serving
 from deployer.adapters.knocker import Knocker
 from deployer.adapters.probe import ask_http, ask_tcp
 from deployer.core.application import EDGE, Application, Service
-from deployer.core.blueprint import Place, fixed_name, hook_body, hook_name, own_name
+from deployer.core.blueprint import Place, fixed_name, hook_body, hook_name, next_name, own_name
 from deployer.core.conflicts import Occupied
 from deployer.core.door import Door
 from deployer.core.edge_model import EdgeSettings
@@ -137,7 +137,7 @@ class DockerTarget:
         return self._engine.remove_image(image)
 
     def keep_files(self, bundles: Sequence[Bundle]) -> int:
-        return self._compose.keep(bundles)
+        return self._compose.keep(bundles, self._engine.mounted_paths())
 
     def fetch_edge(self, say: Callable[[str], None]) -> None:
         self._engine.fetch(self._edge_image, say)
@@ -293,8 +293,9 @@ class DockerTarget:
                 self._engine.tag(service.image, name)
         named = any(fixed_name(application, service.name) for service in application.services)
         for replica in self._engine.observe(application.project) if named else ():
-            if replica.name == fixed_name(application, replica.service) + NEXT:
-                self._engine.rename(replica, replica.name.removesuffix(NEXT))
+            fixed = fixed_name(application, replica.service)
+            if fixed and replica.name == next_name(application.project, fixed):
+                self._engine.rename(replica, fixed)
         if application.routes:
             self._edge(application.project).settle(application.routes)
 

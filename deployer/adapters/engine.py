@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import docker
@@ -19,8 +20,16 @@ from docker.errors import APIError, create_api_error_from_http_exception
 from docker.errors import ImageNotFound as MissingHere
 from docker.errors import NotFound as Gone
 
-from deployer.adapters.answering import BROKEN, answering, gone_is_fine, refusing
-from deployer.adapters.inspection import gateways_of, is_ours, occupied_by_others, peer_networks, replica_of
+from deployer.adapters.answering import BROKEN, answering, connect, gone_is_fine, refusing
+from deployer.adapters.host_routes import host_routes
+from deployer.adapters.inspection import (
+    gateways_of,
+    is_ours,
+    last_lines,
+    occupied_by_others,
+    peer_networks,
+    replica_of,
+)
 from deployer.adapters.listening import taken_here
 from deployer.adapters.pull import follow, login_header
 from deployer.core.blueprint import DEPLOYMENT_LABEL, HOOK_LABEL
@@ -39,7 +48,6 @@ _LIMIT = 600.0  # seconds of a pull
 _Say = Callable[[str], None]
 _Login = bytes | None  # the value of X-Registry-Auth
 _LOG_LINES = 20
-_LOG_BYTES = 2_000
 
 
 class Engine:
@@ -61,7 +69,7 @@ class Engine:
     def _client(self) -> docker.APIClient:
         with self._lock:
             if self._connected is None:
-                self._connected = _connect(self._host, self._timeout)
+                self._connected = connect(self._host, self._timeout)
             return self._connected
 
     @property
@@ -84,7 +92,8 @@ class Engine:
             listed = self._client.containers(all=True)
             networks, volumes = self._client.networks(), self._client.volumes()["Volumes"] or ()
         processes = taken_here(gateways_of(networks), self.listen) if self.is_here else ()
-        return occupied_by_others(project, listed, networks, volumes, processes)
+        found = occupied_by_others(project, listed, networks, volumes, processes)
+        return replace(found, routes=host_routes(networks) if self.is_here else ())
 
     def create(self, permitted: PermittedContainer) -> str:
         """One container from a request that was judged; its id. Raises ContainerRefused where the engine will
@@ -99,10 +108,16 @@ class Engine:
                 self._send("PUT", path, data=content, timeout=self._timeout)
         return id
 
-    def networks(self) -> frozenset[str]:
-        """Names of the networks that there are."""
+    def networks(self) -> dict[str, str]:
+        """Name → id of the networks that there are."""
         with answering("list networks"):
-            return frozenset(str(network["Name"]) for network in self._client.networks())
+            return {str(network["Name"]): str(network["Id"]) for network in self._client.networks()}
+
+    def mounted_paths(self) -> frozenset[str]:
+        """Paths of the host that containers of all projects mount."""
+        with answering("list mounts"):
+            listed = self._client.containers(all=True)
+        return frozenset(str(mount.get("Source")) for one in listed for mount in one.get("Mounts") or ())
 
     def bridges(self, names: Collection[str]) -> tuple[PeerNetwork, ...]:
         """The IPv4 networks among these on which nobody but containers and the host has an address."""
@@ -293,7 +308,7 @@ class Engine:
         raw = b""
         with answering(f"logs of {replica.name}"), suppress(APIError):
             raw = self._client.logs(replica.id, tail=_LOG_LINES, stdout=True, stderr=True)
-        return _last_lines(raw).decode(errors="replace").strip()
+        return last_lines(raw).decode(errors="replace").strip()
 
     def ping(self) -> bool:
         """Whether the engine answers."""
@@ -333,18 +348,3 @@ class Engine:
         except Gone:
             return None
         return details
-
-
-def _connect(host: str | None, timeout: int) -> docker.APIClient:
-    with answering("connect"):
-        if host:
-            return docker.APIClient(base_url=host, version="auto", timeout=timeout)
-        return docker.from_env(version="auto", timeout=timeout).api
-
-
-def _last_lines(raw: bytes) -> bytes:
-    """Whole lines only: a secret that the cut went through would not be known as one any more."""
-    if len(raw) <= _LOG_BYTES:
-        return raw
-    _, _, lines = raw[-_LOG_BYTES - 1 :].partition(b"\n")
-    return lines or b"(one line of %d bytes)" % len(raw)

@@ -21,6 +21,7 @@ from deployer.core.model import Replica
 from deployer.core.project_names import ComposeProject
 from deployer.core.volumes import data_in, is_scratch
 
+MOST_LOG_BYTES = 2_000
 _MADE_UP = re.compile(r"[0-9a-f]{64}")
 _PROJECT = "com.docker.compose.project"
 _VOLUME = "com.docker.compose.volume"
@@ -197,3 +198,11 @@ def with_serving(replica: Replica, served: Mapping[str, set[str]]) -> Replica:
     mine = [addresses for name, addresses in served.items() if name.rpartition("_")[0] == replica.service]
     in_rotation = all(addresses & set(replica.addresses.values()) for addresses in mine)
     return replace(replica, serving=replica.running and in_rotation and not replica.aside)
+
+
+def last_lines(raw: bytes) -> bytes:
+    """Whole lines only: a secret that the cut went through would not be known as one any more."""
+    if len(raw) <= MOST_LOG_BYTES:
+        return raw
+    _, _, lines = raw[-MOST_LOG_BYTES - 1 :].partition(b"\n")
+    return lines or b"(one line of %d bytes)" % len(raw)

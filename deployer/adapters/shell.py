@@ -9,6 +9,7 @@ leads a process group of its own: when its time is over, what it started ends wi
 from __future__ import annotations
 
 import os
+import resource
 import selectors
 import signal
 import subprocess
@@ -21,6 +22,9 @@ from deployer.adapters.confinement import Confined
 from deployer.core.errors import CommandFailed
 
 _TAIL = 2_000
+_MOST_MEMORY = (
+    3 * 2**30
+)  # bytes of a child's address space; `docker compose` reserves 1.3 GB without using it
 _HINT = "is it installed, and may the deployer run it?"
 _MOST = 8_000_000  # bytes of either stream; more is a mistake and would fill the memory
 
@@ -76,12 +80,19 @@ def run(
         child = confined.start(start) if confined else start()
     except OSError as error:
         raise CommandFailed(f"{name} cannot be started: {error.strerror}", hint=_HINT) from None
+    _limit_memory(child)
     with child:
         stdout, stderr = _to_the_end(child, name, timeout)
     if child.returncode:
         said = hide(stderr).strip()
         raise ExitedWithError(f"{name} ended with code {child.returncode}: {said[-_TAIL:]}", said)
     return Result(stdout, stderr)
+
+
+def _limit_memory(child: subprocess.Popen[bytes]) -> None:
+    """A small file may unfold into gigabytes in a program that reads it."""
+    with suppress(ProcessLookupError, PermissionError):
+        resource.prlimit(child.pid, resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
 
 
 def _to_the_end(child: subprocess.Popen[bytes], name: str, timeout: float) -> tuple[str, str]:

@@ -34,7 +34,7 @@ from deployer.core.errors import ComposeRejected, ReleaseIncomplete
 from deployer.core.file_mounts import written_files
 from deployer.core.front import notice_seconds, takes_over, without_edge
 from deployer.core.hooks import Hook, hooks_of, is_one_way
-from deployer.core.host_ports import HostPort, host_ports_of
+from deployer.core.host_ports import HostPort, check_ports, host_ports_of
 from deployer.core.image_config import ImageConfig
 from deployer.core.image_defaults import with_image_defaults
 from deployer.core.images import Image
@@ -52,6 +52,7 @@ ASIDE = "_deployer-aside"  # ends the name of the network on which a replica wai
 SPEC_LABEL = "deployer.spec"
 EDGE_MOUNT = "/run/edge"
 DRAIN_SECONDS = 30.0
+_MOST_NETWORKS = 16
 _TOP = ("networks", "volumes", "configs", "secrets")
 
 
@@ -137,6 +138,7 @@ def assemble(
     tables: Mapping[str, Mapping[str, Any]] = rendered.get("services") or {}
     _check_services(tables)
     _check_networks(rendered.get("networks") or {})
+    check_ports(tables)
     # Containers inherit from images; specs are made from the user's own words, so that they stay as they are.
     known = {name: with_image_defaults(table, (configs or {}).get(name)) for name, table in tables.items()}
     placing = Placing(known, texts)
@@ -239,7 +241,11 @@ def _check_services(tables: Mapping[str, Any]) -> None:
 
 
 def _check_networks(networks: Mapping[str, Any]) -> None:
-    """Raises ComposeRejected for the name of one on which replicas wait."""
+    """Raises ComposeRejected for the name of one on which replicas wait, and for more than one application
+    needs: the engine's addresses are for all of them.
+    """
+    if len(networks) > _MOST_NETWORKS:
+        raise ComposeRejected(f"{len(networks)} networks are declared, and at most {_MOST_NETWORKS} may be")
     for key, network in networks.items():
         if str((network or {}).get("name") or key).endswith(ASIDE):
             raise ComposeRejected(f"network {key}: names that end in {ASIDE} are the deployer's own")

@@ -95,6 +95,28 @@ def with_mounted_files(recorded: Recorded, folders: Folders) -> Recorded:
     return replace(recorded, body={**recorded.body, "HostConfig": {**kept, **mounts}})
 
 
+def with_network_names(recorded: Recorded, names: Mapping[str, str]) -> Recorded:
+    """The same request with networks by name: Compose sends the id of an external one. `names`: id → name."""
+    host, config = recorded.body["HostConfig"], recorded.body.get("NetworkingConfig") or {}
+    endpoints = config.get("EndpointsConfig") or {}
+    if not names.keys() & {*endpoints, str(host.get("NetworkMode") or "")}:
+        return recorded
+    mode = str(host.get("NetworkMode") or "")
+    named = {names.get(key, key): settings for key, settings in endpoints.items()}
+    changed = {
+        "HostConfig": {**host, "NetworkMode": names.get(mode, mode)},
+        "NetworkingConfig": {**config, "EndpointsConfig": named},
+    }
+    return replace(recorded, body={**recorded.body, **changed})
+
+
+def next_name(project: str, name: str) -> str:
+    """The name of a container whose fixed name the old one still has; it begins with the project, so that no
+    other project may take it.
+    """
+    return f"{project}-{name}-next"
+
+
 def _bind_of_mounted(text: str, folders: Folders) -> str:
     """`SOURCE:TARGET[:FLAGS]`."""
     source, _, rest = text.partition(":")

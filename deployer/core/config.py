@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from deployer.core.caller import read_networks
@@ -61,6 +61,7 @@ class App:
     other_images: tuple[str, ...]  # and of those that its Compose file may name; none: any
     webhook_secret_files: tuple[str, ...]
     environments: Mapping[str, Environment]
+    other_repositories: tuple[str, ...] = ()  # of apps whose repository's name goes on where this one's ends
 
     def environment(self, name: str) -> Environment:
         """Raises NotFound, naming what there is."""
@@ -139,7 +140,27 @@ def load_config(table: object) -> Config:
     for section in (server, oidc, registry, github, edge):
         section.end()
     _check_unique(config)
-    return config
+    return replace(config, apps={name: _apart(app, config.apps, host) for name, app in config.apps.items()})
+
+
+def _apart(app: App, apps: Mapping[str, App], registry: str) -> App:
+    """The app without images of another one's repository, where the default pattern would take them in:
+    `acme/shop-*` fits `acme/shop-billing`.
+    """
+    mine = app.repository.lower()
+    if app.images != _default_images(registry, mine):
+        return app
+    longer = {other.repository.lower() for other in apps.values()} - {mine}
+    return replace(
+        app,
+        other_repositories=tuple(
+            f"{registry}/{name}" for name in sorted(longer) if name.startswith(f"{mine}-")
+        ),
+    )
+
+
+def _default_images(registry: str, repository: str) -> tuple[str, ...]:
+    return (f"{registry}/{repository}-*", f"{registry}/{repository}")
 
 
 def _app(name: str, section: Section, registry: str) -> App:
@@ -152,9 +173,7 @@ def _app(name: str, section: Section, registry: str) -> App:
         repository=repository,
         repository_id=section.integer("repository-id", least=1),
         owner_id=section.integer("owner-id", least=1),
-        images=section.texts(
-            "images", (f"{registry}/{repository.lower()}-*", f"{registry}/{repository.lower()}")
-        ),
+        images=section.texts("images", _default_images(registry, repository.lower())),
         other_images=section.texts("other-images"),
         webhook_secret_files=section.texts("webhook-secret-files"),
         environments={key: _environment(name, key, sub) for key, sub in section.sections("environments")},

@@ -6,12 +6,13 @@ Judged before anything is touched: the engine would find out too, but when half 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from deployer.core.application import Application
-from deployer.core.errors import ExternalMissing, NameTaken, PortTaken
+from deployer.core.errors import ExternalMissing, NameTaken, PortTaken, SubnetTaken
 from deployer.core.host_ports import HostPort, host_ports_of
 from deployer.core.project_names import ComposeProject
 
@@ -41,6 +42,7 @@ class Occupied:
     networks: frozenset[str] = frozenset()
     volumes: frozenset[str] = frozenset()
     projects: Mapping[str, ComposeProject] = field(default_factory=dict)  # of all there are, by name
+    routes: tuple[str, ...] = ()  # subnets and addresses that the host itself reaches otherwise, as CIDR
 
 
 def refuse_conflicts(application: Application, occupied: Occupied) -> None:
@@ -52,6 +54,8 @@ def refuse_conflicts(application: Application, occupied: Occupied) -> None:
         _refuse_name(name, str(table.get("container_name") or ""), occupied)
         for wanted in host_ports_of(table):
             _refuse_port(name, wanted, occupied)
+    for name, table in (document.get("networks") or {}).items():
+        _refuse_subnets(name, ((table or {}).get("ipam") or {}).get("config") or (), occupied.routes)
     for kind, there in (("network", occupied.networks), ("volume", occupied.volumes)):
         for name in _external(document.get(f"{kind}s") or {}):
             if name not in there:
@@ -69,6 +73,22 @@ def _refuse_name(service: str, name: str, occupied: Occupied) -> None:
             f"service {service} has the container_name {name}, which {whose} has",
             hint="leave container_name out: Compose names containers by project; or rename one of the two",
         )
+
+
+def _refuse_subnets(network: str, pools: Iterable[Mapping[str, Any]], routes: Iterable[str]) -> None:
+    """A network whose subnet holds addresses that the host reaches otherwise would take them away from it,
+    and from every other application.
+    """
+    taken = [ipaddress.ip_network(route, strict=False) for route in routes]
+    for pool in pools:
+        for text in filter(None, (pool.get("subnet"), pool.get("gateway"), pool.get("ip_range"))):
+            wanted = ipaddress.ip_network(str(text), strict=False)
+            for route in taken:
+                if wanted.version == route.version and wanted.overlaps(route):
+                    raise SubnetTaken(
+                        f"network {network} has {text}, and the server reaches {route} otherwise",
+                        hint="leave `ipam` out, or choose a subnet that nothing else uses: `ip route`",
+                    )
 
 
 def _refuse_port(service: str, wanted: HostPort, occupied: Occupied) -> None:

@@ -30,10 +30,10 @@ _FREE = frozenset(
     {
         *("Hostname", "Domainname", "User", "AttachStdin", "AttachStdout", "AttachStderr", "ExposedPorts"),
         *("Tty", "OpenStdin", "StdinOnce", "Cmd", "Healthcheck", "ArgsEscaped", "Volumes", "WorkingDir"),
-        *("Entrypoint", "NetworkDisabled", "MacAddress", "OnBuild", "StopSignal", "StopTimeout", "Shell"),
+        *("Entrypoint", "NetworkDisabled", "MacAddress", "OnBuild", "StopSignal", "Shell"),
     }
 )
-_JUDGED = frozenset({"Env", "Image", "Labels", "HostConfig", "NetworkingConfig"})
+_JUDGED = frozenset({"Env", "StopTimeout", "Image", "Labels", "HostConfig", "NetworkingConfig"})
 _ENDPOINT = frozenset(
     {
         *("IPAMConfig", "Aliases", "MacAddress", "NetworkID", "EndpointID", "Gateway", "IPAddress"),
@@ -165,6 +165,8 @@ def may_tag(name: str, permissions: Permissions) -> bool:
 
 def _of_config(name: str, body: Body, image: RequestedImage, permissions: Permissions) -> Iterator[str]:
     yield from unknown_fields("", body, _FREE | _JUDGED)
+    if int(body.get("StopTimeout") or 0) > host_access.MOST_GRACE:
+        yield "stop_grace_period"
     if body.get("Image") != image.name:
         yield f"request:Image={body.get('Image')}"
     labels: Mapping[str, str] = body.get("Labels") or {}

@@ -233,6 +233,12 @@ class PortTaken(DeployerError):
     code = "port-taken"
 
 
+class SubnetTaken(DeployerError):
+    """A network of the release would take addresses that the host reaches otherwise; nothing was touched."""
+
+    code = "subnet-taken"
+
+
 class ExternalMissing(DeployerError):
     """A network or volume that the Compose file calls external is not there; nothing was touched."""
 

@@ -2,8 +2,8 @@
 are asked for, the settings' `allow`. Out: nothing, or PowerRefused with the line that would grant them.
 
 A grant is spelled `KEY` or `KEY:VALUE`, in Compose's own words, so that the line of an error can be copied. A
-granted folder is granted with all below it, and a link that a container puts there leads wherever it points
-to: grant folders that no container writes to, or the very folder that is mounted.
+granted path is the one that is mounted, with all that lies in it; a path below needs a grant of its own. Two
+grants of which one lies in the other lead wherever a link in the outer one points to.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from deployer.core.errors import ComposeRejected
 FLAGS = (
     "blkio_config",
     "cpu_rt",
+    "cpu_shares",
     "credential_spec",
     "gpus",
     "models",
@@ -25,6 +26,7 @@ FLAGS = (
     "privileged",
     "provider",
     "shm_size",
+    "stop_grace_period",
     "storage_opt",
     "use_api_socket",
 )
@@ -72,11 +74,13 @@ class PowerRefused(ComposeRejected):
     code = "power-refused"
 
 
-def refuse(asked: Iterable[Asked], granted: Collection[str], setting: str) -> None:
+def refuse(asked: Iterable[Asked], granted: Collection[str], setting: str, *, sent: bool = False) -> None:
     """Raises PowerRefused with every power that is asked for and not granted; `setting` names the settings'
-    table that could grant it.
+    table that could grant it. `sent`: a request to the engine asks, no Compose file.
     """
-    missing = [(place, grant) for place, grant in dict.fromkeys(asked) if not covers(granted, grant)]
+    missing = [
+        (place, grant) for place, grant in dict.fromkeys(asked) if not covers(granted, grant, sent=sent)
+    ]
     if missing:
         lines = ", ".join(f"{place} asks for {grant}" for place, grant in missing)
         grants = ", ".join(f'"{grant}"' for grant in dict.fromkeys(grant for _, grant in missing))
@@ -96,21 +100,23 @@ def is_grant(text: str) -> bool:
     return key in KEYS and bool(value)
 
 
-def covers(granted: Collection[str], grant: str) -> bool:
-    """Whether the settings give the power. Folders cover what lies in them, but for the engine's socket,
-    label prefixes cover longer ones.
+def covers(granted: Collection[str], grant: str, *, sent: bool = False) -> bool:
+    """Whether the settings give the power. A path is granted by itself alone: below it a link that a
+    container made could lead anywhere. A folder with the engine's socket in it needs the grant of the socket
+    as well. Label prefixes cover longer ones.
     """
     key, _, value = grant.partition(":")
     if key == "label":
         return any(value.startswith(_value(text)) for text in granted if text.startswith("label:"))
-    if value.startswith("seccomp={"):  # Compose sends the profile's text where the file names it
+    if sent and value.startswith("seccomp={"):  # Compose sends the text of the profile that the file names
         return any(text.startswith(("security_opt:seccomp=", "security_opt:seccomp:")) for text in granted)
     if key != "bind":
         return grant in granted
     roots = {host_path(_value(text)) for text in granted if text.startswith("bind:")}
-    if PurePosixPath(value).name in _ENGINES:
-        return value in roots
-    return any(PurePosixPath(value).is_relative_to(root) for root in roots)
+    sockets = {f"/run/{name}" for name in _ENGINES}
+    holds_socket = any(PurePosixPath(socket).is_relative_to(value) for socket in sockets) or value == "/var"
+    holds_socket = holds_socket and value != "/"  # the whole host, by its own word
+    return value in roots and (not holds_socket or bool(roots & sockets))
 
 
 def _value(grant: str) -> str:

@@ -132,9 +132,10 @@ def _of_limits(host: Body) -> Iterator[str]:
     flags = {
         "cpu_rt": host.get("CpuRealtimePeriod") or host.get("CpuRealtimeRuntime"),
         "oom_kill_disable": host.get("OomKillDisable"),
-        "oom_score_adj": host.get("OomScoreAdj"),
+        "oom_score_adj": int(host.get("OomScoreAdj") or 0) < 0,
     }
     yield from (grant for grant, is_asked in flags.items() if is_asked)
+    yield from host_access.processor_shares(host.get("CpuShares"), host.get("BlkioWeight"))
 
 
 def _of_bind(text: str, permissions: Permissions, present: Present) -> Iterator[str]:
@@ -171,6 +172,8 @@ def _of_mount(mount: Body, permissions: Permissions, present: Present) -> Iterat
 def _of_path(path: str, permissions: Permissions, *, read_only: bool) -> Iterator[str]:
     """Files of the release may be read; every other path of the host is granted by name."""
     place = PurePosixPath(host_path(path))
+    if read_only and str(place) in host_access.READABLE_BY_ALL:
+        return
     allowed = (*permissions.writable, *(permissions.readable if read_only else ()))
     if not any(place.is_relative_to(host_path(folder)) for folder in allowed):
         yield f"bind:{place}"

@@ -11,8 +11,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deployer.core.errors import ComposeRejected
+
 _EVERY = frozenset({"", "::", "*"})  # all addresses of IPv4 and IPv6
 _EVERY_IPV4 = "0.0.0.0"
+_LAST, _MOST = 65_535, 1_000
+_ADDRESS = "write a plain address, as in 127.0.0.1:8080:80 or [::1]:8080:80"
 
 
 @dataclass(frozen=True, order=True)
@@ -55,6 +59,45 @@ def addresses_meet(one: str, other: str) -> bool:
 def is_every_address(address: str) -> bool:
     """Whether it stands for all addresses, at least of IPv4."""
     return address in _EVERY or address == _EVERY_IPV4
+
+
+def check_ports(tables: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises ComposeRejected for published ports that the engine and this module could read in two ways: an
+    address that is no plain IP address, a number that is no port.
+    """
+    published = 0
+    for name, table in tables.items():
+        for port in table.get("ports") or ():
+            published += 1
+            first, last = _numbers(port.get("published")) or (1, 1)
+            address = str(port.get("host_ip") or "")
+            if not _is_plain_address(address):
+                raise ComposeRejected(f"service {name}: {address!r} is no address of a host", hint=_ADDRESS)
+            if not 0 < int(port.get("target") or 0) <= _LAST or not first <= last <= _LAST:
+                raise ComposeRejected(
+                    f"service {name}: {port.get('published')}:{port.get('target')} is no port"
+                )
+            published += last - first
+    if published > _MOST:
+        raise ComposeRejected(f"{published} ports are published, and at most {_MOST} may be")
+
+
+def _is_plain_address(text: str) -> bool:
+    """Whether every reader takes the text for the same address: no brackets, names, zones, or IPv4 within
+    IPv6.
+    """
+    if text in _EVERY:
+        return True
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    embedded = isinstance(address, ipaddress.IPv6Address) and (
+        address.ipv4_mapped is not None or address.scope_id is not None
+    )
+    return (
+        not embedded and str(address) == text.lower() and (address.version == 4 or not address.is_unspecified)
+    )
 
 
 def host_ports_of(service: Mapping[str, Any]) -> tuple[HostPort, ...]:

@@ -4,11 +4,14 @@ posted to the engine is judged (`engine_requests.py`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from deployer.core.grants import Asked, refuse
 from deployer.core.host_access import PRIVATE_SUBNETS
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -41,17 +44,23 @@ class Permissions:
     def allows_network(self, name: str) -> bool:
         """Whether the project's containers may be on the network: it is the project's own, or granted."""
         given = {f"network:{name}", f"network_mode:{name}"}
-        return name.startswith(f"{self.project}_") or bool(given & self.granted)
+        return self._owns(name) or bool(given & self.granted)
 
     def allows_volume(self, name: str) -> bool:
         """Whether the project's containers may mount the named volume: it is the project's own, or
         granted.
         """
-        return name.startswith(f"{self.project}_") or f"volume:{name}" in self.granted
+        return self._owns(name) or f"volume:{name}" in self.granted
+
+    def _owns(self, name: str) -> bool:
+        """Whether the name is one of the project's, and a name: a slash in it would lead on in the engine's
+        API.
+        """
+        return name.startswith(f"{self.project}_") and _NAME.fullmatch(name) is not None
 
     def refuse(self, asked: Collection[Asked]) -> None:
         """Raises PowerRefused with every grant that is asked for and not given."""
-        refuse(asked, self.granted, self.setting)
+        refuse(asked, self.granted, self.setting, sent=True)
 
 
 @dataclass(frozen=True)

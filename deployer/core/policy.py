@@ -139,6 +139,9 @@ def require_right(token: Token, kind: Kind, app: str) -> None:
 
 def allows_image(app: App, repository: str) -> bool:
     """Whether the app's own images may come from this repository."""
+    others = (f"{other}{end}" for other in app.other_repositories for end in ("", "-*"))
+    if any(pattern(text).fullmatch(repository) for text in others):
+        return False
     return any(pattern(text).fullmatch(repository) for text in app.images)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from deployer.core import host_access
-from deployer.core.compose_model import networks_of
+from deployer.core.compose_model import networks_of, seconds
 from deployer.core.errors import ComposeRejected
 from deployer.core.grants import Asked, host_path, refuse
 from deployer.core.permissions import ALONE, Neighbourhood
@@ -30,7 +30,6 @@ _PRESENT = (
     "gpus",
     "models",
     "oom_kill_disable",
-    "oom_score_adj",
     "privileged",
     "provider",
     "use_api_socket",
@@ -38,7 +37,6 @@ _PRESENT = (
 _LISTED = ("device_cgroup_rules", "external_links")
 _SAFE_MOUNTS = ("volume", "tmpfs")
 _THROTTLES = ("device_read_bps", "device_read_iops", "device_write_bps", "device_write_iops", "weight_device")
-_UNITS = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
 def refuse_powers(
@@ -151,8 +149,14 @@ def _device(entry: object) -> str:
 def _of_limits(service: Table) -> Iterator[str]:
     yield from host_access.limits({k: _hard(v) for k, v in (service.get("ulimits") or {}).items()})
     yield from host_access.kernel_settings(service.get("sysctls") or {})
-    if _bytes(service.get("shm_size")) > host_access.MOST_SHARED_MEMORY:
+    if host_access.size_of(service.get("shm_size")) > host_access.MOST_SHARED_MEMORY:
         yield "shm_size"
+    weight = (service.get("blkio_config") or {}).get("weight")
+    yield from host_access.processor_shares(service.get("cpu_shares"), weight)
+    if seconds(service.get("stop_grace_period"), 0) > host_access.MOST_GRACE:
+        yield "stop_grace_period"
+    if str(service.get("oom_score_adj") or "").startswith("-"):
+        yield "oom_score_adj"
     if service.get("cpu_rt_runtime") or service.get("cpu_rt_period"):
         yield "cpu_rt"
     if any((service.get("blkio_config") or {}).get(key) for key in _THROTTLES):
@@ -167,18 +171,13 @@ def _hard(limit: object) -> int:
     return int(value) if isinstance(value, int | str) and str(value).lstrip("-").isdigit() else -1
 
 
-def _bytes(size: object) -> int:
-    """Bytes of a size as Compose prints it: a number, or one with a unit."""
-    text = str(size or 0).lower().removesuffix("b") or "0"
-    number, unit = (text[:-1], text[-1]) if text[-1] in _UNITS else (text, "b")
-    return int(float(number) * _UNITS[unit]) if number.replace(".", "", 1).isdigit() else 0
-
-
 def _of_mounts(service: Table, folder: str) -> Iterator[str]:
     for mount in service.get("volumes") or ():
         kind = str(mount.get("type"))
         if kind == "bind":
-            yield from _of_path(str(mount.get("source") or ""), folder)
+            source = str(mount.get("source") or "")
+            if not (mount.get("read_only") and source in host_access.READABLE_BY_ALL):
+                yield from _of_path(source, folder)
             spread = str((mount.get("bind") or {}).get("propagation") or "")
             if spread not in ("", "private", "rprivate"):
                 yield f"propagation:{spread}"

@@ -140,7 +140,7 @@ def test_old_folders_go_but_not_those_of_plans_and_kept_releases(tmp_path: Path)
             for copy in (folder, folders.mounted / folder.name):
                 if copy.exists():
                     os.utime(copy, (1.0, 1.0))
-        assert folders.keep([bundle("# kept")]) == 2
+        assert folders.keep([bundle("# kept")], ()) == 2
         assert {path.name for path in folders.read.iterdir()} == {
             name_of(bundle("# kept")),
             name_of(bundle("# plan")),

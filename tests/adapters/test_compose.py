@@ -352,9 +352,9 @@ def test_files_of_bundles_that_no_release_has_go_unless_they_are_new(state: Path
     folders = [Path(str(compose.render("shop", bundle, {})[FOLDER])) for bundle in bundles]
     os.utime(folders[0], (1.0, 1.0))
     os.utime(folders[1], (1.0, 1.0))
-    assert compose.keep([bundles[0]]) == 1
+    assert compose.keep([bundles[0]], ()) == 1
     assert [folder.exists() for folder in folders] == [True, False, True]
-    assert compose.keep([]) == 1 and not folders[0].exists()
+    assert compose.keep([], ()) == 1 and not folders[0].exists()
 
 
 @pytest.mark.case("X12")

@@ -125,7 +125,7 @@ HOSTILE: dict[str, str] = {
     "network": web("    network_mode: host\n"),
     "network-bridge": web("    network_mode: bridge\n"),
     "network-name": web("    networks: [n]\n", "networks: {n: {name: billing_default}}\n"),
-    "device": web("    devices: ['/dev/null:/dev/x']\n"),
+    "device-node": web("    devices: ['/dev/null:/dev/x']\n"),
     "device-rule": web("    device_cgroup_rules: ['c 1:1 rwm']\n"),
     "gpu": web("    deploy: {resources: {reservations: {devices: [{capabilities: [gpu]}]}}}\n"),
     "apparmor": web("    security_opt: ['apparmor=unconfined']\n"),
@@ -135,6 +135,13 @@ HOSTILE: dict[str, str] = {
     "annotations": web("    annotations: {run.oci.hooks: x}\n"),
     "syslog": web("    logging: {driver: syslog, options: {syslog-address: 'tcp://127.0.0.1:6379'}}\n"),
     "log-options": web("    logging: {options: {syslog-address: 'unixgram:///dev/log'}}\n"),
+    "log-template": web("    logging: {options: {tag: '{{pad \"x\" 9999 0}}'}}\n"),
+    "log-buffer": web("    logging: {options: {mode: non-blocking, max-buffer-size: 900m}}\n"),
+    "grace": web("    stop_grace_period: 8760h\n"),
+    "shares": web("    cpu_shares: 262144\n"),
+    "wide": web("    networks: [n]\n", "networks: {n: {ipam: {config: [{subnet: 10.0.0.0/8}]}}}\n"),
+    "path-in-name": web("    networks: [n]\n", "networks: {n: {name: 'gate_a/../billing_default'}}\n"),
+    "device": mounted("{driver_opts: {type: ext4, device: docs/../../dev/vda}}"),
     "memlock": web("    ulimits: {memlock: -1}\n"),
     "oom": web("    oom_score_adj: -1000\n"),
     "shm": web("    shm_size: 100g\n"),
@@ -211,6 +218,21 @@ def test_every_power_can_be_granted(host: Host) -> None:
     text = web(f"    volumes: ['{host.canary.parent}:/host:ro']\n    cap_add: [NET_ADMIN]\n    pid: host\n")
     (replica,) = host.create(text, f"bind:{host.canary.parent}", "cap_add:NET_ADMIN", "pid:host")
     assert host.target._engine.details(replica)["HostConfig"]["PidMode"] == "host"
+
+
+def test_an_external_network_is_granted_by_its_name_and_one_of_others_is_not(host: Host) -> None:
+    """Compose sends its id."""
+    name = f"{host.project}x"
+    docker("network", "create", name)
+    try:
+        text = web("    networks: [n, default]\n", f"networks: {{n: {{name: {name}, external: true}}}}\n")
+        with pytest.raises(ComposeRejected, match=f"network:{name}"):
+            host.create(text)
+        (replica,) = host.create(text, f"network:{name}")
+        assert name in host.target._engine.details(replica)["NetworkSettings"]["Networks"]
+    finally:
+        remove_containers(host.project)
+        docker("network", "rm", name)
 
 
 def test_everyday_settings_need_no_grant(host: Host) -> None:

@@ -18,10 +18,15 @@ from deployer.core.blueprint import (
     inherit,
     name_of,
     networks_in,
+    networks_of_label,
+    next_name,
     own_name,
     replica_body,
     shares,
+    with_mounted_files,
+    with_network_names,
 )
+from deployer.core.rendering import Folders
 from tests.core.models import application, digest, image, shop
 
 LABEL = "com.docker.compose."
@@ -209,3 +214,40 @@ def test_one_that_takes_ports_over_says_so() -> None:
     service = application(model=model).service("backend")
     assert service and service.takes_over
     assert replica_body(BACKEND, service, PLACE)["Labels"][HEIR_LABEL] == "true"
+
+
+def test_files_of_the_release_are_mounted_read_only_from_the_folder_that_containers_may_see() -> None:
+    folders = Folders("/state/compose/1", "/state/bundles/1")
+    binds = ["/state/compose/1/a:/a:rw,z", "/state/compose/1/b:/b", "/srv/x:/x:rw", "data:/data"]
+    mounts = [
+        {"Type": "bind", "Source": "/state/compose/1", "Target": "/c"},
+        {"Type": "bind", "Source": "/state/compose/12/a", "Target": "/d"},
+        {"Type": "volume", "Target": "/e"},
+    ]
+    host = with_mounted_files(recorded("web", Binds=binds, Mounts=mounts), folders).body["HostConfig"]
+    assert host["Binds"] == [
+        *("/state/bundles/1/a:/a:ro,z", "/state/bundles/1/b:/b:ro", "/srv/x:/x:rw", "data:/data"),
+    ]
+    assert host["Mounts"] == [
+        {"Type": "bind", "Source": "/state/bundles/1", "Target": "/c", "ReadOnly": True},
+        *mounts[1:],
+    ]
+    bare = with_mounted_files(recorded("web"), Folders()).body["HostConfig"]
+    assert not bare.get("Binds") and not bare.get("Mounts")
+
+
+def test_networks_are_named_where_compose_sends_their_ids() -> None:
+    one = recorded("web", NetworkMode="f00")
+    one = Recorded(one.id, one.name, {**one.body, "NetworkingConfig": {"EndpointsConfig": {"f00": {}}}})
+    named = with_network_names(one, {"f00": "proxy", "bar": "other"}).body
+    assert named["HostConfig"]["NetworkMode"] == "proxy"
+    assert named["NetworkingConfig"]["EndpointsConfig"] == {"proxy": {}}
+    assert with_network_names(one, {"bar": "other"}) is one
+
+
+def test_a_name_that_waits_begins_with_the_project() -> None:
+    assert next_name("shop", "api") == "shop-api-next"
+
+
+def test_networks_of_a_label_that_cannot_be_read_are_none() -> None:
+    assert networks_of_label("[1]") == networks_of_label("{") == networks_of_label("") == []

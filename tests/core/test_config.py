@@ -12,6 +12,7 @@ import pytest
 
 from deployer.core.config import App, Config, load_config
 from deployer.core.errors import ConfigError, NotFound
+from deployer.core.policy import allows_image
 from deployer.core.settings import Section
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "config.toml"
@@ -376,3 +377,22 @@ def test_a_misspelt_setting_is_told_with_the_one_that_was_meant() -> None:
     with pytest.raises(ConfigError, match=r"varables-file: is not a known setting") as unknown:
         load_config(table)
     assert unknown.value.hint == "is variables-file meant? docs/reference/config.toml lists all"
+
+
+@pytest.mark.case("X13")
+def test_x13_the_default_pattern_takes_in_no_image_of_another_apps_repository() -> None:
+    table = least()
+    table["apps"]["billing"] = {
+        **table["apps"]["shop"],
+        "repository": f"{table['apps']['shop']['repository']}-billing",
+        "repository-id": 77,
+        "environments": {"production": {"project": "billing"}},
+    }
+    config = load_config(table)
+    shop, billing = config.app("shop"), config.app("billing")
+    mine = f"ghcr.io/{shop.repository.lower()}"
+    assert allows_image(shop, f"{mine}-web") and allows_image(billing, f"{mine}-billing-web")
+    assert not allows_image(shop, f"{mine}-billing-web") and not allows_image(shop, f"{mine}-billing")
+    table["apps"]["shop"]["images"] = [f"{mine}-*", f"{mine}"]
+    table["apps"]["shop"]["images"].append(f"{mine}-x")
+    assert allows_image(load_config(table).app("shop"), f"{mine}-billing-web"), "the settings say so"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deployer.core.conflicts import Held, Occupied, refuse_conflicts
-from deployer.core.errors import DeployerError, ExternalMissing, NameTaken, PortTaken
+from deployer.core.errors import DeployerError, ExternalMissing, NameTaken, PortTaken, SubnetTaken
 from tests.core.models import application, shop
 
 MAIL = "container mail-web-1 of project mail"
@@ -166,3 +166,29 @@ def test_what_is_external_must_be_there(kind: str) -> None:
     assert f"docker {kind} create proxy" in error.hint
     there = Occupied(networks=frozenset({"proxy"}), volumes=frozenset({"proxy"}))
     refuse_conflicts(application(model=model), there)
+
+
+@pytest.mark.case("X06")
+@pytest.mark.parametrize(
+    "pool",
+    [
+        {"subnet": "10.77.77.0/25"},
+        {"subnet": "10.77.0.0/16"},
+        {"subnet": "10.9.9.0/24", "gateway": "10.77.77.254"},
+        {"subnet": "10.9.9.0/24", "ip_range": "10.77.77.0/28"},
+        {"subnet": "192.168.7.0/24"},
+        {"subnet": "fd00:7::/64"},
+    ],
+)
+def test_x6_a_subnet_that_the_server_reaches_otherwise_is_refused(pool: dict[str, str]) -> None:
+    taken = Occupied(routes=("10.77.77.0/24", "192.168.7.53/32", "fd00:7::/48"))
+    model = shop()
+    model["networks"]["default"]["ipam"] = {"config": [pool]}
+    assert isinstance(refused(taken, model), SubnetTaken)
+
+
+def test_a_subnet_that_nothing_uses_is_no_conflict() -> None:
+    model = shop()
+    model["networks"]["default"]["ipam"] = {"config": [{"subnet": "10.9.9.0/24"}, {"subnet": "fd00:9::/64"}]}
+    model["networks"]["other"] = None
+    refuse_conflicts(application(model=model), Occupied(routes=("10.77.77.0/24", "fd00:7::/48")))

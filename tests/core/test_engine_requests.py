@@ -108,6 +108,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (container({"ShmSize": 2**40}), "shm_size"),
     (container({"StorageOpt": {"x": "y"}}), "storage_opt"),
     (container({"OomScoreAdj": -1000}), "oom_score_adj"),
+    (container({"CpuShares": 262144}), "cpu_shares"),
+    (container({"BlkioWeight": 1000}), "blkio_config"),
+    (container(StopTimeout=31_536_000), "stop_grace_period"),
+    (container({"LogConfig": {"Type": "", "Config": {"tag": "{{printf 1}}"}}}), "logging:default.tag"),
+    (
+        container(NetworkingConfig={"EndpointsConfig": {"shop_a/../billing_default": {}}}),
+        "network:shop_a/../billing_default",
+    ),
     (container({"OomKillDisable": True}), "oom_kill_disable"),
     (container({"CpuRealtimeRuntime": 1}), "cpu_rt"),
     (container({"LogConfig": {"Type": "syslog"}}), "logging:syslog"),
@@ -232,14 +240,16 @@ def test_x4_x13_labels_and_variables_of_the_image_count_as_well(image: ImageConf
 
 
 @pytest.mark.case("X09")
-@pytest.mark.parametrize("name", ["billing-web-2", "billing_web_1", "shop-staging-web-1"])
+@pytest.mark.parametrize(
+    "name", ["billing", "billing-web-2", "billing_web_1", "shop-staging-web-1", "deployer"]
+)
 def test_x9_a_name_of_another_projects_containers_is_refused(name: str) -> None:
     with pytest.raises(PowerRefused, match=f"container_name:{name}"):
         permit(container(), name=name)
     permit(container(), f"container_name:{name}", name=name)
 
 
-@pytest.mark.parametrize("name", ["shop-web-1", "shop-web", "x-shop-staging", "billing", "shop-stag-1"])
+@pytest.mark.parametrize("name", ["shop-web-1", "shop-web", "x-shop-staging", "bill", "shop-stag-1"])
 def test_every_other_name_is_free(name: str) -> None:
     permit(container(), name=name)
 

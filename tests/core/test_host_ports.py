@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from deployer.core.host_ports import HostPort, bound_ports, host_ports_of, is_every_address, is_free
+from deployer.core.errors import ComposeRejected
+from deployer.core.host_ports import (
+    HostPort,
+    bound_ports,
+    check_ports,
+    host_ports_of,
+    is_every_address,
+    is_free,
+)
 
 
 def of(address: str, first: int, last: int = 0, protocol: str = "tcp") -> HostPort:
@@ -64,3 +72,45 @@ def test_a_range_is_free_while_it_has_room() -> None:
 @pytest.mark.case("H01")
 def test_every_address() -> None:
     assert [is_every_address(one) for one in ("", "0.0.0.0", "::", "127.0.0.1")] == [True, True, True, False]
+
+
+@pytest.mark.case("X10")
+@pytest.mark.parametrize(
+    "address",
+    [
+        *(
+            "::ffff:127.0.0.1",
+            "[127.0.0.2]",
+            "[::1]",
+            "localhost",
+            "abc",
+            "fe80::1%eth0",
+            "1.2.3.4:5",
+            "127.1",
+        ),
+        *("0:0:0:0:0:0:0:0", "0::0", "2130706433", "::FFFF:7f00:1", "127.0.0.01"),
+    ],
+)
+def test_x10_an_address_that_can_be_read_in_two_ways_is_refused(address: str) -> None:
+    with pytest.raises(ComposeRejected, match="no address of a host"):
+        check_ports({"web": {"ports": [{"target": 80, "published": "8080", "host_ip": address}]}})
+
+
+@pytest.mark.parametrize(
+    "port",
+    [
+        *({"published": "8080"}, {"target": 0}, {"target": 70000}),
+        *({"target": 80, "published": "99999999"}, {"target": 80, "published": "9-8"}),
+    ],
+)
+def test_a_number_that_is_no_port_is_refused(port: dict[str, object]) -> None:
+    with pytest.raises(ComposeRejected, match="is no port"):
+        check_ports({"web": {"ports": [port]}})
+
+
+def test_ports_are_bounded_and_plain_ones_pass() -> None:
+    addresses = ("", "127.0.0.1", "0.0.0.0", "::", "::1", "fd00::1", "2001:DB8::1")
+    check_ports({"web": {"ports": [{"target": 80, "published": "80", "host_ip": one} for one in addresses]}})
+    check_ports({"web": {"ports": [{"target": 80}]}, "worker": {}})
+    with pytest.raises(ComposeRejected, match="at most 1000"):
+        check_ports({"web": {"ports": [{"target": 80, "published": "20000-21000"}]}})

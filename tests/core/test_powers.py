@@ -93,10 +93,6 @@ ASKED: list[tuple[dict[str, Any], str]] = [
         {**service(), "volumes": {"v": {"driver_opts": {"type": "none", "o": "bind", "device": "/etc"}}}},
         "bind:/etc",
     ),
-    (
-        {**service(), "volumes": {"v": {"driver_opts": {"type": "ext4", "device": "/dev/vda"}}}},
-        "bind:/dev/vda",
-    ),
     ({**service(), "volumes": {"v": {"driver_opts": {"type": "nfs", "device": ":/x"}}}}, "mount:nfs"),
     ({**service(), "volumes": {"v": {"driver": "rclone"}}}, "driver:rclone"),
     ({**service(), "volumes": {"v": {"name": "admin_data"}}}, "volume:admin_data"),
@@ -108,6 +104,22 @@ ASKED: list[tuple[dict[str, Any], str]] = [
     (service(volumes=[{"type": "image", "source": "billing:1", "target": "/x"}]), "mount:image"),
     (service(oom_score_adj=-1000), "oom_score_adj"),
     (service(oom_kill_disable=True), "oom_kill_disable"),
+    (service(cpu_shares=262144), "cpu_shares"),
+    (service(blkio_config={"weight": 1000}), "blkio_config"),
+    (service(stop_grace_period="3000h0m0s"), "stop_grace_period"),
+    (service(logging={"options": {"tag": "{{define `a`}}x{{end}}"}}), "logging:default.tag"),
+    (
+        service(logging={"driver": "json-file", "options": {"tag": '{{pad "x" 9 0}}'}}),
+        "logging:json-file.tag",
+    ),
+    (
+        service(logging={"options": {"mode": "non-blocking", "max-buffer-size": "900m"}}),
+        "logging:default.max-buffer-size",
+    ),
+    (service(container_name="deployer"), "container_name:deployer"),
+    (service(container_name="billing"), "container_name:billing"),
+    ({**service(), "networks": {"n": subnet("10.0.0.0/8")}}, "subnet:10.0.0.0/8"),
+    ({**service(), "networks": {"n": subnet("fd00::/8")}}, "subnet:fd00::/8"),
     (service(shm_size="107374182400"), "shm_size"),
     (service(shm_size="100gb"), "shm_size"),
     (service(cpu_rt_runtime=95000), "cpu_rt"),
@@ -187,6 +199,15 @@ def test_power_over_the_host_is_refused_until_it_is_granted(rendered: dict[str, 
         service(logging={"driver": "local", "options": {"max-size": "10m"}}),
         service(ulimits={"nofile": {"soft": 1024, "hard": 65536}, "core": -1, "memlock": 65536}),
         service(sysctls={"net.core.somaxconn": "1024", "kernel.shmmax": "1"}, shm_size="2gb"),
+        service(logging={"options": {"tag": "{{.Name}}/{{ .ID }}", "max-buffer-size": "4m"}}),
+        service(
+            oom_score_adj=500,
+            cpu_shares=512,
+            stop_grace_period="1h",
+            security_opt=["apparmor:docker-default"],
+        ),
+        service(volumes=[bind("/etc/localtime", read_only=True), bind("/etc/timezone", read_only=True)]),
+        service(labels={"traefik.enable": "false", "com.centurylinklabs.watchtower.enable": "False"}),
         service(labels={"com.example.traefik": "x"}, container_name="shop-web", storage_opt={"size": "1g"}),
         service(container_name="shop-stage-web-1", blkio_config={"weight": 300}),
         {**service(), "networks": {"a": subnet("172.28.0.0/16"), "b": subnet("fd00:1::/64")}},
@@ -217,15 +238,24 @@ def test_all_that_is_asked_for_is_named_at_once() -> None:
     assert refused.value.hint.endswith('allow = ["privileged", "bind:/srv"]')
 
 
-@pytest.mark.parametrize("path", ["/srv/data", "/srv/data/a/b", "/srv/data/../data/c"])
-def test_a_granted_folder_is_granted_with_all_below_it(path: str) -> None:
-    judge(service(volumes=[bind(path)]), "bind:/srv/data")
+def test_a_granted_path_is_granted_in_every_spelling() -> None:
+    judge(service(volumes=[bind("/srv/x/../data/.")]), "bind:/srv/data")
 
 
-@pytest.mark.parametrize("path", ["/srv", "/srv/database", "/srv/data/../x", "/"])
-def test_and_nothing_beside_or_above_it(path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["/srv", "/srv/database", "/srv/data/a", "/srv/data/a/b", "/srv/data/../x", "/"]
+)
+def test_and_nothing_beside_above_or_below_it(path: str) -> None:
+    """Below it a link that one container made leads another one anywhere."""
     with pytest.raises(PowerRefused):
         judge(service(volumes=[bind(path)]), "bind:/srv/data")
+
+
+@pytest.mark.parametrize("folder", ["/run", "/var/run", "/var"])
+def test_a_folder_with_the_engines_socket_in_it_needs_the_sockets_grant(folder: str) -> None:
+    with pytest.raises(PowerRefused):
+        judge(service(volumes=[bind(folder)]), f"bind:{folder}")
+    judge(service(volumes=[bind(folder)]), f"bind:{folder}", "bind:/run/docker.sock")
 
 
 @pytest.mark.parametrize("folder", ["/", "/run", "/var/run"])
@@ -275,8 +305,12 @@ def test_every_key_can_be_granted() -> None:
         ({"type": "none", "o": "bind", "device": "etc"}, ["bind:/etc"]),
         ({"type": "none", "o": " RBIND ,ro", "device": "/var/run/docker.sock"}, ["bind:/run/docker.sock"]),
         ({"type": "nfs", "o": "addr=10.0.0.1,bind", "device": ":/x"}, ["bind:/:/x", "mount:nfs"]),
-        ({"type": "tmpfs", "device": "/dev/vda"}, ["bind:/dev/vda"]),
-        ({"type": "tmpfs", "device": "../etc"}, ["bind:/etc"]),
+        ({"type": "tmpfs", "device": "/dev/vda"}, ["bind:/dev/vda", "mount:tmpfs"]),
+        ({"type": "tmpfs", "device": "../etc"}, ["bind:/etc", "mount:tmpfs"]),
+        ({"type": "ext4", "device": "/dev/vda"}, ["bind:/dev/vda", "mount:ext4"]),
+        ({"type": "ext4", "device": "docs/../../dev/vda"}, ["bind:/dev/vda", "mount:ext4"]),
+        ({"type": "xfs", "device": "dev/vda"}, ["bind:/dev/vda", "mount:xfs"]),
+        ({"type": "cifs", "device": "//nas/share"}, ["mount:cifs"]),
         ({"type": "tmpfs", "o": "size=1m,remount", "device": "tmpfs"}, ["mount:tmpfs"]),
         (
             {"type": "overlay", "o": "lowerdir=/,upperdir=/u,workdir=/w", "device": "overlay"},
@@ -288,7 +322,7 @@ def test_every_key_can_be_granted() -> None:
         ({"type": "sysfs", "device": "none"}, ["mount:sysfs"]),
         ({"type": "cgroup", "device": "cgroup"}, ["mount:cgroup"]),
         ({"type": "9p", "o": "trans=fd,rfdno=3", "device": "x"}, ["mount:9p"]),
-        ({"device": "tmpfs"}, ["mount:tmpfs"]),
+        ({"device": "tmpfs"}, ["bind:/tmpfs", "mount:tmpfs"]),
         ({"o": "size=1m"}, ["mount:none"]),
     ],
 )
