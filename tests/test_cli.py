@@ -18,6 +18,8 @@ from deployer.adapters.engine import Engine
 from deployer.cli import main
 from deployer.cli.command import command
 from deployer.cli.looking import me
+from deployer.cli.story import print_events
+from deployer.core.model import Event
 
 
 @pytest.fixture
@@ -163,3 +165,15 @@ def test_root_looks_after_a_state_folder_as_its_owner_does(config: Path) -> None
     target = DockerTarget(Engine(), Compose(folder), folder, "haproxy:3.0-alpine")
     expected = "10001:10002" if mine else f"{os.geteuid()}:{os.getegid()}"
     assert target.edge_settings("shop").user == expected
+
+
+def test_no_line_of_an_event_reaches_the_terminal_with_control_characters(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A hook or a replica prints what it likes: `ESC ]52;` writes the clipboard, `ESC [2J` clears."""
+    evil = "\x1b]52;c;ZXZpbA==\x07", "\x1b[2J\x1b[1;1H", "\x9b31m", "\u202eabc", "a\rb", "\x08\x08", "x\x00y"
+    text = "\n".join(("said:\x1b[2J", *evil, "  create  backend\tnew"))
+    print_events([Event(1, 2.0, "hook", text)], begun=1.0)
+    shown = capsys.readouterr().out
+    assert not [sign for sign in shown if sign != "\n" and not sign.isprintable()]
+    assert f"{'':>21}  create  backend" in shown, "columns stay"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from deployer.cli.paint import coloured
 from deployer.core.measure import brief
 from deployer.core.model import Deployment, Event
-from deployer.core.reporting import one_line
+from deployer.core.reporting import one_line, plain
 
 
 def print_events(events: Iterable[Event], begun: float) -> None:
@@ -16,7 +16,7 @@ def print_events(events: Iterable[Event], begun: float) -> None:
         first, *rest = event.text.splitlines() or [""]
         print(f"{event.at - begun:7.2f} s  {coloured(f'{event.kind:<8}', event.kind)}  {one_line(first)}")
         for line in rest:
-            print(f"{'':>21}{line}")
+            print(f"{'':>21}{plain(line)}")
 
 
 def print_state(deployment: Deployment) -> None:

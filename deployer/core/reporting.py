@@ -38,6 +38,13 @@ def one_line(text: str) -> str:
     return _UNSEEN.sub("", _SPACE.sub(" ", text)).strip()
 
 
+def plain(line: str) -> str:
+    """One line with its columns, without control characters and characters that turn the writing
+    direction.
+    """
+    return _UNSEEN.sub("", line.expandtabs()).rstrip()
+
+
 def cut(text: str, width: int) -> str:
     """`text` as one line of at most `width` characters; an ellipsis shows that something is missing."""
     line = one_line(text)
