@@ -25,10 +25,34 @@ def run_errand(world: World) -> bool:
     errand = world.store.next_errand(world.clock.now())
     if errand is None:
         return False
+    act = _plan if errand.task is Task.PLAN else _hint
+    try:
+        act(errand, world)
+    except Exception as error:  # no errand may keep those behind it waiting for ever
+        if isinstance(error, DeployerError):
+            _log.error("%s", error.diagnostics(), extra=about("worker-failed", code=error.code, id=errand.id))
+        else:
+            _log.exception("an errand broke", extra=about("bug", id=errand.id))
+        _give_way(errand, error, world)
+    return True
+
+
+def _give_way(errand: Errand, error: Exception, world: World) -> None:
+    """A plan is waited for and answered at once, a hint comes again, so many times."""
     if errand.task is Task.PLAN:
-        _plan(errand, world)
-    else:
-        _hint(errand, world)
+        told = f"the worker broke ({type(error).__name__}); its log has the details under {errand.id}"
+        world.store.answer_errand(errand.id, {"error": "internal", "message": told, "hint": ""})
+    elif not _put_off(errand, world):
+        told = f"given up after {TRIES} tries: {type(error).__name__}"
+        _log.error("an announced image starts nothing: %s", told, extra=about("hint", id=errand.id))
+        world.store.drop_errand(errand.id)
+
+
+def _put_off(errand: Errand, world: World) -> bool:
+    """False where it had all its tries."""
+    if errand.tries + 1 >= TRIES:
+        return False
+    world.store.put_off(errand.id, world.clock.now())
     return True
 
 
@@ -52,8 +76,7 @@ def _hint(errand: Errand, world: World) -> None:
     try:
         found = resolve_hint(wishes, world) if wishes else "no environment here takes it"
     except (ForgeUnavailable, RegistryUnavailable) as error:
-        if errand.tries + 1 < TRIES:
-            world.store.put_off(errand.id, world.clock.now())
+        if _put_off(errand, world):
             return
         found = f"given up after {TRIES} tries: {error}"
     except DeployerError as error:

@@ -58,7 +58,15 @@ class ErrandRows(ReleaseRows):
                     self._vault.open_slot(f"errand {row['id']}", row["sealed"]), row["task"]
                 )
                 return Errand(row["id"], Task(row["task"]), wishes, row["at"], row["tries"])
-            except (SealBroken, ValueError, TypeError, KeyError, AttributeError):
+            except (
+                SealBroken,
+                ValueError,
+                LookupError,
+                TypeError,
+                AttributeError,
+                RuntimeError,
+                ArithmeticError,
+            ):
                 self.drop_errand(row["id"])  # this program did not write it
         return None
 

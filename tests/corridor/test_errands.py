@@ -249,3 +249,71 @@ def test_a_door_reads_nothing_of_what_it_handed_over_and_a_token_makes_one_plan(
     halves.webs.hand_over(Task.PLAN, [a_wish()], 1.0, once)
     with pytest.raises(TokenRejected, match="used before"):
         halves.webs.hand_over(Task.PLAN, [a_wish()], 1.0, once)
+
+
+def test_a_bug_in_one_errand_is_a_try_and_holds_up_nothing(
+    halves: Halves, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> Any:
+        raise RecursionError("a bug")
+
+    halves.registry.push("backend")
+    halves.registry.push("frontend")
+    halves.announce(name="shop-backend")
+    with monkeypatch.context() as patched:
+        patched.setattr("deployer.errands.resolve_hint", broken)
+        assert halves.work() == 1 and count(halves.mine, "errand") == 1, "put off, and no longer in the way"
+    halves.announce(name="shop-frontend")
+    assert halves.work() == 1 and count(halves.mine, "deployment") == 1, "the one behind it was done"
+
+    monkeypatch.setattr("deployer.errands.resolve_hint", broken)
+    for _ in range(TRIES - 1):
+        assert count(halves.mine, "errand") == 1
+        halves.clock.time += PAUSE
+        assert halves.work() == 1
+    assert count(halves.mine, "errand") == 0, "dropped after the last try"
+    told = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    given_up = f"an announced image starts nothing: given up after {TRIES} tries: RecursionError"
+    assert told == ["an errand broke"] * TRIES + [given_up], "each error once"
+
+
+def test_an_expected_failure_in_an_errand_is_a_try_and_leaves_no_traceback(
+    halves: Halves, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> Any:
+        raise StoreUnavailable("the disk is full")
+
+    halves.registry.push("backend")
+    halves.registry.push("frontend")
+    halves.announce()
+    with monkeypatch.context() as patched:
+        patched.setattr(halves.mine, "enqueue", full)
+        assert halves.work() == 1 and count(halves.mine, "errand") == 1
+    assert "the disk is full [" in caplog.text and "Traceback" not in caplog.text
+    halves.clock.time += PAUSE
+    assert halves.work() == 1 and count(halves.mine, "deployment") == 1
+
+
+@pytest.mark.parametrize("error", [TypeError("a bug"), MemoryError(), LookupError("hunter22")])
+def test_a_plan_that_breaks_is_answered_at_once(
+    working: Halves, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def broken(*_: object) -> Any:
+        raise error
+
+    monkeypatch.setattr("deployer.errands.preview", broken)
+    with pytest.raises(DeployerError, match=f"the worker broke .{type(error).__name__}") as refused:
+        working.ask()
+    assert refused.value.code == "internal" and "hunter22" not in str(refused.value)
+    assert count(working.mine, "errand") == 0
+
+
+def test_an_errand_nested_without_end_is_cleared_away(halves: Halves) -> None:
+    deep = halves.webs._slot.seal("errand deep", "[" * 100_000)
+    with halves.mine._database.write() as sql:
+        sql.execute(
+            "INSERT INTO errand (id, task, at, due, tries, sealed) VALUES ('deep', 'plan', 0, 0, 0, ?)",
+            (deep,),
+        )
+    halves.work()
+    assert count(halves.mine, "errand") == 0
