@@ -29,6 +29,7 @@ from deployer.core.reporting import describe
 from deployer.core.telling import about
 from deployer.hooks import Hooks
 from deployer.measuring import Measuring
+from deployer.preflight import refuse_taken
 from deployer.provenance import check_branch
 from deployer.proving import keep_proof, served_images
 from deployer.pulling import Pulling
@@ -119,6 +120,7 @@ class _Way:
         self.tried = application
         if self.wish.kind is not Kind.ROLLBACK:  # the edge still has those that it served
             warn(application, release, self.app, self.environment, self.world, self._say)
+        refuse_taken(application, self.world.target, self.tasks)  # before a request to what may be another's
         self.measuring.start(application.doors)
         self._pull(application)
         self._roll_out("plan", application)

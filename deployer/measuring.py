@@ -11,7 +11,16 @@ import math
 from dataclasses import replace
 
 from deployer.core.door import Door
-from deployer.core.measure import Marks, Seen, awaits_answer, judge_budget, measure, summary, worst
+from deployer.core.measure import (
+    Marks,
+    Seen,
+    awaits_answer,
+    judge_budget,
+    measure,
+    most_important,
+    summary,
+    worst,
+)
 from deployer.core.model import Measured
 from deployer.core.ports import Clock, Say, Target, Watch
 
@@ -33,8 +42,13 @@ class Measuring:
 
     def start(self, doors: tuple[Door, ...]) -> None:
         if doors and self._watch is None:
-            self._watch = self._target.watch(doors)
-            self._budgeted = any(door.budget.given for door in doors)
+            asked = most_important(doors)
+            self._watch = self._target.watch(asked)
+            self._budgeted = any(door.budget.given for door in asked)
+            if left := len(doors) - len(asked):
+                self._say(
+                    "measured", f"{left} of {len(doors)} published ports are not asked: {len(asked)} are"
+                )
 
     def touch(self) -> None:
         """From now on whatever fails is the deployment's doing."""

@@ -1,5 +1,6 @@
-"""Whether a stop-first service's new replica starts at all, tried before its old one is stopped. In: steps of
-a plan. Out: nothing, or GateFailed while the old one still serves.
+"""Before a deployment touches anything: conflicts on the target, and whether a stop-first service's new
+replica starts at all, tried before its old one is stopped. In: an application, steps of a plan. Out: nothing, or the
+conflict, or GateFailed while the old one still serves.
 
 A copy that ends at once says little by itself: alone, without network and data, many a good image gives up.
 So the old replica is copied too, and only when that one stays up is the new one to blame.
@@ -11,9 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from deployer.core.application import Application
+from deployer.core.conflicts import refuse_conflicts
 from deployer.core.errors import ContainerRefused, GateFailed
 from deployer.core.model import Replica
 from deployer.core.plan import PREFLIGHT, Step
+from deployer.core.planner import plan_rollout
 from deployer.core.ports import Clock, Say, Target
 from deployer.core.preflight import SECONDS
 from deployer.core.release import telling_line
@@ -62,3 +65,10 @@ class Preflight:
         self.target.end_copy(project)
         said = f"; it said: {told[:200]}" if told else ""
         return f"ends at once with code {now.exit_code}{said}" if now and ended else ""
+
+
+def refuse_taken(application: Application, target: Target, tasks: bool) -> None:
+    """Judges conflicts where something would change. Raises what `refuse_conflicts` raises."""
+    project = application.project
+    if not plan_rollout(application, target.observe(project), tasks=tasks).empty:
+        refuse_conflicts(application, target.occupied(project))

@@ -300,7 +300,8 @@ class DockerTarget:
             self._edge(application.project).settle(application.routes)
 
     def watch(self, doors: Sequence[Door]) -> Knocker:
-        return Knocker(doors).start()
+        """Ports of another machine's engine are not at this machine's addresses."""
+        return Knocker(doors if self._engine.is_here else ()).start()
 
     def log_tail(self, replica: Replica) -> str:
         return self._engine.log_tail(replica)

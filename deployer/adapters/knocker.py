@@ -1,5 +1,6 @@
 """Requests to published ports while a deploy runs: every 20 ms to each with a budget, to the others as often
-as the machine bears. In: doors. Out: what each request found. Chooses nothing, retries nothing.
+as the machine bears. In: doors. Out: what each request found. Retries nothing, and asks no address that is
+not this machine's: a Compose file names addresses, and the request would come from the receiver.
 
 One thread for all doors, with sockets that never block: a request costs about 0.1 ms of the processor. Every
 request has a connection of its own, as a new user has.
@@ -8,6 +9,7 @@ request has a connection of its own, as a new user has.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import math
 import os
 import selectors
@@ -53,14 +55,15 @@ class Knocker:
 
     doors: Sequence[Door]
     _samples: dict[Door, list[Sample]] = field(default_factory=dict)
+    _selector: selectors.BaseSelector = field(init=False)  # made by the thread, which closes it
 
     def __post_init__(self) -> None:
         self._samples = {door: [] for door in self.doors}
+        self._asked = [door for door in self.doors if is_here(door.host)]
         self._over = threading.Event()
-        self._selector = selectors.DefaultSelector()
         self._open: dict[_Knock, None] = {}  # oldest first
         self._waiting = dict.fromkeys(self.doors, 0)
-        self._most = max(5, min(50, _MOST_OPEN // max(1, len(self.doors))))  # at one door
+        self._most = max(1, min(50, _MOST_OPEN // max(1, len(self._asked))))  # at one door
         self._stalled = 0.0
         self._thread = threading.Thread(target=self._run, name="knocker", daemon=True)
 
@@ -77,32 +80,45 @@ class Knocker:
         return {door: tuple(found) for door, found in self._samples.items()}
 
     def _run(self) -> None:
-        unbound = sum(not door.budget.given for door in self.doors)
+        self._selector = selectors.DefaultSelector()
+        try:
+            self._ask_all()
+        finally:
+            for knock in list(self._open):
+                self._close(knock)
+            self._selector.close()
+
+    def _ask_all(self) -> None:
+        unbound = sum(not door.budget.given for door in self._asked)
         apart = max(1, math.ceil(unbound / (_MOST_A_SECOND * _EVERY)))  # turns
         due, turn = time.monotonic(), 0
         while not self._over.is_set():
             if time.monotonic() >= due:
                 due, turn = max(due + _EVERY, time.monotonic() - _EVERY), turn + 1
-                for number, door in enumerate(self.doors):
+                for number, door in enumerate(self._asked):
                     its = door.budget.given or (turn + number) % apart == 0
-                    if its and self._waiting[door] < self._most:
+                    if its and self._waiting[door] < self._most and len(self._open) < _MOST_OPEN:
                         self._knock(door)
             self._attend(max(0.0, due - time.monotonic()))
-        for knock in list(self._open):
-            self._close(knock)
-        self._selector.close()
 
     def _knock(self, door: Door) -> None:
+        """A request that cannot be sent (no descriptor is left, the port is no port) is an unanswered one."""
+        begun = time.monotonic()
         family = socket.AF_INET6 if ":" in door.host else socket.AF_INET
-        knock = _Knock(door, time.monotonic(), socket.socket(family, socket.SOCK_STREAM), self._stalled)
-        knock.socket.setblocking(False)
+        try:
+            knock = _Knock(door, begun, socket.socket(family, socket.SOCK_STREAM), self._stalled)
+        except OSError:
+            self._samples[door].append(Sample(begun, 0.0, False))
+            return
         self._open[knock] = None
         self._waiting[door] += 1
-        error = knock.socket.connect_ex((door.host, door.port))
-        if error not in (0, _IN_PROGRESS):
-            self._end(knock, good=False)
-        else:
+        try:
+            knock.socket.setblocking(False)
+            if (error := knock.socket.connect_ex((door.host, door.port))) not in (0, _IN_PROGRESS):
+                raise OSError(error, os.strerror(error))
             self._selector.register(knock.socket, selectors.EVENT_WRITE, knock)
+        except (OSError, ValueError, OverflowError):
+            self._end(knock, good=False)
 
     def _attend(self, wait: float) -> None:
         begun = time.monotonic()
@@ -167,11 +183,25 @@ class Knocker:
     def _close(self, knock: _Knock) -> None:
         del self._open[knock]
         self._waiting[knock.door] -= 1
-        with contextlib.suppress(KeyError):  # refused at once: it was never waited for
+        with contextlib.suppress(KeyError, ValueError):  # refused at once: it was never waited for
             self._selector.unregister(knock.socket)
-        if knock.head and knock.door.http:  # others may take a reset for an accident, and log it
-            knock.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _BY_RESET)
-        knock.socket.close()
+        with contextlib.suppress(OSError), knock.socket:
+            if knock.head and knock.door.http:  # others may take a reset for an accident, and log it
+                knock.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _BY_RESET)
+
+
+def is_here(host: str) -> bool:
+    """Whether an address is one of this machine's. Spellings of another address (`::ffff:127.0.0.1`) count
+    as none: conflicts of host ports are judged by the address as it is written.
+    """
+    try:
+        address = ipaddress.ip_address(host)
+        with socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET) as probe:
+            probe.bind((host, 0))
+    except (OSError, ValueError):
+        return False
+    mapped = address.version == 6 and (address.ipv4_mapped or address.scope_id)
+    return not (mapped or address.is_unspecified or address.is_multicast)
 
 
 def _trusting() -> ssl.SSLContext:

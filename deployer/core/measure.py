@@ -41,6 +41,13 @@ class Marks:
 
 Seen = Mapping[Door, Sequence[Sample]]
 PHASES = ("before", "during", "after")
+# Ports that are asked in one deployment: a file may publish thousands, and each costs the receiver sockets.
+MOST_DOORS = 64
+
+
+def most_important(doors: Sequence[Door]) -> tuple[Door, ...]:
+    """Those with a budget first, as many as may be asked."""
+    return tuple(sorted(doors, key=lambda door: not door.budget.given)[:MOST_DOORS])
 
 
 def measure(seen: Seen, marks: Marks, now: float) -> dict[str, Measured]:

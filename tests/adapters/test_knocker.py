@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from deployer.adapters.knocker import Knocker
+from deployer.adapters.knocker import Knocker, is_here
 from deployer.core.door import Budget, Door
 from deployer.core.measure import Sample
 from tests.stand.machine import free_port, wait_for
@@ -182,5 +185,116 @@ def test_after_its_stop_nobody_knocks() -> None:
         assert len(seen) <= told + 1
 
 
+def _descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
 def _knockers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "knocker"]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "192.0.2.1",  # of a documentation network, so nobody's
+        "8.8.8.8",
+        "169.254.169.254",
+        "2001:db8::1",
+        "224.0.0.1",
+        "::ffff:127.0.0.1",
+        "0:0::0",
+        "0.0.0.0",
+        "::1%lo",
+        "0177.0.0.1",
+        "localhost",
+        "",
+    ],
+)
+def test_only_addresses_of_this_machine_as_they_are_judged_are_asked(host: str) -> None:
+    assert not is_here(host) and is_here("127.0.0.1") and is_here("127.0.0.9")
+    with server(answering(b"HTTP/1.1 200 OK\r\n\r\n")) as port:
+        away, near = (Door("web", at, port, True, "/", Budget()) for at in (host, "127.0.0.1"))
+        watch = Knocker([away, near]).start()
+        try:
+            wait_for("requests", lambda: len(watch.samples()[near]) >= 3, 10)
+        finally:
+            watch.stop()
+    assert watch.samples()[away] == ()
+
+
+def test_a_thousand_doors_take_no_more_connections_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deployer.adapters.knocker._MOST_OPEN", 30)
+    with server(say_nothing) as port:
+        doors = [Door(f"s{n}", "127.0.0.1", port, True, "/", Budget(max_failed=0)) for n in range(1000)]
+        before = _descriptors()
+        watch = Knocker(doors).start()
+        try:
+            most = 0
+            end = time.monotonic() + 10
+            while sum(map(len, watch.samples().values())) < 30 and time.monotonic() < end:
+                most = max(most, len(watch._open))
+                time.sleep(0.005)
+        finally:
+            watch.stop()
+        assert most == 30
+        wait_for("the knocker's end", lambda: not _knockers(), 5)
+    assert not watch._open
+    wait_for("closed sockets", lambda: _descriptors() <= before, 10)
+
+
+def test_an_error_at_one_door_is_an_unanswered_request_and_ends_nothing() -> None:
+    with server(answering(b"HTTP/1.1 200 OK\r\n\r\n")) as port:
+        wrong = Door("wrong", "127.0.0.1", 70_000, True, "/", Budget(max_failed=0))
+        near = Door("web", "127.0.0.1", port, True, "/", Budget(max_failed=0))
+        watch = Knocker([wrong, near]).start()
+        try:
+            wait_for("requests", lambda: len(watch.samples()[near]) >= 5, 10)
+        finally:
+            watch.stop()
+    assert watch.samples()[wrong] and not any(sample.good for sample in watch.samples()[wrong])
+    assert any(sample.good for sample in watch.samples()[near])
+
+
+def test_without_a_descriptor_left_requests_are_unanswered_until_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = threading.Event()
+    out.set()
+    make = socket.socket
+
+    def scarce(*given: Any, **named: Any) -> socket.socket:
+        if out.is_set() and threading.current_thread().name == "knocker":
+            raise OSError(errno.EMFILE, "Too many open files")
+        return make(*given, **named)
+
+    with server(answering(b"HTTP/1.1 200 OK\r\n\r\n")) as port:
+        door = Door("web", "127.0.0.1", port, True, "/", Budget(max_failed=0))
+        watch = Knocker([door])
+        monkeypatch.setattr("deployer.adapters.knocker.socket.socket", scarce)
+        watch.start()
+        try:
+            wait_for("requests", lambda: len(watch.samples()[door]) >= 3, 10)
+            assert not any(sample.good for sample in watch.samples()[door])
+            out.clear()
+            wait_for("answers", lambda: any(sample.good for sample in watch.samples()[door]), 10)
+        finally:
+            watch.stop()
+            wait_for("the knocker's end", lambda: not _knockers(), 5)
+
+
+def test_a_bug_closes_every_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server(say_nothing) as port:
+        door = Door("web", "127.0.0.1", port, True, "/", Budget(max_failed=0))
+        watch = Knocker([door])
+        attend = watch._attend
+
+        def breaks(wait: float) -> None:
+            attend(wait)
+            if len(watch._open) >= 3:
+                raise LookupError("a bug")
+
+        monkeypatch.setattr(watch, "_attend", breaks)
+        monkeypatch.setattr(threading, "excepthook", lambda _: None)
+        watch.start()
+        wait_for("the knocker's end", lambda: not _knockers(), 10)
+    assert not watch._open

@@ -8,7 +8,18 @@ import pytest
 
 from deployer.core.door import Budget, Door
 from deployer.core.errors import BudgetExceeded
-from deployer.core.measure import Marks, Sample, awaits_answer, brief, judge_budget, measure, summary, worst
+from deployer.core.measure import (
+    MOST_DOORS,
+    Marks,
+    Sample,
+    awaits_answer,
+    brief,
+    judge_budget,
+    measure,
+    most_important,
+    summary,
+    worst,
+)
 
 
 def door(service: str = "web", budget: Budget | None = None, number: int = 80) -> Door:
@@ -117,3 +128,10 @@ def test_a_door_with_a_budget_that_answered_once_is_awaited() -> None:
     assert awaits_answer({bound: steady(0, 1)}, 1.0)
     assert not awaits_answer({bound: steady(0, 1.1), free: steady(0, 1)}, 1.0)
     assert not awaits_answer({bound: steady(0, 1, good=False)}, 1.0), "it never answered"
+
+
+def test_ports_with_a_budget_are_asked_before_all_others() -> None:
+    doors = [Door(f"s{n}", "127.0.0.1", n, True, "/", Budget(0 if n > 950 else None)) for n in range(1, 1001)]
+    chosen = most_important(doors)
+    assert len(chosen) == MOST_DOORS and {door.port for door in chosen} >= set(range(951, 1001))
+    assert most_important(doors[:3]) == tuple(doors[:3])

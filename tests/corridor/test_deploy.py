@@ -19,6 +19,7 @@ from deployer.adapters.vault import open_vault
 from deployer.core.application import Application, Service
 from deployer.core.config import load_config
 from deployer.core.confirmation import Verdict
+from deployer.core.conflicts import Held, Occupied
 from deployer.core.door import Budget, Door
 from deployer.core.errors import (
     ContainerRefused,
@@ -51,7 +52,7 @@ from deployer.upkeep import reroute, settle_after
 from deployer.worker import Worker
 from deployer.world import World
 from tests.core.models import application, image, shop
-from tests.stand.target import MemoryTarget
+from tests.stand.target import MemoryTarget, MemoryWatch
 
 SETTINGS: dict[str, Any] = {
     "server": {"url": "https://deploy.example.com", "state": "/nowhere", "deadline": 100},
@@ -678,3 +679,42 @@ def test_a_copy_that_says_nothing_stops_no_deploy(scene: Scene) -> None:
     scene.target.broken_copies = set()
     ended = scene.deploy("ca")
     assert any("a copy of the new backend starts" in line for line in scene.story(ended))
+
+
+@pytest.mark.case("X12")
+@pytest.mark.parametrize("address", ["127.0.0.1", "", "172.17.0.1"])
+def test_a_port_of_another_is_refused_before_a_request_goes_there_and_before_a_pull(
+    scene: Scene, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Sequence[Door]] = []
+    watch = scene.target.watch
+
+    def watching(doors: Sequence[Door]) -> MemoryWatch:
+        asked.append(doors)
+        return watch(doors)
+
+    monkeypatch.setattr(scene.target, "watch", watching)
+    scene.deploy("aa")
+    assert len(asked) == 1
+    port = {"target": 3001, "published": "6379", "protocol": "tcp", "host_ip": address}
+    scene.target.model["services"]["backend"]["ports"] = [port]
+    scene.target.taken = Occupied((Held(address, 6379, "tcp"),))
+    refused = scene.deploy("ba")
+    assert refused.status is Status.FAILURE and "[port-taken]" in refused.reason
+    assert len(asked) == 1 and scene.target.calls == [] and scene.marks() == "aa"
+
+
+def test_a_deploy_that_changes_nothing_asks_for_no_conflicts(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.deploy("aa")
+    monkeypatch.setattr(scene.target, "occupied", never)
+    assert scene.deploy("aa").status is Status.SUCCESS
+
+
+@pytest.mark.case("X12")
+def test_of_more_ports_than_may_be_asked_the_rest_is_told(scene: Scene) -> None:
+    ports = [{"target": n, "published": str(n), "protocol": "tcp"} for n in range(20_000, 20_100)]
+    scene.target.model["services"]["backend"]["ports"] = ports
+    ended = scene.deploy("aa")
+    assert "measured 37 of 101 published ports are not asked: 64 are" in scene.story(ended)
