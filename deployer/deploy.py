@@ -171,8 +171,8 @@ class _Way:
             self.measuring.drained()
             self.measuring.judge(wait=0.0)
 
-        target, clock = self.world.target, self.world.clock
-        take_turns(application, target, clock, self._say, partial(self._rollout, application), judge)
+        target, clock, rollout_of = self.world.target, self.world.clock, partial(self._rollout, application)
+        take_turns(application, target, clock, self._say, rollout_of, judge, self.deadline)
 
     def _bring_in(self, rollout: Rollout) -> None:
         """On the way back somebody else's work on the containers is waited for."""

@@ -1,6 +1,6 @@
 """Before a deployment touches anything: conflicts on the target, and whether a stop-first service's new
-replica starts at all, tried before its old one is stopped. In: an application, steps of a plan. Out: nothing, or the
-conflict, or GateFailed while the old one still serves.
+replica starts at all, tried before its old one is stopped. In: an application, steps of a plan. Out: nothing,
+or the conflict, or GateFailed while the old one still serves.
 
 A copy that ends at once says little by itself: alone, without network and data, many a good image gives up.
 So the old replica is copied too, and only when that one stays up is the new one to blame.

@@ -16,6 +16,7 @@ from deployer.core.application import EDGE, Application, Service
 from deployer.core.errors import GateFailed
 from deployer.core.health import ANSWERED, Judgement, Reading, Verdict, judge_gate
 from deployer.core.model import ObservedState, Replica
+from deployer.core.pace import LEAST_GRACE, grace_within
 from deployer.core.plan import (
     CREATE,
     DRAIN,
@@ -251,13 +252,16 @@ class Rollout:
 
     def _stop_all(self, step: Step) -> None:
         service = self.application.service(step.service)
-        grace = service.grace_seconds if service else 10.0
+        wanted = service.grace_seconds if service else LEAST_GRACE
         for replica in step.replicas:
             begun = self.clock.monotonic()
+            grace = grace_within(wanted, self.deadline - begun)
             self.target.stop(self.plan.project, replica, grace)
             if step.service != EDGE and self.clock.monotonic() - begun >= max(1.0, grace):
+                cut = f" (of {wanted:.0f} s: the deployment's deadline)" if grace < wanted else ""
                 self.say(
-                    STOP, f"{replica.name} was killed after {grace:.0f} s: it did not end on its stop signal"
+                    STOP,
+                    f"{replica.name} was killed after {grace:.0f} s{cut}: it did not end on its stop signal",
                 )
 
     def _remove(self, steps: Iterable[Step]) -> None:

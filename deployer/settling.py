@@ -15,6 +15,7 @@ from deployer.core.application import Application
 from deployer.core.errors import Busy, DeployerError, PlansDisagree
 from deployer.core.health import ANSWERED
 from deployer.core.model import ObservedState
+from deployer.core.pace import LEAST_GRACE, grace_within
 from deployer.core.plan import Plan, goes_in_circles
 from deployer.core.planner import is_settled, lacking, plan_rollout
 from deployer.core.ports import Clock, Say, Target
@@ -57,11 +58,12 @@ class Settling:
         """Raises what the last try raised when there is no end to it, PlansDisagree when the plans undo each
         other.
         """
-        quiet = max((one.grace_seconds for one in self.application.services), default=0.0) + _MARGIN
         last = self.clock.monotonic()
+        longest = max((one.grace_seconds for one in self.application.services), default=0.0)
+        quiet = grace_within(longest, self.deadline - last) + _MARGIN
         until = min(self.deadline, last + max(_PATIENCE, 3 * quiet))
         mute: set[str] = set()
-        while self.clock.monotonic() < last + quiet:
+        while self.clock.monotonic() < min(last + quiet, max(self.deadline, last + LEAST_GRACE + _MARGIN)):
             observed = self._observe()
             was, mute = mute, self._mute(observed)
             if gone := [one for one in observed.replicas if one.id in was & mute]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from deployer.core.application import Application
 from deployer.core.model import ObservedState
+from deployer.core.pace import pause_within
 from deployer.core.plan import Plan
 from deployer.core.planner import plan_rollout
 from deployer.core.ports import Clock, Say, Target
@@ -24,11 +25,19 @@ def take_turns(
     say: Say,
     rollout_of: Callable[[Plan, ObservedState], Rollout],
     judge: Callable[[], None],
+    deadline: float,
 ) -> None:
-    """`judge` may refuse a turn before anything of it is stopped."""
+    """`judge` may refuse a turn before anything of it is stopped. A pause beyond the deadline is left out."""
+    pause = max(service.pace.delay for service in application.services)
     staying = True
     while staying:
-        clock.sleep(max(service.pace.delay for service in application.services))
+        left = deadline - clock.monotonic()
+        if (now := pause_within(pause, left)) < pause:
+            say(
+                "plan",
+                f"no pause of {pause:.0f} s before this turn: the deadline comes first",
+            )
+        clock.sleep(now)
         observed = target.observe(application.project)
         plan = plan_rollout(application, observed, tasks=False)
         say("plan", str(plan))

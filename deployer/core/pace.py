@@ -1,5 +1,5 @@
-"""How fast a service's replicas are replaced. In: Compose's own `deploy.update_config`. Out: how many at a
-time, and the pause between.
+"""How fast a service's replicas are replaced. In: Compose's own `deploy.update_config`, what is left of a
+deployment's deadline. Out: how many at a time, the pause between, and the grace of a stop.
 
 Without it all go at once: quickest, and for a moment twice the memory. Compose's `failure_action` is not
 asked: whatever it says, a replica that does not become ready takes the whole release back.
@@ -13,6 +13,8 @@ from typing import Any
 
 from deployer.core.compose_model import seconds
 from deployer.core.errors import ComposeRejected
+
+LEAST_GRACE = 10.0  # seconds, Docker's own; a stop after the deadline still has them
 
 
 @dataclass(frozen=True)
@@ -34,3 +36,13 @@ def pace_of(service: Mapping[str, Any]) -> Pace:
     if isinstance(number, bool) or not isinstance(number, int) or number < 0:
         raise ComposeRejected(f"deploy.update_config.parallelism is {number!r}", hint="it is a number from 0")
     return Pace(number, seconds(table.get("delay"), 0.0))
+
+
+def grace_within(grace: float, left: float) -> float:
+    """Seconds for a stop with `left` seconds until the deployment's deadline."""
+    return min(grace, max(LEAST_GRACE, left))
+
+
+def pause_within(pause: float, left: float) -> float:
+    """Seconds before the next turn: none where the deadline would come first."""
+    return pause if pause < left else 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deployer.core.errors import ComposeRejected
-from deployer.core.pace import Pace, pace_of
+from deployer.core.pace import Pace, grace_within, pace_of, pause_within
 
 
 def test_without_a_word_all_go_at_once() -> None:
@@ -24,3 +24,20 @@ def test_composes_own_words_are_read() -> None:
 def test_what_is_no_number_is_refused(number: object) -> None:
     with pytest.raises(ComposeRejected, match=r"deploy\.update_config\.parallelism is"):
         pace_of({"deploy": {"update_config": {"parallelism": number}}})
+
+
+@pytest.mark.parametrize(
+    ("grace", "left", "given"),
+    [(3.0, 500.0, 3.0), (3.0, -5.0, 3.0), (40.0, 500.0, 40.0), (1e7, 500.0, 500.0), (1e7, 4.0, 10.0)],
+)
+def test_a_stop_has_what_is_left_of_the_deadline_and_never_less_than_ten_of_its_seconds(
+    grace: float, left: float, given: float
+) -> None:
+    assert grace_within(grace, left) == given
+
+
+@pytest.mark.parametrize(
+    ("pause", "left", "kept"), [(5.0, 6.0, 5.0), (5.0, 5.0, 0.0), (1e9, 5.0, 0.0), (0.0, -1.0, 0.0)]
+)
+def test_a_pause_is_kept_where_it_ends_before_the_deadline(pause: float, left: float, kept: float) -> None:
+    assert pause_within(pause, left) == kept

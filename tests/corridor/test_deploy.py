@@ -681,6 +681,84 @@ def test_a_copy_that_says_nothing_stops_no_deploy(scene: Scene) -> None:
     assert any("a copy of the new backend starts" in line for line in scene.story(ended))
 
 
+def stubborn(scene: Scene, graces: list[float]) -> None:
+    """Every process ignores its stop signal: it ends when it is killed."""
+    stop = scene.target.stop
+
+    def stop_late(project: str, replica: Replica, grace: float) -> None:
+        graces.append(grace)
+        scene.clock.time += grace
+        stop(project, replica, grace)
+
+    scene.target.stop = stop_late  # type: ignore[method-assign]
+
+
+@pytest.mark.case("X12")
+@pytest.mark.parametrize("grace", ["3000h", "101s", "1h"])
+def test_a_process_that_ignores_its_stop_signal_holds_no_worker_past_the_deadline(
+    scene: Scene, grace: str
+) -> None:
+    scene.allow("stop_grace_period")
+    for service in scene.target.model["services"].values():
+        service["stop_grace_period"] = grace
+    scene.deploy("aa")
+    graces: list[float] = []
+    stubborn(scene, graces)
+    begun = scene.clock.time
+    ended = scene.deploy("bb")
+    assert ended.status is Status.SUCCESS and scene.marks() == "bb"
+    assert len(graces) == 2 and min(graces) == 10.0 and scene.clock.time - begun < 100 + 2 * 12
+    told = [line for line in scene.story(ended) if "was killed after" in line]
+    assert len(told) == 2 and all("the deployment's deadline): it did not end" in line for line in told)
+
+
+def test_a_grace_within_the_deadline_is_given_in_full(scene: Scene) -> None:
+    scene.target.model["services"]["backend"]["stop_grace_period"] = "40s"
+    scene.target.model["services"]["frontend"]["stop_grace_period"] = "3s"
+    scene.deploy("aa")
+    graces: list[float] = []
+    stubborn(scene, graces)
+    ended = scene.deploy("bb")
+    assert sorted(graces) == [3.0, 40.0]
+    assert any("was killed after 40 s: it did not" in line for line in scene.story(ended))
+
+
+@pytest.mark.case("X12")
+def test_settling_ends_with_the_deadline_whatever_the_grace(scene: Scene) -> None:
+    scene.allow("stop_grace_period")
+    scene.target.model["services"]["backend"]["stop_grace_period"] = "3000h"
+    scene.deploy("aa")
+    scene.target.settle = felling(scene, 1)  # type: ignore[method-assign, assignment]
+    begun = scene.clock.time
+    ended = scene.deploy("ba")
+    assert ended.status is Status.SUCCESS and scene.marks() == "ba"
+    assert any(line.startswith("settle ") for line in scene.story(ended))
+    assert scene.clock.time - begun < 115
+
+
+@pytest.mark.case("X12")
+@pytest.mark.parametrize("delay", ["9999h", "100s", "1000000h"])
+def test_a_pause_beyond_the_deadline_is_left_out_and_told(scene: Scene, delay: str) -> None:
+    deploying = {"replicas": 3, "update_config": {"parallelism": 1, "delay": delay}}
+    scene.target.model["services"]["backend"]["deploy"] = deploying
+    scene.deploy("aa")
+    begun = scene.clock.time
+    ended = scene.deploy("ba")
+    assert ended.status is Status.SUCCESS and scene.marks() == "ba"
+    assert sum("before this turn: the deadline comes first" in line for line in scene.story(ended)) == 2
+    assert scene.clock.time - begun < 100
+
+
+def test_a_pause_within_the_deadline_is_kept(scene: Scene) -> None:
+    deploying = {"replicas": 3, "update_config": {"parallelism": 1, "delay": "20s"}}
+    scene.target.model["services"]["backend"]["deploy"] = deploying
+    scene.deploy("aa")
+    begun = scene.clock.time
+    ended = scene.deploy("ba")
+    assert ended.status is Status.SUCCESS and scene.clock.time - begun >= 40
+    assert not any("no pause" in line for line in scene.story(ended))
+
+
 @pytest.mark.case("X12")
 @pytest.mark.parametrize("address", ["127.0.0.1", "", "172.17.0.1"])
 def test_a_port_of_another_is_refused_before_a_request_goes_there_and_before_a_pull(
