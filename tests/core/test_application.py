@@ -87,3 +87,10 @@ def test_a_wrong_setting_is_told_with_its_service() -> None:
 
 def test_nothing_is_an_application_too() -> None:
     assert nothing("shop").services == ()
+
+
+def test_an_application_declares_no_more_networks_than_it_needs() -> None:
+    model = shop()
+    model["networks"] = {f"n{number}": None for number in range(17)}
+    with pytest.raises(ComposeRejected, match="17 networks"):
+        application(model=model)

@@ -201,6 +201,7 @@ def test_a_request_is_refused_until_its_power_is_granted(body: dict[str, Any], g
         container({"Links": ["shop-db-1:db"], "Runtime": "runc", "CapAdd": ["NET_BIND_SERVICE"]}),
         container({"Binds": [f"{FILES}/a:/a:ro,z", "shop_data:/data:nocopy"]}),
         container(mount("bind", f"{FILES}/a", ReadOnly=True, BindOptions={"Propagation": "rprivate"})),
+        container({"Binds": ["/etc/localtime:/etc/localtime:ro"]}),
         container(mount("volume", "shop_data", VolumeOptions={"Subpath": "x", "NoCopy": True})),
         container(mount("volume")),
         container(mount("volume", "f" * 64)),

@@ -164,7 +164,7 @@ ASKED: list[tuple[dict[str, Any], str]] = [
         {**service(), "networks": {"n": {"driver_opts": {"com.docker.network.bridge.name": "br0"}}}},
         "driver_opts:com.docker.network.bridge.name",
     ),
-    ({**service(), "models": {"llm": {"model": "x"}}}, "models"),
+    ({**service(), "models": {"small": {"model": "x"}}}, "models"),
 ]
 
 
