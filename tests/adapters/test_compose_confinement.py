@@ -29,6 +29,7 @@ from deployer.core.application import Application
 from deployer.core.confinement import Confinement, Means
 from deployer.core.errors import DeployerError
 from deployer.core.model import Bundle
+from deployer.core.permissions import Permissions
 from deployer.core.rendering import FOLDER, RENDERING
 from tests.stand.machine import docker
 
@@ -276,7 +277,10 @@ def record(server: Server, lines: str, confinement: Confinement | None) -> str:
     text = f"{WEB}{lines.replace('@KEY', str(server.key))}"
     try:
         model = compose.render(project, Bundle("compose.yaml", {"compose.yaml": text}), {})
-        application = Application(project, (), model, None, rendering=model[RENDERING])
+        permissions = Permissions(project)
+        application = Application(
+            project, (), model, None, rendering=model[RENDERING], permissions=permissions
+        )
         return repr(compose.record(application, Engine().forward, {}))
     except DeployerError as error:
         return error.diagnostics()
