@@ -120,17 +120,18 @@ class _Way:
         self.tried = application
         if self.wish.kind is not Kind.ROLLBACK:  # the edge still has those that it served
             warn(application, release, self.app, self.environment, self.world, self._say)
-        refuse_taken(application, self.world.target, self.tasks)  # before a request to what may be another's
+        # Before a request to what may be another's.
+        unchanged = refuse_taken(application, self.world.target, self.tasks)
         self.measuring.start(application.doors)
         self._pull(application)
-        self._roll_out("plan", application)
+        self._roll_out("plan", application, unchanged)
 
-    def _roll_out(self, kind: str, application: Application) -> None:
+    def _roll_out(self, kind: str, application: Application, seen: ObservedState | None = None) -> None:
         """Observe, plan, execute. The release serves after the switch; once it was confirmed, where that was
-        asked for, nothing takes it back.
+        asked for, nothing takes it back. `seen`: an observation of this moment, where there is one.
         """
         world, project = self.world, self.environment.project
-        observed = world.target.observe(project)
+        observed = seen or world.target.observe(project)
         if world.store.serving(self.app.name, self.environment.name) is None:
             refuse_foreign(project, observed)
         self._note_foreign(observed)

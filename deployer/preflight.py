@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from deployer.core.application import Application
 from deployer.core.conflicts import refuse_conflicts
 from deployer.core.errors import ContainerRefused, GateFailed
-from deployer.core.model import Replica
+from deployer.core.model import ObservedState, Replica
 from deployer.core.plan import PREFLIGHT, Step
 from deployer.core.planner import plan_rollout
 from deployer.core.ports import Clock, Say, Target
@@ -67,8 +67,13 @@ class Preflight:
         return f"ends at once with code {now.exit_code}{said}" if now and ended else ""
 
 
-def refuse_taken(application: Application, target: Target, tasks: bool) -> None:
-    """Judges conflicts where something would change. Raises what `refuse_conflicts` raises."""
+def refuse_taken(application: Application, target: Target, tasks: bool) -> ObservedState | None:
+    """Judges conflicts where something would change. The observation where nothing would, which then needs no
+    second one; None otherwise. Raises what `refuse_conflicts` raises.
+    """
     project = application.project
-    if not plan_rollout(application, target.observe(project), tasks=tasks).empty:
-        refuse_conflicts(application, target.occupied(project))
+    observed = target.observe(project)
+    if plan_rollout(application, observed, tasks=tasks).empty:
+        return observed
+    refuse_conflicts(application, target.occupied(project))
+    return None
