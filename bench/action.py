@@ -22,10 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.rows import Row
+from testing.docker.docker_cli import ROOT, docker, registry, remove_images
+from testing.github.action_runner import RunResult, run_action
+from testing.receiver.scripted_receiver import DeployApi
 from tests.ci.conftest import commit_all, git
-from tests.stand.deploy_api import DeployApi
-from tests.stand.machine import ROOT, docker, registry, remove_images
-from tests.stand.runner import RunResult, run_action
 
 # `python3` as a runner has it: the program, not a version manager's script in front of it.
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

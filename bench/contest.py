@@ -16,12 +16,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bench.load import KEPT, NEW, Load, Report
 from deployer.core.images import Image
 from deployer.core.model import Bundle
-from tests.stand.machine import docker, free_port, remove_containers
-from tests.stand.source import Published, forget_here, push
-from tests.stand.stage import Stage
+from testing.docker.docker_cli import docker, free_port, remove_containers
+from testing.load.http_load import KEPT, NEW, Load, Report
+from testing.stage import Stage
+from testing.user_repository import Published, forget_here, push
 
 _APP = Path(__file__).parent / "app"
 _SETTLE = 0.5  # seconds of load before and after a deploy

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.contest import Deploy
-from bench.load import Report
+from testing.load.http_load import Report
 
 _WIDTH, _LEFT, _RIGHT = 860, 52, 12
 _HEIGHT, _TOP, _BETWEEN = 116, 58, 62  # of one panel

@@ -24,11 +24,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from bench.deliveries import Load, Sent, send
 from bench.rows import Row, say
-from bench.unsigned import CHUNKED, KNOWN, flood
-from tests.stand.machine import free_port, wait_for
-from tests.stand.server import SECRET, Server, rss_mb
+from testing.docker.docker_cli import free_port, wait_for
+from testing.load.unsigned_bodies import CHUNKED, KNOWN, flood
+from testing.load.webhook_load import Load, Sent, send
+from testing.receiver.receiver_process import SECRET, Server, rss_mb
 
 _SECONDS = 2.5  # of one load
 _CONNECTIONS = (1, 8)

@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any
 
 from bench.contest import Deploy, Ours, Shape, under_load
-from bench.load import Load
 from bench.rows import Row, say
 from deployer.core.images import Image
-from tests.stand.stage import Stage, docker
+from testing.load.http_load import Load
+from testing.stage import Stage, docker
 
 _GOOD = Shape(check={"interval": "1s", "timeout": "1s", "retries": 2, "start_period": "1s"})
 _FAULTS: Mapping[str, Mapping[str, str]] = {

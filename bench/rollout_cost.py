@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.contest import Ours, Peer, Shape
-from bench.latency import latency_ms
 from bench.rows import Row
 from deployer.bootstrap import Parts, build
 from deployer.core.model import Kind, Wish
-from deployer.deploy import deploy
-from tests.stand.stage import Stage
+from deployer.deployment.deploy import deploy
+from testing.load.latency import latency_ms
+from testing.stage import Stage
 
 _NOT_ENGINE = ("render", "exclusive", "watch")  # Compose reading its file, a lock, the measuring
 

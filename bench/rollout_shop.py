@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.contest import Deploy, under_load
-from bench.load import KEPT, NEW, Load
 from bench.plot import save_plot
 from bench.rows import Row, in_a_row, say
-from tests.stand.source import Published
-from tests.stand.stage import Stage, docker, free_port, remove_containers
+from testing.load.http_load import KEPT, NEW, Load
+from testing.stage import Stage, docker, free_port, remove_containers
+from testing.user_repository import Published
 
 _COMPOSE = "docker compose pull && docker compose up -d --wait"
 

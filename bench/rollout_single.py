@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from bench.bare import Bare, Took
 from bench.contest import Deploy, Ours, Peer, Shape, build, under_load
-from bench.load import KEPT, NEW, Load
-from bench.relay import relay
 from bench.rows import Row, in_a_row, say
-from tests.stand.stage import Stage
+from testing.load.http_load import KEPT, NEW, Load
+from testing.load.latency_relay import relay
+from testing.stage import Stage
 
 _UP = "docker compose pull && docker compose up -d"
 _FAR = 50  # milliseconds there and back

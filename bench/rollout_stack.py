@@ -17,8 +17,8 @@ from typing import Any
 from bench.bare import Bare
 from bench.contest import Ours, Peer, Shape, build
 from bench.rows import Row, say
-from tests.stand.machine import free_port
-from tests.stand.stage import Stage
+from testing.docker.docker_cli import free_port
+from testing.stage import Stage
 
 _STARTUPS = tuple(500 * number for number in range(1, 11))  # milliseconds until each of the ten listens
 _Services = dict[str, Any]

@@ -15,11 +15,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
-from bench.deliveries import Load, percentile, send
 from bench.rows import Row
-from tests.stand.machine import wait_for
-from tests.stand.receiver import open_store
-from tests.stand.server import Server
+from testing.docker.docker_cli import wait_for
+from testing.load.webhook_load import Load, percentile, send
+from testing.receiver.receiver_inputs import open_store
+from testing.receiver.receiver_process import Server
 
 APPS, PAST = 1000, 100_000
 _SECONDS = 1.0  # of one piece

@@ -11,11 +11,11 @@ import statistics
 import sys
 from collections.abc import Sequence
 
-from bench.crowd import Crowd, Kinds
-from bench.deliveries import Load, Sent, send
 from bench.rows import Row
-from tests.stand.machine import wait_for
-from tests.stand.server import SECRET, Server
+from testing.docker.docker_cli import wait_for
+from testing.load.slow_clients import Crowd, Kinds
+from testing.load.webhook_load import Load, Sent, send
+from testing.receiver.receiver_process import SECRET, Server
 
 _SECONDS = 60.0
 _PAUSE = 0.7

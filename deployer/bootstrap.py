@@ -21,34 +21,34 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deployer.adapters.clock import SystemClock
-from deployer.adapters.config_file import read_config, read_secret, read_webhook_secrets
-from deployer.adapters.files import make_folder, sweep
-from deployer.adapters.lock import hold, is_held
-from deployer.adapters.log import start_log
-from deployer.adapters.memory import share_memory
-from deployer.adapters.no_forge import NoForge
-from deployer.adapters.oidc import OidcVerifier
-from deployer.adapters.store import SqliteStore
-from deployer.adapters.variables import read_variables
-from deployer.adapters.vault import open_vault, read_slot, show_slot
-from deployer.core.config import Config
-from deployer.core.confinement import Means, group_of_all
+from deployer.adapters.github.null_forge import NoForge
+from deployer.adapters.github.oidc_verifier import OidcVerifier
+from deployer.adapters.sqlite.encryption import open_vault, read_slot, show_slot
+from deployer.adapters.sqlite.store import SqliteStore
+from deployer.adapters.system.clock import SystemClock
+from deployer.adapters.system.config_file import read_config, read_secret, read_webhook_secrets
+from deployer.adapters.system.env_file import read_variables
+from deployer.adapters.system.file_lock import hold, is_held
+from deployer.adapters.system.files import make_folder, sweep
+from deployer.adapters.system.logging_setup import start_log
+from deployer.adapters.system.malloc import share_memory
+from deployer.core.config.settings import Config
+from deployer.core.docker.compose_confinement import Means, group_of_all
 from deployer.core.errors import ConfigError, DeployerError, StoreUnavailable
 from deployer.core.model import Credentials, Deployment
-from deployer.core.recovery import HookLog
-from deployer.core.registry_place import named_hosts
-from deployer.core.telling import about
-from deployer.errands import run_errand
-from deployer.hint import resolve_hint
-from deployer.intake import Intake, Receipt
-from deployer.preview import preview
-from deployer.recovery import recover
-from deployer.worker import Worker
-from deployer.world import World
+from deployer.core.registry_hosts import named_hosts
+from deployer.core.reporting.log_fields import about
+from deployer.core.webhooks.redelivery import HookLog
+from deployer.deployment.context import World
+from deployer.deployment.plan_preview import preview
+from deployer.ingress.missed_deliveries import recover
+from deployer.ingress.receiver import Intake, Receipt
+from deployer.worker.announced_images import resolve_hint
+from deployer.worker.delegated_tasks import run_errand
+from deployer.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from deployer.adapters.github import GithubForge
+    from deployer.adapters.github.forge import GithubForge
 
 CONFIG_VARIABLE = "DEPLOYER_CONFIG"
 CONFIG_PATH = "/etc/deployer/config.toml"
@@ -146,14 +146,14 @@ def load(path: Path) -> Config:
 
 def describe_compose() -> str:
     """Compose's version and the confinement in force. Raises CommandFailed where it does not start in it."""
-    from deployer.adapters.compose_process import ComposeProcess
+    from deployer.adapters.docker.compose_process import ComposeProcess
 
     process = ComposeProcess()
     return f"docker compose {process.version()} is {process.confinement}"
 
 
 def _tell_compose() -> None:
-    from deployer.adapters.confinement import find_confinement
+    from deployer.adapters.system.confined_process import find_confinement
 
     means = find_confinement().means
     told = about("confinement", means=means.value)
@@ -214,10 +214,10 @@ def build_reception(path: Path) -> Reception:
 def build(path: Path) -> Parts:
     """Everything. Raises ConfigError, EngineUnavailable or StoreUnavailable."""
     # Here, because the web process must not even load what speaks to an engine.
-    from deployer.adapters.compose import Compose
-    from deployer.adapters.docker_target import DockerTarget
-    from deployer.adapters.engine import Engine
-    from deployer.adapters.registry import OciRegistry
+    from deployer.adapters.docker.compose_cli import Compose
+    from deployer.adapters.docker.engine import Engine
+    from deployer.adapters.docker.target import DockerTarget
+    from deployer.adapters.registry.oci_registry import OciRegistry
 
     config = load(path)
     state, folder = Path(config.state), Path(config.store)
@@ -294,7 +294,7 @@ def _hook_log(config: Config) -> HookLog | None:
     token, app = _forge_token(config), _forge_app(config)
     if not repositories or not (token or app):
         return None
-    from deployer.adapters.hook_log import GithubHookLog
+    from deployer.adapters.github.webhook_deliveries import GithubHookLog
 
     return GithubHookLog(
         api=config.github_api,
@@ -317,7 +317,7 @@ def _forge(config: Config, store: SqliteStore) -> GithubForge | NoForge:
     token = _forge_token(config)
     if not token:
         return NoForge()
-    from deployer.adapters.github import GithubForge
+    from deployer.adapters.github.forge import GithubForge
 
     def address(deployment: Deployment) -> str:
         return config.app(deployment.app).environment(deployment.environment).url

@@ -1,8 +1,39 @@
-"""For all tests: that a machine is busy is no failure of a property."""
+"""For all tests: a store on a real file, a real OIDC issuer, the receiver over both.
+
+A busy machine is no failure of a property.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from deployer.adapters.github.oidc_verifier import OidcVerifier
+from deployer.adapters.sqlite.store import SqliteStore
+from deployer.ingress.receiver import Intake
+from testing.github.oidc_issuer import Issuer
+from testing.receiver.receiver_inputs import intake_of, open_store
 
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    opened = open_store(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    with Issuer() as running:
+        yield running
+
+
+@pytest.fixture
+def intake(store: SqliteStore, issuer: Issuer, tmp_path: Path) -> Intake:
+    return intake_of(store, verify_token=OidcVerifier(issuer.url, tmp_path / "jwks.json").verify_token)

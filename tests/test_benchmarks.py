@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.rollout import KEYS
-from tests.stand.machine import ROOT
+from testing.docker.docker_cli import ROOT
 
 PAGE = (ROOT / "docs/reference/benchmarks.md").read_text(encoding="utf-8")
 

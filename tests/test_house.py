@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from deployer.cli.command import command
-from tests.stand.machine import ROOT
+from deployer.cli.parser import command
+from testing.docker.docker_cli import ROOT
 
 MOST_LINES = 350
 LONGEST, MEDIAN, NINETIETH = 50, 8, 25
-_FOLDERS = ("deployer", "script", "tests/stand", "bench")
+_FOLDERS = ("deployer", "script", "testing", "bench")
 _LINK = re.compile(r"(?<!\!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)|(?:href|src)=\"([^\"]+)\"")
 _CHECKOUT = re.compile(
     r"/(?:home|Users)/(?!runner\b)[a-z][\w.-]*/|/root/(?!\.docker\b)\w|/(?:work|workspace|shared)/\w"
@@ -70,7 +70,7 @@ def test_functions_are_short() -> None:
 
 
 def test_no_function_of_the_stand_is_long() -> None:
-    sizes = dict(size for path in tracked("tests/stand/**.py", "bench/**.py") for size in functions(path))
+    sizes = dict(size for path in tracked("testing/**.py", "bench/**.py") for size in functions(path))
     assert len(sizes) > 200
     assert {name: size for name, size in sizes.items() if size > LONGEST} == {}
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.stand.machine import ROOT
-from tests.stand.pitfalls import PITFALLS
+from testing.docker.docker_cli import ROOT
+from testing.security.pitfalls import PITFALLS
 
 _NAME = re.compile(r"test_e([0-9]+)_")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.stand.case_list import CASES
-from tests.stand.cases import PAGE, REQUIRED, page, shown_by
+from testing.security.attack_cases import CASES
+from testing.security.security_cases_page import PAGE, REQUIRED, page, shown_by
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.startswith(REQUIRED)])

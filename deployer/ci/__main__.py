@@ -14,6 +14,6 @@ if sys.version_info < (3, 11):  # noqa: UP036 — whatever Python the runner has
     print(f"::error title=deployer::Python 3.11 or newer is needed on the runner, this is {version}.")
     sys.exit(1)
 
-from deployer.ci.verbs import main
+from deployer.ci.main import main
 
 sys.exit(main(sys.argv[1:]))

@@ -4,6 +4,6 @@ not, 2 for wrong words.
 Works on the server's own state folder, so it needs no token: who may read the settings may deploy.
 """
 
-from deployer.cli.command import main
+from deployer.cli.parser import main
 
 __all__ = ["main"]

@@ -10,14 +10,53 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from urllib.parse import quote
-
-from deployer.core.release import redact
 
 _WORD = re.compile(r"[^\W_]+")
 _PART = 6  # characters that a word and a value have in common; words of English share five, as `ction`
-_SHORTEST = 3  # of a value that is a whole word
+_SHORTEST_WORD = 3  # of a value that is a whole word
+_SHORTEST, _SHORTEST_NAMED = 6, 3  # shorter values stand in too many innocent words
+_USER_INFO = re.compile(r"://[^/@\s:]*:([^/@\s]+)@")
+_RANDOM = 16
+_RANDOM_LOOKING = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9_+/=.-]+")
+_SECRET_NAME = re.compile(r"SECRET|TOKEN|PASS|PWD|KEY|CREDENTIAL|PRIVATE|DSN|SALT|COOKIE", re.IGNORECASE)
+
+
+def redact(text: str, variables: Mapping[str, str]) -> str:
+    """Text from outside without any variable's value that is long enough to be told apart from a word."""
+    long = [value for value in variables.values() if len(value) >= _SHORTEST]
+    return _hide(text, [*long, *_passwords(variables)])
+
+
+def redact_secrets(text: str, variables: Mapping[str, str]) -> str:
+    """Our own text without the values that look like secrets; hosts, ports and names stay readable."""
+    secrets = [value for name, value in variables.items() if _is_secret(name, value)]
+    return _hide(text, [*secrets, *_passwords(variables)])
+
+
+def _passwords(variables: Mapping[str, str]) -> list[str]:
+    """Those inside addresses, as in `postgres://user:password@host`."""
+    return [
+        found
+        for value in variables.values()
+        for found in _USER_INFO.findall(value)
+        if len(found) >= _SHORTEST_NAMED
+    ]
+
+
+def _hide(text: str, values: Iterable[str]) -> str:
+    for value in sorted(values, key=len, reverse=True):
+        # Whatever its case: what reads a file may have changed it.
+        text = re.sub(re.escape(value), "[redacted]", text, flags=re.IGNORECASE)
+    return text
+
+
+def _is_secret(name: str, value: str) -> bool:
+    if len(value) < _SHORTEST_NAMED:
+        return False
+    random = len(value) >= _RANDOM and _RANDOM_LOOKING.fullmatch(value) is not None
+    return bool(_SECRET_NAME.search(name)) or ("://" in value and "@" in value) or random
 
 
 def hide_values(text: str, values: Collection[str]) -> str:
@@ -28,7 +67,7 @@ def hide_values(text: str, values: Collection[str]) -> str:
     for value in values:
         words = [word.casefold() for form in _forms(value) for word in _WORD.findall(form)]
         parts.update(word[at : at + _PART] for word in words for at in range(len(word) - _PART + 1))
-        if len(value) >= _SHORTEST and _WORD.fullmatch(value):
+        if len(value) >= _SHORTEST_WORD and _WORD.fullmatch(value):
             short.add(value.casefold())
 
     def hidden(match: re.Match[str]) -> str:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from flask import Flask, Response, request
 
-from deployer.core.delivery import ContentTypeRejected
-from deployer.intake import Intake
-from deployer.web.answers import HARDENED
-from deployer.web.context import bind
-from deployer.web.cors import open_to
-from deployer.web.deployments import deployments
-from deployer.web.errors import register_errors
-from deployer.web.hooks import hooks
-from deployer.web.limits import limit
-from deployer.web.shortcut import shorten
-from deployer.web.status import status
-from deployer.web.streams import StreamLimits, Streams
+from deployer.core.webhooks.delivery import ContentTypeRejected
+from deployer.ingress.receiver import Intake
+from deployer.web.api.cors import open_to
+from deployer.web.api.deployments import deployments
+from deployer.web.api.error_handlers import register_errors
+from deployer.web.api.event_streams import StreamLimits, Streams
+from deployer.web.api.health import status
+from deployer.web.api.rate_limits import limit
+from deployer.web.api.request_context import bind
+from deployer.web.api.responses import HARDENED
+from deployer.web.api.webhook import hooks
+from deployer.web.api.webhook_fast_path import shorten
 
 MAX_BODY = 5 * 1024 * 1024  # GitHub's real deliveries have 3 to 31 kB
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.stand.commands import Console
-from tests.stand.deploy_api import DeployApi
-from tests.stand.runner import read_pairs
+from testing.github.action_runner import read_pairs
+from testing.github.workflow_commands import Console
+from testing.receiver.scripted_receiver import DeployApi
 
 ROOT = Path(__file__).resolve().parents[2]
 SHA = "c" * 40

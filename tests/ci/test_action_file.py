@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
-from deployer.ci.verbs import VERBS
+from deployer.ci.main import VERBS
 from tests.ci.conftest import ROOT, Workflow
 
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 STEPS: list[dict[str, Any]] = ACTION["runs"]["steps"]
-CODE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "deployer" / "ci").glob("*.py"))
+CODE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "deployer" / "ci").rglob("*.py"))
 EXAMPLES = sorted((ROOT / "examples" / "workflows").glob("*.yml"))
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 PINNED = re.compile(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
@@ -48,9 +48,10 @@ def test_the_runners_side_needs_nothing_but_pythons_standard_library() -> None:
         "import importlib, pkgutil, sys\n"
         f"sys.path.insert(0, {str(ROOT)!r})\n"
         "import deployer.ci\n"
-        "names = [one.name for one in pkgutil.iter_modules(deployer.ci.__path__) if one.name != '__main__']\n"
+        "walked = pkgutil.walk_packages(deployer.ci.__path__, 'deployer.ci.')\n"
+        "names = [one.name for one in walked if not one.name.endswith('.__main__')]\n"
         "for name in names:\n"
-        "    importlib.import_module(f'deployer.ci.{name}')\n"
+        "    importlib.import_module(name)\n"
         "ours = {name.partition('.')[0] for name in sys.modules} - sys.stdlib_module_names - {'__main__'}\n"
         "print(len(names), *sorted(ours), importlib.util.find_spec('flask'))\n"
     )

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from testing.docker.docker_cli import docker, registry, remove_images
+from testing.docker.second_engine import SecondEngine
+from testing.github.action_runner import RunResult, run_action
 from tests.ci.conftest import ROOT, commit_all
-from tests.stand.machine import docker, registry, remove_images
-from tests.stand.runner import RunResult, run_action
-from tests.stand.second_engine import SecondEngine
 
 pytestmark = pytest.mark.engine
 

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from deployer.core.delivery import verify
 from deployer.core.errors import SignatureMismatch
-from tests.stand.machine import ROOT
-from tests.stand.receiver import SECRET, sign
+from deployer.core.webhooks.delivery import verify
+from testing.docker.docker_cli import ROOT
+from testing.receiver.receiver_inputs import SECRET, sign
 
 _SECRET = re.compile(r"(?:^|_)(?:secret|password|signature|mac|hmac|token|bearer)s?$")
-_KNOWN = {"deployer/ci/login.py": {"password"}}  # the runner compares its own two, and has no adversary
+# The runner compares its own two, and has no adversary.
+_KNOWN = {"deployer/ci/images/registry_login.py": {"password"}}
 
 
 def compared(tree: ast.AST) -> Iterator[tuple[int, str]]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.stand.memory_app import MEMORY
-from tests.stand.stage import Published, Stage
+from testing.docker.stateful_app import MEMORY
+from testing.stage import Published, Stage
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ import pytest
 from flask.testing import FlaskClient
 from waitress.server import create_server
 
-from deployer.adapters.oidc import OidcVerifier
-from deployer.core.access import Right
-from deployer.intake import Intake
+from deployer.adapters.github.oidc_verifier import OidcVerifier
+from deployer.core.auth.api_tokens import Right
+from deployer.ingress.receiver import Intake
+from deployer.web.api.event_streams import StreamLimits
 from deployer.web.app import create_app
-from deployer.web.streams import StreamLimits
-from tests.stand.issuer import Issuer
-from tests.stand.receiver import deploy_request, encoded, intake_of, open_store
+from testing.github.oidc_issuer import Issuer
+from testing.receiver.receiver_inputs import deploy_request, encoded, intake_of, open_store
 
 
 @dataclass

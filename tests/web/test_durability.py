@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.deliveries import Load, send
-from tests.stand.server import SECRET, Server
+from testing.load.webhook_load import Load, send
+from testing.receiver.receiver_process import SECRET, Server
 
 DELIVERIES = 100
 _CALL = re.compile(

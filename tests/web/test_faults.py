@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.test_kills import deliver, unfinished
-from tests.stand.machine import wait_for
-from tests.stand.server import Server
+from testing.docker.docker_cli import wait_for
+from testing.receiver.receiver_process import Server
+from tests.scenarios.faults.test_kills import deliver, unfinished
 
 RETRY_WITHIN = 8.0  # seconds until a delivery that cannot be stored is told so; GitHub waits 10
 

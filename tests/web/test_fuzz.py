@@ -18,16 +18,16 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from deployer.adapters.yaml_text import WrittenFiles
-from deployer.core.access import Right
-from deployer.core.caller import caller_of, read_networks
-from deployer.core.config import Config, load_config
+from deployer.adapters.docker.compose_yaml import WrittenFiles
+from deployer.core.auth.api_tokens import Right
+from deployer.core.config.settings import Config, load_config
 from deployer.core.errors import ComposeRejected, ConfigError, PayloadRejected
+from deployer.core.http.client_address import caller_of, read_networks
+from deployer.core.http.strict_json import parse_object
 from deployer.core.images import Image, parse_image
-from deployer.core.request import encode_request, parse_request
-from deployer.core.strict_json import parse_object
-from tests.stand.machine import ROOT
-from tests.stand.receiver import (
+from deployer.core.requests.deploy_request import encode_request, parse_request
+from testing.docker.docker_cli import ROOT
+from testing.receiver.receiver_inputs import (
     REVISION,
     announcement,
     body_of,

@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 
 from deployer import __version__, bootstrap
-from deployer.adapters.lock import is_held
+from deployer.adapters.system.file_lock import is_held
 from deployer.bootstrap import build, build_reception
 from deployer.core.errors import Busy, ConfigError, StoreUnavailable
-from deployer.core.request import audience_of
-from tests.stand.forge import Forge
-from tests.stand.issuer import Issuer
-from tests.stand.machine import ROOT, wait_for
-from tests.stand.receiver import REVISION, URL, deploy_request, encoded
-from tests.web.test_server import Process
+from deployer.core.requests.deploy_request import audience_of
+from testing.docker.docker_cli import ROOT, wait_for
+from testing.github.oidc_issuer import Issuer
+from testing.github.rest_api import Forge
+from testing.receiver.receiver_inputs import REVISION, URL, deploy_request, encoded
+from tests.web.test_process import Process
 
 ENDED = {"inactive", "failure", "error"}
 SETTINGS = """
@@ -100,7 +100,8 @@ def test_the_half_that_answers_loads_nothing_that_speaks_to_an_engine_or_to_gith
         "import sys; from pathlib import Path; from deployer.cli import main; import deployer.bootstrap as b;"
         f"reception = b.build_reception(Path({str(config)!r})); reception.close();"
         "print(*sorted({name.split('.')[0] for name in sys.modules} & {'docker', 'github', 'yaml'}),"
-        " *sorted(n for n in sys.modules if n in ('deployer.adapters.shell', 'deployer.adapters.engine')))"
+        " *sorted(n for n in sys.modules if n in ('deployer.adapters.system.subprocesses',"
+        " 'deployer.adapters.docker.engine')))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True

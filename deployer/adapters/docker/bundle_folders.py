@@ -1,0 +1,161 @@
+"""The files of releases and plans on the disk. In: bundles. Out: folders named by their content.
+
+Two copies: one that Compose reads and no container mounts, one that containers mount. They are mounted into
+containers that run under any user, so the files and the folders they lie in are readable by all; the state
+folder, which only we may enter, keeps others on the machine away. The engine opens the source of a mount as
+root.
+
+A plan has the copy that Compose reads alone, and only as long as the plan takes. A mark beside the folders
+says that nothing but a plan uses one: it goes as soon as a release has the same files, and what a killed
+process left behind is removed with the next plan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from deployer.adapters.system.files import make_folder, write_whole
+from deployer.core.errors import ComposeRejected
+from deployer.core.model import Bundle
+from deployer.core.names import is_bundle_path
+from deployer.core.release.plan_folders import bytes_of, judge_plan
+
+_LATELY = 3600.0  # seconds
+
+
+@dataclass(eq=False)
+class _Plan:
+    """Plans of one content that are being made."""
+
+    size: int
+    users: int = 1
+
+
+class BundleFolders:
+    """The folders below one state folder; one process makes plans there, several may unpack."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self.read = state / "compose"  # Compose reads the files here, and no container mounts them
+        self.mounted = state / "bundles"  # containers mount the files from here
+        self._marks = state / "plans"
+        self._lock = threading.Lock()
+        self._plans: dict[str, _Plan] = {}  # name → plans that are the only ones to use the folder
+
+    def unpack(self, bundle: Bundle, *, plan: bool = False) -> Path:
+        """The folder that Compose reads: the same files keep the same path. Raises StoreUnavailable."""
+        name = name_of(bundle)
+        if not plan:
+            with self._lock:
+                self._plans.pop(name, None)
+                with suppress(OSError):  # the disk may be read-only, and what is written next says so
+                    (self._marks / name).unlink()
+        for place in (self.read,) if plan else (self.mounted, self.read):
+            make_folder(place, 0o711)
+            _write_files(place / name, bundle)
+        return self.read / name
+
+    @contextmanager
+    def plan(self, bundle: Bundle) -> Iterator[None]:
+        """The bundle's files may be unpacked for a plan within, and are gone afterwards unless a release has
+        them. Raises TooManyRequests, StoreUnavailable.
+        """
+        name = name_of(bundle)
+        mine = self._begin(name, bytes_of(bundle))
+        try:
+            yield
+        finally:
+            self._end(name, mine)
+
+    def planning(self, bundle: Bundle) -> bool:
+        """True while plans alone use the folder of the bundle."""
+        return name_of(bundle) in self._plans
+
+    def keep(self, bundles: Sequence[Bundle], mounted: Collection[str]) -> int:
+        """Removes the folders of other bundles, but not those that were used lately, as they may be in the
+        making, and none that a container mounts: `mounted` are paths of the host.
+        """
+        kept = {name_of(bundle) for bundle in bundles}
+        kept |= {Path(path).relative_to(self.mounted).parts[0] for path in mounted if self._is_inside(path)}
+        before = time.time() - _LATELY
+        both = (*self.mounted.glob("*"), *self.read.glob("*"))
+        found = [folder for folder in both if folder.name not in kept and folder.name not in self._plans]
+        gone = [folder for folder in found if folder.stat().st_mtime < before]
+        for folder in gone:
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(gone)
+
+    def _is_inside(self, path: str) -> bool:
+        return Path(path) != self.mounted and Path(path).is_relative_to(self.mounted)
+
+    def _begin(self, name: str, size: int) -> _Plan | None:
+        """None where a release has the folder already."""
+        with self._lock:
+            self._sweep()
+            judge_plan(size, [one.size for one in self._plans.values()], shutil.disk_usage(self._state).free)
+            if mine := self._plans.get(name):
+                mine.users += 1
+                return mine
+            if (self.mounted / name).exists() or (self.read / name).exists():
+                return None
+            make_folder(self._marks)
+            write_whole(self._marks / name, "")
+            mine = self._plans[name] = _Plan(size)
+            return mine
+
+    def _end(self, name: str, mine: _Plan | None) -> None:
+        with self._lock:
+            if mine is None or self._plans.get(name) is not mine:
+                return
+            mine.users -= 1
+            if not mine.users:
+                del self._plans[name]
+                self._remove(name)
+
+    def _sweep(self) -> None:
+        """Removes the folders of plans whose process was killed."""
+        for mark in self._marks.glob("[0-9a-f]*"):
+            if mark.name not in self._plans:
+                self._remove(mark.name)
+
+    def _remove(self, name: str) -> None:
+        """Leaves a folder that another process has unpacked for a release since."""
+        mark = self._marks / name
+        if mark.exists():
+            shutil.rmtree(self.read / name, ignore_errors=True)
+            mark.unlink(missing_ok=True)
+
+
+def name_of(bundle: Bundle) -> str:
+    """16 hex digits of the content."""
+    return hashlib.sha256(json.dumps(dict(bundle.files), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _write_files(folder: Path, bundle: Bundle) -> None:
+    make_folder(folder, 0o755)
+    os.utime(folder)
+    for name, content in bundle.files.items():
+        _check_path(folder, name)
+        path = folder / name
+        make_folder(path.parent, 0o755)
+        write_whole(path, content, mode=0o755 if content.startswith("#!") else 0o644)
+
+
+def _check_path(folder: Path, name: str) -> None:
+    """A container that may write to a folder it mounts could have put a link there that leads elsewhere."""
+    if not is_bundle_path(name):
+        raise ComposeRejected(f"{name!r} is not a path inside the repository")
+    if any((folder / part).is_symlink() for part in (PurePosixPath(name), *PurePosixPath(name).parents)):
+        raise ComposeRejected(
+            f"{folder / name} has become a link",
+            hint=f"a container changed what it mounts; remove {folder} and look for the one that did",
+        )

@@ -1,0 +1,138 @@
+"""The `docker compose` process. In: words, the folder that it may read, variables. Out: what it printed, or
+CommandFailed.
+
+The plugin is started as the `docker` command would start it, without `docker` and its configuration, which
+may hold logins. Its environment is empty but for HOME: each name in it would come before the variable of that
+name in a repository's file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from deployer.adapters.system.confined_process import Confined, find_confinement
+from deployer.adapters.system.subprocesses import run
+from deployer.core.docker.compose_confinement import Confinement, Means, group_of_all, user_of
+from deployer.core.errors import CommandFailed
+
+_PLUGIN = "docker-compose"
+_FOLDERS = (
+    "/usr/local/lib/docker/cli-plugins",
+    "/usr/local/libexec/docker/cli-plugins",
+    "/usr/lib/docker/cli-plugins",
+    "/usr/libexec/docker/cli-plugins",
+)
+_CALLED_BY_DOCKER = {"DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND": "docker"}
+_NO_CONFIGURATION = "/nonexistent/docker"
+_VERSION_TIMEOUT = 10.0
+
+
+class ComposeProcess:
+    """Starts Compose, confined by what `confinement` says; None: by what this machine has."""
+
+    def __init__(self, confinement: Confinement | None = None) -> None:
+        self.confinement = confinement or find_confinement()
+
+    def let_in(self, project: str, state: Path, socket: Path | None) -> None:
+        """Where Compose runs as a user of its own: the way to its folder, and its socket."""
+        if self.confinement.means is Means.OWN_USER:
+            os.chown(state, -1, group_of_all())
+            state.chmod(0o710)
+            if socket:
+                os.chown(socket, user_of(project), -1)
+
+    def run(
+        self,
+        words: Sequence[str],
+        *,
+        project: str,
+        folder: Path = Path("/"),
+        readable: Sequence[Path] = (),
+        variables: Mapping[str, str],
+        timeout: float,
+        socket: Path | None = None,
+        keep: Sequence[int] = (),
+        hide: Callable[[str], str] = str,
+    ) -> str:
+        """What it printed. `folder`: where it works; `readable`: files and folders, with all below them;
+        `socket`: the engine's; `keep` and `hide` as in `shell.run`.
+        """
+        program = _find_plugin()
+        engine = ["-H", f"unix://{socket}"] if socket else []
+        with _in_memory(_dotenv(variables)) as descriptor:
+            argv = [program, "--config", _NO_CONFIGURATION, *engine, "compose"]
+            argv += ["--env-file", f"/dev/fd/{descriptor}", *words]
+            return run(
+                argv,
+                timeout=timeout,
+                environment=_environment(variables),
+                keep=(descriptor, *keep),
+                folder=str(folder),
+                hide=hide,
+                name="docker compose",
+                confined=Confined(self.confinement, project, program, [str(path) for path in readable]),
+            ).stdout
+
+    def version(self) -> str:
+        """Its version; a Compose that does not start in its confinement raises CommandFailed."""
+        words = ("version", "--short")
+        return self.run(words, project="", variables={}, timeout=_VERSION_TIMEOUT).strip()
+
+
+def _environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """`~` in a path is the deployer's own home, as for who types the command."""
+    kept = {"HOME"} & set(os.environ) - set(variables)
+    return _CALLED_BY_DOCKER | {name: os.environ[name] for name in kept}
+
+
+def _find_plugin() -> str:
+    """As the `docker` command looks for it."""
+    own = Path(os.environ.get("DOCKER_CONFIG") or Path(os.environ.get("HOME") or "/", ".docker"))
+    folders = [*_extra_folders(own), str(own / "cli-plugins"), *_FOLDERS]
+    for folder in folders:
+        path = Path(folder) / _PLUGIN
+        if path.is_file() and os.access(path, os.X_OK):
+            return str(path)
+    raise CommandFailed(
+        "docker compose cannot be started: the plugin docker-compose is in none of Docker's plugin folders",
+        hint=f"install Docker Compose; looked in {', '.join(folders)}",
+    )
+
+
+def _extra_folders(configuration: Path) -> list[str]:
+    try:
+        named = json.loads((configuration / "config.json").read_text(encoding="utf-8"))["cliPluginsExtraDirs"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [str(folder) for folder in named] if isinstance(named, list) else []
+
+
+@contextmanager
+def _in_memory(text: str) -> Iterator[int]:
+    """A file that never touches a disk: a kill leaves nothing of it, and a full disk stops no way back."""
+    descriptor = os.memfd_create("variables")
+    try:
+        with os.fdopen(os.dup(descriptor), "w", encoding="utf-8") as file:
+            file.write(text)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _dotenv(variables: Mapping[str, str]) -> str:
+    """Single quotes take every character as it is but the quote itself, a line's end and a backslash, which
+    Compose reads in double quotes.
+    """
+    return "".join(f"{name}={_quoted(value)}\n" for name, value in sorted(variables.items()))
+
+
+def _quoted(value: str) -> str:
+    if not set(value) & {"'", "\n", "\\"}:
+        return f"'{value}'"
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$").replace("\n", "\\n")
+    return f'"{escaped}"'

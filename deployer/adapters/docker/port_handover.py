@@ -1,0 +1,150 @@
+"""Host ports that go from one container to another while both run. In: replicas. Out: the new one on its
+networks, the old one off them.
+
+The engine publishes a container's ports when it gets a network that leads outside. So a new replica starts on
+an internal network, aside, while the old one holds the ports, becomes ready there, and gets networks and
+ports once the old one has left them: 0.1 to 0.2 s in which nobody answers, where a stop, a start and the
+application's own start-up take 1.4 s and more. What the old one was answering is cut.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from deployer.adapters.docker.engine import Engine
+from deployer.adapters.docker.inspection import lacks_ports
+from deployer.core.docker.container_requests import NETWORKS_LABEL
+from deployer.core.errors import DeployerError
+from deployer.core.model import Replica
+from deployer.core.rollout.desired_state import ASIDE
+
+_Networks = Mapping[str, Mapping[str, Any]]  # name → settings of the container's endpoint
+_WAITS = (0.5, 1.0, 2.0, 4.0)  # seconds between tries to start a container whose port somebody else took
+_SETTINGS = ("Aliases", "IPAMConfig", "Links", "DriverOpts")
+
+
+class Handover:
+    """One engine's."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def set_aside(self, project: str, replicas: Sequence[Replica]) -> None:
+        """Those that do not run yet wait for their networks."""
+        self._part(replicas, project)
+        self._shelter(project, replicas)
+
+    def give(
+        self,
+        project: str,
+        coming: Sequence[Replica],
+        going: Sequence[Replica],
+        networks: Collection[str],
+    ) -> None:
+        """`networks`: names of those that the service may be on; a label never leads to others. Raises
+        ContainerRefused or EngineUnavailable, with the old ones back on their networks where the engine lets
+        them.
+        """
+        self._shelter(project, going)  # there it can be asked whether it is well, should it have to come back
+        known = {*networks, *(name for replica in going for name in self._has(replica))}
+        wanted = {
+            replica.id: {name: one for name, one in self._wants(replica).items() if name in known}
+            for replica in (*coming, *going)
+        }
+        spoilt = [replica for replica in coming if self._has(replica).keys() - {project + ASIDE}]
+        try:
+            self._part(going, project)
+            self._mend(spoilt)
+            self._join(coming, wanted)
+            self._mend(coming)
+        except DeployerError:
+            with suppress(DeployerError):
+                self._part(coming, project)
+            for replica in going:
+                self._bring_back(replica, wanted)
+            raise
+        for replica in coming:
+            if project + ASIDE in self._has(replica):
+                self._engine.disconnect(replica, project + ASIDE)
+
+    def _bring_back(self, replica: Replica, wanted: Mapping[str, _Networks]) -> None:
+        """Onto its networks; a new start is the last resort."""
+        try:
+            self._join([replica], wanted)
+        except DeployerError:
+            with suppress(DeployerError):
+                self._revive(replica)
+                self._join([replica], wanted)
+
+    def _mend(self, replicas: Sequence[Replica]) -> None:
+        """Those on networks without the host ports that they ask for: an earlier connect was refused."""
+        for replica in replicas:
+            if lacks_ports(self._engine.details(replica)):
+                self._revive(replica)
+
+    def _revive(self, replica: Replica) -> None:
+        """A refused connect leaves half an interface in the container, with which it can never be connected
+        again, although `inspect` says that it is; only a new start helps. Where the port still is
+        another's, the container is left stopped, so that everybody sees what it is. Raises ContainerRefused.
+        """
+        for wait in _WAITS:
+            with suppress(DeployerError):
+                self._engine.restart(replica)
+                return
+            time.sleep(wait)
+        self._engine.restart(replica)
+
+    def clear(self, project: str, replicas: Sequence[Replica]) -> None:
+        """Nobody waits any more."""
+        for replica in replicas:
+            if project + ASIDE in replica.addresses and holds_networks(replica):
+                self._engine.disconnect(replica, project + ASIDE)
+        self._engine.remove_network(project + ASIDE)
+
+    def _shelter(self, project: str, replicas: Sequence[Replica]) -> None:
+        if replicas:
+            self._engine.make_internal_network(project + ASIDE, project)
+        for replica in replicas:
+            if project + ASIDE not in self._has(replica):
+                self._engine.connect(replica, project + ASIDE, {})
+
+    def _part(self, replicas: Sequence[Replica], project: str) -> None:
+        """From all networks but the one aside."""
+        for replica in replicas:
+            for network in sorted(self._has(replica).keys() - {project + ASIDE}):
+                self._engine.disconnect(replica, network)
+
+    def _join(self, replicas: Sequence[Replica], wanted: Mapping[str, _Networks]) -> None:
+        for replica in replicas:
+            have = self._has(replica)
+            for network, endpoint in wanted[replica.id].items():
+                if network not in have:
+                    self._engine.connect(replica, network, endpoint)
+
+    def _has(self, replica: Replica) -> _Networks:
+        """Those it is on now."""
+        found: _Networks = self._engine.details(replica).get("NetworkSettings", {}).get("Networks") or {}
+        return found
+
+    def _wants(self, replica: Replica) -> _Networks:
+        """As it was made for them; one from before it took ports over has those it is on, or was made on."""
+        details = self._engine.details(replica)
+        labels: Mapping[str, str] = details.get("Config", {}).get("Labels") or {}
+        if NETWORKS_LABEL in labels:
+            told: _Networks = json.loads(labels[NETWORKS_LABEL])
+            return told
+        has = {name: one for name, one in self._has(replica).items() if not name.endswith(ASIDE)}
+        if not details:
+            return {}
+        if not has:
+            return {str(details["HostConfig"]["NetworkMode"]): {"Aliases": [replica.service]}}
+        return {name: {key: one[key] for key in _SETTINGS if one.get(key)} for name, one in has.items()}
+
+
+def holds_networks(replica: Replica) -> bool:
+    """Whether a running replica is on a network of its own, whatever else it is on."""
+    return any(not name.endswith(ASIDE) for name in replica.addresses)

@@ -1,0 +1,178 @@
+"""What the engine is asked to create. In: an application, what is there. Out: one request for each replica
+that is missing, made from what Compose itself would ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from deployer.adapters.docker.compose_cli import Compose
+from deployer.adapters.docker.engine import Engine
+from deployer.core.docker.container_requests import (
+    Place,
+    Recorded,
+    edge_body,
+    fixed_name,
+    free_numbers,
+    inherit,
+    name_of,
+    networks_in,
+    next_name,
+    replica_body,
+    shares,
+    with_mounted_files,
+    with_network_names,
+)
+from deployer.core.docker.engine_requests import (
+    PermittedContainer,
+    RequestedImage,
+    permit_container,
+    permit_copy,
+)
+from deployer.core.docker.preflight_container import copy_body
+from deployer.core.image_config import ImageConfig
+from deployer.core.model import ObservedState, Replica
+from deployer.core.permissions.project_permissions import NOTHING_PRESENT, Present
+from deployer.core.rollout.desired_state import EDGE, Application, Service
+from deployer.core.rollout.planner import predecessors
+
+
+class Cloning:
+    """One engine's; creates nothing itself."""
+
+    def __init__(self, engine: Engine, compose: Compose) -> None:
+        self._engine = engine
+        self._compose = compose
+
+    def recorded(self, application: Application, service: str) -> Recorded:
+        """The request that Compose would send for a service."""
+        return _of(self._record(application), service)
+
+    def edge_networks(self, application: Application) -> frozenset[str]:
+        """Names of the networks on which the edge stands in front of services."""
+        behind = [service.name for service in application.services if service.routes]
+        return networks_in([one for one in self._record(application) if one.service in behind])
+
+    def present(self, application: Application, replicas: Sequence[Replica]) -> Present:
+        """Containers of the project that requests may name: those that are there, and those recorded."""
+        names = {text for one in replicas for text in (one.id, one.name)}
+        names |= {text for one in self._record(application) for text in (one.id, one.name)}
+        return Present(frozenset(names))
+
+    def requests(
+        self,
+        application: Application,
+        counts: Mapping[str, int],
+        present: Sequence[Replica],
+        reached: Collection[tuple[str, str]],
+    ) -> Iterator[PermittedContainer]:
+        """The judged request for each replica that `counts` names and that is not there; `reached`: project
+        and service whose own check was answered to us. Raises PowerRefused.
+        """
+        recorded = self._record(application)
+        for name, count in counts.items():
+            missing = count - sum(replica.service == name for replica in present)
+            if missing > 0:
+                asked = (application.project, name) in reached
+                yield from self._missing(application, name, missing, recorded, present, asked)
+
+    def _record(self, application: Application) -> tuple[Recorded, ...]:
+        """Asks Compose again where somebody removed a network since."""
+        recorded = self._recorded_with(application, {})
+        if networks_in(recorded) <= self._engine.networks().keys():
+            return recorded
+        self._compose.forget(application)
+        return self._recorded_with(application, {})
+
+    def _recorded_with(self, application: Application, ids: Mapping[str, str]) -> tuple[Recorded, ...]:
+        """`ids`: service → its container, for services that share its network."""
+        recorded = self._compose.record(application, self._engine.forward, ids)
+        names = {id: name for name, id in self._engine.networks().items()}
+        named = (with_network_names(one, names) for one in recorded)
+        return tuple(with_mounted_files(one, application.folders) for one in named)
+
+    def _missing(
+        self,
+        application: Application,
+        name: str,
+        count: int,
+        recorded: Sequence[Recorded],
+        present: Sequence[Replica],
+        asked: bool,
+    ) -> Iterator[PermittedContainer]:
+        """The engine's requests for new replicas of one service."""
+        project = application.project
+        numbers = free_numbers(project, name, [replica.name for replica in present], count)
+        if name == EDGE:
+            yield self._edge(application, name_of(project, EDGE, numbers[0]), recorded)
+            return
+        service, one = application.service(name), _of(recorded, name)
+        assert service and service.image
+        actual = {
+            replica.service: replica
+            for replica in reversed(present)
+            if (other := application.service(replica.service)) and other.spec == replica.spec
+        }
+        if shares(one, recorded):
+            ids = {other: replica.id for other, replica in actual.items()}
+            one = _of(self._recorded_with(application, ids), name)
+        names = {other.name: actual[other.service].name for other in recorded if other.service in actual}
+        image, model = self._engine.image_id(service.image), str(self._compose.path(project))
+        before = predecessors(service, ObservedState(tuple(present)))
+        for index, number in enumerate(numbers):
+            made = fixed_name(application, name) or name_of(project, name, number)
+            if any(replica.name == made for replica in present):
+                made = next_name(project, made)
+            place = Place(made, number, image, model, names)
+            body = replica_body(one, service, place, asked=asked)
+            here = self.present(application, present)
+            for replica in before[index : index + 1]:
+                inherit(body, replica.volumes, service.nameless)
+                here = replace(here, volumes=frozenset(replica.volumes.values()))
+            yield self.permit(application, service, made, body, here, one.archives)
+
+    def permit(
+        self,
+        application: Application,
+        service: Service,
+        name: str,
+        body: Mapping[str, Any],
+        present: Present,
+        archives: Sequence[tuple[str, bytes]],
+    ) -> PermittedContainer:
+        """The last gate for a container made of the service's image. Raises PowerRefused."""
+        assert service.image
+        config = self._engine.image_config(service.image)
+        image = RequestedImage(str(service.image), config or ImageConfig())
+        return permit_container(name, body, image, application.permissions, present, archives)
+
+    def copy(
+        self, application: Application, service: str, name: str, old: Mapping[str, Any] | None
+    ) -> PermittedContainer:
+        """The copy of a service's new replica, or of the old one whose inspection is `old`: that one was
+        judged by the settings of its time, and its copy has less. Raises PowerRefused.
+        """
+        project, files = application.project, str(self._compose.bundles)
+        if old is not None:
+            body = copy_body(
+                old.get("Config", {}) | {"HostConfig": old.get("HostConfig", {})}, project, service, files
+            )
+            return permit_copy(name, body, application.permissions)
+        one, found = self.recorded(application, service), application.service(service)
+        assert found and found.image
+        body = copy_body({**one.body, "Image": str(found.image)}, project, service, files)
+        return self.permit(application, found, name, body, NOTHING_PRESENT, one.archives)
+
+    def _edge(self, application: Application, name: str, recorded: Sequence[Recorded]) -> PermittedContainer:
+        edge = application.edge
+        assert edge
+        permissions = replace(application.permissions, writable=(edge.folder,))
+        return permit_container(
+            name, edge_body(application, recorded), RequestedImage(edge.image), permissions
+        )
+
+
+def _of(recorded: Sequence[Recorded], service: str) -> Recorded:
+    return next(one for one in recorded if one.service == service)

@@ -1,0 +1,1 @@
+"""GitHub: REST API, OIDC tokens, records of webhook deliveries. No other adapter talks to GitHub."""

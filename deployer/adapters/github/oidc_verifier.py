@@ -1,0 +1,232 @@
+"""OIDC tokens of GitHub Actions. In: a bearer token and its audience. Out: its claims, verified, or
+TokenRejected.
+
+Keys come from `<issuer>/.well-known/jwks` only: no header of a token (`jku`, `x5u`, `jwk`) is followed. They
+are kept by `kid` and on disk, so that an outage of the issuer, also across a restart, stops no deployment.
+What the claims allow is not decided here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import logging
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, NoReturn
+from urllib.parse import urlsplit
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt.algorithms import RSAAlgorithm
+
+from deployer.adapters.system.files import file_mode, write_whole
+from deployer.core.errors import ConfigError, DeployerError, TokenRejected
+
+LEEWAY = 30  # seconds that two clocks may differ
+_MAX_TOKEN = 16_384
+_MAX_LIFETIME = 3_600  # GitHub's tokens live for 5 minutes; a longer one is none of GitHub's
+_MAX_JWKS = 65_536
+_TIMEOUT = 5.0
+_FRESH = 3_600.0  # seconds after which the keys are asked for again
+_STALE = 86_400.0  # seconds after which keys that could not be refreshed are not believed any more
+_COOLDOWN = 60.0  # between two questions, so that made-up `kid`s cannot make us flood the issuer
+_RETRY = 5.0  # after a question that failed
+_CLAIMS = ["iss", "iat", "exp", "aud", "jti"]
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (jwt.ExpiredSignatureError, "it has expired"),
+    (jwt.ImmatureSignatureError, "it is not valid yet"),
+    (jwt.InvalidAudienceError, "its audience is not this server and this body"),
+    (jwt.InvalidIssuerError, "it is from another issuer"),
+    (jwt.InvalidAlgorithmError, "it is not signed with RS256"),
+    (jwt.InvalidSignatureError, "its signature does not fit"),
+    (jwt.MissingRequiredClaimError, f"it lacks one of {', '.join(_CLAIMS)}"),
+)
+_log = logging.getLogger("deployer.oidc")
+
+
+class IssuerUnavailable(DeployerError):
+    """The issuer's keys cannot be had, so no token can be verified now."""
+
+    code = "issuer-unavailable"
+
+
+class OidcVerifier:
+    """Verifies tokens of one issuer. `keys_file` keeps its keys over restarts."""
+
+    def __init__(self, issuer: str, keys_file: Path) -> None:
+        _check_issuer(issuer)
+        self._issuer = issuer
+        self._keys = KeyRing(f"{issuer}/.well-known/jwks", keys_file)
+
+    def verify_token(self, token: str, audience: str) -> Mapping[str, object]:
+        """The claims; raises TokenRejected with a reason that holds nothing of the token, or
+        IssuerUnavailable.
+        """
+        key = self._keys.find(_key_id(token))
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                algorithms=["RS256"],
+                audience=audience,
+                issuer=self._issuer,
+                leeway=LEEWAY,
+                options={"require": _CLAIMS, "strict_aud": True},
+            )
+        except jwt.PyJWTError as error:
+            _reject(next((reason for kind, reason in _REASONS if isinstance(error, kind)), "it is malformed"))
+        if not isinstance(claims["jti"], str) or not 0 < len(claims["jti"]) <= 200:
+            _reject("its jti is malformed")
+        if claims["exp"] - claims["iat"] > _MAX_LIFETIME:
+            _reject("it lives too long")
+        return claims
+
+
+class KeyRing:
+    """The public keys at `url`, by `kid`."""
+
+    def __init__(self, url: str, file: Path) -> None:
+        self._url = url
+        self._file = file
+        self._lock = threading.Lock()
+        self._ask_again = 0.0  # monotonic
+        self._keys: dict[str, RSAPublicKey] = {}
+        self._fetched_at = 0.0
+        self._load()
+
+    def find(self, kid: str) -> RSAPublicKey:
+        """Asks the issuer for a `kid` that is not known, or when the keys are old."""
+        if kid not in self._keys or time.time() - self._fetched_at > _FRESH:
+            with self._lock:
+                self._refresh(kid)
+        if time.time() - self._fetched_at > _STALE:
+            raise IssuerUnavailable(
+                "the OIDC issuer's keys cannot be fetched", hint=f"the server must reach {self._url}"
+            )
+        if kid not in self._keys:
+            _reject("it is signed with a key that the issuer does not publish")
+        return self._keys[kid]
+
+    def _refresh(self, kid: str) -> None:
+        """At most one question a cooldown; whoever waited for the lock finds the answer of the one before."""
+        known = kid in self._keys and time.time() - self._fetched_at <= _FRESH
+        if known or time.monotonic() < self._ask_again:
+            return
+        try:
+            text = _fetch(self._url)
+            keys = _read_keys(json.loads(text))
+        except (OSError, ValueError) as error:
+            _log.warning("the OIDC issuer's keys cannot be fetched from %s: %s", self._url, error)
+            self._ask_again = time.monotonic() + _RETRY
+            return
+        self._keys, self._fetched_at = keys, time.time()
+        self._ask_again = time.monotonic() + _COOLDOWN
+        self._save(text)
+
+    def _load(self) -> None:
+        try:
+            kept = json.loads(self._file.read_text("utf-8"))
+            if kept["url"] == self._url:
+                self._keys, self._fetched_at = _read_keys(kept["jwks"]), float(kept["fetched_at"])
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            _log.warning("%s cannot be used: %s", self._file.name, error)
+
+    def _save(self, text: str) -> None:
+        kept = {"url": self._url, "fetched_at": self._fetched_at, "jwks": json.loads(text)}
+        try:
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_whole(self._file, json.dumps(kept), file_mode(self._file.parent))
+        except OSError as error:
+            _log.warning("%s cannot be kept: %s", self._file.name, error)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_args: object, **_named: object) -> None:
+        """None makes urllib raise the 3xx as an error."""
+
+
+def _fetch(url: str) -> str:
+    """Raises OSError or ValueError; ends after `_TIMEOUT` also where the answer trickles."""
+    deadline = time.monotonic() + _TIMEOUT
+    opener = urllib.request.build_opener(_NoRedirect)
+    with opener.open(url, timeout=_TIMEOUT) as answer:
+        return _read(answer, deadline).decode("utf-8")
+
+
+def _read(answer: IO[bytes], deadline: float) -> bytes:
+    content = b""
+    while part := answer.read1(4096):  # type: ignore[attr-defined]  # HTTPResponse has it
+        content += part
+        if len(content) > _MAX_JWKS:
+            raise ValueError("the answer is too long")
+        if time.monotonic() > deadline:
+            raise TimeoutError("the answer takes too long")
+    return content
+
+
+def _read_keys(jwks: Any) -> dict[str, RSAPublicKey]:
+    """Raises ValueError where there is no usable key; passes over kinds of keys that RS256 has no use for."""
+    if not isinstance(jwks, dict) or not isinstance(jwks.get("keys"), list):
+        raise ValueError("not a JSON Web Key Set")
+    keys = {str(key["kid"]): _read_key(key) for key in jwks["keys"] if _signs(key)}
+    if not keys:
+        raise ValueError("no RSA key in the JSON Web Key Set")
+    return keys
+
+
+def _signs(key: Any) -> bool:
+    return (
+        isinstance(key, dict) and key.get("kty") == "RSA" and "kid" in key and key.get("use", "sig") == "sig"
+    )
+
+
+def _read_key(key: Mapping[str, Any]) -> RSAPublicKey:
+    try:
+        public = RSAAlgorithm.from_jwk(dict(key))
+    except jwt.InvalidKeyError:
+        raise ValueError("a key in the JSON Web Key Set cannot be read") from None
+    if not isinstance(public, RSAPublicKey):
+        raise ValueError("a private key in the JSON Web Key Set")
+    return public
+
+
+def _key_id(token: str) -> str:
+    if len(token) > _MAX_TOKEN:
+        _reject("it is too long")
+    try:
+        header = jwt.get_unverified_header(token)
+    except jwt.PyJWTError:
+        _reject("it is not a JSON Web Token")
+    if header.get("alg") != "RS256" or "crit" in header:
+        _reject("it is not signed with RS256")
+    kid = header.get("kid")
+    if not isinstance(kid, str) or not 0 < len(kid) <= 200:
+        _reject("it names no key")
+    return kid
+
+
+def _reject(reason: str) -> NoReturn:
+    raise TokenRejected(
+        f"the OIDC token is not accepted: {reason}",
+        hint="the action asks for a fresh token for every request it sends",
+    )
+
+
+def _check_issuer(issuer: str) -> None:
+    parts = urlsplit(issuer)
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+        raise ConfigError("oidc.issuer", "should be https://; http only on this machine")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""HAProxy as the edge: its configuration file, its runtime socket, its certificates."""

@@ -1,0 +1,1 @@
+"""Requests to applications: single ones for the readiness gate, a steady series for availability."""

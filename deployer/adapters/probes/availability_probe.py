@@ -1,0 +1,225 @@
+"""Requests to published ports while a deploy runs: every 20 ms to each with a budget, to the others as often
+as the machine bears. In: doors. Out: what each request found. Retries nothing, and asks no address that is
+not this machine's: a Compose file names addresses, and the request would come from the receiver.
+
+One thread for all doors, with sockets that never block: a request costs about 0.1 ms of the processor. Every
+request has a connection of its own, as a new user has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import math
+import os
+import selectors
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from deployer.core.compose.endpoints import Door
+from deployer.core.http.response_status import status_of
+from deployer.core.rollout.availability import Sample
+
+_EVERY = 0.02
+# Over all doors without a budget: who measures must not be who is noticed.
+_MOST_A_SECOND = 50.0 * (os.cpu_count() or 1)
+_PATIENCE = 2.0  # seconds without an answer; longer ones count as lost
+_MOST_OPEN = 400  # requests without an answer over all doors: descriptors are the whole process's
+_STALL = 0.05  # seconds this thread may be kept from running; more is not held against a request
+_QUIET = 0.1  # a TCP server that neither answers nor hangs up so long has taken the connection
+_IN_PROGRESS = 115  # EINPROGRESS
+# Hanging up by a reset: else the engine's host remembers each connection for two minutes, and the engine
+# reads all that it remembers whenever it starts or stops a container, 5 ms for a thousand.
+_BY_RESET = struct.pack("ii", 1, 0)
+
+
+@dataclass(eq=False)
+class _Knock:
+    door: Door
+    at: float
+    socket: socket.socket
+    stalled: float  # when it began, how long this thread had been kept from running
+    connected: float = 0.0
+    head: bytes = b""
+    shaking: bool = False  # hands, for TLS
+
+
+@dataclass
+class Knocker:
+    """Implements `ports.Watch`; knocks from `start` to `stop`."""
+
+    doors: Sequence[Door]
+    _samples: dict[Door, list[Sample]] = field(default_factory=dict)
+    _selector: selectors.BaseSelector = field(init=False)  # made by the thread, which closes it
+
+    def __post_init__(self) -> None:
+        self._samples = {door: [] for door in self.doors}
+        self._asked = [door for door in self.doors if is_here(door.host)]
+        self._over = threading.Event()
+        self._open: dict[_Knock, None] = {}  # oldest first
+        self._waiting = dict.fromkeys(self.doors, 0)
+        self._most = max(1, min(50, _MOST_OPEN // max(1, len(self._asked))))  # at one door
+        self._stalled = 0.0
+        self._thread = threading.Thread(target=self._run, name="knocker", daemon=True)
+
+    def start(self) -> Knocker:
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """The thread ends by itself within a moment; nobody waits for it."""
+        self._over.set()
+
+    def samples(self) -> Mapping[Door, Sequence[Sample]]:
+        """What is known by now; requests that still wait are not in it."""
+        return {door: tuple(found) for door, found in self._samples.items()}
+
+    def _run(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        try:
+            self._ask_all()
+        finally:
+            for knock in list(self._open):
+                self._close(knock)
+            self._selector.close()
+
+    def _ask_all(self) -> None:
+        unbound = sum(not door.budget.given for door in self._asked)
+        apart = max(1, math.ceil(unbound / (_MOST_A_SECOND * _EVERY)))  # turns
+        due, turn = time.monotonic(), 0
+        while not self._over.is_set():
+            if time.monotonic() >= due:
+                due, turn = max(due + _EVERY, time.monotonic() - _EVERY), turn + 1
+                for number, door in enumerate(self._asked):
+                    its = door.budget.given or (turn + number) % apart == 0
+                    if its and self._waiting[door] < self._most and len(self._open) < _MOST_OPEN:
+                        self._knock(door)
+            self._attend(max(0.0, due - time.monotonic()))
+
+    def _knock(self, door: Door) -> None:
+        """A request that cannot be sent (no descriptor is left, the port is no port) is an unanswered one."""
+        begun = time.monotonic()
+        family = socket.AF_INET6 if ":" in door.host else socket.AF_INET
+        try:
+            knock = _Knock(door, begun, socket.socket(family, socket.SOCK_STREAM), self._stalled)
+        except OSError:
+            self._samples[door].append(Sample(begun, 0.0, False))
+            return
+        self._open[knock] = None
+        self._waiting[door] += 1
+        try:
+            knock.socket.setblocking(False)
+            if (error := knock.socket.connect_ex((door.host, door.port))) not in (0, _IN_PROGRESS):
+                raise OSError(error, os.strerror(error))
+            self._selector.register(knock.socket, selectors.EVENT_WRITE, knock)
+        except (OSError, ValueError, OverflowError):
+            self._end(knock, good=False)
+
+    def _attend(self, wait: float) -> None:
+        begun = time.monotonic()
+        ready = self._selector.select(wait)
+        late = time.monotonic() - begun - wait
+        self._stalled += late if late > _STALL else 0.0
+        for key, events in ready:
+            try:
+                if events & selectors.EVENT_WRITE:
+                    self._connected(key.data)
+                elif key.data.shaking:
+                    self._shake_hands(key.data)
+                else:
+                    self._answered(key.data)
+            except ssl.SSLWantReadError:
+                continue
+            except OSError:
+                self._end(key.data, good=False)
+        self._expire(time.monotonic())
+
+    def _connected(self, knock: _Knock) -> None:
+        if error := knock.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(error, os.strerror(error))
+        knock.connected = time.monotonic()
+        self._selector.unregister(knock.socket)
+        if knock.door.tls:
+            knock.shaking = True
+            knock.socket = _TLS.wrap_socket(knock.socket, do_handshake_on_connect=False)
+        self._selector.register(knock.socket, selectors.EVENT_READ, knock)
+        if knock.shaking:
+            self._shake_hands(knock)
+        elif knock.door.http:
+            knock.socket.send(_request(knock.door))
+
+    def _shake_hands(self, knock: _Knock) -> None:
+        """Its messages are small: they are sent at once, and only answers are waited for."""
+        assert isinstance(knock.socket, ssl.SSLSocket)
+        knock.socket.do_handshake()
+        knock.shaking = False
+        knock.socket.send(_request(knock.door))
+
+    def _answered(self, knock: _Knock) -> None:
+        got = knock.socket.recv(4096)
+        knock.head += got
+        if not knock.door.http:
+            self._end(knock, good=bool(got))
+        elif (status := status_of(knock.head, whole=not got)) is not None:
+            self._end(knock, good=200 <= status < 500)  # a login page or a redirect is an answer
+
+    def _expire(self, now: float) -> None:
+        for knock in list(self._open):
+            quiet = bool(knock.connected) and not knock.door.http and now - knock.connected > _QUIET
+            if quiet or now - knock.at - (self._stalled - knock.stalled) > _PATIENCE:
+                self._end(knock, good=quiet)
+
+    def _end(self, knock: _Knock, *, good: bool) -> None:
+        tcp = knock.connected and not knock.door.http
+        ended = knock.connected if tcp else time.monotonic()
+        self._close(knock)
+        self._samples[knock.door].append(Sample(knock.at, ended - knock.at, good))
+
+    def _close(self, knock: _Knock) -> None:
+        del self._open[knock]
+        self._waiting[knock.door] -= 1
+        with contextlib.suppress(KeyError, ValueError):  # refused at once: it was never waited for
+            self._selector.unregister(knock.socket)
+        with contextlib.suppress(OSError), knock.socket:
+            if knock.head and knock.door.http:  # others may take a reset for an accident, and log it
+                knock.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _BY_RESET)
+
+
+def is_here(host: str) -> bool:
+    """Whether an address is one of this machine's. Spellings of another address (`::ffff:127.0.0.1`) count
+    as none: conflicts of host ports are judged by the address as it is written.
+    """
+    try:
+        address = ipaddress.ip_address(host)
+        with socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET) as probe:
+            probe.bind((host, 0))
+    except (OSError, ValueError):
+        return False
+    mapped = address.version == 6 and (address.ipv4_mapped or address.scope_id)
+    return not (mapped or address.is_unspecified or address.is_multicast)
+
+
+def _trusting() -> ssl.SSLContext:
+    """Who serves is measured, not whether the certificate is one that browsers take."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+_TLS = _trusting()
+
+
+def _request(door: Door) -> bytes:
+    lines = (
+        f"GET {door.path} HTTP/1.1",
+        f"Host: {door.host}:{door.port}",
+        "User-Agent: deployer-measure",
+        "Accept: */*",
+        "Connection: close",
+    )
+    return "\r\n".join((*lines, "", "")).encode()

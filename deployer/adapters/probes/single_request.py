@@ -1,0 +1,55 @@
+"""One question to one replica over its own address. Out: `ok`, what went wrong, or empty. Never waits long,
+never retries.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import time
+
+from deployer.core.compose.health_check import HttpProbe
+from deployer.core.http.response_status import status_of
+from deployer.core.rollout.readiness import ANSWERED
+
+_TIMEOUT = 0.5  # seconds for a connection, and for the answer: however slowly it comes
+_PIECE = 4096
+
+
+def ask_http(address: str, probe: HttpProbe) -> str:
+    """GET as the service's health check makes it; any answer below 400 is good."""
+    connection = http.client.HTTPConnection(address, probe.port, timeout=_TIMEOUT)
+    try:
+        connection.request("GET", probe.path, headers={"User-Agent": "deployer-gate", "Connection": "close"})
+        status = _status(connection.sock, time.monotonic() + _TIMEOUT)
+    except (OSError, http.client.HTTPException) as error:
+        return f"no answer ({type(error).__name__})"
+    finally:
+        connection.close()
+    if not status:
+        return "no answer (not HTTP)"
+    return ANSWERED if status < 400 else f"HTTP {status}"
+
+
+def _status(connection: socket.socket, end: float) -> int:
+    """`end` on the monotonic clock. Raises TimeoutError."""
+    got = b""
+    while (status := status_of(got)) is None:
+        left = end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        connection.settimeout(left)
+        piece = connection.recv(_PIECE)
+        if not piece:
+            return status_of(got, whole=True) or 0
+        got += piece
+    return status
+
+
+def ask_tcp(address: str, port: int) -> str:
+    """Whether the port takes a connection."""
+    try:
+        socket.create_connection((address, port), timeout=_TIMEOUT).close()
+    except OSError as error:
+        return f"no answer ({type(error).__name__})"
+    return ANSWERED

@@ -1,0 +1,1 @@
+"""OCI registries, without a Docker engine. No connection leads into the server's own network."""

@@ -1,0 +1,188 @@
+"""Image registries, as the OCI distribution specification has them. In: names and logins. Out: digests.
+
+The protocol: HEAD and GET /v2/NAME/manifests/REFERENCE, with a bearer token from the realm that a 401 names.
+A login goes only to the registry it was made for. Plain HTTP is for registries on this machine that the
+settings name; no other name, realm or redirect leads to this machine or into its network. Never pulls, never
+pushes, never decides which image is wanted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import re
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import urlsplit
+
+from deployer.adapters.registry.guarded_session import addresses_of, open_session
+from deployer.adapters.registry.registry_http import (
+    Answer,
+    Place,
+    Proof,
+    Wire,
+    leads_inside,
+    read_object,
+    refused,
+)
+from deployer.core.errors import ImageNotFound, RegistryUnavailable
+from deployer.core.image_config import ImageConfig, parse_image_config
+from deployer.core.images import DEFAULT_HOST, Image, split_host
+from deployer.core.model import Credentials
+from deployer.core.registry_hosts import is_inside, is_loopback, read_address, split_url
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_KNOWN = 64  # images whose layers are remembered
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+_DOCKER_HUB = "registry-1.docker.io"
+
+
+_Seen = tuple[Image, Credentials | None]
+
+
+class OciRegistry:
+    """Every registry that speaks the distribution API. `host` is the configured one; `named` are others that
+    the settings name in full. These may lie on this machine or in its network. What is remembered of an image
+    is remembered for the login that saw it.
+    """
+
+    def __init__(self, *, host: str, named: Collection[str] = (), timeout: float = 10.0) -> None:
+        self._host = host
+        self._named = frozenset(named)
+        self._timeout = timeout
+        self._layers: dict[_Seen, dict[str, int]] = {}
+        self._configs: dict[_Seen, ImageConfig] = {}
+
+    def judge(self, repository: str) -> None:
+        """Raises RegistryRefused for a registry that the engine must not be sent to either."""
+        place = self._place(repository)
+        found = [] if place.inside else addresses_of(urlsplit(f"//{place.host}").hostname or "")
+        if found and all(map(is_inside, found)):
+            raise leads_inside(place.host)
+
+    def require(self, image: Image, credentials: Credentials | None) -> None:
+        """Whether the registry shows the image to this login; asked each time."""
+        self._ask(self._place(image.repository), "HEAD", image.digest, credentials)
+
+    def resolve(self, repository: str, tag: str, credentials: Credentials | None) -> Image:
+        """The digest that `tag` has now: the index's where there are several platforms."""
+        place = self._place(repository)
+        answer = self._ask(place, "HEAD", tag, credentials)
+        digest = answer.headers.get("Docker-Content-Digest", "")
+        if answer.status == 405 or not _DIGEST.fullmatch(digest):
+            _, digest = self._manifest(place, tag, credentials)
+        return Image(repository, digest)
+
+    def config_digest(self, image: Image, credentials: Credentials | None) -> str:
+        """The digest of the image's configuration, for this machine's platform where there are several."""
+        place = self._place(image.repository)
+        config = self._of_this_machine(place, image, credentials).get("config")
+        digest = config.get("digest") if isinstance(config, dict) else None
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            raise RegistryUnavailable(f"{place.host}: the manifest of {image} names no configuration")
+        return digest
+
+    def image_config(self, image: Image, credentials: Credentials | None) -> ImageConfig:
+        """The configuration's blob, whose bytes have been checked against their digest; asked for once."""
+        if (image, credentials) not in self._configs:
+            place, digest = self._place(image.repository), self.config_digest(image, credentials)
+            answer = self._ask(place, "GET", digest, credentials, kind="blobs")
+            if f"sha256:{hashlib.sha256(answer.body).hexdigest()}" != digest:
+                raise RegistryUnavailable(
+                    f"{place.host}: the configuration of {image} does not have its digest"
+                )
+            config = read_object(place, answer.body).get("config")
+            self._configs[image, credentials] = parse_image_config(config if isinstance(config, dict) else {})
+            for oldest in list(self._configs)[:-_KNOWN]:
+                self._configs.pop(oldest, None)
+        return self._configs[image, credentials]
+
+    def layers(self, image: Image, credentials: Credentials | None) -> dict[str, int]:
+        """Layer's digest → its compressed size, for this machine's platform; asked for once: a digest never
+        changes.
+        """
+        seen = (image, credentials)
+        if seen in self._layers:
+            return self._layers[seen]
+        place = self._place(image.repository)
+        found = self._of_this_machine(place, image, credentials).get("layers")
+        tables = [table for table in found if isinstance(table, dict)] if isinstance(found, list) else []
+        self._layers[seen] = {
+            str(table.get("digest")): size for table in tables if isinstance(size := table.get("size"), int)
+        }
+        for oldest in list(self._layers)[:-_KNOWN]:
+            self._layers.pop(oldest, None)
+        return self._layers[seen]
+
+    def _place(self, repository: str) -> Place:
+        """Raises RegistryRefused for a registry on this machine, or an address of its network, that no
+        setting names.
+        """
+        host, name = split_host(repository)
+        if host == DEFAULT_HOST:
+            return Place(repository, _DOCKER_HUB, name, (DEFAULT_HOST, "index.docker.io", _DOCKER_HUB))
+        parts = split_url(f"//{host}")
+        hostname = (parts.hostname if parts else "") or ""
+        known = host == self._host or host in self._named
+        literal = read_address(hostname) is not None and is_inside(hostname)
+        if not known and (is_loopback(hostname) or literal):
+            raise leads_inside(host)
+        plain = known and is_loopback(hostname)
+        return Place(repository, host, name, (host,), plain, known and self._is_inside(hostname))
+
+    def _is_inside(self, hostname: str) -> bool:
+        """Of a host that the settings name: then its realm and its redirects may lie there, too."""
+        return is_loopback(hostname) or any(map(is_inside, addresses_of(hostname)))
+
+    def _of_this_machine(self, place: Place, image: Image, credentials: Credentials | None) -> dict[str, Any]:
+        manifest, _ = self._manifest(place, image.digest, credentials)
+        if "manifests" in manifest:
+            manifest, _ = self._manifest(place, _choose(manifest["manifests"], image), credentials)
+        return manifest
+
+    def _manifest(
+        self, place: Place, reference: str, credentials: Credentials | None
+    ) -> tuple[dict[str, Any], str]:
+        """A manifest and its digest, which its bytes have been checked against."""
+        answer = self._ask(place, "GET", reference, credentials)
+        if answer.status != 200:
+            raise refused(place, reference, answer.status)
+        digest = f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
+        claimed = answer.headers.get("Docker-Content-Digest", digest)
+        if digest != (reference if _DIGEST.fullmatch(reference) else claimed):
+            raise RegistryUnavailable(f"{place.host}: the manifest of {place.name} does not have its digest")
+        return read_object(place, answer.body), digest
+
+    def _ask(
+        self,
+        place: Place,
+        method: str,
+        reference: str,
+        credentials: Credentials | None,
+        kind: str = "manifests",
+    ) -> Answer:
+        """One request for a manifest or a blob, with a login where it is asked for; answers 200 or 405."""
+        with open_session(inside=place.inside) as session:
+            session.trust_env = not place.plain  # a proxy has no business on this machine
+            wire = Wire(session, place, self._timeout)
+            answer = wire.send(method, place.url(reference, kind), Proof())
+            if answer.status == 401:
+                challenge = answer.headers.get("WWW-Authenticate", "")
+                proof = wire.prove(challenge, place.login(credentials))
+                answer = wire.send(method, place.url(reference, kind), proof)
+        if answer.status not in (200, 405):
+            raise refused(place, reference, answer.status)
+        return answer
+
+
+def _choose(manifests: object, image: Image) -> str:
+    """The digest of an index's entry for this machine, or else for linux/amd64."""
+    own = _MACHINES.get(platform.machine(), platform.machine())
+    entries = [item for item in manifests if isinstance(item, dict)] if isinstance(manifests, list) else []
+    for wanted in (own, "amd64"):
+        for entry in entries:
+            runs_on = entry.get("platform")
+            runs_on = runs_on if isinstance(runs_on, dict) else {}
+            if (runs_on.get("os"), runs_on.get("architecture")) == ("linux", wanted):
+                return str(entry.get("digest"))
+    raise ImageNotFound(f"{image} has no image for linux/{own}", hint=f"build it for linux/{own}")

@@ -1,0 +1,196 @@
+"""HTTP with one image registry. In: a place, a login, a URL. Out: answers, bounded in time and size; what the
+registry refuses becomes an error. Decides nothing of images.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.auth import AuthBase
+
+from deployer.adapters.registry.guarded_session import InsideAddress
+from deployer.core.errors import ImageNotFound, PayloadRejected, RegistryRefused, RegistryUnavailable
+from deployer.core.http.strict_json import parse_object
+from deployer.core.model import Credentials
+from deployer.core.registry_hosts import may_ask_realm
+
+# A registry answers 404 for an image whose type is not listed.
+_ACCEPT = ", ".join(
+    (
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    )
+)
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+_MAX_BYTES = 4 * 1024 * 1024  # the specification's limit for a manifest
+_MAX_MOVES = 3
+_MOVED = (301, 302, 303, 307, 308)
+_DENIED = "registries answer both alike: push it, or give a login that may read it (GHCR: a classic token)"
+
+
+@dataclass(frozen=True)
+class Place:
+    """One repository on one registry. `host` is asked, `names` are what a login for it may say."""
+
+    repository: str
+    host: str
+    name: str
+    names: tuple[str, ...]
+    plain: bool = False  # it is asked without TLS
+    inside: bool = False  # it may lie on this machine or in its network
+
+    def url(self, reference: str, kind: str = "manifests") -> str:
+        scheme = "http" if self.plain else "https"
+        return f"{scheme}://{self.host}/v2/{quote(self.name)}/{kind}/{quote(reference, safe=':')}"
+
+    def login(self, login: Credentials | None) -> Credentials | None:
+        """The login, where it was made for this registry."""
+        return login if login and login.host in self.names else None
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Proof(AuthBase):
+    """Sets or leaves out `Authorization`; being there at all, it keeps a machine's netrc file out of it."""
+
+    def __init__(self, value: str = "") -> None:
+        self._value = value
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._value:
+            request.headers["Authorization"] = self._value
+        return request
+
+
+class Wire:
+    """HTTP with one registry, bounded in time and size."""
+
+    def __init__(self, session: requests.Session, place: Place, timeout: float) -> None:
+        self._session = session
+        self._place = place
+        self._timeout = timeout
+
+    def send(self, method: str, url: str, proof: Proof, moves: int = _MAX_MOVES) -> Answer:
+        """Follows a registry that moved a manifest; the proof stays with the host that asked for it."""
+        answer = self._once(method, url, proof)
+        where = answer.headers.get("Location")
+        if answer.status not in _MOVED or not where or not moves:
+            return answer
+        target = urljoin(url, where)
+        if _origin(target) != _origin(url):
+            if urlsplit(target).scheme != "https":
+                raise RegistryUnavailable(f"{self._place.host} points to another host without TLS")
+            proof = Proof()
+        return self.send(method, target, proof, moves - 1)
+
+    def prove(self, challenge: str, login: Credentials | None) -> Proof:
+        """What the registry asked for in its 401."""
+        scheme, _, rest = challenge.partition(" ")
+        if scheme.lower() == "basic":
+            return _basic(login)
+        asked = dict(_PARAMETER.findall(rest))
+        realm = asked.get("realm", "")
+        if scheme.lower() != "bearer" or not may_ask_realm(realm, self._place.host, plain=self._place.plain):
+            raise RegistryUnavailable(f"{self._place.host} asks for a login in a way that is not supported")
+        query = {"service": asked.get("service", ""), "scope": f"repository:{self._place.name}:pull"}
+        answer = self._once("GET", realm, _basic(login), query)
+        if answer.status != 200:
+            raise refused(self._place, "", answer.status)
+        body = read_object(self._place, answer.body)
+        token = body.get("token") or body.get("access_token")
+        if not isinstance(token, str):
+            raise RegistryUnavailable(f"{self._place.host} gave no token")
+        return Proof(f"Bearer {token}")
+
+    def _once(self, method: str, url: str, proof: Proof, query: Mapping[str, str] | None = None) -> Answer:
+        try:
+            with self._session.request(
+                method,
+                url,
+                params=query,
+                headers={"User-Agent": "deployer", "Accept": "application/json" if query else _ACCEPT},
+                auth=proof,
+                timeout=self._timeout,
+                allow_redirects=False,
+                stream=True,
+            ) as answer:
+                return Answer(answer.status_code, answer.headers, self._read(answer))
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+            if isinstance(_cause(error), InsideAddress):
+                raise leads_inside(urlsplit(url).netloc) from None
+            # Only the kind of failure: a library's text may quote what was sent.
+            raise _unreachable(self._place, type(error).__name__) from None
+
+    def _read(self, answer: requests.Response) -> bytes:
+        end, body = time.monotonic() + self._timeout, bytearray()
+        # read1 gives what has come; read would wait for a full block from a host that drips.
+        while part := answer.raw.read1(65_536, decode_content=True):
+            body += part
+            if len(body) > _MAX_BYTES or time.monotonic() > end:
+                raise _unreachable(self._place, "its answer is too long or too slow")
+        return bytes(body)
+
+
+def _cause(error: Exception) -> object:
+    """Why a connection could not be made, of what the library wraps around it."""
+    return getattr(next(iter(error.args), None), "reason", None)
+
+
+def leads_inside(host: str) -> RegistryRefused:
+    return RegistryRefused(
+        f"the registry {host} leads to this server or its network",
+        hint="registry.host, or images or other-images of the app, may name such a registry in full",
+    )
+
+
+def _basic(login: Credentials | None) -> Proof:
+    if login is None:
+        return Proof()
+    return Proof("Basic " + base64.b64encode(f"{login.username}:{login.password}".encode()).decode())
+
+
+def read_object(place: Place, raw: bytes) -> dict[str, Any]:
+    try:
+        return parse_object(raw)
+    except PayloadRejected as error:
+        raise RegistryUnavailable(f"{place.host} answered something else than JSON: {error}") from None
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
+
+
+def refused(place: Place, reference: str, status: int) -> ImageNotFound | RegistryUnavailable:
+    if status in (401, 403, 404):
+        sign = "@" if _DIGEST.fullmatch(reference) else ":"
+        wanted = f"{place.repository}{sign}{reference}" if reference else place.repository
+        return ImageNotFound(f"{place.host} has no {wanted}, or this account may not read it", hint=_DENIED)
+    if status == 429:
+        hint = "wait, or log in: an account has a higher limit"
+        return RegistryUnavailable(f"{place.host} asks to slow down (429)", hint=hint)
+    return RegistryUnavailable(
+        f"{place.host} answered {status}", hint="try again, or look at its status page"
+    )
+
+
+def _unreachable(place: Place, kind: str) -> RegistryUnavailable:
+    return RegistryUnavailable(
+        f"{place.host} cannot be reached: {kind}", hint="is the name right, the network up?"
+    )

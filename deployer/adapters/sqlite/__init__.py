@@ -1,0 +1,1 @@
+"""The store: one SQLite file with migrations, encrypted where it holds secrets."""

@@ -1,0 +1,88 @@
+"""The store's part for what one process hands to the other: images to look up, plans to make. In and out:
+values of `core.errand`. Sealed like wishes: only the worker's key opens them.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from deployer.adapters.sqlite.database import Database
+from deployer.adapters.sqlite.encryption import SealBroken, Slot
+from deployer.adapters.sqlite.releases import ReleaseRows
+from deployer.adapters.sqlite.rows import pack_errand, unpack_errand
+from deployer.adapters.sqlite.tokens import note_arrival, spend
+from deployer.core.errors import StoreUnavailable
+from deployer.core.model import Wish
+from deployer.core.ports.receiver_store import Arrival, Proof
+from deployer.core.queue.delegated_task import MOST, MOST_PLANS, PAUSE, Errand, Task
+from deployer.core.queue.supersede import Outcome
+from deployer.core.webhooks.delivery import Delivery
+
+
+class ErrandRows(ReleaseRows):
+    """Implements what `ports.Store` and `core.inbox.Inbox` say of errands."""
+
+    _database: Database
+    _slot: Slot
+
+    def hand_over(self, task: Task, wishes: Sequence[Wish], now: float, arrival: Arrival) -> str:
+        id = secrets.token_hex(12)
+        sealed = self._slot.seal(f"errand {id}", pack_errand(wishes))
+        with self._database.write() as sql:
+            waiting = sql.execute("SELECT count(*) FROM errand WHERE task = ?", (task,)).fetchone()[0]
+            if waiting >= (MOST_PLANS if task is Task.PLAN else MOST):
+                raise StoreUnavailable(
+                    f"{waiting} of this kind wait for the worker already",
+                    hint="is `deployer worker` running?",
+                )
+            if isinstance(arrival, Proof):
+                spend(sql, arrival, now)
+            elif isinstance(arrival, Delivery):
+                note_arrival(sql, arrival, Outcome.IGNORED, "the worker looks its images up", None, now)
+            sql.execute(
+                "INSERT INTO errand (id, task, at, due, tries, sealed) VALUES (?, ?, ?, ?, 0, ?)",
+                (id, task, now, now, sealed),
+            )
+        return id
+
+    def next_errand(self, now: float) -> Errand | None:
+        rows = self._database.read(
+            "SELECT * FROM errand WHERE answer IS NULL AND due <= ? ORDER BY task DESC, seq LIMIT 1", (now,)
+        )
+        for row in rows:
+            try:
+                wishes = unpack_errand(
+                    self._vault.open_slot(f"errand {row['id']}", row["sealed"]), row["task"]
+                )
+                return Errand(row["id"], Task(row["task"]), wishes, row["at"], row["tries"])
+            except (
+                SealBroken,
+                ValueError,
+                LookupError,
+                TypeError,
+                AttributeError,
+                RuntimeError,
+                ArithmeticError,
+            ):
+                self.drop_errand(row["id"])  # this program did not write it
+        return None
+
+    def put_off(self, id: str, now: float) -> None:
+        with self._database.write() as sql:
+            sql.execute("UPDATE errand SET tries = tries + 1, due = ? WHERE id = ?", (now + PAUSE, id))
+
+    def answer_errand(self, id: str, answer: Mapping[str, Any]) -> None:
+        with self._database.write() as sql:
+            sql.execute("UPDATE errand SET answer = ? WHERE id = ?", (json.dumps(answer), id))
+
+    def errand_answer(self, id: str) -> Mapping[str, Any] | None:
+        rows = self._database.read("SELECT answer FROM errand WHERE id = ? AND answer IS NOT NULL", (id,))
+        found: Mapping[str, Any] | None = json.loads(rows[0]["answer"]) if rows else None
+        return found
+
+    def drop_errand(self, id: str) -> None:
+        with self._database.write() as sql:
+            sql.execute("DELETE FROM errand WHERE id = ?", (id,))

@@ -1,0 +1,93 @@
+"""The store's part for what is kept: releases of the rollback set, images that were pulled for releases, how
+long services took to become ready. In and out: nouns. Decides nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import sqlite3
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from deployer.adapters.sqlite.database import Database
+from deployer.adapters.sqlite.encryption import Vault
+from deployer.adapters.sqlite.rows import deployment_of, unpack_release
+from deployer.core.errors import StoreUnavailable
+from deployer.core.images import Image
+from deployer.core.model import Deployment, Release, Status
+
+
+class ReleaseRows:
+    """Implements what `ports.Store` says of retention."""
+
+    _database: Database
+    _key: Vault | None
+    _salt: bytes  # empty without the key
+
+    @property
+    def _vault(self) -> Vault:
+        if self._key is None:
+            raise StoreUnavailable("this process has no key to the store", hint="`deployer worker` has it")
+        return self._key
+
+    def note_pull(self, image: Image) -> None:
+        with self._database.write() as sql:
+            row = (image.repository, image.digest, self._mark("pulled", image.repository, image.digest))
+            sql.execute("INSERT OR REPLACE INTO pulled VALUES (?, ?, ?)", row)
+
+    def pulled(self) -> Sequence[Image]:
+        rows = self._database.read("SELECT * FROM pulled ORDER BY repository, digest")
+        return [
+            Image(row["repository"], row["digest"])
+            for row in rows
+            if self._marked(row["mark"], "pulled", row["repository"], row["digest"])
+        ]
+
+    def forget_pull(self, image: Image) -> None:
+        with self._database.write() as sql:
+            sql.execute(
+                "DELETE FROM pulled WHERE repository = ? AND digest = ?", (image.repository, image.digest)
+            )
+
+    def startups(self, app: str, environment: str) -> Mapping[str, float]:
+        found = "SELECT service, seconds FROM startup WHERE app = ? AND environment = ?"
+        return {name: seconds for name, seconds in self._database.read(found, (app, environment))}
+
+    def note_startups(self, app: str, environment: str, seconds: Mapping[str, float]) -> None:
+        with self._database.write() as sql:
+            rows = [(app, environment, service, took) for service, took in seconds.items()]
+            sql.executemany("INSERT OR REPLACE INTO startup VALUES (?, ?, ?, ?)", rows)
+
+    def releases(self) -> Sequence[Release]:
+        rows = self._database.read("SELECT * FROM release")
+        return [
+            unpack_release(row["id"], row["app"], self._vault.open(f"release {row['id']}", row["sealed"]))
+            for row in rows
+        ]
+
+    def keep_releases(self, app: str, choose: Callable[[Sequence[Deployment]], Collection[str]]) -> int:
+        with self._database.write() as sql:  # else a release that is saved meanwhile would go
+            rows = sql.execute("SELECT * FROM deployment WHERE app = ? ORDER BY seq DESC", (app,)).fetchall()
+            kept = choose([deployment_of(row) for row in rows if self._believes(row)])
+            found = sql.execute("SELECT id FROM release WHERE app = ?", (app,)).fetchall()
+            gone = [row["id"] for row in found if row["id"] not in kept]
+            sql.executemany("DELETE FROM release WHERE id = ?", [(id,) for id in gone])
+            return len(gone)
+
+    def _believes(self, row: sqlite3.Row) -> bool:
+        return row["status"] != Status.SUCCESS or self._marked(*served_mark(row))
+
+    def _mark(self, *words: str) -> str:
+        """What only a process with the key can write beside a row."""
+        if not self._salt:
+            raise StoreUnavailable("this process has no key to the store", hint="`deployer worker` has it")
+        return hmac.new(self._salt, json.dumps(words).encode(), hashlib.sha256).hexdigest()
+
+    def _marked(self, mark: str | None, *words: str) -> bool:
+        return hmac.compare_digest((mark or "").encode("ascii", "replace"), self._mark(*words).encode())
+
+
+def served_mark(row: sqlite3.Row) -> tuple[str | None, str, str, str, str, str]:
+    """The mark of a deployment that succeeded, and the words that it is made of."""
+    return row["mark"], "served", row["id"], row["app"], row["environment"], row["release"]

@@ -1,0 +1,247 @@
+"""Between rows and nouns. In: model values. Out: columns, sealed where they may hold a secret; and back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from deployer.adapters.sqlite.encryption import SealBroken, Slot, Vault
+from deployer.core.images import Image
+from deployer.core.model import (
+    Attested,
+    Bundle,
+    Credentials,
+    Deployment,
+    Kind,
+    Measured,
+    Release,
+    Run,
+    Status,
+    Wish,
+)
+from deployer.core.queue.delegated_task import Task
+from deployer.core.release.proven_images import encode_tested
+from deployer.core.webhooks.triggers import hint_wish
+
+_COLUMNS = (
+    "id, app, environment, kind, trigger, actor, revision, workflow, run_number, run_attempt, images_sha256,"
+    " status, reason, created_at, started_at, ended_at, attempts, release, previous, measured, sealed_wish,"
+    " sealed_credentials"
+)
+INSERT_DEPLOYMENT = f"INSERT INTO deployment ({_COLUMNS}) VALUES (:{_COLUMNS.replace(', ', ', :')})"
+_NOTHING: dict[str, Any] = {"images": None, "bundle": None, "confirm": 0}  # in a wish that is not sealed
+Row = sqlite3.Row | dict[str, Any]
+
+
+def deployment_of(row: Row) -> Deployment:
+    """One row of `deployment`."""
+    return Deployment(
+        id=row["id"],
+        app=row["app"],
+        environment=row["environment"],
+        kind=Kind(row["kind"]),
+        trigger=row["trigger"],
+        actor=row["actor"],
+        revision=row["revision"],
+        status=Status(row["status"]),
+        reason=row["reason"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        attempts=row["attempts"],
+        release=row["release"],
+        run=run_of(row) or Run(),
+        previous=row["previous"],
+        measured=Measured(**json.loads(row["measured"])) if row["measured"] else None,
+    )
+
+
+def new_row(slot: Slot, id: str, wish: Wish, now: float) -> dict[str, Any]:
+    """The row of a deployment that waits for its turn, by column."""
+    wanted, credentials = sealed_wish(slot, id, wish)
+    return {
+        "id": id,
+        "app": wish.app,
+        "environment": wish.environment,
+        "kind": wish.kind,
+        "trigger": wish.trigger,
+        "actor": wish.actor,
+        "revision": wish.revision,
+        "workflow": wish.workflow,
+        "run_number": wish.run.number if wish.run else None,
+        "run_attempt": wish.run.attempt if wish.run else None,
+        "images_sha256": images_sha256(wish.images),
+        "status": Status.QUEUED,
+        "reason": "",
+        "created_at": now,
+        "started_at": None,
+        "ended_at": None,
+        "attempts": 0,
+        "release": wish.release,
+        "previous": "",
+        "measured": None,
+        "sealed_wish": wanted,
+        "sealed_credentials": credentials,
+    }
+
+
+def run_of(row: Row) -> Run | None:
+    return None if row["run_number"] is None else Run(row["run_number"], row["run_attempt"])
+
+
+def sealed_wish(slot: Slot, id: str, wish: Wish) -> tuple[bytes | None, bytes | None]:
+    """The columns `sealed_wish` and `sealed_credentials`; None where the wish holds nothing but what stands
+    in the other columns, as that of a webhook's run.
+    """
+    if wish.images is None and not (
+        wish.bundle or wish.confirm or wish.variables or wish.credentials or wish.branch or wish.run_tasks
+    ):
+        return None, None
+    content: dict[str, Any] = {
+        "images": _pack_images(wish.images),
+        "bundle": _pack_bundle(wish.bundle),
+        "confirm": wish.confirm,
+    }
+    if wish.variables:
+        content["variables"] = dict(wish.variables)
+    if wish.branch:
+        content["branch"] = wish.branch
+    if wish.tested:
+        content["tested"] = encode_tested(wish.tested)
+    if wish.run_tasks:
+        content["run_tasks"] = True
+    login = wish.credentials
+    credentials = json.dumps([login.host, login.username, login.password]) if login else None
+    return (
+        slot.seal(f"wish of {id}", json.dumps(content)),
+        slot.seal(f"credentials of {id}", credentials) if credentials else None,
+    )
+
+
+def wish_of(vault: Vault, row: sqlite3.Row) -> Wish:
+    """The wish of a row that has not ended. Raises SealBroken: whoever writes to the queue can seal anything,
+    so that what is inside may be anything, too.
+    """
+    try:
+        return _opened(vault, row)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise SealBroken(f"wish of {row['id']}: is no wish", hint="this program did not write it") from None
+
+
+def _opened(vault: Vault, row: sqlite3.Row) -> Wish:
+    sealed, login = row["sealed_wish"], row["sealed_credentials"]
+    content = json.loads(vault.open_slot(f"wish of {row['id']}", sealed)) if sealed else _NOTHING
+    return Wish(
+        app=row["app"],
+        environment=row["environment"],
+        kind=Kind(row["kind"]),
+        trigger=row["trigger"],
+        actor=row["actor"],
+        revision=row["revision"],
+        run=run_of(row),
+        images=_unpack_images(content["images"]),
+        bundle=Bundle(**content["bundle"]) if content["bundle"] else None,
+        release=row["release"],
+        credentials=Credentials(*json.loads(vault.open_slot(f"credentials of {row['id']}", login)))
+        if login
+        else None,
+        workflow=row["workflow"],
+        variables=content.get("variables", {}),
+        confirm=content["confirm"],
+        branch=str(content.get("branch", "")),
+        tested=_tested(content.get("tested")),
+        run_tasks=content.get("run_tasks") is True,
+    )
+
+
+def _tested(table: Mapping[str, Any] | None) -> Attested | None:
+    if table is None:
+        return None
+    return Attested(str(table["combination"]), dict(table["trees"]), frozenset(table["reused"]))
+
+
+def images_sha256(images: Mapping[str, Image] | None) -> str:
+    """Tells two requests of one run apart; empty where the server looks the images up itself."""
+    if images is None:
+        return ""
+    return hashlib.sha256(json.dumps(_pack_images(images), sort_keys=True).encode()).hexdigest()
+
+
+def pack_release(release: Release) -> str:
+    """The release's whole content as text: the same content, the same text."""
+    content = {
+        "revision": release.revision,
+        "images": _pack_images(release.images),
+        "bundle": _pack_bundle(release.bundle),
+        "variables": dict(release.variables),
+    }
+    return json.dumps(content, sort_keys=True)
+
+
+def unpack_release(id: str, app: str, text: str) -> Release:
+    content = json.loads(text)
+    images = _unpack_images(content["images"])
+    bundle = Bundle(**content["bundle"])
+    return Release(id, app, content["revision"], images or {}, bundle, content["variables"])
+
+
+def _pack_images(images: Mapping[str, Image] | None) -> dict[str, list[str]] | None:
+    return (
+        None if images is None else {name: [image.repository, image.digest] for name, image in images.items()}
+    )
+
+
+def _unpack_images(packed: Mapping[str, list[str]] | None) -> dict[str, Image] | None:
+    return None if packed is None else {name: Image(*pair) for name, pair in packed.items()}
+
+
+def _pack_bundle(bundle: Bundle | None) -> dict[str, Any] | None:
+    return None if bundle is None else {"entry": bundle.entry, "files": dict(bundle.files)}
+
+
+def pack_errand(wishes: Sequence[Wish]) -> str:
+    """All that a worker needs of wishes that only the engine's half can judge."""
+    return json.dumps(
+        [
+            {
+                "app": wish.app,
+                "environment": wish.environment,
+                "actor": wish.actor,
+                "revision": wish.revision,
+                "origin": wish.origin,
+                "images": _pack_images(wish.images),
+                "bundle": _pack_bundle(wish.bundle),
+                "variables": dict(wish.variables),
+            }
+            for wish in wishes
+        ]
+    )
+
+
+def unpack_errand(text: str, task: str) -> tuple[Wish, ...]:
+    """Raises ValueError, TypeError, KeyError or AttributeError for what `pack_errand` did not write."""
+    unpack = _unpack_hint if task == Task.HINT else _unpack_plan
+    return tuple(unpack(one) for one in json.loads(text))
+
+
+def _unpack_hint(one: Mapping[str, Any]) -> Wish:
+    wish = hint_wish(str(one["app"]), str(one["environment"]), str(one["actor"]), str(one["revision"]))
+    return replace(wish, origin=str(one["origin"]))
+
+
+def _unpack_plan(one: Mapping[str, Any]) -> Wish:
+    return Wish(
+        app=str(one["app"]),
+        environment=str(one["environment"]),
+        kind=Kind.DEPLOY,
+        trigger="action",
+        actor=str(one["actor"]),
+        revision=str(one["revision"]),
+        images=_unpack_images(one["images"]),
+        bundle=Bundle(**one["bundle"]) if one["bundle"] else None,
+        variables={str(name): str(value) for name, value in one["variables"].items()},
+    )

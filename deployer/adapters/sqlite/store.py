@@ -1,0 +1,331 @@
+"""The queue and the record of deployments in SQLite. In: wishes, events, releases. Out: nouns. Implements
+`core.inbox.Inbox`.
+
+What a method wrote is synced to disk when it returns. Which run wins is `core.order`'s decision. What may
+hold a secret (bundle, variables, credentials) is stored sealed only, and a wish is wiped when its deployment
+ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from deployer.adapters.sqlite.audit_log import AuditRows, Ledger
+from deployer.adapters.sqlite.confirmations import ConfirmationRows, note_word
+from deployer.adapters.sqlite.database import Database
+from deployer.adapters.sqlite.delegated_tasks import ErrandRows
+from deployer.adapters.sqlite.deliveries import RecoveryRows
+from deployer.adapters.sqlite.encryption import SealBroken, Slot, Vault
+from deployer.adapters.sqlite.expiry import forget_old
+from deployer.adapters.sqlite.proven_runs import ProvenRows
+from deployer.adapters.sqlite.releases import served_mark
+from deployer.adapters.sqlite.rows import (
+    INSERT_DEPLOYMENT,
+    deployment_of,
+    images_sha256,
+    new_row,
+    pack_release,
+    run_of,
+    unpack_release,
+    wish_of,
+)
+from deployer.adapters.sqlite.schema import SCHEMA, UPGRADES, VERSION
+from deployer.adapters.sqlite.tokens import AccessRows, note_arrival, spend
+from deployer.core.audit.chain import Act
+from deployer.core.audit.events import acceptance, completion, confirmation, ending
+from deployer.core.auth.job_authorization import no_release
+from deployer.core.errors import ConfigError, Forbidden, NotFound
+from deployer.core.model import Deployment, Event, Measured, Release, Status, Wish
+from deployer.core.ports.receiver_store import Arrival, Proof
+from deployer.core.queue.supersede import Outcome, judge_interrupted, judge_run, superseded_by
+from deployer.core.release.confirmation import Verdict
+
+# The index is named because SQLite would rather read the whole history in its order.
+_CLAIMABLE = """
+SELECT * FROM deployment AS waiting INDEXED BY one_queued WHERE status = 'queued' AND NOT EXISTS (
+    SELECT 1 FROM deployment AS running
+    WHERE running.app = waiting.app AND running.environment = waiting.environment
+    AND running.status = 'in_progress'
+) ORDER BY seq LIMIT 1"""
+_END = (
+    "UPDATE deployment SET status = :status, reason = :reason, ended_at = :now,"
+    " sealed_wish = NULL, sealed_credentials = NULL WHERE {} RETURNING *"
+)
+_END_ONE = _END.format("id = :id")
+_END_WAITING = _END.format("app = :app AND environment = :environment AND status = 'queued'")
+_MAX_TEXT = 20_000  # characters of one event
+
+
+class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryRows, AccessRows):
+    """The database file at `path`, whose secrets `vault` seals; with a slot alone it takes wishes and opens
+    nothing. Raises ConfigError when key and file do not belong together.
+    """
+
+    def __init__(self, path: Path, vault: Vault | Slot) -> None:
+        super().__init__(Database(path, SCHEMA, VERSION, UPGRADES))
+        self._slot = vault if isinstance(vault, Slot) else vault.slot
+        self._key = None if isinstance(vault, Slot) else vault
+        self._salt = self._unseal_salt() if self._key else b""
+        self.queued: Callable[[], None] = _nobody_waits  # told after a commit that queues in an empty place
+        self._ledger = Ledger(hmac.digest(self._salt, b"audit", "sha256") if self._key else None)
+
+    def close(self) -> None:
+        self.end_refusals()
+        self._database.close()
+
+    def enqueue(self, wish: Wish, now: float, arrival: Arrival | None = None) -> tuple[Deployment, str]:
+        with self._database.write() as sql:
+            if isinstance(arrival, Proof):
+                spend(sql, arrival, now)
+            newest = _newest_run(sql, wish)
+            outcome = _judge(wish, newest) if newest else Outcome.QUEUED
+            superseded: list[Act] = []
+            if outcome is Outcome.QUEUED or newest is None:
+                deployment, superseded = self._queue(sql, wish, now)
+            else:
+                deployment = deployment_of(newest)
+            note_arrival(sql, arrival, outcome, "", deployment.id, now)
+            self._ledger.record(sql, now, *superseded, acceptance(wish, deployment.id, outcome))
+        if outcome is Outcome.QUEUED and not superseded:  # whoever takes the one before takes this one
+            self.queued()
+        return deployment, outcome
+
+    def claim(self, now: float) -> tuple[Deployment, Wish] | None:
+        self.absorb()
+        if not self._database.read(
+            _CLAIMABLE
+        ):  # idle workers ask often and should not take the writer's lock for it
+            return None
+        with self._database.write() as sql:
+            while row := sql.execute(_CLAIMABLE).fetchone():
+                try:
+                    wish = wish_of(self._vault, row)
+                except SealBroken as error:  # one damaged row must not block the queue
+                    self._end(sql, row["id"], Status.ERROR, f"{error} [{error.code}]", now)
+                    continue
+                sql.execute(
+                    "UPDATE deployment SET status = 'in_progress', attempts = attempts + 1,"
+                    " started_at = coalesce(started_at, ?), previous = ? WHERE id = ?",
+                    (now, _served(sql, row), row["id"]),
+                )
+                _append(sql, row["id"], "claim", f"attempt {row['attempts'] + 1}", now)
+                return deployment_of(_row(sql, row["id"])), wish
+        return None
+
+    def requeue_interrupted(self, now: float) -> Sequence[Deployment]:
+        with self._database.write() as sql:
+            rows = sql.execute(
+                "SELECT * FROM deployment INDEXED BY one_running WHERE status = 'in_progress' ORDER BY seq"
+            ).fetchall()
+            for row in rows:
+                newer = _queued(sql, row["app"], row["environment"])
+                status, reason = judge_interrupted(row["attempts"], newer)
+                if status.final:
+                    self._end(sql, row["id"], status, reason, now)
+                else:
+                    sql.execute("UPDATE deployment SET status = ? WHERE id = ?", (status, row["id"]))
+                    _append(sql, row["id"], "requeue", "the deployer stopped in the middle of it", now)
+            return [deployment_of(_row(sql, row["id"])) for row in rows]
+
+    def finish(self, id: str, status: Status, reason: str, now: float) -> Deployment:
+        """A deployment ends once: finishing it again changes nothing."""
+        with self._database.write() as sql:
+            if not Status(_row(sql, id)["status"]).final:
+                self._end(sql, id, status, reason, now)
+            return deployment_of(_row(sql, id))
+
+    def note_measured(self, id: str, measured: Measured) -> None:
+        with self._database.write() as sql:
+            text = json.dumps(asdict(measured))
+            sql.execute("UPDATE deployment SET measured = ? WHERE id = ?", (text, id))
+
+    def confirm(self, id: str, verdict: Verdict, reason: str, now: float) -> Deployment:
+        with self._database.write() as sql:
+            if note_word(sql, id, verdict, reason, now):
+                _append(sql, id, "word", f"{verdict}: {reason}" if reason else verdict, now)
+                self._ledger.record(sql, now, confirmation(deployment_of(_row(sql, id)), verdict, reason))
+            return deployment_of(_row(sql, id))
+
+    def append(self, id: str, kind: str, text: str, now: float) -> None:
+        with self._database.write() as sql:
+            _append(sql, id, kind, text, now)
+
+    def events(self, id: str, after: int = 0) -> Sequence[Event]:
+        rows = self._database.read(
+            "SELECT n, at, kind, text FROM event WHERE deployment_id = ? AND n > ? ORDER BY n", (id, after)
+        )
+        return [Event(*row) for row in rows]
+
+    def deployment(self, id: str) -> Deployment:
+        rows = self._database.read("SELECT * FROM deployment WHERE id = ?", (id,))
+        if not rows:
+            raise NotFound(
+                f"no deployment {id}", hint="`deployer history APP` shows their ids, 24 digits each"
+            )
+        return deployment_of(rows[0])
+
+    def deployments(self, app: str, environment: str, limit: int = 20) -> Sequence[Deployment]:
+        return self._find("1", (app, environment), limit)
+
+    def save_release(self, deployment_id: str, draft: Release, now: float) -> Release:
+        content = pack_release(draft)
+        id = hmac.new(self._salt, f"{draft.app}\n{content}".encode(), hashlib.sha256).hexdigest()[:16]
+        with self._database.write() as sql:
+            sql.execute(
+                "INSERT OR IGNORE INTO release VALUES (?, ?, ?, ?)",
+                (id, draft.app, draft.revision, self._vault.seal(f"release {id}", content)),
+            )
+            sql.execute("UPDATE deployment SET release = ? WHERE id = ?", (id, deployment_id))
+            self._ledger.record(sql, now, completion(deployment_of(_row(sql, deployment_id)), draft.images))
+        return unpack_release(id, draft.app, content)
+
+    def release(self, id: str) -> Release:
+        rows = self._database.read("SELECT * FROM release WHERE id = ?", (id,))
+        if not rows:
+            raise no_release("the store", id)
+        return unpack_release(id, rows[0]["app"], self._vault.open(f"release {id}", rows[0]["sealed"]))
+
+    def forget_old(self, now: float) -> int:
+        self.end_refusals(now)
+        return forget_old(self._database, now)
+
+    def revision_of(self, app: str, release: str) -> str:
+        rows = self._database.read("SELECT revision FROM release WHERE id = ? AND app = ?", (release, app))
+        if not rows:
+            raise no_release(app, release)
+        return str(rows[0]["revision"])
+
+    def serving(self, app: str, environment: str) -> Deployment | None:
+        return next(iter(self._find("status = 'success'", (app, environment), 1)), None)
+
+    def before(self, app: str, environment: str, release: str) -> Deployment | None:
+        found = self._find("status = 'success' AND release <> ?", (app, environment, release), 1)
+        return next(iter(found), None)
+
+    def _find(self, condition: str, values: tuple[str, ...], limit: int) -> list[Deployment]:
+        """Newest first. `condition` is this module's own text; values are bound."""
+        of = "SELECT * FROM deployment WHERE app = ? AND environment = ?"
+        sql = f"{of} AND {condition} ORDER BY seq DESC LIMIT ?"
+        return [deployment_of(row) for row in self._database.read(sql, (*values, limit))]
+
+    def _queue(self, sql: sqlite3.Connection, wish: Wish, now: float) -> tuple[Deployment, list[Act]]:
+        """The new deployment, and what became of the one that waited before it."""
+        id = _new_id(now)
+        place = {"app": wish.app, "environment": wish.environment}
+        ended = _end(sql, _END_WAITING, place, Status.INACTIVE, superseded_by(id), now)
+        columns = new_row(self._slot, id, wish, now)
+        sql.execute(INSERT_DEPLOYMENT, columns)
+        if wish.forge:
+            sql.execute("INSERT INTO forge (deployment_id, number) VALUES (?, ?)", (id, wish.forge))
+        _append(
+            sql, id, "enqueue", f"{wish.kind} of {wish.revision[:7] or wish.release} by {wish.actor}", now
+        )
+        return deployment_of(columns), [ending(ended)] if ended else []
+
+    def _end(self, sql: sqlite3.Connection, id: str, status: Status, reason: str, now: float) -> None:
+        if ended := _end(sql, _END_ONE, {"id": id}, status, reason, now):
+            self._ledger.record(sql, now, ending(ended))
+        if status is Status.SUCCESS:
+            _, *words = served_mark(_row(sql, id))
+            sql.execute("UPDATE deployment SET mark = ? WHERE id = ?", (self._mark(*words), id))
+
+    def _unseal_salt(self) -> bytes:
+        with self._database.write() as sql:
+            row = sql.execute("SELECT salt FROM seal").fetchone()
+            if row is None:
+                salt = secrets.token_hex(32)
+                sql.execute("INSERT INTO seal VALUES (1, ?)", (self._vault.seal("salt", salt),))
+                return bytes.fromhex(salt)
+        try:
+            return bytes.fromhex(self._vault.open("salt", row["salt"]))
+        except SealBroken:
+            raise ConfigError(
+                "state",
+                "the key file does not fit the database",
+                hint="restore the key file that belongs to deployer.db",
+            ) from None
+
+
+def _nobody_waits() -> None:
+    """In a process that deploys nothing."""
+
+
+def _end(
+    sql: sqlite3.Connection, statement: str, which: dict[str, str], status: Status, reason: str, now: float
+) -> Deployment | None:
+    values = {**which, "status": status, "reason": _plain(reason), "now": now}
+    row = sql.execute(statement, values).fetchone()
+    if row is None:
+        return None
+    _append(sql, row["id"], "end", f"{status}: {reason}" if reason else status, now)
+    return deployment_of(row)
+
+
+def _judge(wish: Wish, newest: sqlite3.Row) -> Outcome:
+    run = run_of(newest)
+    outcome = judge_run(wish.run, run, Status(newest["status"])) if run else Outcome.QUEUED
+    asked, known = images_sha256(wish.images), newest["images_sha256"]
+    if outcome is Outcome.DUPLICATE and asked and known and asked != known:
+        raise Forbidden(
+            "images: this attempt of the run already asked for other images",
+            hint="re-run the workflow: a new attempt is new",
+        )
+    return outcome
+
+
+def _newest_run(sql: sqlite3.Connection, wish: Wish) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = sql.execute(
+        "SELECT * FROM deployment WHERE app = ? AND environment = ? AND workflow = ?"
+        " AND run_number IS NOT NULL ORDER BY run_number DESC, run_attempt DESC, seq DESC LIMIT 1",
+        (wish.app, wish.environment, wish.workflow),
+    ).fetchone()
+    return row
+
+
+def _queued(sql: sqlite3.Connection, app: str, environment: str) -> str:
+    row = sql.execute(
+        "SELECT id FROM deployment WHERE app = ? AND environment = ? AND status = 'queued'",
+        (app, environment),
+    ).fetchone()
+    return row["id"] if row else ""
+
+
+def _served(sql: sqlite3.Connection, row: sqlite3.Row) -> str:
+    """The revision that serves while this deployment is claimed."""
+    found = sql.execute(
+        "SELECT revision FROM deployment WHERE app = ? AND environment = ? AND status = 'success'"
+        " ORDER BY seq DESC LIMIT 1",
+        (row["app"], row["environment"]),
+    ).fetchone()
+    return found["revision"] if found else ""
+
+
+def _row(sql: sqlite3.Connection, id: str) -> sqlite3.Row:
+    row: sqlite3.Row | None = sql.execute("SELECT * FROM deployment WHERE id = ?", (id,)).fetchone()
+    if row is None:
+        raise NotFound(f"no deployment {id}")
+    return row
+
+
+def _append(sql: sqlite3.Connection, id: str, kind: str, text: str, now: float) -> None:
+    sql.execute(
+        "INSERT INTO event SELECT ?, coalesce(max(n), 0) + 1, ?, ?, ? FROM event WHERE deployment_id = ?",
+        (id, now, kind, _plain(text), id),
+    )
+
+
+def _plain(text: str) -> str:
+    """A child's output may hold half surrogates, which SQLite cannot carry."""
+    return text[:_MAX_TEXT].encode("utf-8", "replace").decode()
+
+
+def _new_id(now: float) -> str:
+    """Sorts by time, and cannot be guessed from another one."""
+    return f"{int(now * 1000):012x}{secrets.token_hex(6)}"

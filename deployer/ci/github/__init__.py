@@ -1,0 +1,3 @@
+"""GitHub Actions: inputs, workflow commands, annotations, job summary, tokens, comments. Asks no server of
+ours.
+"""

@@ -1,0 +1,120 @@
+"""What is to be built. In: the Compose file, the file with the build's variables. Out: model, bake's
+definition.
+
+Compose fills the variables in. Those of the build's file that a Dockerfile declares by ARG become
+arguments of its build, also where the Compose file does not say so. What looks like a secret among them
+ends the run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deployer.ci import run_state
+from deployer.ci.github.inputs import input_text
+from deployer.ci.images import docker_cli
+from deployer.core.build.build_args import declared_in, find_secrets, lines_of, parse_names
+from deployer.core.errors import ConfigError, DeployerError
+
+# Values for a production build that the repository itself keeps; without it, Compose reads `.env` as always.
+PRODUCTION_VARIABLES = ".env.production"
+
+
+class SecretInBuild(DeployerError):
+    """A build argument looks like a secret, and everybody who pulls the image could read it."""
+
+    code = "secret-in-build"
+
+
+@dataclass(frozen=True)
+class Definition:
+    """The rendered Compose model, and the file that bake reads."""
+
+    model: Mapping[str, Any]
+    file: Path
+
+
+def read_definition(workspace: Path, path: str) -> Definition:
+    """Raises ComposeRejected, ConfigError, SecretInBuild."""
+    variables = _variables_file(workspace, (workspace / path).parent)
+    text = variables.read_text(encoding="utf-8", errors="replace") if variables else ""
+    lines = lines_of(text)
+    _refuse_secrets(lines, str(variables and variables.relative_to(workspace)))
+    definition = _render([workspace / path], variables)
+    wanted = _undeclared(definition.model["services"], frozenset(lines))
+    if wanted:
+        more = {
+            "services": {name: {"build": {"args": dict.fromkeys(names)}} for name, names in wanted.items()}
+        }
+        definition = _render([workspace / path, run_state.save("arguments", more)], variables)
+    for name, service in definition.model["services"].items():
+        arguments = (service.get("build") or {}).get("args") or {}
+        _refuse_secrets({key: str(value or "") for key, value in arguments.items()}, f"service {name}")
+    return definition
+
+
+def allowed_arguments() -> frozenset[str]:
+    """Arguments that may look like secrets."""
+    try:
+        return parse_names(input_text("allow-build-args"))
+    except ValueError as error:
+        raise ConfigError("allow-build-args", f"{str(error)!r} is not a variable's name") from None
+
+
+def _variables_file(workspace: Path, folder: Path) -> Path | None:
+    named = input_text("build-env-file")
+    if not named:
+        file = folder / PRODUCTION_VARIABLES
+        return file if file.is_file() else None
+    file = workspace / os.path.normpath(named)
+    if not file.is_file() or not file.resolve().is_relative_to(workspace.resolve()):
+        raise ConfigError("build-env-file", f"{named!r} is not a file of the repository")
+    return file
+
+
+def _refuse_secrets(arguments: Mapping[str, str], place: str) -> None:
+    found = find_secrets(arguments, allowed_arguments())
+    if found:
+        lines = (f"{name} {reason}" for name, reason in sorted(found.items()))
+        raise SecretInBuild(
+            f"{place}: {'; '.join(lines)}: whoever pulls the image could read it",
+            hint="give it to the container on the server instead, or to the build as a build secret;"
+            " where it is meant to be public, name it in the input allow-build-args",
+        )
+
+
+def _render(files: list[Path], variables: Path | None) -> Definition:
+    with ThreadPoolExecutor(2) as pool:
+        texts = pool.map(lambda form: docker_cli.render(files, variables, form=form), ("json", "yaml"))
+        model, definition = texts
+    rendered = json.loads(model)
+    run_state.save("model", rendered)
+    # Bake reads Compose's rendering, so that both see the same values; only YAML keeps `x-bake`.
+    return Definition(rendered, run_state.save_text("bake.yaml", definition))
+
+
+def _undeclared(services: Mapping[str, Any], names: frozenset[str]) -> dict[str, frozenset[str]]:
+    """Service → variables that its Dockerfile declares and its Compose entry does not name."""
+    found = {}
+    for name, service in services.items():
+        build = service.get("build")
+        if build and names:
+            missing = (declared_in(_dockerfile(build)) & names) - set(build.get("args") or {})
+            found.update({name: missing} if missing else {})
+    return found
+
+
+def _dockerfile(build: Mapping[str, Any]) -> str:
+    if build.get("dockerfile_inline"):
+        return str(build["dockerfile_inline"])
+    path = Path(build.get("context") or ".") / (build.get("dockerfile") or "Dockerfile")
+    try:  # a link may lead to a device that never ends
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    except OSError:
+        return ""  # bake says it better

@@ -1,0 +1,156 @@
+"""The docker command as argv lists. In: values checked before. Out: parsed answers. Decides nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from deployer.ci.github import workflow_commands
+from deployer.ci.subprocesses import Ended, capture, start_alone, stream
+from deployer.core.errors import CommandFailed, ComposeRejected
+
+# A context may lie beside the Compose file's folder; newer buildx asks for leave, and nobody can answer.
+_BAKE = {"BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
+_TRANSFER = 1800.0
+# Services that are there to test the others: Compose passes over them unless this profile is asked for.
+TEST_PROFILE = "test"
+
+
+def render(files: Sequence[Path], variables: Path | None, *, form: str) -> str:
+    """The Compose model with variables filled in, as `json` or `yaml`, tests included. Raises
+    ComposeRejected.
+    """
+    env_file = ["--env-file", str(variables)] if variables else []
+    named = [part for file in files for part in ("-f", str(file))]
+    profiles = [name for name in os.environ.get("COMPOSE_PROFILES", "").split(",") if name]
+    active = [part for name in (*profiles, TEST_PROFILE) for part in ("--profile", name)]
+    try:
+        return capture(["docker", "compose", *env_file, *named, *active, "config", "--format", form])
+    except CommandFailed as error:
+        raise ComposeRejected(str(error), hint=_hint(str(error))) from None
+
+
+def _hint(words: str) -> str:
+    """A variable or a file that only the server has is the common cause, and the one with a remedy here."""
+    absent = "required variable" in words or "env file" in words
+    default = "what only the server has needs a default: ${NAME:-}, env_file with required: false"
+    return default if absent else "`docker compose config` on your machine says the same"
+
+
+def describe(definition: Path, targets: Sequence[str], settings: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Target → what bake would build, also for the targets that these need. Raises ComposeRejected."""
+    try:
+        answer = capture([*_bake(definition, settings), "--print", "--", *targets], extra=_BAKE)
+    except CommandFailed as error:
+        raise ComposeRejected(str(error)) from None
+    return dict(json.loads(answer)["target"])
+
+
+def bake(
+    definition: Path,
+    targets: Sequence[str],
+    settings: Iterable[str],
+    metadata: Path,
+    *,
+    anew: bool,
+    watch: Callable[[bytes], None],
+) -> Ended:
+    """Builds all targets at once and loads them into the engine; `anew`: without cache, with fresh base
+    images.
+    """
+    options = ["--load", "--progress", "plain", "--provenance=false", "--metadata-file", str(metadata)]
+    options += ["--no-cache", "--pull"] if anew else []
+    return stream([*_bake(definition, settings), *options, "--", *targets], extra=_BAKE, watch=watch)
+
+
+def _bake(definition: Path, settings: Iterable[str]) -> list[str]:
+    overrides = [part for setting in settings for part in ("--set", setting)]
+    return ["docker", "buildx", "bake", "-f", str(definition), *overrides]
+
+
+def inspect(references: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Name → image of the engine, asked for at once. Raises CommandFailed."""
+    names = list(dict.fromkeys(references))
+    answer = json.loads(capture(["docker", "image", "inspect", "--", *names])) if names else []
+    return dict(zip(names, answer, strict=True))
+
+
+def push(reference: str, config: Mapping[str, str]) -> str:
+    """Pushes one tag; gives what docker says last. Raises CommandFailed."""
+    return _last_line(capture(["docker", "push", "--", reference], extra=config, timeout=_TRANSFER))
+
+
+def pull(reference: str, config: Mapping[str, str]) -> None:
+    """Raises CommandFailed."""
+    capture(["docker", "pull", "--quiet", "--", reference], extra=config, timeout=_TRANSFER)
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2]
+
+
+def login(host: str, username: str, password: str, config: Mapping[str, str]) -> None:
+    """Logs in; the password goes by stdin. Raises CommandFailed."""
+    capture(
+        ["docker", "login", f"--username={username}", "--password-stdin", "--", host],
+        text=password,
+        extra=config,
+    )
+
+
+def endpoint() -> str:
+    """The engine that docker talks to, which a private DOCKER_CONFIG would otherwise forget."""
+    named = os.environ.get("DOCKER_HOST")
+    return (
+        named or capture(["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]).strip()
+    )
+
+
+def up(project: str, file: Path, timeout: int) -> Ended:
+    """Starts a stack and waits until it is healthy."""
+    argv = [*_compose(project, file), "up", "-d", "--no-build", "--wait", "--wait-timeout", str(timeout)]
+    return stream(argv)
+
+
+def run(project: str, file: Path, service: str, command: Sequence[str] = ()) -> Ended:
+    """Runs one service of a stack to its end, or, in its image, a command instead of its own."""
+    entrypoint = ["--entrypoint", command[0]] if command else []
+    return stream([*_compose(project, file), "run", "--rm", "-T", *entrypoint, "--", service, *command[1:]])
+
+
+def down(project: str, file: Path) -> None:
+    """Removes a stack with its volumes and networks; what cannot be removed is a warning."""
+    try:
+        capture(_down(project, file))
+    except CommandFailed as error:
+        workflow_commands.warning(str(error), title=f"deployer: {project} is not fully removed")
+
+
+def begin_down(project: str, file: Path, held: int) -> None:
+    """Begins to remove a stack; the file behind `held` stays locked until that has ended."""
+    start_alone(_down(project, file), held)
+
+
+def _down(project: str, file: Path) -> list[str]:
+    # Without the profile, what only the tests needed beside them would stay.
+    return [*_compose(project, file), "--profile", TEST_PROFILE, "down", "-v", "--remove-orphans", "-t", "0"]
+
+
+def containers(project: str, file: Path) -> list[dict[str, Any]]:
+    """The stack's containers as `docker compose ps` knows them: one JSON list, or one object a line."""
+    text = capture([*_compose(project, file), "ps", "-a", "--format", "json"]).strip()
+    return (
+        list(json.loads(text)) if text.startswith("[") else [json.loads(line) for line in text.splitlines()]
+    )
+
+
+def logs(container: str, lines: int) -> Ended:
+    """Prints the end of a container's log."""
+    return stream(["docker", "logs", "--tail", str(lines), "--", container])
+
+
+def _compose(project: str, file: Path) -> list[str]:
+    return ["docker", "compose", "-p", project, "-f", str(file)]

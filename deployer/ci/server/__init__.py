@@ -1,0 +1,1 @@
+"""HTTP with the deployer's server: authentication, deploy request, events, confirmation."""

@@ -1,0 +1,67 @@
+"""A deployment's story in the log. In: events as they come. Out: lines, folded by what they are about.
+
+What the server says is text to the runner, whatever it looks like; only the folds are commands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self
+
+from deployer.ci.github import workflow_commands
+
+_BACK = "Way back"
+_PARTS: Mapping[str, str] = {
+    **dict.fromkeys(("enqueue", "claim", "requeue"), "Queue"),
+    **dict.fromkeys(("resolve", "pull"), "Pull the images"),
+    "plan": "Plan",
+    **dict.fromkeys(("create", "start", "gate", "retire", "switch", "log"), "Roll out"),
+    "confirm": "Look from outside",
+    **dict.fromkeys(("drain", "stop", "remove", "untidy"), "Clear up"),
+    "rollback": _BACK,
+    "failed": "",  # not folded away
+}
+
+
+class Story:
+    """A context manager; the fold that is open at the end is closed."""
+
+    def __init__(self) -> None:
+        self.last = 0  # number of the last event that was told
+        self._began: float | None = None
+        self._part: str | None = None
+        self._fold = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._fold.close()
+
+    def tell(self, event: Mapping[str, Any]) -> bool:
+        """Prints an event once, with the seconds since the first one; whether it was new."""
+        n, at = event.get("n"), event.get("at")
+        if not isinstance(n, int) or n <= self.last:
+            return False
+        self.last = n
+        seconds = float(at) if isinstance(at, int | float) and abs(at) < 1e12 else 0.0
+        self._began = seconds if self._began is None else self._began
+        kind = str(event.get("kind", ""))
+        self._turn(kind)
+        workflow_commands.say(f"{seconds - self._began:7.1f} s  {kind}  {event.get('text', '')}")
+        return True
+
+    def _turn(self, kind: str) -> None:
+        """Opens the fold that this kind of event belongs in; on the way back, everything does."""
+        part = self._part if self._part == _BACK else _PARTS.get(kind, self._part or "")
+        if part == self._part:
+            return
+        self._fold.close()
+        self._part = part
+        if part:
+            self._fold.enter_context(workflow_commands.group(part))
+        self._fold.enter_context(workflow_commands.commands_stopped())

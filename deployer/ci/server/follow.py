@@ -1,0 +1,154 @@
+"""The live story of a deployment. In: where it is told. Out: its lines, printed as they come, and its end.
+
+A stream that breaks is taken up after the last line that arrived; a server without room for a stream is asked
+every two seconds instead. When the server waits to hear whether the release serves, the caller is asked.
+"""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from deployer.ci.github import workflow_commands
+from deployer.ci.http_client import ServerUnavailable, call, open_stream
+from deployer.ci.server.event_log import Story
+from deployer.ci.server.sse import read_messages
+from deployer.core.errors import DeployerError, TokenRejected
+from deployer.core.model import Status
+
+_SILENCE = 45.0  # seconds without a byte, after which a stream counts as broken
+_POLL = 2.0
+_LONGEST_LINE = 2_000_000
+_LONGEST_PAUSE = 10.0
+_FINAL = frozenset(status for status in Status if status.final)
+
+
+class DeploymentUnfinished(DeployerError):
+    """The deadline came before the deployment's end; the deployment goes on."""
+
+    code = "deployment-unfinished"
+
+
+@dataclass(frozen=True)
+class Followed:
+    """One deployment: the address to poll, the stream, the token for both, the address for people."""
+
+    status_url: str
+    events_url: str
+    token: str = field(repr=False)
+    page: str
+
+
+@dataclass(frozen=True)
+class End:
+    """How it ended, in GitHub's status words; `record` is what else the server says about it."""
+
+    status: str
+    reason: str
+    record: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass
+class _Reader:
+    """What was read so far, and who is asked when the server waits for a confirmation."""
+
+    followed: Followed
+    until: float
+    confirm: Callable[[], None]
+    story: Story
+    polling: bool = False
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """One event; what was told before a stream broke is not acted on again."""
+        if self.story.tell(event) and event.get("kind") == "confirm":
+            self.confirm()
+
+
+def follow(followed: Followed, until: float, confirm: Callable[[], None] = lambda: None) -> End:
+    """Reads to the end, or to the monotonic time `until`. Raises DeploymentUnfinished, TokenRejected."""
+    with Story() as story:
+        return _follow(_Reader(followed, until, confirm, story))
+
+
+def _follow(reader: _Reader) -> End:
+    failures = 0
+    while (left := reader.until - time.monotonic()) > 0:
+        told = reader.story.last
+        look = _poll if reader.polling else _listen
+        try:
+            end = look(reader)
+        except ServerUnavailable as error:
+            end = None
+            workflow_commands.say(f"          {error}; looking again")
+        if end is not None:
+            return end
+        if reader.polling and look is _listen:
+            continue
+        failures = 0 if reader.story.last > told else failures + 1
+        pause = _POLL if reader.polling else min(_LONGEST_PAUSE, 0.5 * 2**failures)
+        time.sleep(max(0.0, min(pause, left)))
+    raise DeploymentUnfinished(
+        "the deployment has not ended within the timeout; it goes on at the server",
+        hint=f"see {reader.followed.page}; the input timeout sets how long this step waits",
+    )
+
+
+def _listen(reader: _Reader) -> End | None:
+    followed = reader.followed
+    headers = {**_headers(followed), "Accept": "text/event-stream"}
+    if reader.story.last:
+        headers["Last-Event-ID"] = str(reader.story.last)
+    wait = max(0.1, min(_SILENCE, reader.until - time.monotonic()))
+    with open_stream("GET", followed.events_url, headers=headers, timeout=wait) as response:
+        status = response.status or 0
+        reader.polling = status == 503
+        _check(status, followed.events_url)
+        return _read(_lines(response, reader.until), reader) if status == 200 else None
+
+
+def _read(lines: Iterable[bytes], reader: _Reader) -> End | None:
+    for message in read_messages(lines):
+        table = message.table()
+        if message.kind == "end":
+            return _end(table)
+        reader.take({"kind": message.kind, **table})
+    return None
+
+
+def _end(table: Mapping[str, Any]) -> End:
+    return End(str(table.get("status", "")), str(table.get("reason", "")), table)
+
+
+def _lines(response: Any, until: float) -> Iterator[bytes]:
+    """A stream's lines until it breaks, however it does: no line has to end."""
+    begun = b""
+    try:
+        while time.monotonic() < until and len(begun) < _LONGEST_LINE and (part := response.read1(65_536)):
+            *lines, begun = (begun + part).split(b"\n")
+            yield from lines
+    except (OSError, http.client.HTTPException, ValueError):
+        return
+
+
+def _poll(reader: _Reader) -> End | None:
+    followed = reader.followed
+    answer = call("GET", f"{followed.status_url}?after={reader.story.last}", headers=_headers(followed))
+    _check(answer.status, followed.status_url)
+    table = answer.table()
+    events, status = table.get("events"), table.get("status")
+    for event in events if isinstance(events, list) else ():
+        if isinstance(event, dict):
+            reader.take(event)
+    return _end(table) if answer.status == 200 and isinstance(status, str) and status in _FINAL else None
+
+
+def _headers(followed: Followed) -> dict[str, str]:
+    return {"Authorization": f"Bearer {followed.token}"}
+
+
+def _check(status: int, url: str) -> None:
+    if 400 <= status < 500 and status != 429:
+        raise TokenRejected(f"the server answers {status} for {url}", hint="the deployment itself goes on")

@@ -1,0 +1,114 @@
+"""`report`: what happened, always. In: what the verbs left. Out: all outputs, the summary, a clean runner."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from deployer.ci import run_state
+from deployer.ci.built_images import BuiltImage, load_images
+from deployer.ci.github import workflow_commands
+from deployer.ci.github.job_summary import summary_of
+from deployer.ci.steps.test import remove_stack
+from deployer.core.build.run_mode import Mode
+
+_CHANGED = "what the steps before left for this one was changed meanwhile"
+_VERBS: Mapping[str, tuple[str, ...]] = {
+    Mode.DEPLOY: ("build", "test", "push", "deploy"),
+    Mode.BUILD: ("build", "test", "push"),
+    Mode.TEST: ("build", "test"),
+    Mode.SKIP: (),
+}
+
+
+def run() -> None:
+    """Writes on every path, also where nothing was decided, and cleans up whatever goes wrong."""
+    try:
+        _tell()
+    except (AttributeError, KeyError, TypeError, ValueError):
+        _tell_nothing()
+    finally:
+        try:
+            remove_stack()
+        finally:
+            run_state.clear()
+
+
+def _tell() -> None:
+    verdicts, images = run_state.verdicts(), load_images()
+    decision = _decision(verdicts)
+    deployment = run_state.load("deployment", {}) if decision["mode"] == Mode.DEPLOY else {}
+    if decision["mode"] not in (Mode.DEPLOY, Mode.BUILD):
+        images = [replace(image, digest="") for image in images]
+    judged = judge(decision["mode"], verdicts)
+    status = deployment.get("status") or judged
+    for name, value in {**decision, **_outputs(images, deployment, status)}.items():
+        workflow_commands.set_output(name, value)
+    failure = _failure(verdicts) if judged == "failure" else ""
+    if status != "success":
+        failure = deployment.get("reason") or failure
+    workflow_commands.add_summary(summary_of(decision, status, failure, deployment, images, verdicts))
+
+
+def _tell_nothing() -> None:
+    """What the verbs left is not theirs any more."""
+    mode = os.environ.get("DEPLOYER_DECIDED_MODE", "") or str(Mode.SKIP)
+    outputs = {"mode": mode, "reason": _CHANGED, "environment": "", **_outputs([], {}, "failure")}
+    for name, value in outputs.items():
+        workflow_commands.set_output(name, value)
+    workflow_commands.add_summary(f"### {mode}: failure\n\n{_CHANGED}")
+
+
+def _decision(verdicts: Mapping[str, run_state.Verdict]) -> dict[str, str]:
+    """What `decide` left, as far as the workflow itself says the same: a test command could have written over
+    it, and jobs that wait for this one believe the outputs.
+    """
+    kept, mode = run_state.load("decision"), os.environ.get("DEPLOYER_DECIDED_MODE", "")
+    if isinstance(kept, dict) and mode == kept.get("mode"):
+        return {name: str(kept.get(name, "")) for name in ("mode", "reason", "environment")}
+    reason = _failure(verdicts) if not mode else _CHANGED
+    return {"mode": mode or str(Mode.SKIP), "reason": reason, "environment": ""}
+
+
+def judge(mode: str, verdicts: Mapping[str, run_state.Verdict]) -> str:
+    """`skipped`, or `success` where every verb of the mode has done its part, else `failure`."""
+    done = {verb for verb, verdict in verdicts.items() if verdict.done}
+    if not {"decide", *_VERBS.get(mode, ())} <= done:
+        return "failure"
+    return "success" if _VERBS.get(mode) else "skipped"
+
+
+def _outputs(images: Sequence[BuiltImage], deployment: Mapping[str, Any], status: str) -> dict[str, str]:
+    """What stands beside the decision."""
+    pushed = [image for image in images if image.digest]
+    tags = sorted({f"{image.repository}:{tag}" for image in pushed for tag in image.tags})
+    return {
+        "url": str(deployment.get("environment_url") or ""),
+        "images": json.dumps({image.service: _entry(image) for image in images}, sort_keys=True),
+        "digests": json.dumps({image.service: image.digest for image in pushed}, sort_keys=True),
+        "tags": "\n".join(tags),
+        "changed": json.dumps(sorted(image.service for image in images if not image.reused)),
+        "deployment-id": str(deployment.get("id", "")),
+        "status": status,
+        "previous": str(deployment.get("previous") or ""),
+    }
+
+
+def _failure(verdicts: Mapping[str, run_state.Verdict]) -> str:
+    reasons = [f"{verb}: {verdict.reason}" for verb, verdict in verdicts.items() if not verdict.done]
+    return reasons[0] if reasons else "nothing was decided"
+
+
+def _entry(image: BuiltImage) -> dict[str, Any]:
+    reference = f"{image.repository}@{image.digest}" if image.digest else ""
+    return {
+        "image": image.repository,
+        "tag": image.tag,
+        "digest": image.digest,
+        "ref": reference,
+        "id": image.id,
+        "reused": image.reused,
+    }

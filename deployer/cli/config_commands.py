@@ -1,0 +1,93 @@
+"""The verbs for settings and people's tokens. In: parsed words. Out: text; a new token is printed
+once, alone on stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from deployer.bootstrap import build, config_path, describe_compose, load
+from deployer.cli.arguments import Verbs, add_group, add_verb, days
+from deployer.core.auth.api_tokens import Right
+from deployer.core.errors import CommandFailed, ConfigError
+
+_DAY = 86_400.0
+
+
+def add_settings(verbs: Verbs) -> None:
+    config = add_group(verbs, "config", "look at the settings")
+    add_verb(config, "check", "read and check all settings, secrets and variables files", _check)
+    token = add_group(verbs, "token", "people's tokens for the HTTP API")
+    create = add_verb(token, "create", "make one; it is shown this once", _create_token)
+    create.add_argument("--app", required=True, help="the app it is for")
+    create.add_argument("--can", required=True, help="comma-separated: deploy, redeploy, rollback, read")
+    create.add_argument("--name", required=True, help="whose it is, for the record")
+    create.add_argument("--days", type=days, default=90.0, help="days until it expires (default 90)")
+    add_verb(token, "list", "names, rights and ends", _list_tokens)
+    add_verb(token, "revoke", "end one", _revoke_token).add_argument("name", help="as `token list` shows it")
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    path = config_path(arguments.config)
+    config = load(path)
+    print(f"{path}: ok")
+    for app in config.apps.values():
+        hooks = (
+            f"{len(app.webhook_secret_files)} webhook secret(s)"
+            if app.webhook_secret_files
+            else "no webhooks"
+        )
+        print(f"  {app.name}: {app.repository}, {hooks}")
+        for environment in app.environments.values():
+            where = f", {environment.url}" if environment.url else ""
+            print(
+                f"    {environment.name}: branch {environment.branch}, project {environment.project}{where}"
+            )
+    try:
+        print(f"  {describe_compose()}")
+    except CommandFailed as error:  # the half that answers needs none
+        print(f"  {error.diagnostics()}")
+    return 0
+
+
+def _create_token(arguments: argparse.Namespace) -> int:
+    parts = build(config_path(arguments.config))
+    parts.config.app(arguments.app)
+    now = time.time()
+    secret = parts.store.create_token(
+        name=arguments.name,
+        app=arguments.app,
+        can=_rights(arguments.can),
+        expires_at=now + arguments.days * _DAY,
+        now=now,
+    )
+    print("This token is shown once:", file=sys.stderr)
+    print(secret)
+    return 0
+
+
+def _rights(text: str) -> frozenset[Right]:
+    try:
+        return frozenset(Right(word.strip()) for word in text.split(","))
+    except ValueError:
+        raise ConfigError("--can", f"should be some of {', '.join(Right)}") from None
+
+
+def _list_tokens(arguments: argparse.Namespace) -> int:
+    parts = build(config_path(arguments.config))
+    for token in parts.store.tokens():
+        end = (
+            "for ever"
+            if token.expires_at is None
+            else time.strftime("until %Y-%m-%d", time.localtime(token.expires_at))
+        )
+        print(f"{token.name:<24} {token.app:<16} {','.join(sorted(token.can)):<32} {end}")
+    return 0
+
+
+def _revoke_token(arguments: argparse.Namespace) -> int:
+    build(config_path(arguments.config)).store.revoke_token(arguments.name, time.time())
+    print(f"{arguments.name} is revoked")
+    return 0

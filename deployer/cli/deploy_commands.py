@@ -1,0 +1,109 @@
+"""The verbs that act: deploy, redeploy, rollback. In: parsed words. Out: a queued
+deployment, its story until its end.
+
+It asks and follows; the running receiver does the work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from deployer.bootstrap import Parts, build, config_path, start_log
+from deployer.cli.arguments import Verbs, add_verb, revision
+from deployer.cli.output import print_events, print_state
+from deployer.cli.status_commands import me, place, wish_of
+from deployer.core.auth.api_tokens import Right, Token
+from deployer.core.errors import ConfigError
+from deployer.core.model import Kind, Status
+from deployer.core.queue.supersede import Outcome
+from deployer.core.reporting.deployment_text import one_line
+from deployer.ingress.receiver import Receipt, accept_manual
+
+_PICKUP = 15.0  # seconds until a queued deployment that nobody claims is worth a word
+_TICK = 0.1
+
+
+def add_acting(verbs: Verbs) -> None:
+    for kind, text in (
+        ("redeploy", "deploy what serves once more"),
+        ("rollback", "go back to an earlier release"),
+    ):
+        verb = add_verb(verbs, kind, text, _manual, place=True)
+        verb.add_argument(
+            "--release", default="", help="this release instead of the usual one (`history` shows them)"
+        )
+        verb.add_argument(
+            "--run-tasks",
+            action="store_true",
+            help="also run the one-shot tasks (migrations) of a release that comes back",
+        )
+        verb.set_defaults(kind=Kind(kind))
+    add_verb(verbs, "recover", "take what GitHub could not deliver while the server was down", _recover)
+    deploy = add_verb(
+        verbs, "deploy", "deploy a revision whose images are in the registry", _deploy, place=True
+    )
+    deploy.add_argument("--revision", required=True, type=revision, help="full commit id")
+
+
+def _recover(arguments: argparse.Namespace) -> int:
+    parts = build(config_path(arguments.config))
+    if parts.recover_missed is None:
+        raise ConfigError("github", "token-file or app-id should be set, and an app that takes webhooks")
+    start_log()
+    receipts = parts.recover_missed()
+    for receipt in receipts:
+        named = f" {receipt.deployment.id}" if receipt.deployment else ""
+        print(f"{receipt.outcome}{named}" + (f": {one_line(receipt.reason)}" if receipt.reason else ""))
+    print(f"{len(receipts)} missed deliveries were taken")
+    parts.close()
+    return 0
+
+
+def _manual(arguments: argparse.Namespace) -> int:
+    parts = build(config_path(arguments.config))
+    token = Token(me(), arguments.app, frozenset(Right), time.time(), None)
+    receipt = accept_manual(
+        parts.intake,
+        principal=token,
+        app=arguments.app,
+        environment=arguments.environment,
+        kind=arguments.kind,
+        release=arguments.release,
+        run_tasks=arguments.run_tasks,
+        trigger="cli",
+    )
+    return _follow(parts, receipt)
+
+
+def _deploy(arguments: argparse.Namespace) -> int:
+    parts = build(config_path(arguments.config))
+    place(parts, arguments)
+    if not parts.config.github_token_file:
+        hint = "or let the action deploy, which brings the Compose file; `redeploy` and `rollback` need none"
+        raise ConfigError("github.token-file", "is not set: the Compose file is read from GitHub", hint=hint)
+    deployment, outcome = parts.store.enqueue(wish_of(arguments), time.time())
+    return _follow(parts, Receipt(Outcome(outcome), deployment, ""))
+
+
+def _follow(parts: Parts, receipt: Receipt) -> int:
+    """Prints the deployment's story until its end."""
+    assert receipt.deployment
+    deployment, seen, waited = receipt.deployment, 0, False
+    print(f"deployment {deployment.id} of {deployment.app} to {deployment.environment}")
+    begun = time.monotonic()
+    while True:
+        deployment = parts.store.deployment(deployment.id)
+        events = parts.store.events(deployment.id, seen)
+        print_events(events, deployment.created_at)
+        seen = events[-1].n if events else seen
+        if deployment.status.final:
+            break
+        if deployment.status is Status.QUEUED and not waited and time.monotonic() - begun > _PICKUP:
+            waited = True
+            print("still queued: is the receiver running? `deployer serve` starts it", file=sys.stderr)
+        time.sleep(_TICK)
+    print_state(deployment)
+    parts.close()
+    return 0 if deployment.status is Status.SUCCESS else 1

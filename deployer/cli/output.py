@@ -1,0 +1,27 @@
+"""A deployment's story on a terminal. In: deployments, events. Out: lines. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from deployer.cli.colors import coloured
+from deployer.core.model import Deployment, Event
+from deployer.core.reporting.deployment_text import one_line, plain
+from deployer.core.rollout.availability import brief
+
+
+def print_events(events: Iterable[Event], begun: float) -> None:
+    """`begun`: what their seconds count from."""
+    for event in events:
+        first, *rest = event.text.splitlines() or [""]
+        print(f"{event.at - begun:7.2f} s  {coloured(f'{event.kind:<8}', event.kind)}  {one_line(first)}")
+        for line in rest:
+            print(f"{'':>21}{plain(line)}")
+
+
+def print_state(deployment: Deployment) -> None:
+    """How it stands, and what users noticed."""
+    word = coloured(deployment.status.value, deployment.status.value)
+    print(word + (f": {one_line(deployment.reason)}" if deployment.reason else ""))
+    if deployment.measured:
+        print(f"users: {brief(deployment.measured)}")

@@ -1,0 +1,48 @@
+"""The whole command, put together. In: argv. Out: exit code. Each file beside it declares its own verbs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from deployer.cli.arguments import help_of
+from deployer.cli.audit_commands import add_auditing
+from deployer.cli.config_commands import add_settings
+from deployer.cli.deploy_commands import add_acting
+from deployer.cli.server_commands import add_serving
+from deployer.cli.status_commands import add_looking
+from deployer.core.errors import DeployerError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The console script."""
+    arguments = command().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+    except DeployerError as error:
+        print(f"deployer: {error.diagnostics()}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 0
+    return code
+
+
+def command() -> argparse.ArgumentParser:
+    """Every word that the command knows."""
+    parser = argparse.ArgumentParser(
+        prog="deployer", description="Deploys Docker Compose applications on this server."
+    )
+    parser.add_argument(
+        "--config", default="", help="settings file (default: $DEPLOYER_CONFIG or /etc/deployer/config.toml)"
+    )
+    parser.set_defaults(run=help_of(parser))
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB")
+    add_serving(verbs)
+    add_acting(verbs)
+    add_looking(verbs)
+    add_settings(verbs)
+    add_auditing(verbs)
+    return parser

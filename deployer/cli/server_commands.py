@@ -1,0 +1,48 @@
+"""The verbs that run a server: serve, or web and worker as two processes. In: parsed words. Out: exit code,
+after a signal.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from deployer.bootstrap import Parts, build, config_path, start_log
+from deployer.cli.arguments import Verbs, add_verb
+from deployer.core.reporting.log_fields import about
+from deployer.process import FINISH, end_work, leave, live, wait_while
+from deployer.web.http_server.server import main, main_web
+
+_log = logging.getLogger("deployer.server")
+
+
+def add_serving(verbs: Verbs) -> None:
+    add_verb(verbs, "serve", "take webhooks and deploy requests, and deploy", lambda a: main(a.config))
+    add_verb(verbs, "web", "only take them: needs no Docker; `worker` deploys", lambda a: main_web(a.config))
+    add_verb(verbs, "worker", "only deploy what `web` took: opens no port", lambda a: _work(a.config))
+
+
+def _work(given: str) -> int:
+    def run() -> int:
+        start_log()
+        parts = build(config_path(given))
+        with parts.only_worker():
+            return _until_told(parts)
+
+    return live(run)
+
+
+def _until_told(parts: Parts) -> int:
+    try:
+        parts.worker.start()
+        _log.info("working on what is queued in %s", parts.config.store, extra=about("working"))
+        wait_while(lambda: True)
+    except SystemExit:
+        return _stop(parts)
+    return 1
+
+
+def _stop(parts: Parts) -> int:
+    deadline = time.monotonic() + FINISH
+    _log.info("stopping", extra=about("stopping"))
+    return leave(parts.store.close, clean=end_work(parts.worker.stop, parts.forge.close, deadline))

@@ -1,0 +1,128 @@
+"""The verbs that look: plan, status, history, show. In: parsed words. Out: text for people, or JSON.
+Changes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import os
+import time
+from dataclasses import asdict
+
+from deployer.bootstrap import Parts, build, config_path
+from deployer.cli.arguments import Verbs, add_verb, limit, revision
+from deployer.cli.output import print_events, print_state
+from deployer.core.config.settings import App, Environment
+from deployer.core.errors import NotFound
+from deployer.core.model import Kind, Release, Wish
+from deployer.core.reporting.deployment_text import history_table
+from deployer.core.reporting.environment_status import Overview, overview_text
+from deployer.core.rollout.planner import plan_rollout
+from deployer.deployment.dry_run import look, plan_of_release, plan_of_wish
+from deployer.deployment.release_assembly import tasks_run
+
+
+def add_looking(verbs: Verbs) -> None:
+    plan = add_verb(verbs, "plan", "show what a deploy would do, and do nothing", _plan, place=True)
+    plan.add_argument(
+        "--revision", default="", type=revision, help="of this commit (default: the release that serves)"
+    )
+    status = add_verb(verbs, "status", "what serves, and whether it is what was deployed", _status)
+    status.add_argument("app", nargs="?", default="", help="only this app (default: all)")
+    history = add_verb(verbs, "history", "past deployments, newest first", _history, place=True)
+    history.add_argument("--limit", type=limit, default=20, metavar="N", help="at most so many (default 20)")
+    show = add_verb(verbs, "show", "one deployment: its story, its end, what users noticed", _show)
+    show.add_argument("id", help="as `history` shows it")
+    for verb in (status, history, show):
+        verb.add_argument("--json", action="store_true", help="for machines")
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    parts = build(config_path(arguments.config))
+    app, environment = place(parts, arguments)
+    if arguments.revision:
+        print(plan_of_wish(wish_of(arguments), parts.world))
+    else:
+        release = _served(parts, app, environment)
+        tasks = _tasks_run(parts, app, environment, release)
+        print(plan_of_release(environment, release, parts.world, tasks=tasks))
+    return 0
+
+
+def _served(parts: Parts, app: App, environment: Environment) -> Release:
+    serving = parts.store.serving(app.name, environment.name)
+    if serving is None:
+        raise NotFound(
+            f"nothing was deployed to {app.name}/{environment.name} yet",
+            hint="--revision plans a first deploy",
+        )
+    return parts.store.release(serving.release)
+
+
+def _tasks_run(parts: Parts, app: App, environment: Environment, release: Release) -> bool:
+    """Whether a redeploy would run its one-shot tasks: where not, a missing finished one is no drift."""
+    wish = Wish(app.name, environment.name, Kind.REDEPLOY, "cli", "")
+    return tasks_run(wish, release.id, parts.world)
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    parts = build(config_path(arguments.config))
+    apps = [parts.config.app(arguments.app)] if arguments.app else list(parts.config.apps.values())
+    views = [_look(parts, app, environment) for app in apps for environment in app.environments.values()]
+    if arguments.json:
+        print(json.dumps([view.facts() for view in views], indent=2))
+    else:
+        print("\n\n".join(overview_text(view, time.time()) for view in views))
+    return 1 if any(view.drifted for view in views) else 0
+
+
+def _look(parts: Parts, app: App, environment: Environment) -> Overview:
+    serving = parts.store.serving(app.name, environment.name)
+    observed = parts.world.target.observe(environment.project)
+    release = parts.store.release(serving.release) if serving else None
+    plan = None
+    if release:
+        tasks = _tasks_run(parts, app, environment, release)
+        plan = plan_rollout(*look(environment, release, parts.world), tasks=tasks)
+    return Overview(app.name, environment.name, environment.url, serving, observed, plan)
+
+
+def _history(arguments: argparse.Namespace) -> int:
+    parts = build(config_path(arguments.config))
+    place(parts, arguments)
+    rows = parts.store.deployments(arguments.app, arguments.environment, arguments.limit)
+    if arguments.json:
+        print(json.dumps([asdict(row) for row in rows], indent=2))
+    else:
+        print(history_table(rows, time.time()))
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    parts = build(config_path(arguments.config))
+    deployment = parts.store.deployment(arguments.id)
+    events = parts.store.events(deployment.id)
+    if arguments.json:
+        print(json.dumps(asdict(deployment) | {"events": [asdict(event) for event in events]}, indent=2))
+    else:
+        print(f"deployment {deployment.id} of {deployment.app} to {deployment.environment}")
+        print_events(events, deployment.created_at)
+        print_state(deployment)
+    return 0
+
+
+def place(parts: Parts, arguments: argparse.Namespace) -> tuple[App, Environment]:
+    app = parts.config.app(arguments.app)
+    return app, app.environment(arguments.environment)
+
+
+def wish_of(arguments: argparse.Namespace) -> Wish:
+    return Wish(arguments.app, arguments.environment, Kind.DEPLOY, "cli", me(), revision=arguments.revision)
+
+
+def me() -> str:
+    """Who types, for the record: also behind sudo. Root is believed."""
+    behind = "" if os.geteuid() else os.environ.get("SUDO_USER", "")
+    return f"cli:{behind or getpass.getuser()}"

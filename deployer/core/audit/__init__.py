@@ -1,0 +1,1 @@
+"""Audit log: its events and its hash chain. Never stores one."""

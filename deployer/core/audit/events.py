@@ -1,0 +1,90 @@
+"""What the audit log says of each thing that happens. In: wishes, deployments, tokens. Out: `Act`s, with no
+secret in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from deployer.core.audit.chain import Act, Action
+from deployer.core.auth.api_tokens import Right
+from deployer.core.images import Image
+from deployer.core.model import Deployment, Wish
+
+SERVER = "deployer"  # who it is that ends a deployment
+LOCAL = "local"
+
+
+def acceptance(wish: Wish, id: str, outcome: str) -> Act:
+    """A wish that was authorised, and whether it starts anything; the deployment `id` stands for it."""
+    return Act(
+        Action.ACCEPT,
+        who=wish.actor,
+        origin=wish.origin,
+        app=wish.app,
+        environment=wish.environment,
+        verdict=outcome,
+        facts={
+            "deployment": id,
+            "kind": wish.kind,
+            "trigger": wish.trigger,
+            "revision": wish.revision,
+            "release": wish.release,
+            "run": f"{wish.run.number}.{wish.run.attempt}" if wish.run else "",
+            "workflow": wish.workflow,
+        },
+    )
+
+
+def completion(deployment: Deployment, images: Mapping[str, Image]) -> Act:
+    """A release that is complete: from here on the digests are fixed."""
+    digests = {f"image {service}": str(image) for service, image in sorted(images.items())}
+    return _of(
+        Action.RELEASE, deployment, SERVER, deployment.revision, {"release": deployment.release, **digests}
+    )
+
+
+def ending(deployment: Deployment) -> Act:
+    """`serves before` is the revision that served when the deployment began."""
+    facts = {
+        "release": deployment.release,
+        "revision": deployment.revision,
+        "serves before": deployment.previous,
+        "reason": deployment.reason,
+    }
+    return _of(Action.END, deployment, SERVER, deployment.status, facts)
+
+
+def confirmation(deployment: Deployment, verdict: str, reason: str) -> Act:
+    """Who confirms is the runner that asked for the deployment, or a person who may deploy."""
+    return _of(Action.CONFIRM, deployment, deployment.actor, verdict, {"reason": reason})
+
+
+def refusal(origin: str, code: str, message: str, place: str, path: str = "") -> Act:
+    """A caller who was not let in; `place` is method and rule, `path` what stood in the request."""
+    facts = {"place": place, "message": message}
+    if path and not place.endswith(f" {path}"):
+        facts["path"] = path
+    return Act(Action.REFUSE, who="", origin=origin, verdict=code, facts=facts)
+
+
+def granting(name: str, app: str, can: frozenset[Right], expires_at: float | None) -> Act:
+    end = "" if expires_at is None else f"{expires_at:.0f}"
+    facts = {"token": name, "can": ",".join(sorted(can)), "expires": end}
+    return Act(Action.GRANT, who=SERVER, origin=LOCAL, app=app, facts=facts)
+
+
+def revoking(name: str) -> Act:
+    return Act(Action.REVOKE, who=SERVER, origin=LOCAL, facts={"token": name})
+
+
+def _of(action: Action, deployment: Deployment, who: str, verdict: str, facts: Mapping[str, str]) -> Act:
+    return Act(
+        action,
+        who=who,
+        origin=LOCAL if who == SERVER else "",
+        app=deployment.app,
+        environment=deployment.environment,
+        verdict=verdict,
+        facts={"deployment": deployment.id, **facts},
+    )

@@ -1,0 +1,64 @@
+"""A job looked at once more by who acts on it. In: a claimed job, a release, the settings. Out: nothing, or
+Forbidden.
+
+Where the receiver is two processes, the one that the internet reaches writes the queue. What it decided is
+decided here again from the worker's own settings, as far as a row can show it: a forged row deploys no image
+from elsewhere and gives no app another one's release. In one process it costs nothing and guards against a
+database that was changed by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from deployer.core.auth.authorization import check_images, pattern
+from deployer.core.config.settings import App
+from deployer.core.errors import Forbidden, NotFound
+from deployer.core.images import REVISION, Image, split_host
+from deployer.core.model import Kind, Release, Wish
+from deployer.core.release.image_selection import Wanted
+
+_HINT = "the queue holds a job that the receiver's door does not write: look at who may write to the database"
+
+
+def judge_job(wish: Wish, app: App) -> None:
+    """Raises Forbidden for a job that the door would not have queued, NotFound for an environment that is
+    not configured.
+    """
+    app.environment(wish.environment)
+    # A deploy has a release's id once it was resolved: so it goes on where a killed server left it.
+    if wish.kind is not Kind.DEPLOY and not wish.release:
+        raise Forbidden(f"a {wish.kind} without a release's id", hint=_HINT)
+    if wish.kind is Kind.DEPLOY and not REVISION.fullmatch(wish.revision):
+        raise Forbidden("a deploy of what is no full commit id", hint=_HINT)
+    check_images(app, wish.images or {})
+
+
+def judge_release(release: Release, app: str) -> None:
+    """Raises NotFound for another app's release, with the words for one that does not exist."""
+    if release.app != app:
+        raise no_release(app, release.id)
+
+
+def no_release(app: str, id: str) -> NotFound:
+    """The one answer for a release that never was, is another app's, or is no longer kept."""
+    hint = "only the `releases` newest of those that served are kept; `deployer history` shows them"
+    return NotFound(f"{app} has no release {id}", hint=hint)
+
+
+def judge_images(app: App, wanted: Sequence[Wanted], images: Mapping[str, Image]) -> None:
+    """Raises Forbidden for the first image, by service, from where the settings let none come from."""
+    check_images(app, {want.service: images[want.service] for want in wanted if want.built})
+    if app.other_images:
+        for want in wanted:
+            if not want.built:
+                _check_other(app, want.service, images[want.service])
+
+
+def _check_other(app: App, service: str, image: Image) -> None:
+    repository = "/".join(split_host(image.repository))
+    if not any(pattern(text).fullmatch(repository) for text in (*app.other_images, *app.images)):
+        raise Forbidden(
+            f"service {service}: {repository} is not an image repository that {app.name} may use",
+            hint=f"apps.{app.name}.other-images allows {', '.join(app.other_images)}",
+        )

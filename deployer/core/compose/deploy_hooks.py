@@ -1,0 +1,75 @@
+"""Commands that a release wants run beside its roll-out. In: a rendered Compose model. Out: `Hook`: which
+service's image, at which moment, for how long. Never runs one.
+
+A hook runs as one more container of its service, with the service's environment, networks and volumes.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deployer.core.compose.services import levels_of, seconds, settings_of
+from deployer.core.errors import ComposeRejected
+
+PRE_DEPLOY, POST_DEPLOY, ON_ROLLBACK = "pre-deploy", "post-deploy", "on-rollback"
+_MOMENTS = (PRE_DEPLOY, POST_DEPLOY, ON_ROLLBACK)
+_TIMEOUT = 600.0
+_ONE_WAY = "never-after-pre-deploy"
+
+
+@dataclass(frozen=True)
+class Hook:
+    """`command` replaces that of the image; `seconds` is how long it may take."""
+
+    service: str
+    moment: str
+    command: tuple[str, ...]
+    seconds: float
+
+
+def hooks_of(tables: Mapping[str, Mapping[str, Any]]) -> tuple[Hook, ...]:
+    """In dependency order. Raises ComposeRejected for one that cannot be run."""
+    levels = levels_of(tables)
+    return tuple(
+        hook
+        for name in sorted(tables, key=lambda name: (levels[name], name))
+        for hook in _hooks(name, tables[name])
+    )
+
+
+def is_one_way(tables: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether nothing may go back by itself once a pre-deploy hook ran."""
+    return any(_rollback_of(table) == _ONE_WAY for table in tables.values())
+
+
+def _hooks(name: str, table: Mapping[str, Any]) -> Iterator[Hook]:
+    settings = settings_of(table)
+    for moment in _MOMENTS:
+        if settings.get(moment) is not None:
+            yield Hook(
+                name,
+                moment,
+                _words(moment, settings[moment]),
+                seconds(settings.get("hook-timeout"), _TIMEOUT),
+            )
+
+
+def _words(moment: str, command: object) -> tuple[str, ...]:
+    """A line is split as a shell would; without a shell, as in Compose."""
+    try:
+        words = shlex.split(command) if isinstance(command, str) else command
+    except ValueError as error:
+        raise ComposeRejected(f"x-deployer.{moment}: {error}") from None
+    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
+        raise ComposeRejected(f"x-deployer.{moment} should be a command", hint="a line, or a list of words")
+    return tuple(word.replace("$$", "$") for word in words)
+
+
+def _rollback_of(table: Mapping[str, Any]) -> object:
+    declared = settings_of(table).get("rollback")
+    if declared not in (None, _ONE_WAY, "automatic"):
+        raise ComposeRejected(f"x-deployer.rollback is {declared!r}", hint=f"it is automatic or {_ONE_WAY}")
+    return declared

@@ -1,0 +1,78 @@
+"""The request inside a health check. In: the check's command. Out: `HttpProbe`, or None where the request
+alone says less.
+
+Only a plain curl or wget of the container itself is taken over. With a pipe, a condition, a header or a
+redirect the command decides by more than the answer's status, and then Docker's own word is the only one that
+counts.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_URL = re.compile(r"(?:http://)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::([0-9]{1,5}))?(/[!\"$-~]*)?")
+_LAST_PORT = 65_535
+_OR_EXIT = re.compile(r"\s*\|\|\s*exit\s+[0-9]+\s*$")
+_SHELL = frozenset("|&;<>$`()!*?~{}\n\\")
+_FLAGS = {
+    "curl": re.compile(r"-[fsSq]+|--fail|--silent|--show-error|--max-time=\S+|--connect-timeout=\S+"),
+    "wget": re.compile(
+        r"-q|-nv|-q?O-|-qO/dev/null|--spider|--quiet|--no-verbose|--tries=\S+|--timeout=\S+|-[tT][0-9]+"
+    ),
+}
+_WITH_VALUE = {
+    "curl": frozenset({"-o", "--output", "-m", "--max-time", "--connect-timeout"}),
+    "wget": frozenset({"-O", "-qO", "-t", "-T", "--tries", "--timeout", "--output-document"}),
+}
+
+
+@dataclass(frozen=True)
+class HttpProbe:
+    """The request by which the service's own health check decides."""
+
+    port: int
+    path: str
+
+
+def find_probe(test: Any) -> HttpProbe | None:
+    """`test` as Compose has it: a shell line, or a list that begins with CMD or CMD-SHELL."""
+    words = _words(test)
+    if not words:
+        return None
+    program = words[0].rpartition("/")[2]
+    rest = _operands(program, words[1:]) if program in _FLAGS else None
+    found = _URL.fullmatch(rest[0]) if rest and len(rest) == 1 else None
+    port = int(found.group(1) or 80) if found else 0
+    return HttpProbe(port, found.group(2) or "/") if found and port <= _LAST_PORT else None
+
+
+def _words(test: Any) -> list[str]:
+    if isinstance(test, list) and test[:1] == ["CMD"]:
+        return [str(word) for word in test[1:]]
+    line = str(test[1]) if isinstance(test, list) and test[:1] == ["CMD-SHELL"] and len(test) == 2 else test
+    if not isinstance(line, str):
+        return []
+    line = _OR_EXIT.sub("", line)
+    try:
+        return [] if _SHELL & set(line) else shlex.split(line)
+    except ValueError:
+        return []
+
+
+def _operands(program: str, words: Sequence[str]) -> list[str] | None:
+    """What is no known flag; None when a flag is not known."""
+    rest: list[str] = []
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        if word in _WITH_VALUE[program]:
+            del left[:1]
+        elif not word.startswith("-"):
+            rest.append(word)
+        elif not _FLAGS[program].fullmatch(word):
+            return None
+    return rest

@@ -1,0 +1,1 @@
+"""Settings: parsing and validation of `config.toml`. Reads no file."""

@@ -1,0 +1,1 @@
+"""Requests to a Docker engine as values, their judgement, and HAProxy's configuration. Sends nothing."""

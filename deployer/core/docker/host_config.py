@@ -1,0 +1,185 @@
+"""Powers that the `HostConfig` of a request for a container asks for. In: the request's part, the permissions
+of its project. Out: the grants that would allow it.
+
+Free fields concern the container alone; judged ones ask for a grant by their value; a field that is not named
+here must be empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from deployer.core.permissions import host_access
+from deployer.core.permissions.grants import host_path
+from deployer.core.permissions.project_permissions import Permissions, Present
+
+Body = Mapping[str, Any]
+
+_FREE_HOST = frozenset(
+    {
+        *("PortBindings", "RestartPolicy", "ConsoleSize", "CapDrop", "Dns", "DnsOptions", "DnsSearch"),
+        *("ExtraHosts", "GroupAdd", "ReadonlyRootfs", "Tmpfs", "CpuShares", "Memory", "NanoCpus"),
+        *("BlkioWeight", "CpuPeriod", "CpuQuota", "CpusetCpus", "CpusetMems", "KernelMemory"),
+        *("KernelMemoryTCP", "MemoryReservation", "MemorySwap", "MemorySwappiness", "PidsLimit", "Init"),
+    }
+)
+_JUDGED_HOST = frozenset(
+    {
+        *("Annotations", "Binds", "CapAdd", "CgroupParent", "CgroupnsMode", "CpuRealtimePeriod"),
+        *("CpuRealtimeRuntime", "DeviceCgroupRules", "DeviceRequests", "Devices", "IpcMode", "Links"),
+        *("LogConfig", "MaskedPaths", "Mounts", "NetworkMode", "OomKillDisable", "OomScoreAdj", "PidMode"),
+        *("Privileged", "ReadonlyPaths", "Runtime", "SecurityOpt", "ShmSize", "StorageOpt", "Sysctls"),
+        *("UTSMode", "Ulimits", "UsernsMode", "VolumesFrom"),
+        *(f"BlkioDevice{way}{unit}" for way in ("Read", "Write") for unit in ("Bps", "IOps")),
+        "BlkioWeightDevice",
+    }
+)
+_MOUNT = frozenset(
+    {"Type", "Source", "Target", "ReadOnly", "Consistency", "BindOptions", "VolumeOptions", "TmpfsOptions"}
+)
+_BIND_FLAGS = frozenset({"", "ro", "rw", "z", "Z", "nocopy", "private", "rprivate"})
+_NAMESPACES = {
+    "NetworkMode": "network_mode",
+    "PidMode": "pid",
+    "IpcMode": "ipc",
+    "UTSMode": "uts",
+    "UsernsMode": "userns_mode",
+    "CgroupnsMode": "cgroup",
+}
+_OWN = ("", "private", "none", "shareable")
+
+
+def unknown_fields(prefix: str, body: Body, known: Collection[str]) -> Iterator[str]:
+    """Grants for fields that this gate does not name and that are not empty."""
+    yield from (f"request:{prefix}{key}" for key in sorted(body) if key not in known and _is_set(body[key]))
+
+
+def _is_set(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(_is_set(inner) for inner in value.values())
+    return bool(value) and value not in ("default", "local")
+
+
+def asked_by_host_config(host: Body, permissions: Permissions, present: Present) -> Iterator[str]:
+    """Grants that the settings of a container on its host would need, granted ones too."""
+    yield from unknown_fields("HostConfig.", host, _FREE_HOST | _JUDGED_HOST)
+    yield from _of_namespaces(host, permissions, present)
+    yield from _of_rights(host)
+    yield from _of_devices(host)
+    yield from _of_limits(host)
+    for bind in host.get("Binds") or ():
+        yield from _of_bind(str(bind), permissions, present)
+    for mount in host.get("Mounts") or ():
+        yield from _of_mount(mount, permissions, present)
+    yield from asked_by_links(host.get("Links") or (), present)
+    log = host.get("LogConfig") or {}
+    yield from host_access.log_driver(str(log.get("Type") or ""), log.get("Config") or {})
+
+
+def asked_by_links(links: Iterable[object], present: Present) -> Iterator[str]:
+    """Grants for links (`NAME:ALIAS`) to containers of others."""
+    for link in links:
+        name, _, alias = str(link).lstrip("/").partition(":")
+        if name not in present.containers:
+            yield f"external_links:{name}" + (f":{alias}" if alias not in ("", name) else "")
+
+
+def _of_namespaces(host: Body, permissions: Permissions, present: Present) -> Iterator[str]:
+    for key, word in _NAMESPACES.items():
+        value = str(host.get(key) or "")
+        kind, _, container = value.partition(":")
+        is_network = key == "NetworkMode" and permissions.allows_network(value)
+        is_own = kind == "container" and container in present.containers
+        if not (value in _OWN or is_network or is_own):
+            yield f"{word}:{value}"
+    for entry in host.get("VolumesFrom") or ():
+        if str(entry).partition(":")[0] not in present.containers:
+            yield f"volumes_from:container:{entry}"
+
+
+def _of_rights(host: Body) -> Iterator[str]:
+    if host.get("Privileged"):
+        yield "privileged"
+    yield from host_access.capabilities(host.get("CapAdd") or ())
+    yield from host_access.security_options(host.get("SecurityOpt") or ())
+    if host.get("MaskedPaths") is not None or host.get("ReadonlyPaths") is not None:
+        yield "security_opt:systempaths=unconfined"
+    if host.get("CgroupParent"):
+        yield f"cgroup_parent:{host['CgroupParent']}"
+    if host.get("Runtime") not in (None, "", "runc"):
+        yield f"runtime:{host['Runtime']}"
+    yield from host_access.runtime_annotations(host.get("Annotations") or {})
+
+
+def _of_devices(host: Body) -> Iterator[str]:
+    yield from (f"devices:{one.get('PathOnHost', '')}" for one in host.get("Devices") or ())
+    yield from (f"device_cgroup_rules:{rule}" for rule in host.get("DeviceCgroupRules") or ())
+    if host.get("DeviceRequests"):
+        yield "gpus"
+    if any(host.get(key) for key in host if key.startswith(("BlkioDevice", "BlkioWeightDevice"))):
+        yield "blkio_config"
+
+
+def _of_limits(host: Body) -> Iterator[str]:
+    yield from host_access.limits({one["Name"]: int(one["Hard"]) for one in host.get("Ulimits") or ()})
+    yield from host_access.kernel_settings(host.get("Sysctls") or {})
+    if int(host.get("ShmSize") or 0) > host_access.MOST_SHARED_MEMORY:
+        yield "shm_size"
+    if set(host.get("StorageOpt") or {}) - {"size"}:
+        yield "storage_opt"
+    flags = {
+        "cpu_rt": host.get("CpuRealtimePeriod") or host.get("CpuRealtimeRuntime"),
+        "oom_kill_disable": host.get("OomKillDisable"),
+        "oom_score_adj": int(host.get("OomScoreAdj") or 0) < 0,
+    }
+    yield from (grant for grant, is_asked in flags.items() if is_asked)
+    yield from host_access.processor_shares(host.get("CpuShares"), host.get("BlkioWeight"))
+
+
+def _of_bind(text: str, permissions: Permissions, present: Present) -> Iterator[str]:
+    """`SOURCE:TARGET[:FLAGS]`; a source that is no path is a volume's name."""
+    source, _, rest = text.partition(":")
+    flags = set(rest.partition(":")[2].split(","))
+    yield from (f"propagation:{flag}" for flag in sorted(flags - _BIND_FLAGS))
+    if source.startswith("/"):
+        yield from _of_path(source, permissions, read_only="ro" in flags)
+    else:
+        yield from _of_volume_name(source, permissions, present)
+
+
+def _of_mount(mount: Body, permissions: Permissions, present: Present) -> Iterator[str]:
+    yield from unknown_fields("Mount.", mount, _MOUNT)
+    kind, source = str(mount.get("Type")), str(mount.get("Source") or "")
+    if kind == "bind":
+        yield from _of_path(source, permissions, read_only=bool(mount.get("ReadOnly")))
+        options = mount.get("BindOptions") or {}
+        if options.get("Propagation") not in (None, "", "private", "rprivate"):
+            yield f"propagation:{options['Propagation']}"
+        known = {"Propagation", "NonRecursive", "CreateMountpoint", "ReadOnlyForceRecursive"}
+        yield from unknown_fields("BindOptions.", options, {*known, "ReadOnlyNonRecursive"})
+    elif kind == "volume":
+        options = mount.get("VolumeOptions") or {}
+        yield from unknown_fields("VolumeOptions.", options, {"NoCopy", "Labels", "Subpath"})
+        yield from _of_volume_name(source, permissions, present)
+    elif kind == "tmpfs":
+        yield from unknown_fields("TmpfsOptions.", mount.get("TmpfsOptions") or {}, {"SizeBytes", "Mode"})
+    else:
+        yield f"mount:{kind}"
+
+
+def _of_path(path: str, permissions: Permissions, *, read_only: bool) -> Iterator[str]:
+    """Files of the release may be read; every other path of the host is granted by name."""
+    place = PurePosixPath(host_path(path))
+    if read_only and str(place) in host_access.READABLE_BY_ALL:
+        return
+    allowed = (*permissions.writable, *(permissions.readable if read_only else ()))
+    if not any(place.is_relative_to(host_path(folder)) for folder in allowed):
+        yield f"bind:{place}"
+
+
+def _of_volume_name(name: str, permissions: Permissions, present: Present) -> Iterator[str]:
+    """A nameless volume is new, or the one of the container before, whose name the engine made up."""
+    if name and name not in present.volumes and not permissions.allows_volume(name):
+        yield f"volume:{name}"

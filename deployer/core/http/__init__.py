@@ -1,0 +1,1 @@
+"""Parts of HTTP that are pure: strict JSON, fields, client addresses, rate limits, status lines."""

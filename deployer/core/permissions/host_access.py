@@ -1,0 +1,257 @@
+"""Powers over the host that single values of a service, a network or a volume ask for. In: one value as a
+rendered Compose model or a request to the engine has it. Out: the grants that would allow it.
+
+The judgement of the rendered model (`powers.py`) and the one of the requests that are posted
+(`engine_requests.py`) share these rules, so that both ask for the same grants.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from deployer.core.permissions.grants import host_path
+
+Table = Mapping[str, Any]
+
+# Capabilities of every container unless it drops them: docs.docker.com/engine/containers/run.
+_USUAL_CAPABILITIES = frozenset(
+    {
+        *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE"),
+        *("NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"),
+    }
+)
+_HARDENING = (
+    *("no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"),
+    *("apparmor=docker-default", "apparmor:docker-default"),
+)
+# These drivers write to the engine's own folder or nowhere; every other one makes the engine, which is root
+# in the host's network, send chosen bytes to a chosen address.
+_LOG_DRIVERS = ("", "json-file", "local", "none")
+_LOG_OPTIONS = frozenset(
+    {
+        *("max-size", "max-file", "compress", "mode", "max-buffer-size", "labels", "labels-regex"),
+        *("env", "env-regex", "tag", "cache-disabled", "cache-max-size", "cache-max-file", "cache-compress"),
+    }
+)
+_PLAIN_TAG = re.compile(
+    r"(?:[^{}]|\{\{ *\.(?:ID|FullID|Name|ImageName|ImageID|ImageFullID|DaemonName) *\}\})*"
+)
+_MOST_BUFFERED = 64 * 2**20  # bytes of the engine's own memory
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(b|[kmgt]?i?b?)")
+_UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+# Largest values without a grant; None: any value.
+_LIMITS: Mapping[str, int | None] = {
+    "core": None,
+    "cpu": None,
+    "data": None,
+    "fsize": None,
+    "locks": None,
+    "memlock": 64 * 2**20,
+    "nofile": 2**20,
+    "nproc": None,
+    "rss": None,
+    "sigpending": None,
+    "stack": None,
+}
+MOST_SHARED_MEMORY = 2 * 2**30  # bytes of /dev/shm
+# Kernel settings that belong to the container's own namespaces: docs.docker.com, `docker run --sysctl`.
+_SYSCTLS = ("net.", "fs.mqueue.")
+_KERNEL_SYSCTLS = frozenset(
+    f"kernel.{name}"
+    for name in ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced")
+)
+_NETWORK_OPTIONS = frozenset(
+    {
+        "com.docker.network.driver.mtu",
+        "com.docker.network.bridge.enable_icc",
+        "com.docker.network.bridge.enable_ip_masquerade",
+        "com.docker.network.container_iface_prefix",
+    }
+)
+# Without other settings, addresses of a network come from here: RFC 1918 and RFC 4193.
+PRIVATE_SUBNETS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fd00::/8")
+_SHORTEST_PREFIX = {4: 16, 6: 48}
+_BIND = frozenset({"bind", "rbind"})
+_NETWORK_FILES = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "fuse.sshfs"})
+_PLAIN_FLAGS = frozenset({"nosuid", "nodev", "noexec", "noatime", "nodiratime", "relatime", "ro", "rw"})
+_TMPFS_FLAGS = _PLAIN_FLAGS | {"size", "uid", "gid", "mode", "nr_inodes", "nr_blocks", "huge", "mpol"}
+_RESERVED_NAMES = ("deployer",)  # of the receiver's own container
+_RESERVED_LABELS = "deployer."
+IMAGE_LABELS = "deployer.image."  # of images that the action built
+# Programs on the host that act on containers by their labels: proxies, schedulers, updaters, backups.
+CONTROLLER_LABELS = (
+    *("autoheal", "caddy", "chadburn.", "cloudflare.", "com.centurylinklabs.watchtower", "coolify."),
+    *("com.github.jrcs.letsencrypt_nginx_proxy_companion.", "com.github.nginx-proxy.", "crony.", "dagu."),
+    *("deck-chores.", "deunhealth.", "diun.", "docker-volume-backup.", "dockflare.", "dokploy.", "dozzle."),
+    *("fabio.", "kuma.", "ofelia.", "restic-compose-backup.", "sablier.", "swag", "swarm.cronjob."),
+    *("traefik.", "tsdproxy.", "wud."),
+)
+# The same by variables: nginx-proxy and its companion.
+CONTROLLER_VARIABLES = ("VIRTUAL_HOST", "VIRTUAL_HOST_MULTIPORTS", "LETSENCRYPT_HOST", "ACME_HOST")
+
+
+def capabilities(added: Iterable[object]) -> Iterator[str]:
+    """Capabilities beyond those of every container."""
+    for capability in added:
+        name = str(capability).upper().removeprefix("CAP_")
+        if name not in _USUAL_CAPABILITIES:
+            yield f"cap_add:{name}"
+
+
+def security_options(options: Iterable[object]) -> Iterator[str]:
+    """Options that do more than harden."""
+    yield from (f"security_opt:{option}" for option in options if str(option) not in _HARDENING)
+
+
+def log_driver(driver: str, options: Table) -> Iterator[str]:
+    """Log drivers that make the engine send, options that only those have, and values that the engine itself
+    would work on without a bound: a template with a function, a buffer in its memory.
+    """
+    if driver not in _LOG_DRIVERS:
+        yield f"logging:{driver}"
+        return
+    unknown = set(options) - _LOG_OPTIONS
+    heavy = {"tag"} if not _PLAIN_TAG.fullmatch(str(options.get("tag") or "")) else set()
+    heavy |= {"max-buffer-size"} if size_of(options.get("max-buffer-size")) > _MOST_BUFFERED else set()
+    yield from (f"logging:{driver or 'default'}.{name}" for name in sorted(unknown | heavy))
+
+
+def size_of(text: object) -> int:
+    """Bytes of a size as Compose and the engine write it: a number, or one with a unit. A text that is no
+    size counts as endless.
+    """
+    found = _SIZE.fullmatch(str(text or 0).lower())
+    return int(float(found[1]) * _UNITS[found[2][:1]]) if found else sys.maxsize
+
+
+def limits(hard: Mapping[str, int]) -> Iterator[str]:
+    """Limits (`ulimits`) that reach beyond the container: memory that cannot be swapped, priorities."""
+    for name, value in sorted(hard.items()):
+        most = _LIMITS.get(name, 0)
+        if most is not None and (name not in _LIMITS or not 0 <= value <= most):
+            yield f"ulimits:{name}"
+
+
+def kernel_settings(sysctls: Iterable[str]) -> Iterator[str]:
+    """Kernel settings that no namespace of the container keeps to itself."""
+    for name in sorted(sysctls):
+        if not name.startswith(_SYSCTLS) and name not in _KERNEL_SYSCTLS:
+            yield f"sysctls:{name}"
+
+
+def runtime_annotations(given: Iterable[str]) -> Iterator[str]:
+    """Annotations steer the engine's runtime."""
+    yield from (f"annotations:{name}" for name in sorted(given))
+
+
+def controller_labels(labels: Mapping[str, object]) -> Iterator[str]:
+    """Labels by which other programs on the host act on the container, as `label:traefik.`. A label that
+    keeps them off (`traefik.enable: "false"`) asks for nothing.
+    """
+    given = [
+        name.lower()
+        for name, text in labels.items()
+        if not (name.lower().endswith(".enable") and str(text).lower() == "false")
+    ]
+    for prefix in CONTROLLER_LABELS:
+        if any(label.startswith(prefix) for label in given):
+            yield f"label:{prefix}"
+
+
+def controller_variables(names: Collection[str]) -> Iterator[str]:
+    """Variables by which a proxy on the host sends requests to the container."""
+    yield from (f"environment:{name}" for name in CONTROLLER_VARIABLES if name in names)
+
+
+def reserved_labels(labels: Iterable[str]) -> list[str]:
+    """Labels that are the deployer's own."""
+    return sorted(label for label in labels if label.lower().strip().startswith(_RESERVED_LABELS))
+
+
+def subnets(pools: Iterable[Table], private: Collection[str]) -> Iterator[str]:
+    """Subnets outside the private ones, and larger than one application needs: the host's own requests to
+    them would lead into the network.
+    """
+    for pool in pools:
+        for key, value in sorted(pool.items(), key=lambda item: item[0].lower()):
+            if key.lower() in ("subnet", "iprange", "ip_range") and value and not _is_private(value, private):
+                yield f"subnet:{value}"
+
+
+def _is_private(subnet: object, private: Collection[str]) -> bool:
+    try:
+        wanted = ipaddress.ip_network(str(subnet), strict=False)
+    except ValueError:
+        return False
+    allowed = (ipaddress.ip_network(text, strict=False) for text in private)
+    if wanted.prefixlen < _SHORTEST_PREFIX[wanted.version]:
+        return False
+    return any(_is_within(wanted, pool) for pool in allowed)
+
+
+def _is_within(one: ipaddress.IPv4Network | ipaddress.IPv6Network, other: object) -> bool:
+    if isinstance(one, ipaddress.IPv4Network) and isinstance(other, ipaddress.IPv4Network):
+        return one.subnet_of(other)
+    if isinstance(one, ipaddress.IPv6Network) and isinstance(other, ipaddress.IPv6Network):
+        return one.subnet_of(other)
+    return False
+
+
+def network_options(options: Iterable[str]) -> Iterator[str]:
+    """Options of a bridge that name interfaces or addresses of the host."""
+    yield from (f"driver_opts:{name}" for name in sorted(set(options) - _NETWORK_OPTIONS))
+
+
+def volume_options(options: Table) -> Iterator[str]:
+    """Options of the local driver are those of mount(8). Only a tmpfs with a tmpfs's own options stays in
+    memory; a bind by whatever type, and a device, is a path of the host.
+    """
+    if not options:
+        return
+    kind, device = str(options.get("type") or "").lower(), str(options.get("device") or "")
+    flags = {flag.strip().partition("=")[0].lower() for flag in str(options.get("o") or "").split(",")} - {""}
+    is_bound, is_nameless = bool(flags & _BIND), device in ("", "none", kind)
+    if is_bound or not (is_nameless or kind in _NETWORK_FILES):  # the engine opens it from its own folder
+        yield f"bind:{host_path(device)}"
+    is_tmpfs = kind == "tmpfs" and not is_bound and is_nameless and flags <= _TMPFS_FLAGS
+    if not is_tmpfs and not (is_bound and flags <= _BIND | _PLAIN_FLAGS):
+        yield f"mount:{kind or device or 'none'}"
+    yield from (f"driver_opts:{name}" for name in sorted(set(options) - {"type", "device", "o"}))
+
+
+def owner_of(name: str, projects: Collection[str]) -> str:
+    """The project whose containers, images, networks or volumes may be called `name`: the longest one that it
+    begins with, empty where it begins with none.
+    """
+    fitting = (
+        project for project in projects if name == project or name.startswith((f"{project}-", f"{project}_"))
+    )
+    return max(fitting, key=len, default="")
+
+
+def container_name(name: str, project: str, projects: Collection[str]) -> Iterator[str]:
+    """A name that another project's next container may need."""
+    if name in _RESERVED_NAMES or (name and owner_of(name, {project, *projects}) not in ("", project)):
+        yield f"container_name:{name}"
+
+
+def processor_shares(shares: object, weight: object) -> Iterator[str]:
+    """More weight for processor and disk than a container has without a word."""
+    if _number(shares) > _USUAL_SHARES:
+        yield "cpu_shares"
+    if _number(weight) > _USUAL_WEIGHT:
+        yield "blkio_config"
+
+
+def _number(value: object) -> int:
+    return int(value) if isinstance(value, int | str) and str(value).isdigit() else 0
+
+
+_USUAL_SHARES, _USUAL_WEIGHT = 1024, 500
+MOST_GRACE = 3600.0  # seconds that a container may take to stop; the engine waits as long when it ends itself
+# Files that everybody on the host may read, and that many images are given to know its time.
+READABLE_BY_ALL = frozenset({"/etc/localtime", "/etc/timezone"})

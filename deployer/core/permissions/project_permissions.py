@@ -1,0 +1,76 @@
+"""Permissions of one project on its engine. In: the settings. Out: the measure by which every request that is
+posted to the engine is judged (`engine_requests.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from deployer.core.permissions.grants import Asked, refuse
+from deployer.core.permissions.host_access import PRIVATE_SUBNETS
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True)
+class Neighbourhood:
+    """The surroundings of a project that its names and subnets are judged by: the projects of all configured
+    environments, and the subnets that networks may take.
+    """
+
+    projects: frozenset[str] = frozenset()
+    subnets: tuple[str, ...] = PRIVATE_SUBNETS
+
+
+ALONE = Neighbourhood()
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """The settings' part. `granted`: grants of the settings' table `setting`. `readable`: folders of the
+    deployer that containers may mount read-only, the release's own files; `writable`: those that only the
+    edge mounts.
+    """
+
+    project: str
+    granted: frozenset[str] = frozenset()
+    setting: str = ""
+    around: Neighbourhood = ALONE
+    readable: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
+
+    def allows_network(self, name: str) -> bool:
+        """Whether the project's containers may be on the network: it is the project's own, or granted."""
+        given = {f"network:{name}", f"network_mode:{name}"}
+        return self._owns(name) or bool(given & self.granted)
+
+    def allows_volume(self, name: str) -> bool:
+        """Whether the project's containers may mount the named volume: it is the project's own, or
+        granted.
+        """
+        return self._owns(name) or f"volume:{name}" in self.granted
+
+    def _owns(self, name: str) -> bool:
+        """Whether the name is one of the project's, and a name: a slash in it would lead on in the engine's
+        API.
+        """
+        return name.startswith(f"{self.project}_") and _NAME.fullmatch(name) is not None
+
+    def refuse(self, asked: Collection[Asked]) -> None:
+        """Raises PowerRefused with every grant that is asked for and not given."""
+        refuse(asked, self.granted, self.setting, sent=True)
+
+
+@dataclass(frozen=True)
+class Present:
+    """The part that changes: ids and names of the project's own containers, and the names of the nameless
+    volumes that one of them hands on.
+    """
+
+    containers: frozenset[str] = frozenset()
+    volumes: frozenset[str] = frozenset()
+
+
+NOTHING_PRESENT = Present()

@@ -1,0 +1,1 @@
+"""Interfaces that use cases need from outside. Adapters and test doubles implement them."""

@@ -1,0 +1,31 @@
+"""Interface to an OCI registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from deployer.core.image_config import ImageConfig
+from deployer.core.images import Image
+from deployer.core.model import (
+    Credentials,
+)
+
+
+class Registry(Protocol):
+    """Where images lie."""
+
+    def resolve(self, repository: str, tag: str, credentials: Credentials | None) -> Image:
+        """The tag's digest now. Raises ImageNotFound or RegistryUnavailable."""
+
+    def layers(self, image: Image, credentials: Credentials | None) -> Mapping[str, int]:
+        """The image's layers for this machine: digest → compressed bytes. Raises as `resolve` does."""
+
+    def image_config(self, image: Image, credentials: Credentials | None) -> ImageConfig:
+        """The image's configuration for this machine's platform. Raises as `resolve` does."""
+
+    def judge(self, repository: str) -> None:
+        """Raises RegistryRefused for a repository that must not be asked for, by the engine either."""
+
+    def require(self, image: Image, credentials: Credentials | None) -> None:
+        """Raises ImageNotFound where the registry does not show the image to this login now."""

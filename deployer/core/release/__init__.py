@@ -1,0 +1,1 @@
+"""Releases: images, retention, confirmation, rollback rules, the reason of a failure."""

@@ -1,0 +1,70 @@
+"""Completing a release. In: a rendered Compose model and what the request brought. Out: which image each
+service still lacks.
+
+Nothing here asks a registry; it says what to ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deployer.core.build.service_builds import built_repositories, makers_of
+from deployer.core.errors import ReleaseIncomplete
+from deployer.core.images import Image, parse_image, revision_tag, split_tag
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One service's image: known by digest, or a tag to be looked up. `makers`: the services whose build it
+    may be, none where it is not from the app's own source.
+    """
+
+    service: str
+    image: Image | None
+    repository: str = ""
+    tag: str = ""
+    makers: tuple[str, ...] = ()
+
+    @property
+    def built(self) -> bool:
+        """Whether it is built from the app's own source."""
+        return bool(self.makers)
+
+
+def wanted_images(
+    rendered: Mapping[str, Any],
+    given: Mapping[str, Image],
+    *,
+    revision: str,
+    registry: str,
+    source: str,
+    compose: str,
+) -> list[Wanted]:
+    """What every service of the model should run. A given digest wins; a built service is looked up by its
+    revision. `compose`: the Compose file's path in the repository.
+    """
+    tables: Mapping[str, Mapping[str, Any]] = rendered.get("services") or {}
+    repositories = built_repositories(tables, registry=registry, source=source, compose=compose)
+    makers = makers_of(tables, repositories)
+    wanted = []
+    for name, table in sorted(tables.items()):
+        image = next((given[one] for one in (name, *makers.get(name, ())) if one in given), None)
+        if name in makers:
+            repository = "" if image else repositories[makers[name][0]]
+            tag = "" if image else revision_tag(revision)
+            wanted.append(Wanted(name, image, repository, tag, makers[name]))
+        else:
+            wanted.append(Wanted(name, image) if image else _of_other(name, table))
+    return wanted
+
+
+def _of_other(name: str, table: Mapping[str, Any]) -> Wanted:
+    reference = str(table.get("image") or "")
+    if "@" in reference:
+        return Wanted(name, parse_image(reference))
+    if not reference:
+        raise ReleaseIncomplete(f"service {name} names neither an image nor a build")
+    repository, tag = split_tag(reference)
+    return Wanted(name, None, repository, tag or "latest")

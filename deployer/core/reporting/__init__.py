@@ -1,0 +1,1 @@
+"""Words for people and fields for logs. Formats values, decides nothing."""

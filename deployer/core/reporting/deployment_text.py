@@ -1,0 +1,123 @@
+"""Deployments in words. In: `Deployment` values and the time now. Out: text for GitHub or a terminal.
+
+Reasons and names come from strangers: no text leaves here with control characters or line breaks inside a
+line. Never decides a deployment's status, and never asks for the time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from deployer.core.model import Deployment, Kind, Status
+from deployer.core.rollout.availability import brief
+
+MAX_DESCRIPTION = 140  # GitHub's REST API, "Create a deployment status"
+PAYLOAD_SCHEMA = "deployer/1"  # marks the GitHub deployments that we made ourselves
+_SPACE = re.compile(r"\s+")
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
+_WORDS = {Kind.DEPLOY: "deploy", Kind.REDEPLOY: "redeploy", Kind.ROLLBACK: "rollback"}
+_COLUMNS: tuple[tuple[str, Callable[[Deployment, float], str]], ...] = (
+    ("ID", lambda row, now: row.id),
+    ("STATUS", lambda row, now: row.status.value),
+    ("WHEN", lambda row, now: ago(row.created_at, now)),
+    ("TOOK", lambda row, now: _took(row)),
+    ("LOST", lambda row, now: f"{row.measured.failed}/{row.measured.requests}" if row.measured else "-"),
+    ("GAP", lambda row, now: f"{row.measured.longest_gap_ms:.0f} ms" if row.measured else "-"),
+    ("WHAT", lambda row, now: _WORDS[row.kind]),
+    ("REVISION", lambda row, now: row.revision[:7] or "-"),
+    ("RELEASE", lambda row, now: row.release or "-"),
+    ("BY", lambda row, now: cut(f"{row.actor or '-'} ({row.trigger})", 40)),
+    ("REASON", lambda row, now: cut(row.reason, 60)),
+)
+
+
+def one_line(text: str) -> str:
+    """Without line breaks, control characters and characters that turn the writing direction."""
+    return _UNSEEN.sub("", _SPACE.sub(" ", text)).strip()
+
+
+def plain(line: str) -> str:
+    """One line with its columns, without control characters and characters that turn the writing
+    direction.
+    """
+    return _UNSEEN.sub("", line.expandtabs()).rstrip()
+
+
+def cut(text: str, width: int) -> str:
+    """`text` as one line of at most `width` characters; an ellipsis shows that something is missing."""
+    line = one_line(text)
+    return line if len(line) <= width else f"{line[: width - 1].rstrip()}…"
+
+
+def describe(deployment: Deployment) -> str:
+    """The deployment for GitHub: at most 140 characters."""
+    return cut(_sentence(deployment), MAX_DESCRIPTION)
+
+
+def _sentence(deployment: Deployment) -> str:
+    what = f"{_WORDS[deployment.kind]} of {deployment.revision[:7] or 'the chosen release'}"
+    match deployment.status:
+        case Status.QUEUED:
+            return f"{what} waits for its turn"
+        case Status.IN_PROGRESS:
+            return f"{what} is running"
+        case Status.SUCCESS:
+            return f"{what} serves after {_took(deployment)}{_cost(deployment)}"
+        case Status.INACTIVE:
+            return f"{what} gave way: {deployment.reason or 'a newer one was asked for'}"
+        case Status.FAILURE:
+            return f"{what} was refused: {deployment.reason}"
+    return f"{what} broke: {deployment.reason}"
+
+
+def _cost(deployment: Deployment) -> str:
+    return f"; {brief(deployment.measured)}" if deployment.measured else ""
+
+
+def payload_of(deployment: Deployment) -> dict[str, str]:
+    """What a GitHub deployment of ours carries, so that it is found again and not taken for a request."""
+    return {"schema": PAYLOAD_SCHEMA, "deployment": deployment.id}
+
+
+def history_table(rows: Sequence[Deployment], now: float) -> str:
+    """Deployments as a table for a terminal, in the order given."""
+    if not rows:
+        return "no deployments yet"
+    cells = [
+        [title for title, _ in _COLUMNS],
+        *([one_line(show(row, now)) for _, show in _COLUMNS] for row in rows),
+    ]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(_COLUMNS))]
+    lines = [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)) for line in cells
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def ago(then: float, now: float) -> str:
+    """`3 min ago`; a clock that went back reads as `just now`."""
+    passed = now - then
+    if passed < 1:
+        return "just now"
+    return f"{span(passed)} ago"
+
+
+def span(seconds: float) -> str:
+    """A duration as people say it, in its largest whole unit; short ones in seconds."""
+    for length, unit in _UNITS:
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{seconds:.1f} s" if 0 < seconds < 10 else f"{max(0, int(seconds))} s"
+
+
+def _took(deployment: Deployment) -> str:
+    """From its start to its end; `-` while either is missing."""
+    if deployment.started_at is None or deployment.ended_at is None:
+        return "-"
+    return _exact(max(0.0, deployment.ended_at - deployment.started_at))
+
+
+def _exact(seconds: float) -> str:
+    return span(seconds) if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60)} s"

@@ -1,0 +1,19 @@
+"""The line of a container's log that says why it failed. In: lines. Out: one of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_NAMED_ERROR = re.compile(
+    r"\s*(?:uncaught )?[\w.]*(?:error|exception|fatal|panic)\b[^:]{0,20}:", re.IGNORECASE
+)
+
+
+def telling_line(lines: Sequence[str]) -> str:
+    """The line of a log that says best why its program ended: `SomeError: …` before any line with an error,
+    else the last.
+    """
+    named = [line for line in lines if _NAMED_ERROR.match(line)]
+    loose = [line for line in lines if "error" in line.lower()]
+    return (named or loose or list(lines[-1:]) or [""])[0]

@@ -1,0 +1,1 @@
+"""Deploy and plan requests: their parsing and their signatures."""

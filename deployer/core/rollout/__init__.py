@@ -1,0 +1,3 @@
+"""From a release and an observation to a plan: desired state, conflicts, planner, readiness, availability
+figures.
+"""

@@ -1,0 +1,138 @@
+"""What an application wants for itself alone and others have. In: an application, what is taken on its
+target. Out: nothing, or the conflict as an error with a code of its own.
+
+Judged before anything is touched: the engine would find out too, but when half of the new replicas exist.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from deployer.core.compose.project_names import ComposeProject
+from deployer.core.errors import ExternalMissing, NameTaken, PortTaken, SubnetTaken
+from deployer.core.host_ports import HostPort, host_ports_of
+from deployer.core.rollout.desired_state import Application
+
+_PROCESS = "a process of this machine"
+
+
+@dataclass(frozen=True)
+class Held:
+    """One host port with whoever holds it."""
+
+    address: str  # of the host; empty for all
+    port: int
+    protocol: str
+    holder: str = _PROCESS
+
+    @property
+    def at(self) -> HostPort:
+        return HostPort(self.address, self.port, self.port, self.protocol)
+
+
+@dataclass(frozen=True)
+class Occupied:
+    """What others than the project hold on its target, and what is there to be shared."""
+
+    ports: tuple[Held, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)  # container → the project it belongs to, or empty
+    networks: frozenset[str] = frozenset()
+    volumes: frozenset[str] = frozenset()
+    projects: Mapping[str, ComposeProject] = field(default_factory=dict)  # of all there are, by name
+    routes: tuple[str, ...] = ()  # subnets and addresses that the host itself reaches otherwise, as CIDR
+
+
+def refuse_conflicts(application: Application, occupied: Occupied) -> None:
+    """Raises PortTaken, NameTaken or ExternalMissing for the first conflict, in the file's order."""
+    document = application.document
+    tables: Mapping[str, Mapping[str, Any]] = document.get("services") or {}
+    _refuse_twice(tables)
+    for name, table in tables.items():
+        _refuse_name(name, str(table.get("container_name") or ""), occupied)
+        for wanted in host_ports_of(table):
+            _refuse_port(name, wanted, occupied)
+    for name, table in (document.get("networks") or {}).items():
+        _refuse_subnets(name, ((table or {}).get("ipam") or {}).get("config") or (), occupied.routes)
+    for kind, there in (("network", occupied.networks), ("volume", occupied.volumes)):
+        for name in _external(document.get(f"{kind}s") or {}):
+            if name not in there:
+                raise ExternalMissing(
+                    f"the {kind} {name}, which the Compose file calls external, does not exist here",
+                    hint=f"`docker {kind} create {name}` makes it; Compose makes none that is external",
+                )
+
+
+def _refuse_name(service: str, name: str, occupied: Occupied) -> None:
+    if name and name in occupied.names:
+        project = occupied.names[name]
+        whose = f"a container of project {project}" if project else "a container of somebody else"
+        raise NameTaken(
+            f"service {service} has the container_name {name}, which {whose} has",
+            hint="leave container_name out: Compose names containers by project; or rename one of the two",
+        )
+
+
+def _refuse_subnets(network: str, pools: Iterable[Mapping[str, Any]], routes: Iterable[str]) -> None:
+    """A network whose subnet holds addresses that the host reaches otherwise would take them away from it,
+    and from every other application.
+    """
+    taken = [ipaddress.ip_network(route, strict=False) for route in routes]
+    for pool in pools:
+        for text in filter(None, (pool.get("subnet"), pool.get("gateway"), pool.get("ip_range"))):
+            wanted = ipaddress.ip_network(str(text), strict=False)
+            for route in taken:
+                if wanted.version == route.version and wanted.overlaps(route):
+                    raise SubnetTaken(
+                        f"network {network} has {text}, and the server reaches {route} otherwise",
+                        hint="leave `ipam` out, or choose a subnet that nothing else uses: `ip route`",
+                    )
+
+
+def _refuse_port(service: str, wanted: HostPort, occupied: Occupied) -> None:
+    """A range is refused for each port in it: the engine takes the first that is free at that moment, and at
+    a boot none is held yet.
+    """
+    for held in occupied.ports:
+        if held.at.meets(wanted):
+            port = f"{held.port}/{held.protocol}"
+            of_range = f" with the range {wanted}" if wanted.count > 1 else ""
+            raise PortTaken(
+                f"service {service} publishes {port}{of_range}, which {held.holder} holds",
+                hint=f"publish another port, or end the holder; `ss -lnp sport = :{held.port}` shows it",
+            )
+
+
+def _refuse_twice(tables: Mapping[str, Mapping[str, Any]]) -> None:
+    """Two services of one file: whichever starts last fails, as with `docker compose up`."""
+    seen: list[tuple[str, HostPort]] = []
+    for name, table in tables.items():
+        single = [port for port in host_ports_of(table) if port.count == 1]
+        for port in single:
+            for other, taken in seen:
+                if port.meets(taken) and not _apart(port, taken):
+                    raise PortTaken(
+                        f"services {other} and {name} of the Compose file both publish {_shown(taken, port)}",
+                        hint="give one of them another host port or another address",
+                    )
+        seen += [(name, port) for port in single]
+
+
+def _apart(one: HostPort, other: HostPort) -> bool:
+    """The engine binds `::` to IPv6 alone where the file names it."""
+    return {":" in one.address, ":" in other.address} == {True, False} and "" not in (
+        one.address,
+        other.address,
+    )
+
+
+def _shown(one: HostPort, other: HostPort) -> str:
+    return str(one) if one == other else f"{one} and {other}, which are one port"
+
+
+def _external(tables: Mapping[str, Any]) -> Iterator[str]:
+    for key, table in tables.items():
+        if (table or {}).get("external"):
+            yield str(table.get("name") or key)

@@ -1,0 +1,49 @@
+"""Model of the edge's container, for its content hash. In: services behind the edge, its settings. Out: plain
+values that change when the container has to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deployer.core.compose.services import networks_of
+from deployer.core.compose.tls_ports import TlsPort
+
+
+@dataclass(frozen=True)
+class EdgeSettings:
+    """How the edge container is made: its image, its folder on the engine's host, the user it runs as, and
+    whether there are certificates.
+    """
+
+    image: str
+    folder: str
+    user: str
+    tls: bool = False
+
+
+def edge_model(
+    tables: Mapping[str, Mapping[str, Any]], edge: EdgeSettings, tls: tuple[TlsPort, ...]
+) -> dict[str, Any]:
+    """What the edge is made from, for its spec."""
+    names: dict[str, list[str]] = {}
+    for service, table in sorted(tables.items()):
+        for network, aliases in aliases_of(service, table).items():
+            names.setdefault(network, []).extend(aliases)
+    return {
+        "image": edge.image,
+        "user": edge.user,
+        "folder": edge.folder,
+        "ports": [port for _, table in sorted(tables.items()) for port in table.get("ports") or ()],
+        "networks": {network: {"aliases": aliases} for network, aliases in names.items()},
+        **({"tls": [(port.service, port.published, port.inside) for port in tls]} if tls else {}),
+    }
+
+
+def aliases_of(service: str, table: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {
+        network: (service, *(alias for alias in settings.get("aliases") or () if alias != service))
+        for network, settings in networks_of(table).items()
+    }

@@ -1,0 +1,90 @@
+"""The gate's judgement. In: looks at a new replica. Out: ready, waiting or failed, with the reason. Never
+looks itself.
+
+A replica is ready when its own health check says so, or when the request that this check makes was answered
+well twice in a row, whichever comes first: Docker asks once an interval, the deployer many times a second. An
+open port is no such answer: while the engine waits for a check of its own, that check alone decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from deployer.core.rollout.desired_state import EDGE, Service
+
+ANSWERED = "ok"
+SETTLE_SECONDS = 2.0  # what nobody can ask must simply stay up this long
+PRESUMED_SECONDS = 10.0  # as long for a port that only the image names, and that may be another program's
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One look. `answer` is `ok`, what went wrong, or empty where there is nothing to ask or no way to ask
+    it; `started` in Unix seconds of the target's clock, 0 where it does not say.
+    """
+
+    state: str
+    health: str
+    exit_code: int = 0
+    restarts: int = 0
+    answer: str = ""
+    started: float = 0.0
+
+
+class Verdict(StrEnum):
+    WAITING = "waiting"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    verdict: Verdict
+    reason: str
+
+
+def judge_gate(service: Service, readings: tuple[Reading, Reading], waited: float) -> Judgement:
+    """The two newest readings, older first, `waited` seconds after the start."""
+    before, now = readings
+    if service.completes:
+        return _judge_task(service, now, waited)
+    if now.state == "removed":
+        return Judgement(Verdict.FAILED, "was removed by somebody else")
+    if now.state == "paused":
+        return Judgement(Verdict.FAILED, "was paused")
+    if now.state not in ("running", "created") or now.restarts:
+        return Judgement(Verdict.FAILED, f"exited with code {now.exit_code} after {waited:.1f} s")
+    if now.health == "unhealthy":
+        return Judgement(Verdict.FAILED, f"its health check failed{_last(now)}")
+    if _is_ready(service, before, now, waited):
+        silent = service.presumed and service.asks and not now.answer
+        told = "; the ports that its image names are closed, and nobody is seen to use them" if silent else ""
+        return Judgement(Verdict.READY, f"ready after {waited:.1f} s{told}")
+    if waited > service.gate_seconds:
+        return Judgement(Verdict.FAILED, f"not ready within {service.gate_seconds:.0f} s{_last(now)}")
+    return Judgement(Verdict.WAITING, "")
+
+
+def _judge_task(service: Service, now: Reading, waited: float) -> Judgement:
+    if now.state == "exited" and now.exit_code == 0:
+        return Judgement(Verdict.READY, f"completed in {waited:.1f} s")
+    if now.state == "exited":
+        return Judgement(Verdict.FAILED, f"ended with code {now.exit_code} after {waited:.1f} s")
+    if waited > service.gate_seconds:
+        return Judgement(Verdict.FAILED, f"not done within {service.gate_seconds:.0f} s")
+    return Judgement(Verdict.WAITING, "")
+
+
+def _is_ready(service: Service, before: Reading, now: Reading, waited: float) -> bool:
+    if now.state != "running":
+        return False
+    decisive = service.probe or service.name == EDGE or now.health == "none"
+    if now.health == "healthy" or (decisive and before.answer == now.answer == ANSWERED):
+        return True
+    unasked = not now.answer and now.health == "none" and not service.checked
+    return unasked and waited >= (PRESUMED_SECONDS if service.presumed else SETTLE_SECONDS)
+
+
+def _last(now: Reading) -> str:
+    return f"; last answer: {now.answer}" if now.answer and now.answer != ANSWERED else ""

@@ -1,0 +1,1 @@
+"""GitHub webhooks: signature secrets, deliveries, triggers, image events, redelivery."""

@@ -1,0 +1,28 @@
+"""Dependencies of one deployment: store, target, registry, GitHub, clock, settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from deployer.core.config.settings import Config
+from deployer.core.model import Credentials
+from deployer.core.ports.clock import Clock
+from deployer.core.ports.github import Forge
+from deployer.core.ports.registry import Registry
+from deployer.core.ports.store import Store
+from deployer.core.ports.target import Target
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything outside that a deploy works with."""
+
+    config: Config
+    store: Store
+    target: Target
+    registry: Registry
+    forge: Forge
+    clock: Clock
+    variables: Callable[[str], Mapping[str, str]]  # reads an environment's variables file
+    login: Credentials | None = None  # the server's own, for requests that bring none

@@ -1,0 +1,350 @@
+"""Deployment of one release. In: a claimed deployment. Out: its record with a final status. Never raises.
+
+A release is complete before anything is touched. When the gate refuses it, the release that served before is
+rolled out again from what is on the machine: a start-first service of it never stopped serving.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+
+from deployer.core.auth.job_authorization import judge_job, judge_release
+from deployer.core.compose.deploy_hooks import ON_ROLLBACK, POST_DEPLOY, PRE_DEPLOY
+from deployer.core.compose.project_names import refuse_foreign
+from deployer.core.config.settings import App, Environment
+from deployer.core.errors import DeployerError, StoreUnavailable
+from deployer.core.model import Deployment, Kind, ObservedState, Release, Status, Wish
+from deployer.core.redaction import redact, redact_secrets
+from deployer.core.release.failure import Failure, failure_of
+from deployer.core.reporting.deployment_text import describe
+from deployer.core.reporting.log_fields import about
+from deployer.core.rollout.conflicts import refuse_conflicts
+from deployer.core.rollout.desired_state import Application, nothing
+from deployer.core.rollout.plan import Plan
+from deployer.core.rollout.planner import plan_rollout
+from deployer.deployment import release_assembly as releases
+from deployer.deployment.availability_monitor import Measuring
+from deployer.deployment.batches import take_turns
+from deployer.deployment.branch_check import check_branch
+from deployer.deployment.confirmation import await_confirmation
+from deployer.deployment.context import World
+from deployer.deployment.deploy_hooks import Hooks
+from deployer.deployment.final_status import record
+from deployer.deployment.image_pull import Pulling
+from deployer.deployment.preflight import refuse_taken
+from deployer.deployment.reconcile import Settling
+from deployer.deployment.release_images import keep_proof, served_images
+from deployer.deployment.rollout import Rollout
+from deployer.deployment.startup_times import Startups
+
+_log = logging.getLogger("deployer.deploy")
+_FORWARD_ONLY = (
+    "its pre-deploy hook ran, and x-deployer.rollback forbids going back: what served goes on, deploy a fix"
+)
+_DISTURBED = "somebody else, perhaps `docker compose up` by hand, changed the project's containers meanwhile"
+_LOCK_SECONDS = 120.0  # for the child of a killed deployer, which holds the project
+
+
+def deploy(deployment: Deployment, wish: Wish, world: World) -> Deployment:
+    """Claimed → recorded and reported."""
+    return _Way(deployment, wish, world).go()
+
+
+class _Way:
+    """One deployment on its way."""
+
+    def __init__(self, deployment: Deployment, wish: Wish, world: World) -> None:
+        self.deployment = deployment
+        self.wish = wish
+        self.world = world
+        self.touched = False
+        self.variables: Mapping[str, str] = {}  # what no line of the story may show
+        self.deadline = world.clock.monotonic() + world.config.deadline + wish.confirm
+        self.tasks = True  # one-shots run
+        self.one_way = False  # a schema changed that the release before cannot work with
+        self.tried: Application | None = None
+        self.returning = False
+        self.foreign: set[str] = set()  # containers of the project that nobody deployed
+        self.disturbed = False  # by somebody who changed this project's containers meanwhile
+        self.hooks = Hooks(deployment.id, world.target, world.clock, self._say, self._hide)
+        self.measuring = Measuring(world.target, world.clock, self._say)
+        self.startups = Startups(deployment, world.store, world.clock)
+        self.unserved: set[str] = set()  # ids of replicas that were made and never served
+
+    @property
+    def app(self) -> App:
+        return self.world.config.app(self.deployment.app)
+
+    @property
+    def environment(self) -> Environment:
+        return self.app.environment(self.deployment.environment)
+
+    def go(self) -> Deployment:
+        self.report(self.deployment)
+        failure = self._caught(self._in_turn)
+        self._caught(self._keep_figures)
+        self._caught(self.startups.keep)
+        return self._record(failure)
+
+    def _keep_figures(self) -> None:
+        if figures := self.measuring.stop():
+            self.world.store.note_measured(self.deployment.id, figures)
+
+    def _in_turn(self) -> Failure | None:
+        wait = min(_LOCK_SECONDS, self.deadline - self.world.clock.monotonic())
+        with self.world.target.exclusive(self.environment.project, wait):
+            failure = self._caught(self._forward)
+            self._caught(lambda: self.hooks.clear(self.environment.project))
+            if failure is None or not self.touched:
+                return failure
+            self._say("failed", failure.reason)
+            if self.one_way:
+                return replace(failure, reason=f"{failure.reason}; {_FORWARD_ONLY}")
+            way_back = self._back()
+            self._caught(lambda: self.hooks.clear(self.environment.project))
+            why = f"; {_DISTURBED}" if self.disturbed else ""
+            return replace(failure, reason=f"{failure.reason}; {way_back}{why}")
+
+    def _forward(self) -> None:
+        """Resolve and pull while nothing is touched; then observe, plan, execute."""
+        judge_job(self.wish, self.app)
+        self.variables = releases.variables_of(self.wish, self.environment, self.world)
+        release = self._resolve()
+        self.tasks = releases.tasks_run(self.wish, release.id, self.world, self.deployment.id)
+        self.variables = {**self.variables, **release.variables}
+        assemble = partial(releases.assembled, self.environment, release, self.world, judged=True)
+        self.tried = application = assemble(credentials=self.wish.credentials)
+        if self.wish.kind is not Kind.ROLLBACK:  # the edge still has those that it served
+            releases.warn(application, release, self.app, self.environment, self.world, self._say)
+        # Before a request to what may be another's.
+        unchanged = refuse_taken(application, self.world.target, self.tasks)
+        self.measuring.start(application.doors)
+        self._pull(application)
+        self._roll_out("plan", application, unchanged)
+
+    def _roll_out(self, kind: str, application: Application, seen: ObservedState | None = None) -> None:
+        """Observe, plan, execute. After the switch and its confirmation nothing takes the release back."""
+        world, project = self.world, self.environment.project
+        observed = seen or world.target.observe(project)
+        if world.store.serving(self.app.name, self.environment.name) is None:
+            refuse_foreign(project, observed)
+        self._note_foreign(observed)
+        plan = plan_rollout(application, observed, tasks=kind == "plan" and self.tasks)
+        self._say(kind, str(plan))
+        if kind == "plan" and not plan.empty:
+            refuse_conflicts(application, world.target.occupied(project))
+            self._prepare(application)
+        self.touched = True
+        if not plan.empty:
+            self.measuring.touch()
+        rollout = self._rollout(application, plan, observed)
+        self._bring_in(rollout)
+        if kind == "plan":
+            now = observed if plan.empty else world.target.observe(project)
+            releases.refuse_other_images(application, now, world.target)
+            self._prove()
+        untidy = self._caught(rollout.drain)
+        self.measuring.drained()
+        if kind == "plan":
+            self.measuring.judge(wait=0.0)
+        if untidy := untidy or self._caught(rollout.take_out):
+            self._say("untidy", f"the release serves, clearing up failed: {untidy.reason}")
+        if plan.staying:
+            self._go_on(application)
+        if not plan.empty:
+            self._settle(application, plan)
+        if kind == "plan" and not plan.empty:
+            self._finish(application)
+
+    def _rollout(self, application: Application, plan: Plan, observed: ObservedState) -> Rollout:
+        target, clock = self.world.target, self.world.clock
+        say, hide, startups, new = self._say, self._hide, self.startups, self.unserved
+        return Rollout(application, plan, observed, target, clock, say, hide, startups, new, self.deadline)
+
+    def _go_on(self, application: Application) -> None:
+        def judge() -> None:
+            self.measuring.drained()
+            self.measuring.judge(wait=0.0)
+
+        target, clock, rollout_of = self.world.target, self.world.clock, partial(self._rollout, application)
+        take_turns(application, target, clock, self._say, rollout_of, judge, self.deadline)
+
+    def _bring_in(self, rollout: Rollout) -> None:
+        """On the way back somebody else's work on the containers is waited for."""
+        try:
+            rollout.bring_in()
+        except DeployerError:
+            if not self.returning or not self._settle(rollout.application, rollout.plan):
+                raise
+
+    def _note_foreign(self, observed: ObservedState) -> None:
+        """Whoever made containers since the way forward began may not be done yet."""
+        foreign = {replica.id for replica in observed.replicas if not replica.spec}
+        self.disturbed = self.disturbed or (self.returning and not foreign <= self.foreign)
+        self.foreign |= foreign
+
+    def _settle(self, application: Application, plan: Plan) -> bool:
+        """Whether what the plan made had to be made right again."""
+        target, clock, rollout_of = self.world.target, self.world.clock, partial(self._rollout, application)
+        settling = Settling(application, target, clock, self._say, rollout_of, self.deadline, [plan])
+        if not (self.disturbed or settling.needed):
+            return False
+        self.disturbed = self.disturbed or settling.disturbed
+        try:
+            settling.run()
+        except DeployerError as error:
+            if settling.lacking:
+                raise
+            self._say("untidy", f"the release serves, {error}")
+        return True
+
+    def _prepare(self, application: Application) -> None:
+        """Hooks before anything is touched. On the way back by hand the newer release undoes its changes."""
+        if self.wish.kind is not Kind.ROLLBACK:
+            ran = self.tasks and self.hooks.run(application, PRE_DEPLOY, self.deadline)
+            self.one_way = ran and application.one_way
+            return
+        if newer := self.world.store.serving(self.app.name, self.environment.name):
+            release = self.world.store.release(newer.release)
+            self.variables = {**release.variables, **self.variables}
+            self.hooks.run(
+                releases.assembled(self.environment, release, self.world), ON_ROLLBACK, self.deadline
+            )
+
+    def _finish(self, application: Application) -> None:
+        if failure := self._caught(lambda: self._run_hooks(application, POST_DEPLOY)):
+            self._say("untidy", f"the release serves, {failure.reason}")
+
+    def _run_hooks(self, application: Application, moment: str) -> None:
+        self.hooks.run(application, moment, self.deadline)
+
+    def _prove(self) -> None:
+        """The release serves, and the old one stands by: users must bear it, and whoever asked may have the
+        last word.
+        """
+        self.measuring.judge()
+        if seconds := self.wish.confirm:
+            await_confirmation(self.deployment.id, seconds, self.world.store, self.world.clock, self._say)
+            self.measuring.judge(wait=0.0)
+
+    def restore(self) -> str:
+        """Brings back what served before a deployment that was given up."""
+        project = self.environment.project
+        with self.world.target.exclusive(project):
+            told = _FORWARD_ONLY if self._went_one_way() else self._back()
+            self._say("restored", told)
+            self.hooks.clear(project)
+            return told
+
+    def _went_one_way(self) -> bool:
+        """Whether a process that died ran the hook after which nothing goes back."""
+        if not self.deployment.release:
+            return False
+        release = self.world.store.release(self.deployment.release)
+        self.variables = {**release.variables, **self.variables}
+        one_way = releases.assembled(self.environment, release, self.world).one_way
+        return one_way and self.world.target.has_hooks(self.environment.project, self.deployment.id)
+
+    def _back(self) -> str:
+        """Rolls the release that served before out again, with a deadline of its own; says how that went."""
+        self.returning = True
+        self.deadline = self.world.clock.monotonic() + self.world.config.deadline
+        before = self.world.store.serving(self.app.name, self.environment.name)
+        failure = self._caught(lambda: self._roll_back(before))
+        if failure:
+            return f"and the release before did not come back: {failure.reason}"
+        if before is None:
+            return "there was no release before, nothing runs"
+        return f"{before.revision[:7]} serves as before"
+
+    def _roll_back(self, before: Deployment | None) -> None:
+        if self.tried:
+            tried = self.tried
+            if failure := self._caught(lambda: self._run_hooks(tried, ON_ROLLBACK)):
+                self._say("untidy", failure.reason)
+        if before is None:
+            self._roll_out("rollback", nothing(self.environment.project))
+            return
+        release = self.world.store.release(before.release)
+        self.variables = {**release.variables, **self.variables}
+        self._roll_out("rollback", releases.assembled(self.environment, release, self.world))
+
+    def _resolve(self) -> Release:
+        if self.wish.release:
+            release = self.world.store.release(self.wish.release)
+            judge_release(release, self.app.name)
+            return release
+        if self.wish.trigger == "webhook":
+            check_branch(self.wish, self.app, self.environment, self.world.forge)
+        draft = releases.complete(
+            self.wish, self.app, self.environment, self.world, partial(self._say, "image")
+        )
+        keep_proof(self.wish, draft, self.world.store)
+        release = self.world.store.save_release(self.deployment.id, draft, self.world.clock.now())
+        named = ", ".join(f"{service} {image.short}" for service, image in release.images.items())
+        self._say("resolve", f"release {release.id}: {named}")
+        return release
+
+    def _pull(self, application: Application) -> None:
+        before = served_images(self.world.store, self.app.name, self.environment.name)
+        pulling = Pulling(self.world, self.app, self.wish.credentials, self._say, self.deadline)
+        pulling.pull(application, before)
+
+    def _record(self, failure: Failure | None) -> Deployment:
+        ended = record(self.deployment, failure, self.world.store, self.world.clock)
+        self.report(ended)
+        return ended
+
+    def report(self, deployment: Deployment) -> None:
+        """GitHub's word for it; an app that left the settings has nobody to tell."""
+        if deployment.app in self.world.config.apps:
+            url = f"{self.world.config.url}/api/v1/deployments/{deployment.id}"
+            self.world.forge.report(self.app.repository, deployment, url, describe(deployment))
+
+    def _say(self, kind: str, text: str) -> None:
+        """A full disk costs a line of the story, not the rollout."""
+        shown = self._shown(text)
+        try:
+            self.world.store.append(self.deployment.id, kind, shown, self.world.clock.now())
+        except StoreUnavailable as error:
+            told = about("story-lost", self.deployment)
+            _log.error("deployment %s, %s: %s (%s)", self.deployment.id, kind, shown, error, extra=told)
+
+    def _shown(self, text: str) -> str:
+        """What the request brought comes from secrets, so all of it is hidden, whatever its name."""
+        return redact_secrets(redact(text, self.wish.variables), self.variables)
+
+    def _hide(self, text: str) -> str:
+        return redact(text, self.variables)
+
+    def _caught(self, act: Callable[[], Failure | None]) -> Failure | None:
+        """A bug must not leave a deployment in progress either."""
+        try:
+            return act()
+        except DeployerError as error:
+            failure = failure_of(error)
+            if error.hint:
+                self._say("hint", error.hint)
+            return replace(failure, reason=self._shown(failure.reason))
+        except Exception as error:
+            _log.exception("deployment %s broke", self.deployment.id, extra=about("bug", self.deployment))
+            name = type(error).__name__
+            return Failure(Status.ERROR, f"the deployer broke ({name}); its log has the details")
+
+
+def restore(deployment: Deployment, world: World) -> None:
+    """Brings back what served before a deployment that was given up; never raises."""
+    wish = Wish(deployment.app, deployment.environment, Kind.ROLLBACK, "recovery", "deployer")
+    way = _Way(deployment, wish, world)
+    try:
+        _log.warning("deployment %s: %s", deployment.id, way.restore(), extra=about("restored", deployment))
+    except DeployerError as error:
+        _log.error(
+            "deployment %s: %s", deployment.id, error.diagnostics(), extra=about("not-restored", deployment)
+        )
+    except Exception:
+        _log.exception("deployment %s could not be undone", deployment.id, extra=about("bug", deployment))
+    way.report(deployment)

@@ -1,0 +1,70 @@
+"""Running a release's hooks. In: an application and a moment. Out: nothing, or HookFailed; what each
+printed is in the story.
+
+A hook that a killed deployer left running is waited for, and one that ended well is not run again: its
+container stays until the deployment is over and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deployer.core.compose.deploy_hooks import Hook
+from deployer.core.errors import HookFailed
+from deployer.core.model import Replica
+from deployer.core.ports.clock import Clock, Say
+from deployer.core.ports.target import Target
+from deployer.core.reporting.log_excerpt import telling_line
+from deployer.core.rollout.desired_state import Application
+
+_TICK = 0.05
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Those of one deployment; `hide` takes variables' values out of what they printed."""
+
+    deployment: str
+    target: Target
+    clock: Clock
+    say: Say
+    hide: Callable[[str], str]
+
+    def run(self, application: Application, moment: str, deadline: float) -> bool:
+        """One after another, in dependency order; whether there was any."""
+        mine = [hook for hook in application.hooks if hook.moment == moment]
+        for hook in mine:
+            self._run(application, hook, deadline)
+        return bool(mine)
+
+    def clear(self, project: str) -> None:
+        """Forgets that they ran."""
+        self.target.end_hooks(project)
+
+    def _run(self, application: Application, hook: Hook, deadline: float) -> None:
+        self.say(hook.moment, f"{hook.service}: {' '.join(hook.command)}")
+        begun = self.clock.monotonic()
+        replica = self.target.begin_hook(application, hook, self.deployment)
+        now = self._wait(replica, min(deadline, begun + hook.seconds))
+        lines = [
+            line.rstrip() for line in self.hide(self.target.log_tail(replica)).splitlines() if line.strip()
+        ]
+        for line in lines:
+            self.say("log", f"{hook.service} {hook.moment} | {line}")
+        took = self.clock.monotonic() - begun
+        if now is None or now.running:
+            self.target.remove([replica])
+            raise HookFailed(f"{hook.moment} of {hook.service} did not end within {took:.0f} s")
+        if now.exit_code:
+            told = telling_line(lines)
+            said = f"; it said: {told[:200]}" if told else ""
+            raise HookFailed(f"{hook.moment} of {hook.service} ended with code {now.exit_code}{said}")
+        self.say(hook.moment, f"{hook.service} done in {took:.1f} s")
+
+    def _wait(self, replica: Replica, until: float) -> Replica | None:
+        while (now := self.target.look(replica)) and now.state not in ("exited", "dead"):
+            if self.clock.monotonic() > until:
+                break
+            self.clock.sleep(_TICK)
+        return now

@@ -1,0 +1,31 @@
+"""Writing down how a deployment ended. In: the deployment, what went wrong. Out: its final record."""
+
+from __future__ import annotations
+
+import logging
+
+from deployer.core.errors import StoreUnavailable
+from deployer.core.model import Deployment, Status
+from deployer.core.ports.clock import Clock
+from deployer.core.ports.store import Store
+from deployer.core.release.failure import Failure
+from deployer.core.reporting.log_fields import about
+
+_log = logging.getLogger("deployer.deploy")
+_SECONDS = 600.0  # a full disk may be cleared meanwhile; afterwards the next start settles it
+_PAUSE = 2.0
+
+
+def record(deployment: Deployment, failure: Failure | None, store: Store, clock: Clock) -> Deployment:
+    """Waits for a database that cannot be written; raises StoreUnavailable when that does not end."""
+    status, reason = (failure.status, failure.reason) if failure else (Status.SUCCESS, "")
+    deadline = clock.monotonic() + _SECONDS
+    while True:
+        try:
+            return store.finish(deployment.id, status, reason, clock.now())
+        except StoreUnavailable as error:
+            if clock.monotonic() > deadline:
+                raise
+            told = about("record-waits", deployment)
+            _log.error("deployment %s waits to be recorded: %s", deployment.id, error, extra=told)
+            clock.sleep(_PAUSE)

@@ -1,0 +1,169 @@
+"""Getting a release's images. In: an application, logins. Out: every image on the engine, and a line for
+each; or what is wrong with the registry or the disk.
+
+What is there already is not asked for: a rollback needs no registry. What may pass (5xx, 429, a cut
+connection) is tried again; what the registry does not have is not.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+from deployer.core.auth.authorization import login_for, may_use_login, withheld
+from deployer.core.backoff import pause
+from deployer.core.config.settings import App
+from deployer.core.errors import DeployerError, ImageNotFound, RegistryUnavailable
+from deployer.core.images import Image
+from deployer.core.model import Credentials
+from deployer.core.ports.clock import Say
+from deployer.core.release.retention import bytes_needed, judge_space
+from deployer.core.rollout.desired_state import Application
+from deployer.deployment.context import World
+
+_LONGEST = 600.0  # seconds of one image's pull
+_BIT = 0.2  # seconds
+_AT_ONCE = 3  # as many as the engine fetches layers of one image
+
+
+@dataclass(frozen=True)
+class Pulling:
+    """One deployment's pull, until `deadline` on the monotonic clock."""
+
+    world: World
+    app: App
+    credentials: Credentials | None  # what the request brought
+    say: Say
+    deadline: float
+
+    def pull(self, application: Application, before: Mapping[str, Image]) -> None:
+        """`before`: service → image of the release that serves, whose layers are there. Raises DiskFull,
+        ImageNotFound or RegistryUnavailable.
+        """
+        missing = {
+            service.name: service.image
+            for service in application.services
+            if service.image and not self.world.target.image_id(service.image)
+        }
+        for image in missing.values():
+            self.world.registry.judge(image.repository)
+        self._check_space(missing, before)
+        self._fetch_all(missing)
+        if application.routes:
+            self.world.target.fetch_edge(lambda text: self.say("pull", f"the edge: {text}"))
+
+    def _check_space(self, missing: Mapping[str, Image], before: Mapping[str, Image]) -> None:
+        if not missing:
+            return
+        free = self.world.target.free_bytes()
+        if free is None:
+            self.say("pull", "room on the disk is not checked: the engine's disk cannot be seen from here")
+            return
+        try:
+            wanted, present = self._sizes(missing, before)
+        except DeployerError:  # the registry does not say; the pull itself will tell why
+            return
+        judge_space(bytes_needed(wanted, present), free)
+
+    def _sizes(
+        self, missing: Mapping[str, Image], before: Mapping[str, Image]
+    ) -> tuple[dict[str, int], set[str]]:
+        """Layer → bytes of what is wanted, and the layers that are there."""
+        wanted: dict[str, int] = {}
+        present: set[str] = set()
+        for service, image in missing.items():
+            wanted |= self.world.registry.layers(image, self._login(image))
+            if service in before:
+                present |= set(self.world.registry.layers(before[service], self._login(before[service])))
+        return wanted, present
+
+    def _fetch_all(self, missing: Mapping[str, Image]) -> None:
+        """Each image once, whoever shares it. The first that cannot be had ends it: the others say no more
+        and are not waited for, as one of them may hang for minutes.
+        """
+        names: dict[Image, list[str]] = {}
+        for service, image in missing.items():
+            names.setdefault(image, []).append(service)
+        left, over = deque(names.items()), threading.Event()
+        ends: SimpleQueue[Exception | None] = SimpleQueue()
+
+        def work() -> None:
+            with suppress(IndexError):
+                while not over.is_set():
+                    image, services = left.popleft()
+                    ends.put(self._end_of(", ".join(services), image, over))
+
+        for _ in range(min(_AT_ONCE, len(names))):
+            threading.Thread(target=work, name="pull", daemon=True).start()
+        for _ in names:
+            if error := ends.get():
+                over.set()
+                raise error
+
+    def _end_of(self, service: str, image: Image, over: threading.Event) -> Exception | None:
+        try:
+            self._fetch(service, image, over)
+        except Exception as error:
+            return error
+        return None
+
+    def _fetch(self, service: str, image: Image, over: threading.Event) -> None:
+        begun, tried = self.world.clock.monotonic(), 0
+        self.world.store.note_pull(image)
+        while True:
+            self._in_time()
+            _go_on(over)
+            try:
+                self._once(service, image, over)
+                break
+            except RegistryUnavailable as error:
+                _go_on(over)
+                tried += 1
+                rest = pause(tried, self.world.clock.monotonic() - begun, random.random())
+                if rest is None:
+                    raise
+                self.say("pull", f"{service}: {error}; trying again in {rest:.1f} s")
+                self._rest(rest, over)
+        _go_on(over)
+        self.say("pull", f"{service} {image.short} in {self.world.clock.monotonic() - begun:.1f} s")
+
+    def _once(self, service: str, image: Image, over: threading.Event) -> None:
+        left = self.deadline - self.world.clock.monotonic()
+
+        def say(text: str) -> None:
+            _go_on(over)
+            self.say("pull", f"{service}: {text}")
+
+        stored = may_use_login(self.app, image.repository)
+        try:
+            self.world.target.pull(image, self._login(image), say, min(_LONGEST, left), stored=stored)
+        except ImageNotFound as error:
+            raise withheld(self.app, image.repository, error) from None
+
+    def _rest(self, seconds: float, over: threading.Event) -> None:
+        """A bit at a time, while no other pull has failed."""
+        end = self.world.clock.monotonic() + seconds
+        while (left := end - self.world.clock.monotonic()) > 0:
+            _go_on(over)
+            self.world.clock.sleep(min(_BIT, left))
+
+    def _in_time(self) -> None:
+        if self.world.clock.monotonic() > self.deadline:
+            raise RegistryUnavailable("the images were not pulled by the deployment's deadline")
+
+    def _login(self, image: Image) -> Credentials | None:
+        return login_for(self.app, image.repository, self.credentials, self.world.login)
+
+
+class _GivenUpError(Exception):
+    """Of a pull, as another one has failed."""
+
+
+def _go_on(over: threading.Event) -> None:
+    if over.is_set():
+        raise _GivenUpError

@@ -1,0 +1,85 @@
+"""What a request would do, for a pull request. In: a wish. Out: a `Preview`; nothing is changed, pulled or
+asked of a registry.
+
+The Compose file comes from a branch that nobody has reviewed yet, so no value of a variable may be in what
+leaves.
+"""
+
+from __future__ import annotations
+
+import re
+
+from deployer.core.auth.job_authorization import judge_images
+from deployer.core.compose.interpolation import missing_variables
+from deployer.core.config.settings import Environment
+from deployer.core.errors import ComposeRejected, DeployerError
+from deployer.core.image_config import ImageConfig
+from deployer.core.model import Bundle, Release, Wish
+from deployer.core.redaction import hide_values, redact, redact_secrets
+from deployer.core.release.image_selection import wanted_images
+from deployer.core.rollout.changes import Preview, changes_of, image_without_lookup
+from deployer.deployment.context import World
+from deployer.deployment.dry_run import look, plan_of
+from deployer.deployment.release_assembly import variables_of
+
+# A limit may be made from a variable's value (`${PIN}m`), and would tell it.
+_FIGURE = re.compile(r"\b(within|at most) [0-9.]+ s\b")
+
+
+def preview(wish: Wish, world: World) -> Preview:
+    """Raises what a deploy of the wish would raise before it touches anything, with no value in its words."""
+    environment = world.config.app(wish.app).environment(wish.environment)
+    variables = variables_of(wish, environment, world)
+
+    def hide(text: str) -> str:
+        return redact_secrets(redact(text, variables), variables)
+
+    def hide_all(text: str) -> str:
+        return hide_values(redact_secrets(text, variables), frozenset(variables.values()))
+
+    bundle = wish.bundle or Bundle("", {})
+    missing = missing_variables(bundle.files, variables)
+    try:
+        with world.target.planning(bundle):
+            release = _release(wish, environment, bundle, variables, world)
+            application, observed = look(environment, release, world, _configs(release, wish, world))
+            plan = plan_of(application, observed, world)
+    except DeployerError as error:
+        error.args, error.hint = (hide_all(str(error)),), hide_all(error.hint)
+        if missing and isinstance(error, ComposeRejected):
+            return Preview(str(error), {}, missing)
+        raise error from None
+    return Preview(hide(_FIGURE.sub(r"\1 its limit", str(plan))), changes_of(application, observed), missing)
+
+
+def _configs(release: Release, wish: Wish, world: World) -> dict[str, ImageConfig]:
+    """Service → configuration of its image, or of the serving one where the new one is not on the target."""
+    before = world.store.serving(wish.app, wish.environment)
+    serving = world.store.release(before.release).images if before else {}
+    images = {name: (image, serving.get(name)) for name, image in release.images.items()}
+    return {
+        name: next(
+            (found for one in both if one and (found := world.target.image_config(one))), ImageConfig()
+        )
+        for name, both in images.items()
+    }
+
+
+def _release(
+    wish: Wish, environment: Environment, bundle: Bundle, variables: dict[str, str], world: World
+) -> Release:
+    app = world.config.app(wish.app)
+    rendered = world.target.render(environment.project, bundle, variables)
+    before = world.store.serving(app.name, environment.name)
+    serving = world.store.release(before.release) if before else None
+    wanted = wanted_images(
+        rendered,
+        wish.images or {},
+        revision=wish.revision,
+        registry=world.config.registry_host,
+        source=app.repository,
+        compose=bundle.entry,
+    )
+    images = {want.service: image_without_lookup(want, serving) for want in wanted}
+    judge_images(app, wanted, images)
+    return Release("", app.name, wish.revision, images, bundle, variables)

@@ -1,0 +1,80 @@
+"""Before a deployment touches anything: conflicts on the target, and whether a stop-first service's new
+replica starts at all, tried before its old one is stopped. In: an application, steps of a plan. Out: nothing,
+or the conflict, or GateFailed while the old one still serves.
+
+A copy that ends at once says little by itself: alone, without network and data, many a good image gives up.
+So the old replica is copied too, and only when that one stays up is the new one to blame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deployer.core.docker.preflight_container import SECONDS
+from deployer.core.errors import ContainerRefused, GateFailed
+from deployer.core.model import ObservedState, Replica
+from deployer.core.ports.clock import Clock, Say
+from deployer.core.ports.target import Target
+from deployer.core.reporting.log_excerpt import telling_line
+from deployer.core.rollout.conflicts import refuse_conflicts
+from deployer.core.rollout.desired_state import Application
+from deployer.core.rollout.plan import PREFLIGHT, Step
+from deployer.core.rollout.planner import plan_rollout
+
+_TICK = 0.02
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """Of one rollout; `hide` takes variables' values out of what a copy printed."""
+
+    application: Application
+    target: Target
+    clock: Clock
+    say: Say
+    hide: Callable[[str], str]
+
+    def try_out(self, step: Step) -> None:
+        """Raises GateFailed where the new one fails and the old one, under the same conditions, does not."""
+        begun = self.clock.monotonic()
+        wrong = self._wrong(step.service, None)
+        took = self.clock.monotonic() - begun
+        if not wrong:
+            self.say(PREFLIGHT, f"a copy of the new {step.service} starts, {took:.1f} s")
+        elif self._wrong(step.service, step.replicas[-1]):
+            self.say(PREFLIGHT, f"{step.service} says nothing: alone, the old one does not start either")
+        else:
+            raise GateFailed(
+                f"service {step.service}: a copy of the new one {wrong}, and one of the old one stays up",
+                hint="the old one was not stopped; the copy had no network, no ports and no data",
+            )
+
+    def _wrong(self, service: str, old: Replica | None) -> str:
+        """Why a copy did not stay up; empty where it did, or ended well."""
+        project = self.application.project
+        try:
+            replica = self.target.begin_copy(self.application, service, old)
+        except ContainerRefused as error:
+            self.target.end_copy(project)
+            return f"cannot be started: {error}"
+        until = self.clock.monotonic() + SECONDS
+        while (now := self.target.look(replica)) and now.running and self.clock.monotonic() < until:
+            self.clock.sleep(_TICK)
+        ended = now is not None and not now.running and now.exit_code
+        told = telling_line(self.hide(self.target.log_tail(replica)).splitlines()) if ended else ""
+        self.target.end_copy(project)
+        said = f"; it said: {told[:200]}" if told else ""
+        return f"ends at once with code {now.exit_code}{said}" if now and ended else ""
+
+
+def refuse_taken(application: Application, target: Target, tasks: bool) -> ObservedState | None:
+    """Judges conflicts where something would change. The observation where nothing would, which then needs no
+    second one; None otherwise. Raises what `refuse_conflicts` raises.
+    """
+    project = application.project
+    observed = target.observe(project)
+    if plan_rollout(application, observed, tasks=tasks).empty:
+        return observed
+    refuse_conflicts(application, target.occupied(project))
+    return None

@@ -1,0 +1,188 @@
+"""Everything outside that a deploy works with, and releases made whole from it. In: wishes, releases. Out: a
+release that lacks nothing, an application that could run. Touches nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from deployer.core.auth.authorization import login_for
+from deployer.core.auth.job_authorization import judge_images
+from deployer.core.compose.file_mounts import refuse_data_files
+from deployer.core.compose.project_names import judge_project, own_project
+from deployer.core.compose.rendering import FILES, FOLDER, MOUNTED
+from deployer.core.config.settings import App, Environment
+from deployer.core.errors import ContainerRefused
+from deployer.core.image_config import ImageConfig
+from deployer.core.images import Image
+from deployer.core.model import Credentials, Kind, ObservedState, Release, Wish
+from deployer.core.permissions.compose_privileges import asked_by_model, refuse_powers
+from deployer.core.permissions.project_permissions import Permissions
+from deployer.core.ports.clock import Say
+from deployer.core.ports.target import Target
+from deployer.core.release.image_selection import wanted_images
+from deployer.core.release.one_shots import LOOK_BACK, run_one_shots
+from deployer.core.rollout.desired_state import Application, assemble
+from deployer.deployment.context import World
+from deployer.deployment.release_images import ImageFinder
+
+
+def complete(
+    wish: Wish,
+    app: App,
+    environment: Environment,
+    world: World,
+    note: Callable[[str], None] = lambda _: None,
+) -> Release:
+    """A whole release from what the request brought, the repository and the registry; it has no id yet.
+    `note` hears how images were found that the request did not bring.
+    """
+    bundle = wish.bundle or world.forge.read_bundle(app.repository, wish.revision, environment.compose)
+    variables = variables_of(wish, environment, world)
+    rendered = world.target.render(environment.project, bundle, variables)
+    _judge_powers(rendered, app.name, environment, world)
+    wanted = wanted_images(
+        rendered,
+        wish.images or {},
+        revision=wish.revision,
+        registry=world.config.registry_host,
+        source=app.repository,
+        compose=bundle.entry,
+    )
+    store, registry, login = world.store, world.registry, world.login
+    finder = ImageFinder(wish, app, environment, bundle.entry, store, registry, login, note)
+    images = finder.find(wanted)
+    judge_images(app, wanted, images)
+    return Release("", app.name, wish.revision, images, bundle, variables)
+
+
+def variables_of(wish: Wish, environment: Environment, world: World) -> dict[str, str]:
+    """The server's variables file with what the request brought laid over it."""
+    return {**world.variables(environment.variables_file), **wish.variables}
+
+
+def assembled(
+    environment: Environment,
+    release: Release,
+    world: World,
+    *,
+    judged: bool = False,
+    credentials: Credentials | None = None,
+    configs: Mapping[str, ImageConfig] | None = None,
+) -> Application:
+    """`judged` on the way forward only: what served may come back under settings that became stricter.
+    `configs`: service → its image's configuration, where the caller has it already.
+    """
+    rendered = world.target.render(environment.project, release.bundle, release.variables)
+    if judged:
+        _judge_powers(rendered, release.app, environment, world)
+    edge = world.target.edge_settings(environment.project)
+    if configs is None:
+        configs = image_configs(release, world, credentials)
+    texts = [text for name, text in release.bundle.files.items() if name != release.bundle.entry]
+    application = assemble(rendered, release.images, environment.project, edge, configs, texts)
+    permissions = _permissions(rendered, release.app, environment, world, judged=judged)
+    return replace(application, permissions=permissions)
+
+
+def image_configs(
+    release: Release, world: World, credentials: Credentials | None = None
+) -> dict[str, ImageConfig]:
+    """Service → its image's configuration, from the target or, where the image is not pulled yet, from the
+    registry.
+    """
+
+    def ask(image: Image) -> ImageConfig:
+        login = login_for(world.config.app(release.app), image.repository, credentials, world.login)
+        return world.registry.image_config(image, login)
+
+    return {
+        service: world.target.image_config(image) or ask(image) for service, image in release.images.items()
+    }
+
+
+def project_note(
+    application: Application, release: Release, app: App, environment: Environment, world: World
+) -> str:
+    """What people should know of a first deploy's project name, empty for none. Raises OtherProject."""
+    if world.store.serving(app.name, environment.name) is not None:
+        return ""
+    places = (one for each in world.config.apps.values() for one in each.environments.values())
+    return judge_project(
+        application.document,
+        own_project(release.bundle, release.variables),
+        environment.project,
+        world.target.occupied(environment.project).projects,
+        others=[one.project for one in places if one.project != environment.project],
+        table=f"[apps.{app.name}.environments.{environment.name}]",
+    )
+
+
+def warn(
+    application: Application, release: Release, app: App, environment: Environment, world: World, say: Say
+) -> None:
+    """Says what people should know beforehand. Raises CertificateInvalid, ComposeRejected or OtherProject."""
+    if warning := world.target.check_edge(application, world.clock.now()):
+        say("certificate", warning)
+    if note := project_note(application, release, app, environment, world):
+        say("project", note)
+
+
+def tasks_run(wish: Wish, release: str, world: World, own: str = "") -> bool:
+    """Whether the release's one-shot tasks run; `own` is the id of the wish's own deployment."""
+    past = (
+        world.store.deployments(wish.app, wish.environment, LOOK_BACK) if wish.kind is Kind.REDEPLOY else ()
+    )
+    return run_one_shots(wish.kind, release, (one for one in past if one.id != own), asked=wish.run_tasks)
+
+
+def refuse_other_images(application: Application, observed: ObservedState, target: Target) -> None:
+    """What runs is what the release names: whoever else creates containers here may have been quicker. Raises
+    ContainerRefused.
+    """
+    for service in application.services:
+        wanted = target.image_id(service.image) if service.image else ""
+        for replica in observed.of(service.name):
+            if wanted and replica.spec == service.spec and replica.image != wanted:
+                raise ContainerRefused(
+                    f"{replica.name} runs {replica.image}, which is not {service.image}",
+                    hint="something else on this machine creates containers of this project",
+                )
+
+
+def _judge_powers(rendered: Mapping[str, Any], app: str, environment: Environment, world: World) -> None:
+    refuse_powers(
+        rendered,
+        environment.allow,
+        project=environment.project,
+        setting=_setting(app, environment),
+        around=world.config.neighbourhood,
+    )
+    refuse_data_files(rendered.get("services") or {}, rendered.get(FOLDER, ""), rendered.get(FILES) or {})
+
+
+def _permissions(
+    rendered: Mapping[str, Any], app: str, environment: Environment, world: World, *, judged: bool
+) -> Permissions:
+    """The measure for the requests that are posted. On the way back the model's own wishes count as granted:
+    it served, and settings may have become stricter since; a request that goes beyond its model is refused
+    all the same.
+    """
+    around, granted = world.config.neighbourhood, set(environment.allow)
+    if not judged:
+        granted |= {grant for _, grant in asked_by_model(rendered, environment.project, around)}
+    mounted = rendered.get(MOUNTED)
+    return Permissions(
+        project=environment.project,
+        granted=frozenset(granted),
+        setting=_setting(app, environment),
+        around=around,
+        readable=(str(mounted),) if mounted else (),
+    )
+
+
+def _setting(app: str, environment: Environment) -> str:
+    """The settings' table of an environment, as an error shows it."""
+    return f"apps.{app}.environments.{environment.name}"

@@ -1,0 +1,143 @@
+"""Where a release's images come from. In: a wish, the images that its services want. Out: an image for each
+service, or ImageUnproven; records of what a protected run proved.
+
+A digest is proven when a run whose token's claims fitted the environment built and tested it. A tag is a
+hint: it decides for the operator on the server, and elsewhere only where the setting `trust-tags` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from deployer.core.auth.authorization import login_for, may_use_login, withheld
+from deployer.core.config.settings import App, Environment
+from deployer.core.errors import Forbidden, ImageNotFound, ImageUnproven, NotFound
+from deployer.core.images import Image
+from deployer.core.model import Credentials, Kind, Release, Wish
+from deployer.core.ports.registry import Registry
+from deployer.core.ports.store import Store
+from deployer.core.release.image_labels import is_labelled, judge_labels
+from deployer.core.release.image_selection import Wanted
+from deployer.core.release.proven_images import ProvenRun, images_of_revision, unproven_reuse
+
+_OPERATOR = "cli"
+_SAFER = "let the action ask the server to deploy, which proves what it tested"
+
+
+@dataclass(frozen=True)
+class ImageFinder:
+    """One wish's look for its images. `note` hears how an image was found; `compose` is the Compose file."""
+
+    wish: Wish
+    app: App
+    environment: Environment
+    compose: str
+    store: Store
+    registry: Registry
+    login: Credentials | None  # the server's own
+    note: Callable[[str], None]
+
+    def find(self, wanted: Sequence[Wanted]) -> dict[str, Image]:
+        """Service → image. Raises ImageUnproven, ImageOfAnother, ImageNotFound or RegistryUnavailable."""
+        records = self.store.proven(self.app.name, self.environment.name)
+        proven = images_of_revision(records, self.wish.revision)
+        return {want.service: self._image(want, proven) for want in wanted}
+
+    def _image(self, want: Wanted, proven: Mapping[str, Image]) -> Image:
+        if not want.built:
+            return self._shown(want.image) if want.image else self._resolve(want)
+        known = [proven[name] for name in want.makers if name in proven]
+        if want.image is None:
+            found = next((image for image in known if image.repository == want.repository), None)
+            if found:
+                self.note(f"{want.service}: {found}, proven by a protected run of this commit")
+            return found or self._by_tag(want)
+        if self.wish.trigger == "webhook" and want.image not in known:
+            self._require_trust(want, str(want.image))
+            self._judge(want, want.image, str(want.image))
+        return want.image
+
+    def _by_tag(self, want: Wanted) -> Image:
+        name = f"{want.repository}:{want.tag}"
+        self._require_trust(want, name)
+        image = self._resolve(want)
+        self._judge(want, image, name)
+        return image
+
+    def _resolve(self, want: Wanted) -> Image:
+        try:
+            return self.registry.resolve(want.repository, want.tag, self._login_to(want.repository))
+        except ImageNotFound as error:
+            raise withheld(self.app, want.repository, error) from None
+
+    def _shown(self, image: Image) -> Image:
+        """An image that the file names by digest may be here for another app: its registry says who may have
+        it, unless this environment runs it already.
+        """
+        serving = served_images(self.store, self.app.name, self.environment.name)
+        if may_use_login(self.app, image.repository) or image in serving.values():
+            return image
+        try:
+            self.registry.require(image, self._login_to(image.repository))
+        except ImageNotFound as error:
+            raise withheld(self.app, image.repository, error) from None
+        return image
+
+    def _judge(self, want: Wanted, image: Image, name: str) -> None:
+        labels = self.registry.image_config(image, self._login_to(image.repository)).labels
+        judge_labels(labels, name, self.app.repository, self.compose, want.makers)
+        unlabelled = "" if is_labelled(labels) else ", and without the action's labels"
+        self.note(f"{want.service}: {name} is taken as it is, not proven by a protected run{unlabelled}")
+
+    def _require_trust(self, want: Wanted, name: str) -> None:
+        if self.wish.trigger == _OPERATOR or self.environment.trust_tags:
+            return
+        place = f"apps.{self.app.name}.environments.{self.environment.name}"
+        raise ImageUnproven(
+            f"service {want.service}: no protected run of {self.wish.revision[:7]} proved its image, and"
+            f" {name} alone does not show who pushed it",
+            hint=f"{_SAFER}; or set {place}.trust-tags = true: then every job that may write packages of"
+            " the repository decides what runs",
+        )
+
+    def _login_to(self, repository: str) -> Credentials | None:
+        return login_for(self.app, repository, self.wish.credentials, self.login)
+
+
+def served_images(store: Store, app: str, environment: str) -> Mapping[str, Image]:
+    """Service → image of the release that serves; empty where none does, or where it is no longer kept."""
+    serving = store.serving(app, environment)
+    if serving is None:
+        return {}
+    try:
+        return store.release(serving.release).images
+    except NotFound:
+        return {}
+
+
+def keep_proof(wish: Wish, release: Release, store: Store) -> None:
+    """Records what the wish's run proved, if it proved anything. Raises Forbidden where the run took an image
+    over from a record that this server's key did not write.
+    """
+    if wish.tested is None or wish.kind is not Kind.DEPLOY or wish.images is None:
+        return
+    records = store.proven(wish.app, wish.environment)
+    if unknown := unproven_reuse(records, wish.tested, wish.images):
+        store.sweep_proven(wish.app, wish.environment)
+        raise Forbidden(
+            f"service {unknown[0]}: the run took {wish.images[unknown[0]]} for proven, and no protected run"
+            " proved it",
+            hint="run the workflow again; the run builds the image then",
+        )
+    trees = {name: tree for name, tree in wish.tested.trees.items() if name in wish.images}
+    store.note_proven(
+        ProvenRun(
+            wish.app,
+            wish.environment,
+            release.revision,
+            wish.tested.combination,
+            {name: image for name, image in wish.images.items() if name in release.images},
+            trees,
+        )
+    )

@@ -1,0 +1,65 @@
+"""Reading one deployment and its events, and confirming it. In: an API token, a deployment's id. Out: the
+record, its events, or an error for whoever may not see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deployer.core.auth.api_tokens import Right, Token
+from deployer.core.errors import Forbidden, NotFound
+from deployer.core.model import Deployment, Event
+from deployer.core.release.confirmation import parse_confirmation
+from deployer.ingress.receiver import Intake, person
+
+
+def read_deployment(intake: Intake, *, id: str, bearer: str | None) -> Deployment:
+    """The record, for its read token or a person who may read its app; who may not learns nothing of its
+    existence.
+    """
+    if bearer and intake.store.may_read(id, bearer):
+        return intake.store.deployment(id)
+    token = person(intake, bearer)
+    deployment = _visible(intake, id, token)
+    if not token.may(Right.READ, deployment.app):
+        raise Forbidden(
+            f"the token {token.name} may not read",
+            hint="`deployer token create --can read` gives one that may",
+        )
+    return deployment
+
+
+def _visible(intake: Intake, id: str, token: Token) -> Deployment:
+    try:
+        deployment = intake.store.deployment(id)
+    except NotFound:
+        deployment = None
+    if deployment is None or deployment.app != token.app:
+        raise NotFound(
+            "no such deployment that this token may read", hint="check the id, and whose token it is"
+        )
+    return deployment
+
+
+def confirm(intake: Intake, *, id: str, bearer: str | None, raw: bytes) -> Deployment:
+    """The word that a release which serves may stay, or not; from whoever asked for the deploy, or a person
+    who may deploy. Raises NotWaiting.
+    """
+    verdict, reason = parse_confirmation(raw)
+    if not (bearer and intake.store.may_read(id, bearer)):
+        _may_confirm(intake, id, person(intake, bearer))
+    return intake.store.confirm(id, verdict, reason, intake.clock.now())
+
+
+def _may_confirm(intake: Intake, id: str, token: Token) -> None:
+    deployment = _visible(intake, id, token)
+    if not token.may(Right.DEPLOY, deployment.app):
+        raise Forbidden(
+            f"the token {token.name} may not confirm",
+            hint="`deployer token create --can deploy` gives one that may",
+        )
+
+
+def read_events(intake: Intake, deployment: Deployment, after: int) -> Sequence[Event]:
+    """The story of a deployment that the caller may read."""
+    return intake.store.events(deployment.id, after)

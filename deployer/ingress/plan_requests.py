@@ -1,0 +1,57 @@
+"""What a pull request would change, for who asks at the door. In: raw bytes and a workflow's token. Out: a
+`Preview`, made here or, where another process has the engine, there.
+"""
+
+from __future__ import annotations
+
+from deployer.core.auth.api_tokens import PERSON_PREFIX
+from deployer.core.auth.authorization import authorise_plan
+from deployer.core.errors import DeployerError, TokenRejected, TooManyRequests, WorkerSilent
+from deployer.core.model import Wish
+from deployer.core.ports.receiver_store import Proof
+from deployer.core.queue.delegated_task import PATIENCE, Task
+from deployer.core.requests.deploy_request import audience_of, parse_request
+from deployer.core.rollout.changes import Preview
+from deployer.ingress.receiver import Intake, proof_of
+
+_PLAN_LOOK = 0.1  # seconds between two looks for the worker's answer
+_PLAN_PATIENCE, _PLAN_LATER = 5.0, 10.0  # seconds: to wait for a place, and until it is worth asking again
+
+
+def accept_plan(intake: Intake, *, raw: bytes, bearer: str | None) -> Preview:
+    """What a pull request would change; of all of it only the spent token is kept."""
+    if not bearer or bearer.startswith(PERSON_PREFIX):
+        raise TokenRejected(
+            "a plan needs a workflow's token", hint="the workflow's job needs `permissions: id-token: write`"
+        )
+    claims = intake.verify_token(bearer, audience_of(intake.config.url, raw))
+    wish = authorise_plan(claims, parse_request(raw), intake.config)
+    if not intake.planning.acquire(timeout=_PLAN_PATIENCE):
+        raise TooManyRequests(_PLAN_LATER, "too many plans are being made")
+    try:
+        if intake.preview is None:
+            return _ask_worker(intake, wish, proof_of(claims))
+        intake.store.spend_proof(proof_of(claims), intake.clock.now())
+        return intake.preview(wish)
+    finally:
+        intake.planning.release()
+
+
+def _ask_worker(intake: Intake, wish: Wish, proof: Proof) -> Preview:
+    """Another process has the engine. Raises what it would have raised, WorkerSilent where it does not answer
+    in time.
+    """
+    id = intake.store.hand_over(Task.PLAN, [wish], intake.clock.now(), proof)
+    end = intake.clock.monotonic() + PATIENCE
+    while (answer := intake.store.errand_answer(id)) is None and intake.clock.monotonic() < end:
+        intake.clock.sleep(_PLAN_LOOK)
+    intake.store.drop_errand(id)
+    if answer is None:
+        raise WorkerSilent(
+            f"no worker made the plan within {PATIENCE:.0f} s", hint="is `deployer worker` running?"
+        )
+    if "error" in answer:
+        error = DeployerError(str(answer["message"]), hint=str(answer["hint"]))
+        error.code = str(answer["error"])
+        raise error
+    return Preview(**answer)

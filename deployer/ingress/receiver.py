@@ -1,0 +1,261 @@
+"""What arrives, on its way to the queue: verify, parse, decide, enqueue. In: raw bytes and who sent them.
+Out: a receipt.
+
+Nothing is believed before it is verified, and the store has committed before a receipt is returned. Knows no
+HTTP and no Docker.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from copy import copy
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from deployer.core.audit.events import LOCAL, refusal
+from deployer.core.auth.api_tokens import PERSON_PREFIX, Token
+from deployer.core.auth.authorization import (
+    authorise_claims,
+    authorise_person,
+    authorise_signed,
+    previous_serves,
+    require_right,
+)
+from deployer.core.config.settings import Config
+from deployer.core.errors import DeployerError, NotFound, StoreUnavailable, TokenRejected
+from deployer.core.model import Deployment, Kind, Wish
+from deployer.core.ports.clock import Clock
+from deployer.core.ports.receiver_store import Arrival, Inbox, Proof
+from deployer.core.queue.delegated_task import Task
+from deployer.core.queue.supersede import Outcome
+from deployer.core.requests.deploy_request import audience_of, parse_request
+from deployer.core.requests.signed_request import LIFETIME, judge_stamp
+from deployer.core.rollout.changes import Preview
+from deployer.core.webhooks.delivery import Delivery, parse_delivery
+from deployer.core.webhooks.secrets import Keyring
+from deployer.core.webhooks.triggers import Deploy, Hint, Ignore, decide
+
+_PROOF_MARGIN = (
+    60.0  # seconds past a token's end until its id may be forgotten; more than the verifier's leeway
+)
+
+_READERS = 2  # bodies read at once: more would hold memory and not be faster, as Python runs one thread
+_PLANNERS = 2  # plans made at once: each runs Compose and holds a thread of the door
+_ABOUT = "X-Github-Hook-Installation-Target-Id"  # of a repository's webhook: the repository; nobody signs it
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Everything outside that the receiver's door works with. `secrets`: app → its webhook secrets, newest
+    first.
+    """
+
+    config: Config
+    store: Inbox
+    verify_token: Callable[[str, str], Mapping[str, object]]  # token, audience → claims; raises TokenRejected
+    secrets: Mapping[str, Sequence[bytes]] = field(repr=False)
+    clock: Clock
+    preview: Callable[[Wish], Preview] | None = None  # where there is an engine to look at
+    resolve_hint: Callable[[Sequence[Wish]], Wish | str] | None = None  # where Compose and a registry are
+    reading: threading.Semaphore = field(
+        default_factory=lambda: threading.Semaphore(_READERS), repr=False, compare=False
+    )
+
+    planning: threading.Semaphore = field(
+        default_factory=lambda: threading.Semaphore(_PLANNERS), repr=False, compare=False
+    )
+
+    origin: str = LOCAL  # the address of whoever is being served
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        return Keyring(self.secrets, {name: app.repository_id for name, app in self.config.apps.items()})
+
+    def serve(self, origin: str) -> Intake:
+        """The same intake for one caller; what was made ready once is shared."""
+        assert self.keyring is not None
+        served = copy(self)
+        object.__setattr__(served, "origin", origin)
+        return served
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of something that arrived. `read_token` opens the deployment for reading; empty for
+    deliveries.
+    """
+
+    outcome: Outcome
+    deployment: Deployment | None
+    reason: str
+    read_token: str = field(default="", repr=False)
+
+
+def accept_delivery(
+    intake: Intake, *, headers: Mapping[str, str], raw: bytes, signature: str | None
+) -> Receipt:
+    """A webhook call. Raises SignatureMismatch before anything of the body is read."""
+    with intake.reading:
+        signers = intake.keyring.signers(raw, signature, headers.get(_ABOUT, ""))
+        delivery = parse_delivery(headers, raw)
+        decision = _decide(intake, delivery, signers)
+        delivery = replace(delivery, payload={})  # decided; what waits to be stored is small
+    return _act(intake, delivery, decision)
+
+
+def accept_recovered(intake: Intake, delivery: Delivery) -> Receipt:
+    """A delivery that GitHub itself says it sent here and nobody answered. For apps that take webhooks."""
+    takers = [name for name, secrets in intake.secrets.items() if secrets]
+    return _act(intake, replace(delivery, payload={}), _decide(intake, delivery, takers))
+
+
+def _decide(intake: Intake, delivery: Delivery, apps: Iterable[str]) -> Deploy | Ignore | Hint:
+    """What the delivery starts among these apps; it sees no others."""
+    visible = {name: intake.config.apps[name] for name in sorted(apps) if name in intake.config.apps}
+    return decide(delivery, replace(intake.config, apps=visible))
+
+
+def _act(intake: Intake, delivery: Delivery, decision: Deploy | Ignore | Hint) -> Receipt:
+    if isinstance(decision, Hint):
+        if intake.resolve_hint is None:
+            return _hand_over(intake, decision, delivery)
+        decision = _look_up(intake.resolve_hint, decision)
+    if isinstance(decision, Ignore):
+        return _ignore(intake, delivery, decision.reason)
+    receipt = _enqueue(intake, decision.wish, delivery)
+    return replace(receipt, reason="; ".join(filter(None, (receipt.reason, decision.note))))
+
+
+def _look_up(resolve: Callable[[Sequence[Wish]], Wish | str], hint: Hint) -> Deploy | Ignore:
+    found = resolve(hint.wishes)
+    return Ignore(found) if isinstance(found, str) else Deploy(found)
+
+
+def _hand_over(intake: Intake, hint: Hint, delivery: Delivery) -> Receipt:
+    """Another process has Compose and the registry's login; it queues what the image completes."""
+    wishes = [replace(wish, origin=intake.origin) for wish in hint.wishes]
+    intake.store.hand_over(Task.HINT, wishes, intake.clock.now(), delivery)
+    return Receipt(
+        Outcome.IGNORED, None, "the worker looks whether it completes a release, and deploys it then"
+    )
+
+
+def accept_request(
+    intake: Intake, *, raw: bytes, bearer: str | None, signature: str | None = None
+) -> Receipt:
+    """A deploy request: from the action with an OIDC token that fits these bytes only or, without a token,
+    signed with a webhook secret; or from a person with a token.
+    """
+    if bearer is None and signature is not None:
+        return _accept_signed(intake, raw, signature)
+    if bearer is not None and bearer.startswith(PERSON_PREFIX):
+        token = person(intake, bearer)
+        return _follow(intake, _enqueue(intake, authorise_person(token, parse_request(raw), intake.config)))
+    if not bearer:
+        raise TokenRejected(
+            "there is no bearer token", hint="the workflow's job needs `permissions: id-token: write`"
+        )
+    claims = intake.verify_token(bearer, audience_of(intake.config.url, raw))
+    wish = authorise_claims(claims, parse_request(raw), intake.config)
+    return _follow(intake, _enqueue(intake, wish, proof_of(claims)))
+
+
+def _accept_signed(intake: Intake, raw: bytes, signature: str) -> Receipt:
+    signers = intake.keyring.signers(raw, signature)
+    stamp = judge_stamp(raw, intake.config.url, intake.clock.now())
+    wish = authorise_signed(signers, parse_request(raw), intake.config)
+    proof = Proof(f"signed {stamp.nonce}", stamp.at + LIFETIME + _PROOF_MARGIN)
+    return _follow(intake, _enqueue(intake, wish, proof))
+
+
+def proof_of(claims: Mapping[str, object]) -> Proof:
+    return Proof(str(claims["jti"]), float(str(claims["exp"])) + _PROOF_MARGIN)
+
+
+def accept_manual(
+    intake: Intake,
+    *,
+    principal: Token,
+    app: str,
+    environment: str,
+    kind: Kind,
+    release: str = "",
+    trigger: str = "api",
+    run_tasks: bool = False,
+) -> Receipt:
+    """A redeploy or rollback by a person, of `release` or of the one that the kind means. `run_tasks`: its
+    one-shot tasks run even where it comes back.
+    """
+    require_right(principal, kind, app)
+    intake.config.app(app).environment(environment)
+    wanted = release or _meant(intake, app, environment, kind)
+    revision = intake.store.revision_of(app, wanted)
+    wish = Wish(app, environment, kind, trigger, principal.name, revision=revision, release=wanted)
+    wish = replace(wish, run_tasks=run_tasks)
+    return _follow(intake, _enqueue(intake, wish))
+
+
+def person(intake: Intake, bearer: str | None) -> Token:
+    """The token that a person sent. Raises TokenRejected."""
+    token = intake.store.token_of(bearer) if bearer else None
+    if token is None:
+        raise TokenRejected("the token is missing or not known", hint="`deployer token create` makes one")
+    if token.expired(intake.clock.now()):
+        raise TokenRejected(
+            f"the token {token.name} has expired", hint="`deployer token create` makes a new one"
+        )
+    return token
+
+
+def record_refusal(intake: Intake, error: DeployerError, place: str, path: str) -> None:
+    """Into the audit log; a store that cannot take it must not change the answer."""
+    act = refusal(intake.origin, error.code, str(error), place, path)
+    with suppress(StoreUnavailable):
+        intake.store.record_refusal(act, intake.clock.now())
+
+
+def _ignore(intake: Intake, delivery: Delivery, reason: str) -> Receipt:
+    intake.store.record_ignored(delivery, reason, intake.clock.now())
+    return Receipt(Outcome.IGNORED, None, reason)
+
+
+def _enqueue(intake: Intake, wish: Wish, arrival: Arrival | None = None) -> Receipt:
+    deployment, outcome = intake.store.enqueue(
+        replace(wish, origin=intake.origin), intake.clock.now(), arrival
+    )
+    return Receipt(Outcome(outcome), deployment, _reason(Outcome(outcome), wish, deployment))
+
+
+def _follow(intake: Intake, receipt: Receipt) -> Receipt:
+    """With a key to read on; also for a duplicate, whose first sender may never have got the answer."""
+    assert receipt.deployment, "only what is ignored has no deployment"
+    return replace(
+        receipt, read_token=intake.store.issue_read_token(receipt.deployment.id, intake.clock.now())
+    )
+
+
+def _reason(outcome: Outcome, wish: Wish, deployment: Deployment) -> str:
+    if outcome is Outcome.DUPLICATE:
+        return f"this run is deployment {deployment.id} already, which is {deployment.status}"
+    if outcome is Outcome.STALE and wish.run:
+        newer = deployment.run
+        return (
+            f"run {wish.run.number}.{wish.run.attempt} is older than {newer.number}.{newer.attempt},"
+            f" which was accepted as deployment {deployment.id}"
+        )
+    return ""
+
+
+def _meant(intake: Intake, app: str, environment: str, kind: Kind) -> str:
+    """The release that a redeploy or rollback without an id is about. Raises NotFound."""
+    serving = intake.store.serving(app, environment)
+    if serving is None:
+        raise NotFound(f"nothing was deployed to {app}/{environment} yet")
+    if kind is Kind.REDEPLOY or previous_serves(serving, intake.store.deployments(app, environment)):
+        return serving.release
+    before = intake.store.before(app, environment, serving.release)
+    if before is None:
+        raise NotFound(f"{app}/{environment} has no earlier release to go back to")
+    return before.release

@@ -1,0 +1,29 @@
+"""Which images of a run are proven already, for the action before it builds. In: raw bytes and a workflow's
+token. Out: `Known`.
+
+The answer comes from the store alone, so the process that the internet reaches gives it without engine,
+registry and key.
+"""
+
+from __future__ import annotations
+
+from deployer.core.auth.api_tokens import PERSON_PREFIX
+from deployer.core.auth.authorization import authorise_query
+from deployer.core.errors import TokenRejected
+from deployer.core.release.proven_images import Known, find_known, parse_query
+from deployer.core.requests.deploy_request import audience_of
+from deployer.ingress.receiver import Intake, proof_of
+
+
+def find_tested(intake: Intake, *, raw: bytes, bearer: str | None) -> Known:
+    """Raises TokenRejected, PayloadRejected, Forbidden or NotFound, as a deploy request of the run does."""
+    if not bearer or bearer.startswith(PERSON_PREFIX):
+        raise TokenRejected(
+            "the question needs a workflow's token",
+            hint="the workflow's job needs `permissions: id-token: write`",
+        )
+    claims = intake.verify_token(bearer, audience_of(intake.config.url, raw))
+    query = parse_query(raw)
+    app, environment = authorise_query(claims, query, intake.config)
+    intake.store.spend_proof(proof_of(claims), intake.clock.now())
+    return find_known(intake.store.proven(app.name, environment.name), query)

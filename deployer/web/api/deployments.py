@@ -1,0 +1,121 @@
+"""The deploy interface, /api/v1. In: requests with a bearer token. Out: receipts, records, streams."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+
+from flask import Blueprint, Response, current_app, jsonify, request
+
+from deployer.core.errors import PayloadRejected
+from deployer.core.http.strict_json import parse_object
+from deployer.core.model import Kind
+from deployer.core.requests.signed_request import SIGNATURE
+from deployer.ingress.deployments import confirm, read_deployment, read_events
+from deployer.ingress.plan_requests import accept_plan
+from deployer.ingress.receiver import Receipt, accept_manual, accept_request, person
+from deployer.ingress.tested_images import find_tested
+from deployer.web.api.event_streams import Streams
+from deployer.web.api.request_context import bearer, raw_body, the_intake
+from deployer.web.api.responses import deployment_table, event_table, receipt_answer
+
+deployments = Blueprint("deployments", __name__, url_prefix="/api/v1")
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_RELEASE = re.compile(r"[0-9a-f]{1,64}")
+
+
+@deployments.post("/deployments")
+def create() -> Response:
+    intake = the_intake()
+    receipt = accept_request(
+        intake, raw=raw_body(), bearer=bearer(), signature=request.headers.get(SIGNATURE)
+    )
+    return receipt_answer(receipt, intake.config.url, _page(receipt))
+
+
+@deployments.post("/plans")
+def plan() -> Response:
+    """What a pull request would change."""
+    return jsonify(asdict(accept_plan(the_intake(), raw=raw_body(), bearer=bearer())))
+
+
+@deployments.post("/tested-images")
+def tested_images() -> Response:
+    """Which images of a run that deploys are proven already."""
+    known = find_tested(the_intake(), raw=raw_body(), bearer=bearer())
+    return jsonify(
+        {"images": {name: str(image) for name, image in known.images.items()}, "tested": known.tested}
+    )
+
+
+@deployments.get("/deployments/<id>")
+def show(id: str) -> Response:
+    """The record; with `?after=N` also the events after number N, for those who poll."""
+    intake = the_intake()
+    deployment = read_deployment(intake, id=id, bearer=bearer())
+    body = deployment_table(deployment, intake.config.url)
+    if "after" in request.args:
+        after = request.args["after"]
+        if not _NUMBER.fullmatch(after):
+            raise PayloadRejected("after: should be the number of the last event that is known")
+        body["events"] = [event_table(event) for event in read_events(intake, deployment, int(after))]
+    return jsonify(body)
+
+
+@deployments.get("/deployments/<id>/events")
+def follow(id: str) -> Response:
+    """The story as server-sent events, from after `Last-Event-ID` on."""
+    deployment = read_deployment(the_intake(), id=id, bearer=bearer())
+    last = request.headers.get("Last-Event-ID", "")
+    streams = current_app.extensions[Streams.KEY]
+    assert isinstance(streams, Streams)
+    return streams.open(deployment, int(last) if _NUMBER.fullmatch(last) else 0)
+
+
+@deployments.post("/deployments/<id>/confirmation")
+def confirm_release(id: str) -> Response:
+    """The word that a release which serves may stay, or not."""
+    intake = the_intake()
+    deployment = confirm(intake, id=id, bearer=bearer(), raw=raw_body())
+    return jsonify(deployment_table(deployment, intake.config.url))
+
+
+@deployments.post("/apps/<app>/<environment>/redeploy")
+def redeploy(app: str, environment: str) -> Response:
+    return _manual(app, environment, Kind.REDEPLOY)
+
+
+@deployments.post("/apps/<app>/<environment>/rollback")
+def roll_back(app: str, environment: str) -> Response:
+    return _manual(app, environment, Kind.ROLLBACK)
+
+
+def _manual(app: str, environment: str, kind: Kind) -> Response:
+    intake = the_intake()
+    release, run_tasks = _wanted(raw_body())
+    receipt = accept_manual(
+        intake,
+        principal=person(intake, bearer()),
+        app=app,
+        environment=environment,
+        kind=kind,
+        release=release,
+        run_tasks=run_tasks,
+    )
+    return receipt_answer(receipt, intake.config.url, _page(receipt))
+
+
+def _page(receipt: Receipt) -> str:
+    """The address of the environment, where its settings name one."""
+    assert receipt.deployment
+    return the_intake().config.app(receipt.deployment.app).environment(receipt.deployment.environment).url
+
+
+def _wanted(raw: bytes) -> tuple[str, bool]:
+    """The release's id, and whether its one-shot tasks run, in an optional body."""
+    body = parse_object(raw) if raw else {}
+    release, run_tasks = body.pop("release", ""), body.pop("run_tasks", False)
+    right = isinstance(run_tasks, bool) and isinstance(release, str)
+    if body or not right or (release and not _RELEASE.fullmatch(release)):
+        raise PayloadRejected('the body should be empty or {"release": ID, "run_tasks": true}, either alone')
+    return release, run_tasks

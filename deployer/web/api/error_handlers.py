@@ -1,0 +1,113 @@
+"""Failures as answers. In: an exception. Out: JSON `{error, message, hint}` with its status; the one place
+that maps them.
+
+A bug answers 500 with a short id that the log repeats beside the traceback; nothing of it reaches the caller.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from deployer.core.errors import DeployerError, TooManyRequests
+from deployer.core.reporting.log_fields import about
+from deployer.ingress.receiver import record_refusal
+from deployer.web.api.rate_limits import the_limits
+from deployer.web.api.request_context import the_intake
+
+_STATUS = {
+    "payload-rejected": 400,
+    "signature-mismatch": 401,
+    "token-rejected": 401,
+    "forbidden": 403,
+    "not-found": 404,
+    "not-waiting": 409,
+    "content-type-rejected": 415,
+    "registry-refused": 422,
+    "release-incomplete": 422,
+    "image-unproven": 422,
+    "image-of-another": 422,
+    "too-many-requests": 429,
+    "compose-rejected": 422,
+    "store-unavailable": 503,
+    "issuer-unavailable": 503,
+    "github-unavailable": 503,
+    "registry-unavailable": 503,
+    "engine-unavailable": 503,
+    "too-many-streams": 503,
+    "worker-silent": 503,
+}
+_HINTS = {
+    404: "docs/reference/api.md lists every path",
+    405: "docs/reference/api.md lists every path and its methods",
+    413: "the server takes bodies of up to 5 MiB",
+}
+_RETRY_AFTER = "10"  # seconds
+_log = logging.getLogger("deployer.web")
+
+
+def register_errors(app: Flask) -> None:
+    app.register_error_handler(DeployerError, _expected)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _bug)
+
+
+def _expected(error: DeployerError) -> Response:
+    error = the_limits().failed(error)
+    status = _STATUS.get(error.code, 500)
+    _tell(error, status)
+    if status in (401, 403):
+        record_refusal(the_intake(), error, _place(), request.path)
+    answer = _answer(status, error.code, str(error), error.hint)
+    if status == 503:
+        answer.headers["Retry-After"] = _RETRY_AFTER
+    if isinstance(error, TooManyRequests):
+        answer.headers["Retry-After"] = str(math.ceil(error.after))
+    if error.code == "token-rejected":
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def _tell(error: DeployerError, status: int) -> None:
+    """A line of the log, unless there are too many: anybody may be refused as often as he likes."""
+    kind = "refused" if status < 500 else "failed"
+    told = about(kind, code=error.code, http_status=status, origin=request.remote_addr)
+    words = f"{error} [{error.code}]"
+    untold = None if status == 429 else the_limits().line(kind)
+    if untold:
+        words += f" ({untold} before it have no line)"
+    level = logging.DEBUG if untold is None else logging.ERROR if status >= 500 else logging.INFO
+    _log.log(level, "%s %r: %d %r", request.method, request.path, status, words, extra=told)
+
+
+def _place() -> str:
+    """Method and rule, such as `GET /api/v1/deployments/<id>`: a path with ids would be a new place each
+    time.
+    """
+    return f"{request.method} {request.url_rule.rule if request.url_rule else request.path}"
+
+
+def _http(error: HTTPException) -> Response:
+    status = error.code or 500
+    answer = _answer(status, error.name.lower().replace(" ", "-"), error.name, _HINTS.get(status, ""))
+    for name, value in error.get_headers():
+        if name in ("Allow", "Retry-After"):
+            answer.headers[name] = value
+    return answer
+
+
+def _bug(error: Exception) -> Response:
+    id = secrets.token_hex(4)
+    said = about("bug", id=id)
+    _log.error("%s %r: 500, error %s", request.method, request.path, id, exc_info=error, extra=said)
+    return _answer(500, "internal", f"the deployer broke; its log has the details under {id}", "")
+
+
+def _answer(status: int, code: str, message: str, hint: str) -> Response:
+    answer = jsonify({"error": code, "message": message, "hint": hint})
+    answer.status_code = status
+    return answer

@@ -1,0 +1,116 @@
+"""How often one address may ask. In: every request and what became of it. Out: nothing, or TooManyRequests.
+
+Failed proofs of identity have a small allowance: ten a minute of wrong tokens or signatures. Everything else
+that was not answered well, or needs no proof, has a larger one, and all together has one that only a flood
+meets. Behind a proxy that does not say for whom it speaks, one address stands for everybody: there a good
+signature still counts when strangers have used the allowance up, and only who proves nothing is turned away.
+People's own verbs are stricter: no wrong token gets more tries than these, wherever it comes from.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from flask import Flask, Response, current_app, request
+
+from deployer.core.config.settings import Config
+from deployer.core.errors import DeployerError, TooManyRequests
+from deployer.core.http.client_address import Caller, Network, caller_of, read_networks
+from deployer.core.http.rate_limit import Tally
+from deployer.core.ports.clock import Clock
+
+FAILURES = 10  # a minute
+STRANGERS = 300
+REQUESTS = 6_000
+LINES = 60  # a minute in the log, of refusals and of failures each
+_KEY = "deployer.limits"
+_CALLER = "deployer.caller"  # of a request's environment
+_PROOFS = ("signature-mismatch", "token-rejected")
+_OPEN = ("status.health", None)  # endpoints that ask for no proof; None: there is no such address
+_STRICT = ("deployments.redeploy", "deployments.roll_back")
+
+
+class Limits:
+    """The counts of one process."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self._proxies: tuple[Network, ...] = read_networks(config.trusted_proxies)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self.failures = Tally(FAILURES)
+        self._strangers = Tally(STRANGERS)
+        self._requests = Tally(REQUESTS)
+        self._lines = Tally(LINES)
+        self._untold = 0
+
+    def admit(self) -> None:
+        """Raises TooManyRequests before anything is verified."""
+        if _CALLER not in request.environ:
+            self.let_in(request.environ, strict=request.endpoint in _STRICT)
+
+    def let_in(self, environ: dict[str, Any], *, strict: bool = False) -> Caller:
+        """Whoever sends this request, once per request. Raises TooManyRequests."""
+        peer, forwarded = environ.get("REMOTE_ADDR") or "", environ.get("HTTP_X_FORWARDED_FOR", "")
+        environ[_CALLER] = caller = caller_of(peer, forwarded, self._proxies)
+        with self._lock:
+            now = self._clock.monotonic()
+            self._requests.count(caller.key, now)
+            waits = [self.failures.wait(caller.key, now, strict=True)] if strict else []
+            if not caller.shared:
+                tallies = (self.failures, self._strangers, self._requests)
+                waits += [tally.wait(caller.key, now) for tally in tallies]
+        if any(waits):
+            raise TooManyRequests(max(waits))
+        return caller
+
+    def failed(self, error: DeployerError) -> DeployerError:
+        """What to answer instead of a failed proof: the same, until there were too many."""
+        caller = the_caller()
+        if error.code not in _PROOFS or caller is None:
+            return error
+        with self._lock:
+            now = self._clock.monotonic()
+            wait = self.failures.wait(caller.key, now)
+            self.failures.count(caller.key, now)
+        return TooManyRequests(wait) if wait else error
+
+    def line(self, kind: str) -> int | None:
+        """None where the log has enough lines of this kind for this minute; else how many refusals and
+        failures before this one have none.
+        """
+        with self._lock:
+            now = self._clock.monotonic()
+            full = self._lines.wait(kind, now)
+            self._lines.count(kind, now)
+            untold, self._untold = self._untold, self._untold + 1 if full else 0
+        return None if full else untold
+
+    def note(self, answer: Response) -> Response:
+        """Counts what proved nothing."""
+        caller = the_caller()
+        unproven = request.endpoint in _OPEN or request.method == "OPTIONS" or answer.status_code >= 400
+        if caller and unproven and answer.status_code != 429:
+            with self._lock:
+                self._strangers.count(caller.key, self._clock.monotonic())
+        return answer
+
+
+def the_caller() -> Caller | None:
+    """Who sends the request that is being answered; None before it was let in."""
+    caller: Caller | None = request.environ.get(_CALLER)
+    return caller
+
+
+def limit(app: Flask, config: Config, clock: Clock) -> Limits:
+    """Counts all requests of the app from now on."""
+    limits = app.extensions[_KEY] = Limits(config, clock)
+    app.before_request(limits.admit)
+    app.after_request(limits.note)
+    return limits
+
+
+def the_limits() -> Limits:
+    bound = current_app.extensions[_KEY]
+    assert isinstance(bound, Limits)
+    return bound

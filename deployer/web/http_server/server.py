@@ -1,0 +1,128 @@
+"""Serving the receiver until it is told to stop. In: settings file. Out: exit code. The worker's threads live
+in this process, or in one of their own (`deployer worker`).
+
+waitress, tuned: it reads a request whole before it takes a thread, so slow clients hold none (of the servers
+measured it alone kept serving under 1,000 of them, at 32 MB); an event stream does hold one, hence 128
+threads for 96 streams and everything else. It runs in a thread of its own, so that a signal, which Python
+gives to the main thread, never comes into the middle of an answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from typing import Any
+
+from flask import Flask
+from waitress.server import BaseWSGIServer, create_server
+
+from deployer.bootstrap import Parts, Reception, build, build_reception, config_path, share_memory, start_log
+from deployer.core.reporting.log_fields import about
+from deployer.process import FINISH, end_work, leave, live, wait_while
+from deployer.web.api.event_streams import Streams
+from deployer.web.api.health import HAS_ENGINE, HAS_WORKER
+from deployer.web.app import MAX_BODY, create_app
+from deployer.web.http_server.connections import connection_limit, keep_in_bounds
+from deployer.web.http_server.thread_pool import Threads
+
+_log = logging.getLogger("deployer.server")
+_THREADS = 128
+_MAX_HEADER = 16_384
+_PIECE = (
+    65_536  # bytes read at once, and kept in memory of a body that is not whole yet; the rest waits in a file
+)
+_UNREAD = 262_144  # bytes of answers that a client may leave unread before its thread waits for it
+_BACKLOG = 1024
+
+
+def main(given: str = "") -> int:
+    """Serves and deploys until SIGTERM or SIGINT."""
+
+    def run() -> int:
+        share_memory()
+        start_log()
+        parts = build(config_path(given))
+        with parts.only_web(), parts.only_worker():
+            return _serve(parts, parts)
+
+    return live(run)
+
+
+def main_web(given: str = "") -> int:
+    """Serves until SIGTERM or SIGINT, without an engine: another process deploys what is queued here."""
+
+    def run() -> int:
+        share_memory()
+        start_log()
+        reception = build_reception(config_path(given))
+        with reception.only_web():
+            return _serve(reception, None)
+
+    return live(run)
+
+
+def _serve(reception: Reception, parts: Parts | None) -> int:
+    app = create_app(reception.intake)
+    app.extensions[HAS_WORKER] = reception.has_worker
+    if parts:
+        app.extensions[HAS_ENGINE] = lambda: parts.worker.reaches
+    try:
+        server = _open(app, reception.config.listen)
+    except OSError as error:
+        told = f"deployer cannot listen on {reception.config.listen}: {error.strerror} [cannot-listen]"
+        print(f"{told}\nhint: server.listen in the settings names another address", file=sys.stderr)
+        return 1
+    thread = threading.Thread(target=server.run, name="http", daemon=True)
+    try:
+        if parts:
+            parts.worker.start()
+        thread.start()
+        url, listen = reception.config.url, reception.config.listen
+        _log.info("serving %s on %s", url, listen, extra=about("serving", url=url, listen=listen))
+        wait_while(thread.is_alive)
+    except SystemExit:
+        return _stop(reception, parts, app, server)
+    _log.error("the HTTP server ended by itself", extra=about("bug"))
+    return 1
+
+
+def _open(app: Flask, listen: str) -> Any:
+    """Listens from now on, answers from `run` on. Raises OSError."""
+    sockets: dict[int, Any] = {}
+    server = create_server(
+        app,
+        map=sockets,
+        _dispatcher=Threads(_THREADS),
+        listen=listen,
+        connection_limit=connection_limit(),
+        backlog=_BACKLOG,
+        channel_timeout=20,
+        cleanup_interval=1,
+        max_request_body_size=MAX_BODY,
+        recv_bytes=_PIECE,
+        inbuf_overflow=_PIECE,
+        max_request_header_size=_MAX_HEADER,
+        asyncore_use_poll=True,
+        ident="",
+        clear_untrusted_proxy_headers=False,  # which proxy is believed is core.caller's decision
+        outbuf_high_watermark=_UNREAD,
+        outbuf_overflow=_UNREAD,
+    )
+    for one in list(sockets.values()):  # a name may stand for several addresses
+        if isinstance(one, BaseWSGIServer):
+            keep_in_bounds(one)
+    return server
+
+
+def _stop(reception: Reception, parts: Parts | None, app: Flask, server: Any) -> int:
+    """One budget for all. What arrives meanwhile is stored and answered; the next start deploys it."""
+    deadline = time.monotonic() + FINISH
+    _log.info("stopping", extra=about("stopping"))
+    streams = app.extensions[Streams.KEY]
+    assert isinstance(streams, Streams)
+    streams.close()
+    ended = end_work(parts.worker.stop, parts.forge.close, deadline) if parts else True
+    server.task_dispatcher.shutdown(timeout=max(0.0, deadline - time.monotonic()))
+    return leave(reception.store.close, clean=ended and not server.task_dispatcher.threads)

@@ -1,0 +1,89 @@
+"""What the door could not do itself, done by the process with the engine. In: errands from the store. Out:
+deployments that are queued, plans that are answered.
+
+One thread does one after another; who is killed in the middle of one finds it there at the next start. A hint
+that cannot be looked up is tried again for minutes, a plan that nobody waits for is not made.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+
+from deployer.core.errors import DeployerError, Forbidden, ForgeUnavailable, RegistryUnavailable
+from deployer.core.queue.delegated_task import PATIENCE, TRIES, Errand, Task, fit_wishes
+from deployer.core.reporting.log_fields import about
+from deployer.deployment.context import World
+from deployer.deployment.plan_preview import preview
+from deployer.worker.announced_images import resolve_hint
+
+_log = logging.getLogger("deployer.errands")
+
+
+def run_errand(world: World) -> bool:
+    """The next one; False when there is none."""
+    errand = world.store.next_errand(world.clock.now())
+    if errand is None:
+        return False
+    act = _plan if errand.task is Task.PLAN else _hint
+    try:
+        act(errand, world)
+    except Exception as error:  # no errand may keep those behind it waiting for ever
+        if isinstance(error, DeployerError):
+            _log.error("%s", error.diagnostics(), extra=about("worker-failed", code=error.code, id=errand.id))
+        else:
+            _log.exception("an errand broke", extra=about("bug", id=errand.id))
+        _give_way(errand, error, world)
+    return True
+
+
+def _give_way(errand: Errand, error: Exception, world: World) -> None:
+    """A plan is waited for and answered at once, a hint comes again, so many times."""
+    if errand.task is Task.PLAN:
+        told = f"the worker broke ({type(error).__name__}); its log has the details under {errand.id}"
+        world.store.answer_errand(errand.id, {"error": "internal", "message": told, "hint": ""})
+    elif not _put_off(errand, world):
+        told = f"given up after {TRIES} tries: {type(error).__name__}"
+        _log.error("an announced image starts nothing: %s", told, extra=about("hint", id=errand.id))
+        world.store.drop_errand(errand.id)
+
+
+def _put_off(errand: Errand, world: World) -> bool:
+    """False where it had all its tries."""
+    if errand.tries + 1 >= TRIES:
+        return False
+    world.store.put_off(errand.id, world.clock.now())
+    return True
+
+
+def _plan(errand: Errand, world: World) -> None:
+    if not 0 <= world.clock.now() - errand.at < PATIENCE:
+        world.store.drop_errand(errand.id)
+        return
+    try:
+        wishes = fit_wishes(errand, world.config)
+        if len(wishes) != 1:
+            raise Forbidden("the worker's settings answer no such plan")
+        answer = asdict(preview(wishes[0], world))
+    except DeployerError as error:
+        answer = {"error": error.code, "message": str(error), "hint": error.hint}
+    world.store.answer_errand(errand.id, answer)
+
+
+def _hint(errand: Errand, world: World) -> None:
+    wishes = fit_wishes(errand, world.config)
+    told = about("hint", id=errand.id)
+    try:
+        found = resolve_hint(wishes, world) if wishes else "no environment here takes it"
+    except (ForgeUnavailable, RegistryUnavailable) as error:
+        if _put_off(errand, world):
+            return
+        found = f"given up after {TRIES} tries: {error}"
+    except DeployerError as error:
+        found = str(error)
+    if isinstance(found, str):
+        _log.info("an announced image starts nothing: %s", found, extra=told)
+    else:
+        deployment, outcome = world.store.enqueue(found, world.clock.now())
+        _log.info("an announced image: %s", outcome, extra=about("hint", deployment, outcome=outcome))
+    world.store.drop_errand(errand.id)

@@ -1,0 +1,103 @@
+"""Between deploys: what runs is served, and what nobody needs any more goes. In: an environment at rest.
+Out: the names of the services that were routed anew.
+
+Looks every few seconds, waits for nobody and starts nothing: what somebody stopped stays stopped. The minute
+after a deployment is an exception: `docker compose up` by hand that looked at the containers before its end
+goes by what it saw then, and takes away what serves now.
+"""
+
+from __future__ import annotations
+
+from deployer.core.config.settings import App, Environment
+from deployer.core.model import Deployment, ObservedState, Replica
+from deployer.core.ports.clock import Say
+from deployer.core.redaction import redact
+from deployer.core.rollout.desired_state import EDGE, Service
+from deployer.core.rollout.plan import Plan
+from deployer.core.rollout.planner import plan_routes
+from deployer.core.rollout.readiness import ANSWERED
+from deployer.deployment.context import World
+from deployer.deployment.reconcile import Settling
+from deployer.deployment.release_assembly import assembled
+from deployer.deployment.rollout import Rollout
+from deployer.deployment.startup_times import Startups
+
+_AFTERMATH = 60.0  # seconds after a deployment in which containers that nobody deployed are replaced
+
+
+def reroute(environment: Environment, app: App, world: World) -> list[str]:
+    """Points the edge at replicas that run, answer and are not served: a reboot or a restart by hand gave
+    them new addresses, or they are healthy again. Takes those out that became unhealthy while others serve.
+    Changes nothing else and waits for nobody; the names of the services it routed.
+    """
+    project = environment.project
+    replicas = world.target.observe(project).replicas
+    if replicas and all(replica.service == EDGE for replica in replicas):
+        with world.target.exclusive(project, wait=0.0):
+            world.target.clear(project)  # `docker compose down` by hand does not know the edge
+    if not any(_is_misplaced(replica) for replica in replicas):
+        return []
+    serving = world.store.serving(app.name, environment.name)
+    if serving is None:
+        return []
+    application = assembled(environment, world.store.release(serving.release), world)
+    with world.target.exclusive(project, wait=0.0):
+        now = world.target.observe(project)
+        answering = {
+            service: found
+            for service, replicas in plan_routes(application, now).items()
+            if (found := [replica for replica in replicas if _answers(service, replica, project, world)])
+            and {one.id for one in found} != {one.id for one in now.of(service.name) if one.serving}
+        }
+        if answering:
+            world.target.route(project, answering)
+    return sorted(service.name for service in answering)
+
+
+def settle_after(deployment: Deployment, environment: Environment, world: World, say: Say) -> bool:
+    """Whether containers that nobody deployed had to be replaced soon after `deployment`, the newest one of
+    the environment, which has ended. Raises Busy during the next one, and what the last try to settle raised.
+    """
+    project, now = environment.project, world.clock.now()
+    if deployment.ended_at is None or not 0 <= now - deployment.ended_at <= _AFTERMATH:
+        return False
+    if all(replica.spec for replica in world.target.observe(project).replicas):
+        return False
+    serving = world.store.serving(deployment.app, deployment.environment)
+    if serving is None:
+        return False
+    release = world.store.release(serving.release)
+    with world.target.exclusive(project, wait=0.0):
+        application = assembled(environment, release, world)
+        until = world.clock.monotonic() + world.config.deadline
+        startups = Startups(deployment, world.store, world.clock)
+
+        def hide(text: str) -> str:
+            return redact(text, release.variables)
+
+        def rollout_of(plan: Plan, observed: ObservedState) -> Rollout:
+            clock = world.clock
+            return Rollout(
+                application, plan, observed, world.target, clock, say, hide, startups, unserved, until
+            )
+
+        begun, unserved = [Plan(project, ())], set[str]()
+        Settling(application, world.target, world.clock, say, rollout_of, until, begun).run()
+    return True
+
+
+def renew(environment: Environment, world: World) -> bool:
+    """Whether the edge serves other certificates now. Raises CertificateInvalid, and Busy during a deploy."""
+    return world.target.renew_certificates(environment.project)
+
+
+def _answers(service: Service, replica: Replica, project: str, world: World) -> bool:
+    reading = world.target.read(project, service, replica)
+    return replica.serving or reading.answer == ANSWERED or reading.health == "healthy"
+
+
+def _is_misplaced(replica: Replica) -> bool:
+    """Whether it runs and the edge may be wrong about it."""
+    if not replica.running or replica.service == EDGE:
+        return False
+    return replica.serving == (replica.health == "unhealthy")

@@ -1,0 +1,236 @@
+"""Claiming jobs and deploying them, one at a time per app and environment. In: the queue. Out: finished
+deployments.
+
+A deployment that a dead process left in progress goes back to the queue before the first claim: its next run
+observes what is there and plans only what is missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from deployer.core.config.settings import App, Environment
+from deployer.core.errors import Busy, DeployerError, EngineUnavailable
+from deployer.core.model import Deployment, Status
+from deployer.core.reporting.log_fields import about
+from deployer.deployment.context import World
+from deployer.deployment.deploy import deploy, restore
+from deployer.worker.maintenance import renew, reroute, settle_after
+from deployer.worker.pruning import prune
+
+_log = logging.getLogger("deployer.worker")
+_IDLE = 0.2  # seconds between two looks at an empty queue, which another process may fill
+_LOOKS = 20  # environments in one of these looks: a thousand of them take turns
+_TIDY = 60.0  # seconds between two times of forgetting what is old
+_MISSED = 600.0  # seconds between two looks at what GitHub could not deliver; it keeps that for three days
+_WATCH = 2.0  # seconds between two looks at whether the edge knows every running replica's address
+
+
+class Worker:
+    """The threads that deploy."""
+
+    def __init__(
+        self,
+        world: World,
+        recover_missed: Callable[[], object] | None = None,
+        run_errand: Callable[[], bool] | None = None,
+    ) -> None:
+        self._world = world
+        self._run_errand = run_errand  # does the next thing that a door without an engine left; False: none
+        self._recover_missed = recover_missed  # asks GitHub for what it could not deliver
+        self._stopping = threading.Event()
+        self._woken = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._given_up: list[Deployment] = []
+        self.reaches = True  # the target answered when it was asked last
+        self._looked = 0  # at so many environments, over and over
+        self._tidied = world.clock.monotonic()
+
+    def start(self) -> None:
+        """Recovers first, then works with as many threads as the settings say."""
+        self.recover()
+        for number in range(self._world.config.workers):
+            self._run(self._work, f"worker-{number + 1}")
+        self._run(self._watch, "routes")
+        if self._run_errand:
+            self._run(self._run_errands, "errands")
+        if self._recover_missed:  # waited for by nobody: it may hang for as long as GitHub does
+            threading.Thread(target=self._look_for_missed, name="deliveries", daemon=True).start()
+
+    def stop(self, wait: float) -> bool:
+        """No new claims; True when the running deployments ended within `wait` seconds, else the next start
+        resumes them.
+        """
+        self._stopping.set()
+        self.wake()
+        deadline = self._world.clock.monotonic() + wait
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - self._world.clock.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def wake(self) -> None:
+        """Something was queued just now."""
+        self._woken.set()
+
+    def recover(self) -> None:
+        """Queues again what a dead process left behind; what it gave up is undone by the first worker."""
+        for deployment in self._world.store.requeue_interrupted(self._world.clock.now()):
+            _log.warning(
+                "deployment %s was interrupted and is now %s",
+                deployment.id,
+                deployment.status,
+                extra=about("deployment-interrupted", deployment),
+            )
+            if deployment.status is Status.ERROR:
+                self._given_up.append(deployment)
+
+    def run_once(self) -> bool:
+        """Undoes what was given up, else deploys the next job; False when there is none."""
+        with contextlib.suppress(IndexError):
+            restore(self._given_up.pop(), self._world)
+            return True
+        claimed = self._world.store.claim(self._world.clock.now())
+        if claimed is None:
+            return False
+        begun, wish = claimed
+        _log.info(
+            "deployment %s of %s/%s: attempt %d",
+            begun.id,
+            begun.app,
+            begun.environment,
+            begun.attempts,
+            extra=about("deployment-begun", begun, kind=begun.kind, revision=begun.revision),
+        )
+        deployment = deploy(begun, wish, self._world)
+        if app := self._world.config.apps.get(deployment.app):
+            prune(app, self._world)
+        _log.info(
+            "deployment %s of %s/%s: %s",
+            deployment.id,
+            deployment.app,
+            deployment.environment,
+            deployment.status,
+            extra=about("deployment-ended", deployment, reason=deployment.reason),
+        )
+        return True
+
+    def reroute_all(self) -> None:
+        """Looks at the next environments in which nothing is being deployed. Raises EngineUnavailable."""
+        apps = self._world.config.apps.values()
+        places = [(app, environment) for app in apps for environment in app.environments.values()]
+        for _ in range(min(_LOOKS, len(places))):
+            app, environment = places[self._looked % len(places)]
+            self._looked += 1
+            newest = self._world.store.deployments(app.name, environment.name, 1)
+            if newest and newest[0].status.final:
+                self._attend(app, environment, newest[0])
+
+    def look_at_target(self) -> None:
+        """Says once when it goes away, and once when it is back."""
+        before, self.reaches = self.reaches, self._world.target.answers()
+        if before and not self.reaches:
+            _log.error(
+                "Docker does not answer: nothing can be deployed; `deployer status` says why",
+                extra=about("engine-away"),
+            )
+        elif self.reaches and not before:
+            _log.info("Docker answers again", extra=about("engine-back"))
+
+    def tidy(self) -> None:
+        """Now and then forgets what is old."""
+        now = self._world.clock.monotonic()
+        if now - self._tidied >= _TIDY:
+            self._tidied = now
+            if forgotten := self._world.store.forget_old(self._world.clock.now()):
+                _log.info("%d old deployments were forgotten", forgotten, extra=about("old-forgotten"))
+
+    def _attend(self, app: App, environment: Environment, newest: Deployment) -> None:
+        """One app's trouble must not hide the others'; an engine that is away is everybody's."""
+        for act in (partial(self._settle, newest), self._renew, self._reroute):
+            try:
+                act(app, environment)
+            except EngineUnavailable:
+                raise
+            except Busy:
+                return
+            except DeployerError as error:
+                told = about("watch-failed", app=app.name, environment=environment.name, code=error.code)
+                _log.error("%s: %s", environment.project, error.diagnostics(), extra=told)
+
+    def _settle(self, newest: Deployment, app: App, environment: Environment) -> None:
+        told = about("settled-after", newest)
+
+        def say(kind: str, text: str) -> None:
+            _log.warning("%s, after its deployment: %s: %s", environment.project, kind, text, extra=told)
+
+        settle_after(newest, environment, self._world, say)
+
+    def _renew(self, app: App, environment: Environment) -> None:
+        if renew(environment, self._world):
+            told = about("certificates-renewed", app=app.name, environment=environment.name)
+            _log.info("%s: the edge serves other certificates now", environment.project, extra=told)
+
+    def _reroute(self, app: App, environment: Environment) -> None:
+        if routed := reroute(environment, app, self._world):
+            told = about("rerouted", app=app.name, environment=environment.name)
+            _log.warning(
+                "%s: the edge was sent to %s again", environment.project, ", ".join(routed), extra=told
+            )
+
+    def _run(self, target: Callable[[], None], name: str) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _look_for_missed(self) -> None:
+        assert self._recover_missed
+        while not self._stopping.is_set():
+            try:
+                self._recover_missed()
+            except Exception:
+                if not self._stopping.is_set():  # else its database was closed under it
+                    _log.exception("the look for missed deliveries broke", extra=about("bug"))
+            self._stopping.wait(_MISSED)
+
+    def _run_errands(self) -> None:
+        """They come from another process, which cannot wake anybody here."""
+        assert self._run_errand
+        self._keep_at(self._run_errand, "an errand broke", self._stopping.wait)
+
+    def _watch(self) -> None:
+        self.look_at_target()
+        while not self._stopping.wait(_WATCH):
+            try:
+                self.tidy()
+                self.look_at_target()
+                if self.reaches:
+                    self.reroute_all()
+            except DeployerError as error:
+                _log.error("%s", error.diagnostics(), extra=about("worker-failed", code=error.code))
+            except Exception:
+                _log.exception("the watch over routes broke", extra=about("bug"))
+
+    def _work(self) -> None:
+        self._keep_at(self.run_once, "the worker broke", self._rest)
+
+    def _rest(self, longest: float) -> None:
+        self._woken.wait(longest)
+        self._woken.clear()
+
+    def _keep_at(self, act: Callable[[], bool], broken: str, rest: Callable[[float], object]) -> None:
+        """One thing after another until the end; `act` says whether there was one."""
+        while not self._stopping.is_set():
+            try:
+                worked = act()
+            except DeployerError as error:  # the store is out of reach: what is queued stays queued
+                _log.error("%s", error.diagnostics(), extra=about("worker-failed", code=error.code))
+                worked = False
+            except Exception:  # the thread must outlive any bug
+                _log.exception(broken, extra=about("bug"))
+                worked = False
+            if not worked:
+                rest(_IDLE)

@@ -1,0 +1,200 @@
+"""The receiver with real door, store, queue, worker and way of a deploy; what is deployed to lies in memory.
+
+In: the settings file, a folder, `web` or `worker` for one half of two. Out: a server as `webhook_server.py`
+starts it, which writes to `FOLDER/served/PROJECT` what requests would reach now and to `FOLDER/story` a line
+for the begin and the end of every pull. GitHub, registry and engine are stood in for, so that hundreds of
+deploys fit into seconds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from deployer.adapters.github.null_forge import NoForge
+from deployer.adapters.sqlite import expiry
+from deployer.adapters.system.file_lock import hold
+from deployer.cli import server_commands as serving
+from deployer.core.compose.endpoints import Door
+from deployer.core.image_config import ImageConfig
+from deployer.core.images import Image
+from deployer.core.model import Bundle, Credentials, Replica
+from deployer.core.rollout.desired_state import Application, Service
+from deployer.web.http_server import server as real_server
+from deployer.worker import worker
+from deployer.worker.worker import Worker
+from testing.compose_models import shop
+from testing.receiver.in_memory_target import MemoryTarget, MemoryWatch
+
+LIVES_FAST = "DEPLOYER_TEST_LIVES_FAST"  # keeps little, and tidies up every second
+TAKES = "DEPLOYER_TEST_DEPLOY_TAKES"  # seconds of a pull
+
+
+def digest_of(revision: str) -> str:
+    """What the registry here says that a revision's images are."""
+    return "sha256:" + hashlib.sha256(f"sha-{revision}".encode()).hexdigest()
+
+
+class Registry:
+    def image_config(self, image: Image, credentials: Credentials | None) -> ImageConfig:
+        return ImageConfig()
+
+    def judge(self, repository: str) -> None:
+        return
+
+    def require(self, image: Image, credentials: Credentials | None) -> None:
+        return
+
+    def resolve(self, repository: str, tag: str, credentials: Credentials | None) -> Image:
+        return Image(repository, "sha256:" + hashlib.sha256(tag.encode()).hexdigest())
+
+
+class Forge(NoForge):
+    def read_bundle(self, repository: str, revision: str, entry: str) -> Bundle:
+        return Bundle(entry, {entry: "services: {}\n"})
+
+    def tip(self, repository: str, branch: str) -> str:
+        return "f" * 40
+
+    def contains(self, repository: str, tip: str, revision: str) -> bool:
+        return True
+
+    def has_tag(self, repository: str, name: str) -> bool:
+        return False
+
+
+class Project(MemoryTarget):
+    """One environment's replicas, and the file that says what serves."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        networks = {"default": {"name": f"{name}_default"}}
+        super().__init__({**shop(), "name": name, "networks": networks})
+        self._name = name
+        self._file = folder / "served" / name
+
+    def _add(self, service: Service) -> None:
+        """Under a name that no other project has."""
+        super()._add(service)
+        id, replica = self.replicas.popitem()
+        unique = f"{self._name}-{id}"
+        self.replicas[unique] = dataclasses.replace(replica, id=unique, name=unique)
+
+    def route(self, project: str, serving: Mapping[Service, Sequence[Replica]]) -> None:
+        super().route(project, serving)
+        digests = sorted({digest for found in self.serving().values() for digest in found if digest})
+        written = self._file.with_suffix(".new")
+        written.write_text(" ".join(digests), encoding="ascii")
+        written.replace(self._file)
+
+
+class Fleet:
+    """A target for any number of projects: each call goes to the project's own."""
+
+    def __init__(self, folder: Path, state: Path, takes: float) -> None:
+        self._folder, self._state, self._takes = folder, state, takes
+        self._projects: dict[str, Project] = {}
+        self._machine = MemoryTarget(shop())
+        self._lock = threading.Lock()
+        self._story = os.open(folder / "story", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        (folder / "served").mkdir(exist_ok=True)
+
+    def of(self, project: str) -> Project:
+        with self._lock:
+            return self._projects.setdefault(project, Project(project, self._folder))
+
+    @contextmanager
+    def exclusive(self, project: str, wait: float = 120.0) -> Iterator[None]:
+        with hold(self._state / "projects" / f"{project}.lock", wait=wait):
+            yield
+
+    def pull(
+        self,
+        image: Image,
+        credentials: Credentials | None,
+        say: Callable[[str], None],
+        limit: float,
+        *,
+        stored: bool = False,
+    ) -> None:
+        """Where a real deploy spends its time."""
+        project = image.repository.split("/")[2].rpartition("-")[0]
+        self._tell(f"begin {project} {image.digest}")
+        time.sleep(self._takes)
+        self._tell(f"end {project} {image.digest}")
+
+    def create(self, application: Application, counts: Mapping[str, int]) -> None:
+        self.of(application.project).create(application, counts)
+
+    def settle(self, application: Application) -> None:
+        self.of(application.project).settle(application)
+
+    def planning(self, bundle: Bundle) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def render(self, project: str, bundle: Bundle, variables: Mapping[str, str]) -> Mapping[str, Any]:
+        return self.of(project).model
+
+    def image_id(self, image: Image) -> str:
+        return ""
+
+    def fetch_edge(self, say: Callable[[str], None]) -> None:
+        """It is there."""
+
+    def remove(self, replicas: Sequence[Replica], *, volumes: bool = False) -> None:
+        for project in list(self._projects.values()):
+            project.remove([replica for replica in replicas if replica.id in project.replicas])
+
+    def watch(self, doors: Sequence[Door]) -> MemoryWatch:
+        return MemoryWatch({})
+
+    def log_tail(self, replica: Replica) -> str:
+        return ""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Whatever else a target can: of the project that comes first, or of the machine."""
+
+        def call(*arguments: Any) -> Any:
+            of_a_project = bool(arguments) and isinstance(arguments[0], str)
+            target = self.of(arguments[0]) if of_a_project else self._machine
+            return getattr(target, name)(*arguments)
+
+        return call
+
+    def _tell(self, line: str) -> None:
+        os.write(self._story, f"{time.monotonic():.4f} {line}\n".encode())
+
+
+def main() -> int:
+    server: Any = real_server
+    folder = Path(sys.argv[1])
+    if os.environ.get(LIVES_FAST):
+        vars(expiry).update(KEEP=20, KEEP_DELIVERIES=200, KEEP_READ_TOKENS=10.0)
+        vars(worker).update(_TIDY=1.0)
+    build = server.build
+
+    def cheap(path: Path) -> Any:
+        parts = build(path)
+        fleet: Any = Fleet(folder, Path(parts.config.state), float(os.environ.get(TAKES, "0")))
+        world = dataclasses.replace(parts.world, target=fleet, registry=Registry(), forge=Forge())
+        working = Worker(world)
+        parts.store.queued = working.wake
+        return dataclasses.replace(parts, world=world, worker=working)
+
+    half = sys.argv[2] if len(sys.argv) > 2 else ""
+    if half == "worker":
+        vars(serving).update(build=cheap)
+        return serving._work("")
+    server.build = cheap
+    return int(server.main_web() if half == "web" else server.main())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

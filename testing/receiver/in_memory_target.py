@@ -1,0 +1,225 @@
+"""A target in memory that breaks on command. In: the calls of a rollout. Out: their order, and a state to
+look at.
+
+For what a real engine cannot be asked to do at a chosen moment; the scenarios run on the real one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+from deployer.core.compose.deploy_hooks import Hook
+from deployer.core.compose.endpoints import Door
+from deployer.core.errors import ContainerRefused, DeployerError
+from deployer.core.image_config import ImageConfig
+from deployer.core.images import Image
+from deployer.core.model import Bundle, Credentials, ObservedState, Replica
+from deployer.core.rollout.availability import Sample
+from deployer.core.rollout.conflicts import Occupied
+from deployer.core.rollout.desired_state import Application, Service
+from deployer.core.rollout.edge_container import EdgeSettings
+from deployer.core.rollout.readiness import ANSWERED, Reading
+from testing.compose_models import EDGE_SETTINGS
+
+
+class MemoryWatch:
+    """A watch that saw what it is given."""
+
+    def __init__(self, seen: Mapping[Door, Sequence[Sample]]) -> None:
+        self._seen = seen
+
+    def samples(self) -> Mapping[Door, Sequence[Sample]]:
+        return self._seen
+
+    def stop(self) -> None:
+        return
+
+
+class MemoryTarget:
+    """`breaks` maps a call's name to the error it raises; `sick` names the specs that never answer."""
+
+    def __init__(self, model: dict[str, Any]) -> None:
+        self.model = model
+        self.replicas: dict[str, Replica] = {}
+        self.calls: list[str] = []
+        self.breaks: dict[str, DeployerError] = {}
+        self.sick: set[str] = set()
+        self.failing: set[str] = set()  # moments whose hooks end with a code
+        self.broken_copies: set[str] = set()  # `new`, `old`: which copy ends at once
+        self.refuses_copies = False
+        self.hooked: Replica | None = None
+        self.in_flight = 0
+        self.free: int | None = None
+        self.configs: dict[str, ImageConfig] = {}  # digest → configuration, an empty one for all others
+        self.here: set[str] = set()  # digests of images that need no pull
+        self.in_use: set[str] = set()  # digests that something else runs
+        self.taken = Occupied()
+        self.seen: Mapping[Door, Sequence[Sample]] = {}  # by the watch
+        self._made = 0
+
+    def serving(self) -> dict[str, list[str]]:
+        """Service → digests that requests reach."""
+        found: dict[str, list[str]] = {}
+        for replica in self.replicas.values():
+            if replica.serving:
+                found.setdefault(replica.service, []).append(replica.digest)
+        return found
+
+    @contextmanager
+    def exclusive(self, project: str, wait: float = 120.0) -> Iterator[None]:
+        self._call("exclusive")
+        yield
+
+    def edge_settings(self, project: str) -> EdgeSettings:
+        return EDGE_SETTINGS
+
+    def render(self, project: str, bundle: Bundle, variables: Mapping[str, str]) -> Mapping[str, Any]:
+        self._call("render")
+        return self.model
+
+    def image_id(self, image: Image) -> str:
+        return "sha256:0" if image.digest in self.here else ""
+
+    def image_config(self, image: Image) -> ImageConfig | None:
+        return self.configs.get(image.digest, ImageConfig())
+
+    def pull(
+        self,
+        image: Image,
+        credentials: Credentials | None,
+        say: Callable[[str], None],
+        limit: float,
+        *,
+        stored: bool = False,
+    ) -> None:
+        self._call("pull")
+
+    def free_bytes(self) -> int | None:
+        return self.free
+
+    def answers(self) -> bool:
+        return "answers" not in self.breaks
+
+    def forget_image(self, image: Image) -> bool:
+        self._call("forget_image", image.digest[7])
+        return image.digest not in self.in_use
+
+    def planning(self, bundle: Bundle) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def keep_files(self, bundles: Sequence[Bundle]) -> int:
+        return 0
+
+    def check_edge(self, application: Application, now: float) -> str:
+        self._call("check_edge")
+        return ""
+
+    def renew_certificates(self, project: str) -> bool:
+        self._call("renew_certificates")
+        return False
+
+    def fetch_edge(self, say: Callable[[str], None]) -> None:
+        self._call("fetch_edge")
+
+    def observe(self, project: str) -> ObservedState:
+        return ObservedState(tuple(self.replicas.values()))
+
+    def occupied(self, project: str) -> Occupied:
+        return self.taken
+
+    def create(self, application: Application, counts: Mapping[str, int]) -> None:
+        self._call("create", *counts)
+        for name, count in counts.items():
+            service = application.service(name)
+            assert service
+            while sum(replica.service == name for replica in self.replicas.values()) < count:
+                self._add(service)
+
+    def start(self, project: str, replicas: Sequence[Replica]) -> None:
+        self._call("start", *(replica.service for replica in replicas))
+        for replica in replicas:
+            self._change(replica, state="running", serving=replica.service == "deployer-edge")
+
+    def read(self, project: str, service: Service, replica: Replica) -> Reading:
+        self._call("read")
+        now = self.replicas[replica.id]
+        return Reading(now.state, "none", answer="HTTP 500" if now.spec in self.sick else ANSWERED)
+
+    def route(self, project: str, serving: Mapping[Service, Sequence[Replica]]) -> None:
+        self._call("route", *(service.name for service in serving))
+        for service, chosen in serving.items():
+            ids = {replica.id for replica in chosen}
+            for replica in [r for r in self.replicas.values() if r.service == service.name]:
+                self._change(replica, serving=replica.id in ids)
+
+    def sessions(self, project: str, replica: Replica) -> int:
+        self._call("sessions")
+        return self.in_flight
+
+    def stop(self, project: str, replica: Replica, grace: float) -> None:
+        self._call("stop", replica.service)
+        self._change(replica, state="exited", serving=False)
+
+    def remove(self, replicas: Sequence[Replica], *, volumes: bool = False) -> None:
+        self._call("scrap" if volumes else "remove", *(replica.service for replica in replicas))
+        for replica in replicas:
+            del self.replicas[replica.id]
+
+    def begin_hook(self, application: Application, hook: Hook, deployment: str) -> Replica:
+        self._call("hook", hook.service, hook.moment)
+        code = 3 if hook.moment in self.failing else 0
+        self.hooked = Replica(
+            hook.moment, hook.moment, hook.service, "", "exited", "none", "", "", exit_code=code
+        )
+        return self.hooked
+
+    def begin_copy(self, application: Application, service: str, old: Replica | None) -> Replica:
+        self._call("copy", "old" if old else "new")
+        if (failed := ("old" if old else "new") in self.broken_copies) and self.refuses_copies:
+            raise ContainerRefused("no such program")
+        state, code = ("exited", 5) if failed else ("running", 0)
+        self.hooked = Replica("copy", "copy", service, "", state, "none", "", "", exit_code=code)
+        return self.hooked
+
+    def end_copy(self, project: str) -> None:
+        self.hooked = None
+
+    def has_hooks(self, project: str, deployment: str) -> bool:
+        return self.hooked is not None
+
+    def end_hooks(self, project: str) -> None:
+        self.hooked = None
+
+    def look(self, replica: Replica) -> Replica | None:
+        return self.hooked
+
+    def clear(self, project: str) -> None:
+        self._call("clear")
+        self.replicas.clear()
+
+    def settle(self, application: Application) -> None:
+        self._call("settle")
+
+    def watch(self, doors: Sequence[Door]) -> MemoryWatch:
+        return MemoryWatch(self.seen)
+
+    def log_tail(self, replica: Replica) -> str:
+        return "listening\nError: no database at postgres://u:hunter22@db"
+
+    def _add(self, service: Service) -> None:
+        self._made += 1
+        id = f"{service.name}-{self._made}"
+        digest = service.image.digest if service.image else ""
+        self.replicas[id] = Replica(id, id, service.name, service.spec, "created", "none", "sha256:0", digest)
+
+    def _change(self, replica: Replica, **changes: Any) -> None:
+        self.replicas[replica.id] = dataclasses.replace(self.replicas[replica.id], **changes)
+
+    def _call(self, name: str, *subjects: str) -> None:
+        if name not in ("read", "sessions", "render", "exclusive", "check_edge", "renew_certificates"):
+            self.calls.append(" ".join((name, *sorted(subjects))))
+        if name in self.breaks:
+            raise self.breaks[name]

@@ -1,0 +1,55 @@
+"""Wishes and releases for tests of the store, and a short way through the queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deployer.adapters.sqlite.store import SqliteStore
+from deployer.core.images import Image
+from deployer.core.model import Credentials, Deployment, Kind, Release, Run, Status, Wish
+from testing.receiver.receiver_inputs import BUNDLE, DIGEST, REVISION
+
+LOGIN = Credentials("ghcr.io", "octocat", "canary-registry-password")
+IMAGES = {"web": Image("ghcr.io/acme/shop-web", DIGEST)}
+
+
+def wish(number: int = 1, attempt: int = 1, **changes: Any) -> Wish:
+    fields: dict[str, Any] = {
+        "app": "shop",
+        "environment": "production",
+        "kind": Kind.DEPLOY,
+        "trigger": "action",
+        "actor": "octocat",
+        "revision": REVISION,
+        "run": Run(number, attempt),
+        "images": IMAGES,
+        "bundle": BUNDLE,
+        "workflow": "deploy.yml",
+    }
+    return Wish(**{**fields, **changes})
+
+
+def release(**changes: Any) -> Release:
+    fields: dict[str, Any] = {
+        "id": "",
+        "app": "shop",
+        "revision": REVISION,
+        "images": IMAGES,
+        "bundle": BUNDLE,
+        "variables": {"PASSWORD": "canary-variable"},
+    }
+    return Release(**{**fields, **changes})
+
+
+def run_through(store: SqliteStore, wanted: Wish, status: Status, draft: Release | None = None) -> Deployment:
+    """Queued, claimed, finished."""
+    store.enqueue(wanted, 1.0)
+    claimed = store.claim(2.0)
+    assert claimed
+    if draft:
+        store.save_release(claimed[0].id, draft, 0.0)
+    return store.finish(claimed[0].id, status, "", 3.0)
+
+
+def kinds(store: SqliteStore, id: str) -> list[str]:
+    return [event.kind for event in store.events(id)]

@@ -1,0 +1,97 @@
+"""The variables file: what is read, and that no error shows a value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deployer.adapters.docker.compose_cli import Compose
+from deployer.adapters.system.env_file import read_variables
+from deployer.core.errors import ConfigError
+from deployer.core.model import Bundle
+
+SECRET = "canary-5f3a9c71"
+
+
+def read(tmp_path: Path, text: str) -> dict[str, str]:
+    path = tmp_path / "shop.env"
+    path.write_bytes(text.encode())
+    path.chmod(0o600)
+    return read_variables(str(path))
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("A=one two", "one two"),
+        ("A=", ""),
+        ("A = spaced  ", "spaced"),
+        ("  export A=x", "x"),
+        ("export\tA=x", "x"),
+        ("A=x=y=z", "x=y=z"),
+        ("A=x # why", "x"),
+        ("A=x#y", "x#y"),
+        ("A=#x", "#x"),
+        ("A='x # y' # why", "x # y"),
+        ('A="x # y" # why', "x # y"),
+        ("A='$HOME \\n \"q\"'", '$HOME \\n "q"'),
+        ("A=''", ""),
+        ('A=""', ""),
+        ('A=" x "', " x "),
+        (r'A="a\nb\tc\rd"', "a\nb\tc\rd"),
+        (r'A="say \"hi\" for \$5 \\ \q"', r'say "hi" for $5 \ \q'),
+        ("A=it's", "it's"),
+        ("A=$HOME", "$HOME"),
+        ('A={"json": "yes"}', '{"json": "yes"}'),
+        ("A=x\u2028y\x0cz", "x\u2028y\x0cz"),
+        ("A=grün", "grün"),
+    ],
+)
+def test_a_value(tmp_path: Path, line: str, value: str) -> None:
+    assert read(tmp_path, f"{line}\n") == {"A": value}
+
+
+@pytest.mark.parametrize("line", ["x # why", "x#y", "#x", "'x # y' # why", '"x # y" # why', r'"a\nb \"c\""'])
+def test_a_value_is_what_compose_itself_would_read(tmp_path: Path, line: str) -> None:
+    ours = read(tmp_path, f"A={line}\n")
+    model = "services:\n  x:\n    image: x\n    env_file: theirs.env\n"
+    bundle = Bundle("compose.yaml", {"compose.yaml": model, "theirs.env": f"A={line}\n"})
+    assert Compose(tmp_path).render("shop", bundle, {})["services"]["x"]["environment"] == ours
+
+
+def test_lines_end_in_any_way_and_the_last_of_a_name_counts(tmp_path: Path) -> None:
+    text = "\ufeff# the shop's\r\n\r\nA=1\r\n  # indented\nB='2'\r\nA=3"
+    assert read(tmp_path, text) == {"A": "3", "B": "2"}
+
+
+def test_no_file_named_means_no_variables() -> None:
+    assert read_variables("") == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (SECRET, "should be NAME=value"),
+        (f"A-B={SECRET}", "should be NAME=value"),
+        (f"1A={SECRET}", "should be NAME=value"),
+        (f"={SECRET}", "should be NAME=value"),
+        (f'A="{SECRET}', "end with its quote"),
+        (f"A='{SECRET}", "end with its quote"),
+        (f'A="{SECRET}\\"', "end with its quote"),
+        (f"A='{SECRET}' more", "end with its quote"),
+        (f"A='it''{SECRET}'", "end with its quote"),
+    ],
+)
+def test_a_wrong_line_is_named_and_its_value_is_not(tmp_path: Path, line: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=rf"shop\.env:3: .*{says}") as wrong:
+        read(tmp_path, f"# first\r\nGOOD=1\r\n{line}\r\nA=2\r\n")
+    assert SECRET not in wrong.value.diagnostics()
+
+
+@pytest.mark.parametrize("name", ["missing.env", "folder", "bytes.env", "zero\0byte"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "bytes.env").write_bytes(b"A=\xff")
+    with pytest.raises(ConfigError, match=r"variables-file: .* cannot be read"):
+        read_variables(str(tmp_path / name))

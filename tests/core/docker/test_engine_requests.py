@@ -1,0 +1,394 @@
+"""The last gate: requests to the engine in the shapes that Compose sends them, each with one thing more."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from deployer.core.docker.container_requests import HEIR_LABEL, NETWORKS_LABEL, OWN_LABELS
+from deployer.core.docker.engine_requests import (
+    RequestedImage,
+    may_tag,
+    permit_call,
+    permit_container,
+    permit_copy,
+)
+from deployer.core.docker.host_config import _FREE_HOST, _JUDGED_HOST
+from deployer.core.errors import ComposeRejected
+from deployer.core.image_config import ImageConfig
+from deployer.core.permissions.grants import PowerRefused, is_grant
+from deployer.core.permissions.project_permissions import Neighbourhood, Permissions, Present
+
+IMAGE = "ghcr.io/acme/shop-web@sha256:" + "a" * 64
+FILES = "/state/bundles/0123"
+AROUND = Neighbourhood(frozenset({"shop", "shop-staging", "billing"}))
+PRESENT = Present(frozenset({"c0ffee", "shop-db-1"}), frozenset({"f" * 64}))
+# As Compose 2.26 sends it for a service that says nothing.
+EMPTY_HOST: dict[str, Any] = {
+    "Binds": None,
+    "ContainerIDFile": "",
+    "LogConfig": {"Type": "", "Config": None},
+    "NetworkMode": "shop_default",
+    "PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]},
+    "RestartPolicy": {"Name": "", "MaximumRetryCount": 0},
+    "AutoRemove": False,
+    "VolumeDriver": "",
+    "VolumesFrom": None,
+    "ConsoleSize": [0, 0],
+    "Isolation": "",
+    "IOMaximumIOps": 0,
+    "MaskedPaths": None,
+    "ReadonlyPaths": None,
+    "PidsLimit": None,
+    "ShmSize": 0,
+    "OomScoreAdj": 0,
+}
+
+
+def container(host: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "Hostname": "",
+        "Env": ["A=b"],
+        "Image": IMAGE,
+        "Labels": {"com.docker.compose.project": "shop", "deployer.spec": "0123"},
+        "HostConfig": copy.deepcopy(EMPTY_HOST) | (host or {}),
+        "NetworkingConfig": {"EndpointsConfig": {"shop_default": {"Aliases": ["web"], "DNSNames": None}}},
+    }
+    return body | changes
+
+
+def labelled(**labels: str) -> dict[str, Any]:
+    return container(Labels={"com.docker.compose.project": "shop", **labels})
+
+
+def permissions(*granted: str) -> Permissions:
+    return Permissions("shop", frozenset(granted), "apps.shop", AROUND, (FILES,))
+
+
+def permit(
+    body: dict[str, Any], *granted: str, image: ImageConfig | None = None, name: str = "shop-web-1"
+) -> None:
+    requested = RequestedImage(IMAGE, image or ImageConfig())
+    permit_container(name, body, requested, permissions(*granted), PRESENT)
+
+
+def mount(kind: str, source: str = "", **more: Any) -> dict[str, Any]:
+    return {"Mounts": [{"Type": kind, "Source": source, "Target": "/x", **more}]}
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    (container({"Privileged": True}), "privileged"),
+    (container({"CapAdd": ["CAP_SYS_ADMIN"]}), "cap_add:SYS_ADMIN"),
+    (container({"SecurityOpt": ["apparmor=unconfined"]}), "security_opt:apparmor=unconfined"),
+    (container({"MaskedPaths": []}), "security_opt:systempaths=unconfined"),
+    (container({"ReadonlyPaths": []}), "security_opt:systempaths=unconfined"),
+    (container({"NetworkMode": "host"}), "network_mode:host"),
+    (container({"NetworkMode": "bridge"}), "network_mode:bridge"),
+    (container({"NetworkMode": "default"}), "network_mode:default"),
+    (container({"NetworkMode": "billing_default"}), "network_mode:billing_default"),
+    (container({"NetworkMode": "container:other"}), "network_mode:container:other"),
+    (container({"PidMode": "host"}), "pid:host"),
+    (container({"PidMode": "container:other"}), "pid:container:other"),
+    (container({"IpcMode": "host"}), "ipc:host"),
+    (container({"UTSMode": "host"}), "uts:host"),
+    (container({"UsernsMode": "host"}), "userns_mode:host"),
+    (container({"CgroupnsMode": "host"}), "cgroup:host"),
+    (container({"CgroupParent": "/x"}), "cgroup_parent:/x"),
+    (container({"Runtime": "nvidia"}), "runtime:nvidia"),
+    (container({"Annotations": {"a": "b"}}), "annotations:a"),
+    (container({"Devices": [{"PathOnHost": "/dev/mem"}]}), "devices:/dev/mem"),
+    (container({"DeviceCgroupRules": ["c 1:1 rwm"]}), "device_cgroup_rules:c 1:1 rwm"),
+    (container({"DeviceRequests": [{"Count": -1}]}), "gpus"),
+    (container({"BlkioDeviceReadBps": [{"Path": "/dev/vda"}]}), "blkio_config"),
+    (container({"Ulimits": [{"Name": "memlock", "Soft": -1, "Hard": -1}]}), "ulimits:memlock"),
+    (container({"Sysctls": {"kernel.core_pattern": "x"}}), "sysctls:kernel.core_pattern"),
+    (container({"ShmSize": 2**40}), "shm_size"),
+    (container({"StorageOpt": {"x": "y"}}), "storage_opt"),
+    (container({"OomScoreAdj": -1000}), "oom_score_adj"),
+    (container({"CpuShares": 262144}), "cpu_shares"),
+    (container({"BlkioWeight": 1000}), "blkio_config"),
+    (container(StopTimeout=31_536_000), "stop_grace_period"),
+    (container({"LogConfig": {"Type": "", "Config": {"tag": "{{printf 1}}"}}}), "logging:default.tag"),
+    (
+        container(NetworkingConfig={"EndpointsConfig": {"shop_a/../billing_default": {}}}),
+        "network:shop_a/../billing_default",
+    ),
+    (container({"OomKillDisable": True}), "oom_kill_disable"),
+    (container({"CpuRealtimeRuntime": 1}), "cpu_rt"),
+    (container({"LogConfig": {"Type": "syslog"}}), "logging:syslog"),
+    (container({"Links": ["billing-db-1:db"]}), "external_links:billing-db-1:db"),
+    (container({"Links": ["/billing-db-1"]}), "external_links:billing-db-1"),
+    (container({"VolumesFrom": ["other:ro"]}), "volumes_from:container:other:ro"),
+    (container({"Binds": ["/:/host"]}), "bind:/"),
+    (container({"Binds": ["/etc:/x:ro"]}), "bind:/etc"),
+    (container({"Binds": [f"{FILES}/a:/a:rw"]}), f"bind:{FILES}/a"),
+    (container({"Binds": [f"{FILES}/../4567/a:/a:ro"]}), "bind:/state/bundles/4567/a"),
+    (container({"Binds": ["billing_data:/x"]}), "volume:billing_data"),
+    (container({"Binds": [f"{FILES}/a:/a:ro,rshared"]}), "propagation:rshared"),
+    (container(mount("bind", "/var/run/docker.sock", ReadOnly=True)), "bind:/run/docker.sock"),
+    (container(mount("bind", f"{FILES}/a")), f"bind:{FILES}/a"),
+    (
+        container(mount("bind", f"{FILES}/a", ReadOnly=True, BindOptions={"Propagation": "shared"})),
+        "propagation:shared",
+    ),
+    (
+        container(mount("bind", f"{FILES}/a", ReadOnly=True, BindOptions={"New": 1})),
+        "request:BindOptions.New",
+    ),
+    (container(mount("volume", "billing_data")), "volume:billing_data"),
+    (container(mount("volume", "e" * 64)), f"volume:{'e' * 64}"),
+    (
+        container(mount("volume", "shop_x", VolumeOptions={"DriverConfig": {"Options": {"device": "/"}}})),
+        "request:VolumeOptions.DriverConfig",
+    ),
+    (container(mount("tmpfs", TmpfsOptions={"Options": [["x"]]})), "request:TmpfsOptions.Options"),
+    (container(mount("cluster", "x")), "mount:cluster"),
+    (container(mount("image", "billing:1")), "mount:image"),
+    (container(mount("volume", "shop_x", ImageOptions={"Subpath": "x"})), "request:Mount.ImageOptions"),
+    (container({"VolumeDriver": "rclone"}), "request:HostConfig.VolumeDriver"),
+    (container({"PublishAllPorts": True}), "request:HostConfig.PublishAllPorts"),
+    (container({"ContainerIDFile": "/etc/x"}), "request:HostConfig.ContainerIDFile"),
+    (container({"Isolation": "hyperv"}), "request:HostConfig.Isolation"),
+    (container({"NewThing": {"Enabled": True}}), "request:HostConfig.NewThing"),
+    (container(NewThing=[1]), "request:NewThing"),
+    (container(Image="haproxy:3.0"), "request:Image=haproxy:3.0"),
+    (container(Env=["VIRTUAL_HOST=x"]), "environment:VIRTUAL_HOST"),
+    (labelled(**{"traefik.enable": "true"}), "label:traefik."),
+    (labelled(**{"deployer.new": "x"}), "label:deployer.new"),
+    (labelled(**{NETWORKS_LABEL: json.dumps({"billing_default": {}})}), "network:billing_default"),
+    (
+        container(Labels={"com.docker.compose.project": "billing"}),
+        "label:com.docker.compose.project=billing",
+    ),
+    (container(Labels={}), "label:com.docker.compose.project=None"),
+    (
+        container(NetworkingConfig={"EndpointsConfig": {"billing_default": None}}),
+        "network:billing_default",
+    ),
+    (
+        container(NetworkingConfig={"EndpointsConfig": {"shop_x": {"DriverOpts": {"x": "y"}}}}),
+        "driver_opts:x",
+    ),
+    (
+        container(NetworkingConfig={"EndpointsConfig": {"shop_x": {"Links": ["pg:db"]}}}),
+        "external_links:pg:db",
+    ),
+    (container(NetworkingConfig={"EndpointsConfig": {"shop_x": {"New": "y"}}}), "request:Endpoint.New"),
+    (container(NetworkingConfig={"New": {"x": "y"}}), "request:NetworkingConfig.New"),
+]
+
+
+@pytest.mark.case("X02")
+@pytest.mark.parametrize(("body", "grant"), REFUSED, ids=[grant for _, grant in REFUSED])
+def test_a_request_is_refused_until_its_power_is_granted(body: dict[str, Any], grant: str) -> None:
+    with pytest.raises(PowerRefused) as refused:
+        permit(body)
+    assert f"container shop-web-1 asks for {grant}" in str(refused.value)
+    assert "[apps.shop] allow" in refused.value.hint and f'"{grant}"' in refused.value.hint
+    assert is_grant(grant), "the line of the hint is a setting"
+    permit(body, grant)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        container(),
+        container({"NetworkMode": "none", "PidMode": "container:c0ffee", "IpcMode": "shareable"}),
+        container({"NetworkMode": "container:c0ffee", "VolumesFrom": ["c0ffee:ro"]}),
+        container({"Links": ["shop-db-1:db"], "Runtime": "runc", "CapAdd": ["NET_BIND_SERVICE"]}),
+        container({"Binds": [f"{FILES}/a:/a:ro,z", "shop_data:/data:nocopy"]}),
+        container(mount("bind", f"{FILES}/a", ReadOnly=True, BindOptions={"Propagation": "rprivate"})),
+        container({"Binds": ["/etc/localtime:/etc/localtime:ro"]}),
+        container(mount("volume", "shop_data", VolumeOptions={"Subpath": "x", "NoCopy": True})),
+        container(mount("volume")),
+        container(mount("volume", "f" * 64)),
+        container(mount("tmpfs", TmpfsOptions={"SizeBytes": 1})),
+        container({"Isolation": "default", "SecurityOpt": ["no-new-privileges:true"]}),
+        labelled(**{NETWORKS_LABEL: json.dumps({"shop_x": {}}), HEIR_LABEL: "true"}),
+        labelled(**{NETWORKS_LABEL: "no json"}),
+        labelled(**{NETWORKS_LABEL: "[1]"}),
+        container(NetworkingConfig={"EndpointsConfig": None}),
+        container(NetworkingConfig=None),
+    ],
+)
+def test_a_request_that_stays_in_its_container_passes(body: dict[str, Any]) -> None:
+    permit(body, image=ImageConfig(labels={"deployer.image.service": "web", "maintainer": "x"}))
+
+
+def test_networks_of_others_are_granted_by_either_word() -> None:
+    body = container({"NetworkMode": "proxy"}, NetworkingConfig={"EndpointsConfig": {"proxy": {}}})
+    permit(body, "network:proxy")
+    permit(body, "network_mode:proxy")
+
+
+@pytest.mark.case("X04", "X13")
+@pytest.mark.parametrize(
+    "image",
+    [
+        ImageConfig(labels={NETWORKS_LABEL: '{"billing_default": {}}'}),
+        ImageConfig(labels={label: "x" for label in OWN_LABELS}),
+        ImageConfig(labels={"Deployer.hook": "x"}),
+        ImageConfig(labels={"traefik.http.routers.x.rule": "Host(`billing`)"}),
+        ImageConfig(environment=("VIRTUAL_HOST=billing.example.com",)),
+    ],
+)
+def test_x4_x13_labels_and_variables_of_the_image_count_as_well(image: ImageConfig) -> None:
+    with pytest.raises(PowerRefused):
+        permit(container(), image=image)
+
+
+@pytest.mark.case("X09")
+@pytest.mark.parametrize(
+    "name", ["billing", "billing-web-2", "billing_web_1", "shop-staging-web-1", "deployer"]
+)
+def test_x9_a_name_of_another_projects_containers_is_refused(name: str) -> None:
+    with pytest.raises(PowerRefused, match=f"container_name:{name}"):
+        permit(container(), name=name)
+    permit(container(), f"container_name:{name}", name=name)
+
+
+@pytest.mark.parametrize("name", ["shop-web-1", "shop-web", "x-shop-staging", "bill", "shop-stag-1"])
+def test_every_other_name_is_free(name: str) -> None:
+    permit(container(), name=name)
+
+
+def test_a_seccomp_profile_is_granted_by_the_name_of_its_file() -> None:
+    body = container({"SecurityOpt": ['seccomp={"defaultAction": "SCMP_ACT_ALLOW"}']})
+    with pytest.raises(PowerRefused):
+        permit(body, "security_opt:apparmor=unconfined")
+    permit(body, "security_opt:seccomp=./profile.json")
+
+
+def test_every_field_of_a_host_config_is_free_or_judged_and_none_is_both() -> None:
+    assert not _FREE_HOST & _JUDGED_HOST
+    assert (
+        not set(EMPTY_HOST)
+        - _FREE_HOST
+        - _JUDGED_HOST
+        - {
+            *("ContainerIDFile", "AutoRemove", "VolumeDriver", "Isolation", "IOMaximumIOps"),
+        }
+    )
+
+
+def test_an_archive_says_where_it_goes_and_nothing_else() -> None:
+    requested = RequestedImage(IMAGE)
+    permit_container("shop-web-1", container(), requested, permissions(), PRESENT, [("path=%2F", b"x")])
+    with pytest.raises(PowerRefused, match=r"request:archive\.follow"):
+        permit_container(
+            "shop-web-1", container(), requested, permissions(), PRESENT, [("path=%2F&follow=1", b"")]
+        )
+
+
+def test_a_copy_of_what_runs_is_alone_or_refused() -> None:
+    alone = {"HostConfig": {"NetworkMode": "none", "CapAdd": ["SYS_ADMIN"]}}
+    assert permit_copy("shop-web-preflight", alone, permissions()).body is alone
+    for host in ({"NetworkMode": "host"}, {"NetworkMode": "none", "Privileged": True}):
+        with pytest.raises(PowerRefused, match="request:copy"):
+            permit_copy("shop-web-preflight", {"HostConfig": host}, permissions())
+
+
+# --- Compose's own calls
+
+
+def call(path: str, *granted: str, method: str = "POST", **body: Any) -> None:
+    permit_call(method, f"/v1.45{path}", json.dumps(body).encode(), permissions(*granted))
+
+
+NETWORK: dict[str, Any] = {
+    "CheckDuplicate": True,
+    "Driver": "",
+    "Scope": "",
+    "IPAM": None,
+    "ConfigFrom": None,
+}
+MADE: list[tuple[str, dict[str, Any], str]] = [
+    ("network", {"Name": "billing_default"}, "network:billing_default"),
+    ("network", {"Name": "shop_x", "Driver": "macvlan"}, "driver:macvlan"),
+    ("network", {"Name": "shop_x", "Options": {"com.docker.network.bridge.name": "br0"}}, "driver_opts:"),
+    ("network", {"Name": "shop_x", "IPAM": {"Driver": "x"}}, "ipam:x"),
+    ("network", {"Name": "shop_x", "IPAM": {"Config": [{"Subnet": "8.8.8.0/24"}]}}, "subnet:8.8.8.0/24"),
+    ("network", {"Name": "shop_x", "IPAM": {"Config": [{"IPRange": "8.8.8.0/24"}]}}, "subnet:8.8.8.0/24"),
+    ("network", {"Name": "shop_x", "Scope": "swarm"}, "request:Network.Scope=swarm"),
+    ("network", {"Name": "shop_x", "Ingress": True}, "request:Network.Ingress"),
+    ("network", {"Name": "shop_x", "ConfigFrom": {"Network": "x"}}, "request:Network.ConfigFrom"),
+    ("network", {"Name": "shop_x", "Labels": {"com.docker.compose.project": "b"}}, "label:com.docker"),
+    ("network", {"Name": "shop_x", "Labels": {"deployer.x": "b"}}, "label:deployer.x"),
+    ("volume", {"Name": "billing_data"}, "volume:billing_data"),
+    ("volume", {"Name": ""}, "volume:"),
+    ("volume", {"Name": "shop_x", "Driver": "rclone"}, "driver:rclone"),
+    ("volume", {"Name": "shop_x", "DriverOpts": {"o": "bind", "device": "/"}}, "bind:/"),
+    ("volume", {"Name": "shop_x", "ClusterVolumeSpec": {"Group": "x"}}, "request:Volume.ClusterVolumeSpec"),
+]
+
+
+@pytest.mark.case("X01", "X06")
+@pytest.mark.parametrize(("kind", "body", "grant"), MADE, ids=[grant for _, _, grant in MADE])
+def test_x1_x6_networks_and_volumes_are_judged_as_they_are_made(
+    kind: str, body: dict[str, Any], grant: str
+) -> None:
+    with pytest.raises(PowerRefused, match=f"{kind} {body['Name']} asks for {grant}"):
+        whole: dict[str, Any] = (NETWORK if kind == "network" else {}) | body
+        call(f"/{kind}s/create", **whole)
+
+
+def test_networks_and_volumes_of_the_project_are_made() -> None:
+    ours: dict[str, Any] = NETWORK | {"Labels": {"com.docker.compose.project": "shop"}}
+    call("/networks/create", **ours, Name="shop_default")
+    call("/networks/create", Name="shop_x", Options={"com.docker.network.driver.mtu": "1400"})
+    call("/volumes/create", Name="shop_data")
+    call("/volumes/create", "volume:fast", Name="fast", DriverOpts={"type": "tmpfs", "device": "tmpfs"})
+    call("/networks/create", "network:proxy", Name="proxy")
+
+
+@pytest.mark.parametrize(
+    "path", ["/_ping", "/version", "/info", "/networks?x=y", "/networks/shop_x", "/volumes/x", "/volumes"]
+)
+def test_calls_that_look_pass(path: str) -> None:
+    call(path, method="GET")
+    permit_call("HEAD", "/_ping", b"", permissions())
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/containers/x/start"),
+        ("POST", "/containers/x/exec"),
+        ("DELETE", "/networks/shop_x"),
+        ("DELETE", "/containers/x"),
+        ("GET", "/containers/x/archive"),
+        ("GET", "/secrets"),
+        ("POST", "/build"),
+        ("POST", "/images/create"),
+        ("POST", "/swarm/init"),
+        ("POST", "/networks/create/../../containers/create"),
+        ("PUT", "/volumes/create"),
+        ("POST", "//volumes/create"),
+    ],
+)
+def test_every_other_call_is_refused_by_name(method: str, path: str) -> None:
+    with pytest.raises(ComposeRejected, match="which the deployer does not pass on"):
+        call(path, method=method)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff"])
+def test_a_body_that_cannot_be_read_is_refused(body: bytes) -> None:
+    with pytest.raises(ComposeRejected, match="no JSON object"):
+        permit_call("POST", "/volumes/create", body, permissions())
+
+
+@pytest.mark.parametrize(
+    ("name", "may"),
+    [
+        ("shop-web", True),
+        ("ghcr.io/acme/billing-web", True),
+        ("web", True),
+        ("billing-web", False),
+        ("shop-staging-web", False),
+    ],
+)
+def test_an_image_gets_no_local_name_of_another_projects_service(name: str, may: bool) -> None:
+    assert may_tag(name, permissions()) is may

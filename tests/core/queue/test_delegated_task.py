@@ -1,0 +1,47 @@
+"""Which of what the door hands over the worker may act on, by its own settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from deployer.core.images import Image
+from deployer.core.model import Kind, Wish
+from deployer.core.queue.delegated_task import Errand, Task, fit_wishes
+from testing.receiver.receiver_inputs import DIGEST, REVISION, config_of
+
+
+def wish(**changes: Any) -> Wish:
+    given: dict[str, Any] = {"app": "shop", "environment": "production", "revision": REVISION, **changes}
+    return Wish(kind=Kind.DEPLOY, trigger="webhook", actor="ada", **given)
+
+
+@pytest.mark.parametrize(
+    ("task", "settings", "fits"),
+    [
+        (Task.PLAN, {"plans": True}, True),
+        (Task.PLAN, {"plans": False}, False),
+        (Task.HINT, {"packages": True}, True),
+        (Task.HINT, {"packages": False}, False),
+        (Task.HINT, {"packages": True, "require-environment-claim": True}, False),
+        (Task.HINT, {"packages": True, "workflow": ".github/workflows/deploy.yml"}, False),
+    ],
+)
+def test_the_settings_say_what_is_done(task: Task, settings: dict[str, Any], fits: bool) -> None:
+    errand = Errand("1", task, (wish(),), 1.0)
+    assert fit_wishes(errand, config_of(**settings)) == (errand.wishes if fits else ())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"app": "bank"},
+        {"environment": "moon"},
+        {"revision": "main"},
+        {"images": {"x": Image("evil.example/x", DIGEST)}},
+    ],
+)
+def test_what_no_door_decides_is_left_out(changes: dict[str, Any]) -> None:
+    errand = Errand("1", Task.PLAN, (wish(**changes), wish()), 1.0)
+    assert fit_wishes(errand, config_of(plans=True)) == (wish(),)

@@ -1,0 +1,40 @@
+"""What the lines of the log are about."""
+
+from __future__ import annotations
+
+from deployer.core.model import Deployment, Kind, Run, Status
+from deployer.core.reporting.log_fields import about
+
+
+def test_a_line_about_a_deployment_names_it_and_its_place() -> None:
+    deployment = Deployment(
+        id="d1",
+        app="shop",
+        environment="production",
+        kind=Kind.DEPLOY,
+        trigger="api",
+        actor="ada",
+        revision="a" * 40,
+        status=Status.SUCCESS,
+        reason="",
+        created_at=1.0,
+        started_at=None,
+        ended_at=None,
+        attempts=1,
+        release="",
+        run=Run(),
+    )
+    assert about("deployment-ended", deployment, reason="") == {
+        "facts": {
+            "event": "deployment-ended",
+            "deployment": "d1",
+            "app": "shop",
+            "environment": "production",
+            "status": "success",
+            "reason": "",
+        }
+    }
+
+
+def test_a_line_about_nothing_in_particular_has_its_event() -> None:
+    assert about("stopping") == {"facts": {"event": "stopping"}}

@@ -1,0 +1,142 @@
+"""A webhook's run deploys commits of its branch only: a tag of the same name, which whoever writes may push,
+does not speak for it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deployer.adapters.github.forge import GithubForge
+from deployer.adapters.github.null_forge import NoForge
+from deployer.adapters.sqlite.store import SqliteStore
+from deployer.core.errors import Forbidden, ForgeUnavailable
+from deployer.core.model import Kind, Status, Wish
+from deployer.deployment.branch_check import check_branch
+from deployer.deployment.deploy import deploy
+from testing.github.rest_api import Forge
+from testing.receiver.receiver_inputs import config_of
+from tests.deployment.test_deploy import Scene
+
+
+class Repository:
+    """acme/shop: three commits on main, and one beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.git("init", "--quiet", "--initial-branch", "main")
+        self.main = [self.commit(text) for text in "abc"]
+        self.git("switch", "--quiet", "--detach", self.main[0])
+        self.stray = self.commit("stray")
+        self.git("switch", "--quiet", "main")
+
+    def commit(self, text: str) -> str:
+        self.git("commit", "--quiet", "--allow-empty", "--message", text)
+        return self.git("rev-parse", "HEAD")
+
+    def git(self, *words: str) -> str:
+        who = ("-c", "user.name=ada", "-c", "user.email=ada@example.com")
+        done = subprocess.run(["git", *who, "-C", self.folder, *words], capture_output=True, check=True)
+        return done.stdout.decode().strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    folder = tmp_path / "git"
+    folder.mkdir()
+    return Repository(folder)
+
+
+@pytest.fixture
+def forge(repository: Repository, store: SqliteStore) -> Iterator[GithubForge]:
+    with Forge({"acme/shop": repository.folder}, token="t") as github:
+        forge = GithubForge(api=github.url, token="t", ledger=store)
+        yield forge
+        forge.close(5)
+        assert github.breaches == []
+
+
+def check(forge: GithubForge, revision: str, *, setting: str = "main", branch: str = "") -> None:
+    app = config_of(branch=setting).app("shop")
+    wish = Wish("shop", "production", Kind.DEPLOY, "webhook", "ada", revision, branch=branch)
+    check_branch(wish, app, app.environment("production"), forge)
+
+
+def test_the_branchs_commits_pass_also_when_it_has_moved_on(
+    forge: GithubForge, repository: Repository
+) -> None:
+    for revision in repository.main:
+        check(forge, revision)
+
+
+@pytest.mark.case("A22")
+def test_a_tag_named_like_the_branch_deploys_nothing_that_is_not_on_it(
+    forge: GithubForge, repository: Repository
+) -> None:
+    repository.git("tag", "main", repository.stray)
+    with pytest.raises(Forbidden, match="is no commit of the branch 'main'"):
+        check(forge, repository.stray)
+    repository.git("tag", "--delete", "main")  # before the run ends: what is on the branch does not change
+    with pytest.raises(Forbidden, match="is no commit of the branch 'main'"):
+        check(forge, repository.stray)
+
+
+@pytest.mark.case("A22")
+@pytest.mark.parametrize("kind", ["light", "annotated"])
+def test_a_tag_named_like_the_branch_takes_production_back_to_no_older_commit(
+    forge: GithubForge, repository: Repository, kind: str
+) -> None:
+    repository.git("tag", *(("-a", "-m", "x") if kind == "annotated" else ()), "main", repository.main[0])
+    with pytest.raises(Forbidden, match="a tag is called 'main' like the branch"):
+        check(forge, repository.main[0])
+    check(forge, repository.main[-1])  # the newest commit of the branch, whatever the run was for
+
+
+def test_of_a_pattern_the_runs_own_branch_counts(forge: GithubForge, repository: Repository) -> None:
+    repository.git("branch", "release/1", repository.stray)
+    check(forge, repository.stray, setting="release/*", branch="release/1")
+    with pytest.raises(Forbidden, match="is no commit of the branch 'release/2'"):
+        check(forge, repository.stray, setting="release/*", branch="release/2")
+
+
+def test_a_commit_that_github_does_not_know_is_no_commit_of_the_branch(forge: GithubForge) -> None:
+    with pytest.raises(Forbidden):
+        check(forge, "d" * 40)
+
+
+def test_the_branches_at_a_commit_are_named(forge: GithubForge, repository: Repository) -> None:
+    repository.git("branch", "release/1", repository.main[-1])
+    assert sorted(forge.branches_at("acme/shop", repository.main[-1])) == ["main", "release/1"]
+    assert forge.branches_at("acme/shop", repository.stray) == []
+    assert forge.branches_at("acme/shop", "d" * 40) == []
+
+
+def test_without_a_token_nothing_can_be_looked_up() -> None:
+    blind = NoForge()
+    for ask in (
+        lambda: blind.branches_at("acme/shop", "a" * 40),
+        lambda: blind.contains("acme/shop", "a" * 40, "b" * 40),
+        lambda: blind.has_tag("acme/shop", "main"),
+    ):
+        with pytest.raises(ForgeUnavailable, match="no GitHub token"):
+            ask()
+
+
+def test_a_refused_run_touches_nothing(tmp_path: Path, forge: GithubForge, repository: Repository) -> None:
+    scene = Scene(tmp_path)
+    scene.deploy("aa")
+    scene.world = replace(scene.world, forge=forge)
+    scene.store.enqueue(
+        Wish("shop", "production", Kind.DEPLOY, "webhook", "ada", repository.stray), scene.clock.now()
+    )
+    scene.target.calls.clear()
+    claimed = scene.store.claim(scene.clock.now())
+    assert claimed
+    ended = deploy(*claimed, scene.world)
+    assert ended.status is Status.ERROR and "is no commit of the branch" in ended.reason
+    assert scene.marks() == "aa" and scene.target.calls == []
+    scene.store.close()

@@ -1,0 +1,126 @@
+"""A deploy request that is signed with a webhook secret: who may send it, and that it is good once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from deployer.adapters.sqlite.store import SqliteStore
+from deployer.core.errors import DeployerError, Forbidden, PayloadRejected, SignatureMismatch, TokenRejected
+from deployer.core.model import Run
+from deployer.core.queue.supersede import Outcome
+from deployer.core.requests.deploy_request import encode_request
+from deployer.core.requests.signed_request import Stamp, sign, stamped
+from deployer.ingress.deployments import read_deployment
+from deployer.ingress.receiver import Intake, Receipt, accept_delivery, accept_request
+from testing.receiver.receiver_inputs import (
+    SECRET,
+    URL,
+    body_of,
+    config_of,
+    deploy_request,
+    headers_of,
+    intake_of,
+    open_store,
+    run_payload,
+)
+from testing.receiver.senders import count
+
+NONCE = "ab" * 16
+
+
+def signed(
+    intake: Intake, *, secret: bytes = SECRET, nonce: str = NONCE, **changes: Any
+) -> tuple[bytes, str]:
+    at = int(intake.clock.now()) + int(changes.pop("later", 0))
+    server = changes.pop("server", URL)
+    raw = stamped(encode_request(deploy_request(**changes)), Stamp(server, at, nonce))
+    return raw, sign(raw, secret)
+
+
+def send(intake: Intake, raw: bytes, signature: str) -> Receipt:
+    return accept_request(intake, raw=raw, bearer=None, signature=signature)
+
+
+def test_a_signed_request_is_queued_and_can_be_followed(store: SqliteStore) -> None:
+    intake = intake_of(store)
+    receipt = send(intake, *signed(intake, variables={"STRIPE_KEY": "canary"}))
+    assert receipt.outcome is Outcome.QUEUED and receipt.deployment
+    assert read_deployment(intake, id=receipt.deployment.id, bearer=receipt.read_token) == receipt.deployment
+    claimed = store.claim(1.0)
+    assert claimed and claimed[1].variables == {"STRIPE_KEY": "canary"} and "canary" not in repr(claimed)
+
+
+def test_it_is_taken_once_also_after_a_restart(store: SqliteStore, tmp_path: Any) -> None:
+    intake = intake_of(store)
+    sent = signed(intake)
+    send(intake, *sent)
+    again = open_store(tmp_path)
+    for one in (intake, intake_of(again)):
+        with pytest.raises(TokenRejected, match="signed request was used before"):
+            send(one, *sent)
+    again.close()
+    assert count(store, "deployment") == 1
+    assert send(intake, *signed(intake, nonce="cd" * 16)).outcome is Outcome.DUPLICATE
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused"),
+    [
+        ({"later": -301}, TokenRejected),
+        ({"later": 302}, TokenRejected),
+        ({"server": "https://staging.example.com"}, TokenRejected),
+        ({"secret": b"another secret that is long enough"}, SignatureMismatch),
+        ({"repository": "acme/bank"}, Forbidden),
+        ({"environment": "staging"}, DeployerError),
+    ],
+)
+def test_what_does_not_fit_starts_nothing(
+    store: SqliteStore, changes: dict[str, Any], refused: type[DeployerError]
+) -> None:
+    intake = intake_of(store)
+    with pytest.raises(refused):
+        send(intake, *signed(intake, **changes))
+    assert count(store, "deployment") == count(store, "proof") == 0
+
+
+def test_the_signature_fits_no_other_body(store: SqliteStore) -> None:
+    intake = intake_of(store)
+    raw, signature = signed(intake)
+    other, _ = signed(intake, run=Run(13, 1))
+    for body in (other, raw + b" ", raw.replace(b"production", b"productioN")):
+        with pytest.raises(SignatureMismatch):
+            send(intake, body, signature)
+
+
+def test_a_webhook_is_no_deploy_request_and_the_reverse(store: SqliteStore) -> None:
+    intake = intake_of(store)
+    delivery = body_of(run_payload())
+    with pytest.raises(PayloadRejected, match="stamp"):
+        send(intake, delivery, sign(delivery, SECRET))
+    raw, signature = signed(intake)
+    with pytest.raises(PayloadRejected):
+        accept_delivery(intake, headers=headers_of("workflow_run"), raw=raw, signature=signature)
+    assert count(store, "deployment") == 0
+
+
+def test_an_environment_that_asks_for_more_takes_none(store: SqliteStore) -> None:
+    for settings in ({"require_environment_claim": True}, {"workflow": ".github/workflows/deploy.yml"}):
+        intake = intake_of(store, config_of(**settings))
+        with pytest.raises(Forbidden, match="cannot show"):
+            send(intake, *signed(intake))
+
+
+def test_an_app_without_webhook_secrets_takes_none(store: SqliteStore) -> None:
+    intake = intake_of(store)
+    with pytest.raises(SignatureMismatch):
+        send(replace(intake, secrets={"shop": []}), *signed(intake))
+
+
+def test_with_a_bearer_token_the_token_decides(store: SqliteStore) -> None:
+    intake = intake_of(store)
+    raw, signature = signed(intake)
+    with pytest.raises(TokenRejected):
+        accept_request(intake, raw=raw, bearer="a.b.c", signature=signature)

@@ -1,0 +1,220 @@
+"""An announced image: it deploys once the release of the branch's newest commit is whole, and once only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from deployer.adapters.github.forge import GithubForge
+from deployer.adapters.github.null_forge import NoForge
+from deployer.adapters.sqlite.store import SqliteStore
+from deployer.core.config.settings import load_config
+from deployer.core.errors import ComposeRejected, ForgeUnavailable, ImageNotFound, RegistryUnavailable
+from deployer.core.image_config import ImageConfig
+from deployer.core.images import Image
+from deployer.core.model import Credentials, Status
+from deployer.core.queue.supersede import Outcome
+from deployer.deployment.context import World
+from deployer.ingress.receiver import Intake, Receipt, accept_delivery
+from deployer.worker.announced_images import resolve_hint
+from testing.compose_models import shop
+from testing.github.rest_api import Forge
+from testing.receiver.in_memory_target import MemoryTarget
+from testing.receiver.receiver_inputs import (
+    REVISION,
+    announcement,
+    body_of,
+    config_table,
+    headers_of,
+    intake_of,
+    package_event,
+    sign,
+)
+from testing.receiver.senders import count
+from tests.deployment.test_deploy import FastClock
+
+TAG = f"sha-{REVISION}"
+OLD = "0" * 40
+COMPOSE = {"compose.yaml": "services: {}\n"}
+
+
+@dataclass
+class Pushed:
+    """A registry: image → tag → digest."""
+
+    images: dict[str, str] = field(default_factory=dict)
+    down: bool = False
+
+    def push(self, service: str) -> None:
+        self.images[f"ghcr.io/acme/shop-{service}:{TAG}"] = "sha256:" + service[0].replace("f", "d") * 64
+
+    def layers(self, image: Image, credentials: Credentials | None) -> dict[str, int]:
+        return {}
+
+    def image_config(self, image: Image, credentials: Credentials | None) -> ImageConfig:
+        return ImageConfig()
+
+    def judge(self, repository: str) -> None:
+        return
+
+    def require(self, image: Image, credentials: Credentials | None) -> None:
+        return
+
+    def resolve(self, repository: str, tag: str, credentials: Credentials | None) -> Image:
+        if self.down:
+            raise RegistryUnavailable("the registry does not answer")
+        name = f"{repository}:{tag}"
+        if name not in self.images:
+            raise ImageNotFound(f"{name} is not there")
+        return Image(repository, self.images[name])
+
+
+@pytest.fixture
+def github() -> Iterator[Forge]:
+    with Forge({"acme/shop": {OLD: COMPOSE, REVISION: COMPOSE}}, token="t") as forge:
+        yield forge
+
+
+@pytest.fixture
+def registry() -> Pushed:
+    return Pushed()
+
+
+@pytest.fixture
+def world(store: SqliteStore, github: Forge, registry: Pushed) -> Iterator[World]:
+    table = config_table(packages=True, trust_tags=True)
+    table["apps"]["shop"]["environments"]["staging"] = {
+        "packages": True,
+        "trust-tags": True,
+        "branch": "develop",
+    }
+    model = shop()
+    for name in ("backend", "frontend"):
+        model["services"][name] = {"build": ".", "networks": {"default": None}}
+    forge = GithubForge(api=github.url, token="t", ledger=store)
+    yield World(
+        config=load_config(table),
+        store=store,
+        target=MemoryTarget(model),
+        registry=registry,
+        forge=forge,
+        clock=FastClock(),
+        variables=lambda _path: {"DATABASE_PASSWORD": "canary-of-the-server"},
+    )
+    forge.close(5)
+    assert not github.breaches
+
+
+@pytest.fixture
+def intake(store: SqliteStore, world: World) -> Intake:
+    return intake_of(store, world.config, resolve_hint=lambda wishes: resolve_hint(wishes, world))
+
+
+def send(intake: Intake, event: str = "package", **changes: Any) -> Receipt:
+    raw = body_of(package_event(event, **changes))
+    return accept_delivery(intake, headers=headers_of(event), raw=raw, signature=sign(raw))
+
+
+def test_only_the_image_that_makes_the_release_whole_deploys_it(
+    intake: Intake, registry: Pushed, store: SqliteStore
+) -> None:
+    registry.push("backend")
+    first = send(intake, name="shop-backend")
+    assert (first.outcome, first.deployment) == (Outcome.IGNORED, None)
+    assert "not whole" in first.reason and "shop-frontend" in first.reason
+    registry.push("frontend")
+    assert send(intake, name="shop-frontend").outcome is Outcome.QUEUED
+    claimed = store.claim(1.0)
+    assert claimed
+    wish = claimed[1]
+    assert {name: image.digest[-1] for name, image in (wish.images or {}).items()} == {
+        "backend": "b",
+        "frontend": "d",
+    }
+    assert wish.bundle and dict(wish.bundle.files) == COMPOSE
+
+
+def test_all_other_events_of_the_release_find_it_there(
+    intake: Intake, registry: Pushed, store: SqliteStore
+) -> None:
+    registry.push("backend")
+    registry.push("frontend")
+    for event in ("package", "registry_package"):
+        for name, tag in [("shop-backend", TAG), ("shop-frontend", "main"), ("shop-frontend", "latest")]:
+            receipt = send(intake, event, name=name, tag=tag)
+            assert receipt.outcome in (Outcome.QUEUED, Outcome.DUPLICATE)
+    assert count(store, "deployment") == 1
+    claimed = store.claim(1.0)
+    assert claimed
+    store.finish(claimed[0].id, Status.SUCCESS, "", 2.0)
+    assert send(intake).outcome is Outcome.DUPLICATE
+
+
+@pytest.mark.parametrize("commit", [OLD, "c" * 40])
+def test_an_older_commit_or_one_of_another_branch_deploys_nothing(
+    intake: Intake, registry: Pushed, commit: str
+) -> None:
+    registry.push("backend")
+    registry.push("frontend")
+    receipt = send(intake, tag="latest", commit=commit)
+    assert receipt.outcome is Outcome.IGNORED
+    assert "not the newest commit" in receipt.reason
+
+
+def test_two_environments_of_one_branch_are_not_chosen_between(intake: Intake, world: World) -> None:
+    object.__setattr__(world.config.app("shop").environment("staging"), "branch", "main")
+    assert "shop/production, shop/staging" in send(intake).reason
+
+
+def test_what_cannot_be_looked_up_is_shown_as_failed(intake: Intake, registry: Pushed, github: Forge) -> None:
+    registry.down = True
+    with pytest.raises(RegistryUnavailable):
+        send(intake)
+    github.break_with("502")
+    with pytest.raises(ForgeUnavailable):
+        send(intake)
+
+
+def test_what_compose_says_of_a_model_is_told_without_secrets(
+    intake: Intake, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ComposeRejected("port canary-of-the-server is none")
+
+    monkeypatch.setattr(MemoryTarget, "render", refuse)
+    reason = send(intake).reason
+    assert "is none" in reason and "canary" not in reason
+
+
+def test_without_a_token_for_github_nothing_can_be_looked_up() -> None:
+    with pytest.raises(ForgeUnavailable, match="no GitHub token"):
+        NoForge().tip("acme/shop", "main")
+
+
+def test_a_deployment_on_github_asks_for_its_images_and_hears_of_them(
+    intake: Intake, store: SqliteStore, world: World
+) -> None:
+    raw = body_of(
+        announcement(payload={"schema": 1, "images": {"web": "ghcr.io/acme/shop-web@sha256:" + "b" * 64}})
+    )
+    headers, signature = headers_of("deployment"), sign(raw)
+    receipt = accept_delivery(intake, headers=headers, raw=raw, signature=signature)
+    assert receipt.outcome is Outcome.QUEUED and receipt.deployment
+    assert store.forge_id(receipt.deployment.id) == 145988746
+    again = accept_delivery(intake, headers=headers, raw=raw, signature=signature)
+    assert again.outcome is Outcome.DUPLICATE
+
+
+def test_of_an_environment_with_a_pattern_the_newest_commit_of_a_branch_that_fits_is_deployed(
+    intake: Intake, world: World, registry: Pushed, store: SqliteStore
+) -> None:
+    for setting, outcome in (("rel/*", Outcome.IGNORED), ("m*", Outcome.QUEUED)):
+        object.__setattr__(world.config.app("shop").environment("production"), "branch", setting)
+        registry.push("backend")
+        registry.push("frontend")
+        assert send(intake).outcome is outcome
+    claimed = store.claim(1.0)
+    assert claimed and claimed[1].branch == "main"
