@@ -4,23 +4,26 @@ release that lacks nothing, an application that could run. Touches nothing.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from deployer.core.auth.authorization import login_for
 from deployer.core.auth.job_authorization import judge_images
+from deployer.core.backoff import pause
 from deployer.core.compose.file_mounts import refuse_data_files
 from deployer.core.compose.project_names import judge_project, own_project
 from deployer.core.compose.rendering import FILES, FOLDER, MOUNTED
 from deployer.core.config.settings import App, Environment
-from deployer.core.errors import ContainerRefused
+from deployer.core.errors import ContainerRefused, RegistryUnavailable
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import Credentials, Kind, ObservedState, Release, Wish
 from deployer.core.permissions.compose_privileges import asked_by_model, refuse_powers
 from deployer.core.permissions.project_permissions import Permissions
-from deployer.core.ports.clock import Say
+from deployer.core.ports.clock import Clock, Say
 from deployer.core.ports.target import Target
 from deployer.core.release.image_selection import wanted_images
 from deployer.core.release.one_shots import LOOK_BACK, run_one_shots
@@ -96,11 +99,25 @@ def image_configs(
 
     def ask(image: Image) -> ImageConfig:
         login = login_for(world.config.app(release.app), image.repository, credentials, world.login)
-        return world.registry.image_config(image, login)
+        return _persist(world.clock, partial(world.registry.image_config, image, login))
 
     return {
         service: world.target.image_config(image) or ask(image) for service, image in release.images.items()
     }
+
+
+def _persist(clock: Clock, ask: Callable[[], ImageConfig]) -> ImageConfig:
+    """The registry's answer; a registry that fails for a moment is asked again, as for a pull."""
+    begun, tried = clock.monotonic(), 0
+    while True:
+        try:
+            return ask()
+        except RegistryUnavailable:
+            tried += 1
+            rest = pause(tried, clock.monotonic() - begun, random.random())
+            if rest is None:
+                raise
+        clock.sleep(rest)
 
 
 def project_note(

@@ -11,6 +11,7 @@ import pytest
 
 from deployer.core.config.settings import Config
 from deployer.core.errors import DeployerError, ImageNotFound, NotFound, RegistryUnavailable
+from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import Credentials, Status
 from deployer.worker.pruning import prune
@@ -55,6 +56,24 @@ def test_a_registry_that_stays_away_ends_the_deployment_and_nothing_was_touched(
     ended = scene.deploy("ab")
     assert ended.status is Status.ERROR and "[registry-unavailable]" in ended.reason
     assert max(Counter(tried).values()) == 4 and not scene.target.replicas
+
+
+@pytest.mark.parametrize(("failures", "asked", "status"), [(2, 3, Status.SUCCESS), (100, 4, Status.ERROR)])
+def test_a_registry_that_fails_for_a_moment_is_asked_again_for_a_configuration(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, failures: int, asked: int, status: Status
+) -> None:
+    tries: Counter[Image] = Counter()
+
+    def image_config(image: Image, login: Credentials | None) -> ImageConfig:
+        tries[image] += 1
+        if tries[image] <= failures:
+            raise RegistryUnavailable("ghcr.io answered 503")
+        return ImageConfig()
+
+    monkeypatch.setattr(scene.target, "image_config", lambda image: None)
+    monkeypatch.setattr(scene.world.registry, "image_config", image_config)
+    assert scene.deploy("ab").status is status
+    assert max(tries.values()) == asked
 
 
 def test_what_the_registry_does_not_have_is_asked_for_once(scene: Scene) -> None:

@@ -146,7 +146,7 @@ class OciRegistry:
         """A manifest and its digest, which its bytes have been checked against."""
         answer = self._ask(place, "GET", reference, credentials)
         if answer.status != 200:
-            raise refused(place, reference, answer.status)
+            raise refused(place, reference, answer)
         digest = f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
         claimed = answer.headers.get("Docker-Content-Digest", digest)
         if digest != (reference if _DIGEST.fullmatch(reference) else claimed):
@@ -167,11 +167,10 @@ class OciRegistry:
             wire = Wire(session, place, self._timeout)
             answer = wire.send(method, place.url(reference, kind), Proof())
             if answer.status == 401:
-                challenge = answer.headers.get("WWW-Authenticate", "")
-                proof = wire.prove(challenge, place.login(credentials))
+                proof = wire.prove(answer, place.login(credentials))
                 answer = wire.send(method, place.url(reference, kind), proof)
         if answer.status not in (200, 405):
-            raise refused(place, reference, answer.status)
+            raise refused(place, reference, answer)
         return answer
 
 

@@ -36,6 +36,7 @@ _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 _MAX_BYTES = 4 * 1024 * 1024  # the specification's limit for a manifest
 _MAX_MOVES = 3
 _MOVED = (301, 302, 303, 307, 308)
+_CODE = re.compile(r"[A-Z_]{3,40}")  # of an error, such as MANIFEST_UNKNOWN
 _DENIED = "registries answer both alike: push it, or give a login that may read it (GHCR: a classic token)"
 
 
@@ -99,9 +100,11 @@ class Wire:
             proof = Proof()
         return self.send(method, target, proof, moves - 1)
 
-    def prove(self, challenge: str, login: Credentials | None) -> Proof:
-        """What the registry asked for in its 401."""
-        scheme, _, rest = challenge.partition(" ")
+    def prove(self, refusal: Answer, login: Credentials | None) -> Proof:
+        """The login that a 401 asks for. Raises ImageNotFound where it asks for none."""
+        scheme, _, rest = refusal.headers.get("WWW-Authenticate", "").partition(" ")
+        if not scheme:
+            raise refused(self._place, "", refusal)
         if scheme.lower() == "basic":
             return _basic(login)
         asked = dict(_PARAMETER.findall(rest))
@@ -111,7 +114,7 @@ class Wire:
         query = {"service": asked.get("service", ""), "scope": f"repository:{self._place.name}:pull"}
         answer = self._once("GET", realm, _basic(login), query)
         if answer.status != 200:
-            raise refused(self._place, "", answer.status)
+            raise refused(self._place, "", answer)
         body = read_object(self._place, answer.body)
         token = body.get("token") or body.get("access_token")
         if not isinstance(token, str):
@@ -177,17 +180,32 @@ def _origin(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc
 
 
-def refused(place: Place, reference: str, status: int) -> ImageNotFound | RegistryUnavailable:
-    if status in (401, 403, 404):
+def refused(place: Place, reference: str, answer: Answer) -> ImageNotFound | RegistryUnavailable:
+    """The error for an answer that is no success, with the registry's own code for it."""
+    code = _code_of(answer)
+    if answer.status in (401, 403, 404):
         sign = "@" if _DIGEST.fullmatch(reference) else ":"
         wanted = f"{place.repository}{sign}{reference}" if reference else place.repository
-        return ImageNotFound(f"{place.host} has no {wanted}, or this account may not read it", hint=_DENIED)
-    if status == 429:
+        text = f"{place.host} has no {wanted}, or this account may not read it{code}"
+        return ImageNotFound(text, hint=_DENIED)
+    if answer.status == 429:
         hint = "wait, or log in: an account has a higher limit"
-        return RegistryUnavailable(f"{place.host} asks to slow down (429)", hint=hint)
+        return RegistryUnavailable(f"{place.host} asks to slow down (429){code}", hint=hint)
     return RegistryUnavailable(
-        f"{place.host} answered {status}", hint="try again, or look at its status page"
+        f"{place.host} answered {answer.status}{code}", hint="try again, or look at its status page"
     )
+
+
+def _code_of(answer: Answer) -> str:
+    """`: manifest unknown` from an error's body as the distribution specification has it, or empty."""
+    try:
+        errors = parse_object(answer.body).get("errors")
+    except PayloadRejected:
+        return ""
+    first = errors[0] if isinstance(errors, list) and errors else {}
+    code = first.get("code") if isinstance(first, dict) else None
+    known = isinstance(code, str) and _CODE.fullmatch(code)
+    return f": {str(code).lower().replace('_', ' ')}" if known else ""
 
 
 def _unreachable(place: Place, kind: str) -> RegistryUnavailable:

@@ -318,11 +318,30 @@ def test_a_realm_without_tls_elsewhere_gets_no_login(odd: Odd, realm: str) -> No
     assert len(odd.calls) == 1
 
 
-@pytest.mark.parametrize("challenge", ["", "Negotiate", "Digest realm=x"])
+@pytest.mark.parametrize("challenge", ["Negotiate", "Digest realm=x"])
 def test_an_unknown_kind_of_challenge_is_said(odd: Odd, challenge: str) -> None:
     odd.manifest = lambda method, proof: Answer(401, b"", {"WWW-Authenticate": challenge})
     with pytest.raises(RegistryUnavailable, match="not supported"):
         OciRegistry(host=odd.host).resolve(odd.repository, "main", odd.login())
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"errors": [{"code": "UNAUTHORIZED", "message": "no"}]}, "may not read it: unauthorized"),
+        ({"errors": [{"code": "x" * 50}]}, "may not read it"),
+        ({"errors": []}, "may not read it"),
+        ({"errors": ["UNAUTHORIZED"]}, "may not read it"),
+        (b"<html>", "may not read it"),
+    ],
+)
+def test_a_401_that_asks_for_no_login_is_a_refusal_with_the_registrys_code(
+    odd: Odd, body: dict[str, Any] | bytes, told: str
+) -> None:
+    odd.manifest = lambda method, proof: Answer(401, body)
+    with pytest.raises(ImageNotFound) as caught:
+        OciRegistry(host=odd.host).config_digest(Image(odd.repository, SHA), odd.login())
+    assert str(caught.value).endswith(told)
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -634,7 +653,7 @@ def test_neither_realm_nor_redirect_of_a_registry_elsewhere_leads_inside(
             moved.send("GET", "https://far.example/v2/x/blobs/1", Proof())
         asked = Wire(session, Place("far.example/x", "far.example", "x", ("far.example",)), 2.0)
         with pytest.raises(RegistryRefused):
-            asked.prove(f'Bearer realm="{url}"', None)
+            asked.prove(Got(401, {"WWW-Authenticate": f'Bearer realm="{url}"'}, b""), None)
     assert odd.calls == []
 
 
