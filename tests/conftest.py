@@ -5,6 +5,7 @@ A busy machine is no failure of a property.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,26 @@ from deployer.adapters.sqlite.store import SqliteStore
 from deployer.ingress.receiver import Intake
 from testing.github.oidc_issuer import Issuer
 from testing.receiver.receiver_inputs import intake_of, open_store
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--share", help="N/M: the Nth of M shares of the files, chosen by their names")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselects the files of other shares; every file is in exactly one."""
+    if not (share := config.getoption("--share")):
+        return
+    number, _, count = share.partition("/")
+    mine = [one for one in items if in_share(one.nodeid.partition("::")[0], int(number), int(count))]
+    config.hook.pytest_deselected(items=[one for one in items if one not in mine])
+    items[:] = mine
+
+
+def in_share(file: str, number: int, count: int) -> bool:
+    """True if the file is in the share `number` of `count`, counted from 1."""
+    return zlib.crc32(file.encode()) % count == number - 1
+
 
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
