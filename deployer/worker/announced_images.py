@@ -46,7 +46,7 @@ def _resolve(wishes: Sequence[Wish], world: World) -> Wish | str:
         return f"{wishes[0].revision[:7]} is not the newest commit of a branch that is deployed"
     if len(newest) > 1:
         names = ", ".join(f"{wish.app}/{wish.environment}" for wish in newest)
-        return f"the image fits {names}: set `packages` for one of them"
+        return f"the image fits {names}: set `images` so that it fits one app, or `packages` for one"
     wish = newest[0]
     app = world.config.app(wish.app)
     environment = app.environment(wish.environment)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from testing.client import WORKFLOW
 from testing.docker.docker_cli import free_port, remove_containers
 from testing.github.events import OWNER_ID, REPOSITORY, REPOSITORY_ID
+from testing.receiver.receiver_inputs import body_of, package_event
 from testing.stage import Stage
 
 pytestmark = pytest.mark.engine
@@ -34,14 +37,14 @@ class Monorepo:
         for app in APPS:
             (stage.source.folder / "apps" / app).mkdir(parents=True)
         self.revision = ""
+        self.shared = f'images = ["{stage.registry}/acme/shop-*"]'  # of both apps
         images = f'images = ["{stage.namespace}/shop-*"]'
-        ours = f'images = ["{stage.registry}/acme/shop-*"]'
         admin = f"""
 [apps.admin]
 repository = "{REPOSITORY}"
 repository-id = {REPOSITORY_ID}
 owner-id = {OWNER_ID}
-{ours}
+{self.shared}
 webhook-secret-files = ["{stage.folder}/webhook.secret"]
 
 [apps.admin.environments.production]
@@ -49,7 +52,7 @@ project = "{stage.project}-admin"
 compose = "apps/admin/compose.yaml"
 trust-tags = true
 """
-        text = stage.config.read_text(encoding="utf-8").replace(images, ours)
+        text = stage.config.read_text(encoding="utf-8").replace(images, self.shared)
         text = text.replace("trust-tags = true\n", 'trust-tags = true\ncompose = "apps/shop/compose.yaml"\n')
         stage.config.write_text(text + admin, encoding="utf-8")
         stage.reconfigure("[oidc]", "[oidc]")
@@ -65,6 +68,43 @@ trust-tags = true
     def act(self, app: str, branch: str) -> Any:
         self.stage.inputs = {"app": app, "compose-file": f"apps/{app}/compose.yaml"}
         return self.stage.act("push", branch)
+
+    def packages(self, *apps: str) -> None:
+        """From now on images that GitHub announces may complete releases of these apps."""
+        text = self.stage.config.read_text(encoding="utf-8")
+        text = text.replace(f'workflow = "{WORKFLOW}"\n', "").replace("packages = true\n", "")
+        for app in apps:
+            line = f'compose = "apps/{app}/compose.yaml"\n'
+            text = text.replace(line, f"{line}packages = true\n")
+        self.stage.config.write_text(text, encoding="utf-8")
+        self.stage.reconfigure("[oidc]", "[oidc]")
+
+    def own_images(self) -> None:
+        """From now on the image names of either app fit that app alone."""
+        text = self.stage.config.read_text(encoding="utf-8")
+        for app in APPS:
+            text = text.replace(self.shared, self.shared.replace("shop-*", f"shop-apps-{app}-*"), 1)
+        self.stage.config.write_text(text, encoding="utf-8")
+        self.stage.reconfigure("[oidc]", "[oidc]")
+
+    def announce(self, name: str, **changes: Any) -> dict[str, Any]:
+        """GitHub's two events for one image of the commit; the answer to the first, as the second is the same
+        release again.
+        """
+        changes = {"name": name, "commit": self.revision, "tag": f"sha-{self.revision}", **changes}
+        first, again = (
+            self.stage.deliver(event, body_of(package_event(event, **changes)))
+            for event in ("registry_package", "package")
+        )
+        expected = "duplicate" if first[1]["outcome"] == "queued" else first[1]["outcome"]
+        assert again[1]["outcome"] == expected, again
+        return first[1]
+
+    def ended(self, app: str, answer: dict[str, Any]) -> dict[str, Any]:
+        """The end of a deployment of the app that an announcement started."""
+        assert answer["outcome"] == "queued", answer
+        made = self.stage.cli("token", "create", "--app", app, "--can", "read", "--name", f"ada-{app}")
+        return self.stage.finished(answer["id"], made.stdout.split()[-1])
 
     def serves(self, app: str) -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[app]}/", timeout=5) as answer:
@@ -121,4 +161,47 @@ def test_an_image_name_that_two_compose_files_share_is_an_error_with_words(monor
     refused = stage.cli("deploy", "admin", "--revision", monorepo.revision)
     assert refused.returncode == 1 and "image-of-another" in refused.stdout
     assert stage.cli("deploy", "shop", "--revision", monorepo.revision).returncode == 0
+    assert monorepo.serves("shop") == "shop 1"
+
+
+@pytest.mark.case("H02")
+def test_an_announced_image_completes_the_release_of_its_own_app_alone(monorepo: Monorepo) -> None:
+    """Images that fit both apps, of which both or one take packages; then each app its own images."""
+    stage = monorepo.stage
+    monorepo.commit("1")
+    assert monorepo.act("shop", "develop").outcome == "success"
+    monorepo.packages(*APPS)
+    unclear = monorepo.announce("shop-apps-shop-web")
+    assert unclear["outcome"] == "ignored" and "fits admin/production, shop/production" in unclear["reason"]
+    assert "`images`" in unclear["reason"], "the way out is told"
+
+    monorepo.packages("admin")
+    partial = monorepo.announce("shop-apps-shop-web")
+    assert partial["outcome"] == "ignored" and "shop-apps-admin-web" in partial["reason"], partial
+    assert monorepo.act("admin", "develop").outcome == "success"
+    assert monorepo.ended("admin", monorepo.announce("shop-apps-admin-web"))["status"] == "success"
+    assert monorepo.announce("shop-apps-shop-web")["outcome"] == "duplicate"
+    assert monorepo.serves("admin") == "admin 1" and not stage.containers(), "shop has no release yet"
+
+    monorepo.packages(*APPS)
+    monorepo.own_images()
+    own = monorepo.announce("shop-apps-shop-web", tag="latest")
+    assert monorepo.ended("shop", own)["status"] == "success"
+    assert [monorepo.serves(app) for app in APPS] == ["shop 1", "admin 1"]
+    history = json.loads(stage.cli("history", "admin", "--json").stdout)
+    assert [row["status"] for row in history] == ["success"], "one deployment of its own"
+
+
+@pytest.mark.case("H02")
+def test_an_announced_image_that_two_compose_files_share_is_its_makers_alone(monorepo: Monorepo) -> None:
+    stage = monorepo.stage
+    name = f"shop-{stage.project}"
+    monorepo.commit("1", f"{stage.registry}/acme/{name}")
+    assert monorepo.act("shop", "develop").outcome == "success"
+    monorepo.packages("admin")
+    other = monorepo.announce(name)
+    assert other["outcome"] == "ignored" and "apps/shop/compose.yaml" in other["reason"], other
+    assert json.loads(stage.cli("history", "admin", "--json").stdout) == []
+    monorepo.packages("shop")
+    assert monorepo.ended("shop", monorepo.announce(name))["status"] == "success"
     assert monorepo.serves("shop") == "shop 1"
