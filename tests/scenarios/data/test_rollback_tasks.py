@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import pytest
 
-from testing.docker.docker_cli import service_of
+from testing.docker.docker_cli import service_of, wait_for
 from testing.stage import Published, Stage, docker
 from tests.scenarios.deploys.test_compose_shapes import ECHO, ask, ship
 
@@ -98,3 +101,30 @@ def test_a_rollback_runs_the_tasks_that_it_is_asked_for(stage: Stage, echo: Publ
     assert status == 202, answer
     assert stage.finished(answer["id"], token)["status"] == "success"
     assert ask(stage)["env"] == "v1" and runs(stage) == "1,2,1,"
+
+
+@pytest.mark.case("H07")
+@pytest.mark.case("F07")
+def test_a_killed_rollback_ends_well_and_runs_no_task_after_the_restart(
+    stage: Stage, echo: Published
+) -> None:
+    """kill -9 of the receiver at three moments of a rollback; every run of a task is written down."""
+    for schema in (1, 2):
+        assert ship(stage, echo, text(RECORD, schema))["status"] == "success"
+    token = stage.token("rollback,read")
+    for moment, mark in (("plan", "v1"), ("create", "v2"), ("start", "v1")):
+        status, answer = stage.post("/api/v1/apps/shop/production/rollback", token)
+        assert status == 202, answer
+        wait_for(f"the moment {moment}", partial(_came_to, stage, answer["id"], token, moment))
+        stage.kill()
+        stage.serve()
+        ended = stage.finished(answer["id"], token)
+        assert (ended["status"], ended["attempts"]) == ("success", 2), ended
+        assert ask(stage)["env"] == mark and runs(stage) == "1,2,", moment
+    assert stage.cli("status").returncode == 0
+
+
+def _came_to(stage: Stage, id: str, token: str, moment: str) -> bool:
+    _, body = stage.get(f"/api/v1/deployments/{id}?after=0", token)
+    events: list[dict[str, Any]] = body.get("events", [])
+    return any(event["kind"] == moment for event in events)
