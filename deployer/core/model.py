@@ -187,6 +187,8 @@ class Replica:
     # Path → name of its nameless volumes with data, and of its predecessors' that it does not mount.
     volumes: Mapping[str, str] = field(default_factory=dict, hash=False)
     scratch: bool = False  # it has nameless volumes, and none of them holds data
+    # Path → path on the target's machine of what it mounts from there to be written.
+    writes: Mapping[str, str] = field(default_factory=dict, hash=False)
     started: float = 0.0  # Unix seconds of the engine's clock, 0 where it never was
 
     @property

@@ -34,7 +34,7 @@ from deployer.deployment.context import World
 from deployer.deployment.deploy_hooks import Hooks
 from deployer.deployment.final_status import record
 from deployer.deployment.image_pull import Pulling
-from deployer.deployment.preflight import refuse_taken
+from deployer.deployment.preflight import refuse_taken, tell_written
 from deployer.deployment.reconcile import Settling
 from deployer.deployment.release_images import keep_proof, served_images
 from deployer.deployment.rollout import Rollout
@@ -54,8 +54,6 @@ def deploy(deployment: Deployment, wish: Wish, world: World) -> Deployment:
 
 
 class _Way:
-    """One deployment on its way."""
-
     def __init__(self, deployment: Deployment, wish: Wish, world: World) -> None:
         self.deployment = deployment
         self.wish = wish
@@ -134,6 +132,7 @@ class _Way:
         self._note_foreign(observed)
         plan = plan_rollout(application, observed, tasks=kind == "plan" and self.tasks)
         self._say(kind, str(plan))
+        tell_written(plan, observed, world.target, self._say)
         if kind == "plan" and not plan.empty:
             refuse_conflicts(application, world.target.occupied(project))
             self._prepare(application)

@@ -1,6 +1,6 @@
-"""Before a deployment touches anything: conflicts on the target, and whether a stop-first service's new
-replica starts at all, tried before its old one is stopped. In: an application, steps of a plan. Out: nothing,
-or the conflict, or GateFailed while the old one still serves.
+"""Before a deployment touches anything: conflicts on the target, data that would not come along, and whether
+a stop-first service's new replica starts at all, tried before its old one is stopped. In: an application, a
+plan. Out: nothing, or the conflict, or GateFailed while the old one still serves.
 
 A copy that ends at once says little by itself: alone, without network and data, many a good image gives up.
 So the old replica is copied too, and only when that one stays up is the new one to blame.
@@ -19,7 +19,7 @@ from deployer.core.ports.target import Target
 from deployer.core.reporting.log_excerpt import telling_line
 from deployer.core.rollout.conflicts import refuse_conflicts
 from deployer.core.rollout.desired_state import Application
-from deployer.core.rollout.plan import PREFLIGHT, Step
+from deployer.core.rollout.plan import PREFLIGHT, Plan, Step
 from deployer.core.rollout.planner import plan_rollout
 
 _TICK = 0.02
@@ -66,6 +66,21 @@ class Preflight:
         self.target.end_copy(project)
         said = f"; it said: {told[:200]}" if told else ""
         return f"ends at once with code {now.exit_code}{said}" if now and ended else ""
+
+
+def tell_written(plan: Plan, observed: ObservedState, target: Target, say: Say) -> None:
+    """Says what leaving replicas wrote to files of their release, and where it is kept. Containers have such
+    files read-only, but for those of an older deployer. Raises StoreUnavailable.
+    """
+    for replica in observed.replicas:
+        written = target.keep_written(replica) if replica.id in plan.leaving else {}
+        for path, copies in written.items():
+            say(
+                "written",
+                f"{replica.service} wrote to {path}, a file of the repository, and its next container has the"
+                f" repository's text there; what was written is kept in {' '.join(copies)}: copy it to a"
+                " named volume of the service",
+            )
 
 
 def refuse_taken(application: Application, target: Target, tasks: bool) -> ObservedState | None:

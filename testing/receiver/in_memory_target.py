@@ -113,6 +113,9 @@ class MemoryTarget:
     def keep_files(self, bundles: Sequence[Bundle]) -> int:
         return 0
 
+    def keep_written(self, replica: Replica) -> Mapping[str, Sequence[str]]:
+        return {}
+
     def check_edge(self, application: Application, now: float) -> str:
         self._call("check_edge")
         return ""

@@ -8,6 +8,9 @@ root.
 A plan has the copy that Compose reads alone, and only as long as the plan takes. A mark beside the folders
 says that nothing but a plan uses one: it goes as soon as a release has the same files, and what a killed
 process left behind is removed with the next plan.
+
+Containers of an older deployer may mount a file to be written. Before such a file is restored or removed,
+what was written is kept aside under a second name of the same file: the container goes on writing to it.
 """
 
 from __future__ import annotations
@@ -16,15 +19,16 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from deployer.adapters.system.files import make_folder, write_whole
-from deployer.core.errors import ComposeRejected
+from deployer.core.errors import ComposeRejected, StoreUnavailable
 from deployer.core.model import Bundle
 from deployer.core.names import is_bundle_path
 from deployer.core.release.plan_folders import bytes_of, judge_plan
@@ -47,6 +51,7 @@ class BundleFolders:
         self._state = state
         self.read = state / "compose"  # Compose reads the files here, and no container mounts them
         self.mounted = state / "bundles"  # containers mount the files from here
+        self.written = state / "written"  # FOLDER/PATH/NUMBER: what containers wrote to mounted files
         self._marks = state / "plans"
         self._lock = threading.Lock()
         self._plans: dict[str, _Plan] = {}  # name → plans that are the only ones to use the folder
@@ -59,10 +64,37 @@ class BundleFolders:
                 self._plans.pop(name, None)
                 with suppress(OSError):  # the disk may be read-only, and what is written next says so
                     (self._marks / name).unlink()
-        for place in (self.read,) if plan else (self.mounted, self.read):
-            make_folder(place, 0o711)
-            _write_files(place / name, bundle)
+        if not plan:
+            make_folder(self.mounted, 0o711)
+            _write_files(self.mounted / name, bundle, self._keep)
+        make_folder(self.read, 0o711)
+        _write_files(self.read / name, bundle)
         return self.read / name
+
+    def keep_written(self, source: str) -> list[str]:
+        """Paths of the copies of what containers wrote to one mounted file, which stay until somebody removes
+        them; none for a file as it came and for paths elsewhere. Raises StoreUnavailable.
+        """
+        if not self._is_inside(source) or _is_linked(self.mounted, inside := _below(source, self.mounted)):
+            return []
+        original = _content(self.read / inside)  # the older deployer had no such copy
+        if original is not None or not _is_as_unpacked(self.mounted / Path(inside).parts[0]):
+            self._keep(self.mounted / inside, original)
+        return sorted(str(path) for path in (self.written / inside).glob("[0-9]*"))
+
+    def _keep(self, path: Path, original: bytes | None) -> None:
+        """One more name for a file that is not as it came."""
+        place = self.written / path.relative_to(self.mounted)
+        if not _is_changed(path, original) or any(path.samefile(one) for one in place.glob("[0-9]*")):
+            return
+        make_folder(place)
+        try:
+            os.link(path, place / str(len(list(place.iterdir())) + 1), follow_symlinks=False)
+        except OSError as error:
+            raise StoreUnavailable(
+                f"{path}, which a container wrote, cannot be kept: {error.strerror}",
+                hint="move what is worth keeping to a volume, and remove the file",
+            ) from None
 
     @contextmanager
     def plan(self, bundle: Bundle) -> Iterator[None]:
@@ -140,13 +172,17 @@ def name_of(bundle: Bundle) -> str:
     return hashlib.sha256(json.dumps(dict(bundle.files), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _write_files(folder: Path, bundle: Bundle) -> None:
+def _write_files(
+    folder: Path, bundle: Bundle, keep: Callable[[Path, bytes], None] = lambda _path, _content: None
+) -> None:
+    """`keep` sees each file before it is written, with the content that it should have."""
     make_folder(folder, 0o755)
     os.utime(folder)
     for name, content in bundle.files.items():
         _check_path(folder, name)
         path = folder / name
         make_folder(path.parent, 0o755)
+        keep(path, content.encode())
         write_whole(path, content, mode=0o755 if content.startswith("#!") else 0o644)
 
 
@@ -154,8 +190,43 @@ def _check_path(folder: Path, name: str) -> None:
     """A container that may write to a folder it mounts could have put a link there that leads elsewhere."""
     if not is_bundle_path(name):
         raise ComposeRejected(f"{name!r} is not a path inside the repository")
-    if any((folder / part).is_symlink() for part in (PurePosixPath(name), *PurePosixPath(name).parents)):
+    if _is_linked(folder, name):
         raise ComposeRejected(
             f"{folder / name} has become a link",
             hint=f"a container changed what it mounts; remove {folder} and look for the one that did",
         )
+
+
+def _is_linked(folder: Path, name: str) -> bool:
+    """Whether a link lies on the way to a path inside the folder."""
+    return any((folder / part).is_symlink() for part in (PurePosixPath(name), *PurePosixPath(name).parents))
+
+
+def _below(path: str, folder: Path) -> str:
+    return str(Path(path).relative_to(folder))
+
+
+def _is_changed(path: Path, original: bytes | None) -> bool:
+    """Whether it is a file with other content, or with content that cannot be read or compared."""
+    try:
+        is_file = stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+    return is_file and (original is None or _content(path) != original)
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _is_as_unpacked(folder: Path) -> bool:
+    """Whether the content of a folder is still the one that its name tells."""
+    try:
+        paths = [path for path in folder.rglob("*") if path.is_file()]
+        files = {str(path.relative_to(folder)): path.read_bytes().decode() for path in paths}
+    except (OSError, UnicodeDecodeError):
+        return False
+    return name_of(Bundle("", files)) == folder.name

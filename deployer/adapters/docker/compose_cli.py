@@ -253,6 +253,12 @@ class Compose:
         """Removes the folders of other bundles; `mounted`: paths of the host that containers mount."""
         return self._folders.keep(bundles, mounted)
 
+    def keep_written(self, source: str) -> Sequence[str]:
+        """Copies of what containers wrote to a file of a release; `source` is any path of the host. Raises
+        StoreUnavailable.
+        """
+        return self._folders.keep_written(source)
+
     def _judge_files(self, bundle: Bundle) -> None:
         """Once for the same content: it depends on nothing else. Raises ComposeRejected."""
         key = (name_of(bundle), bundle.entry)

@@ -16,6 +16,7 @@ from deployer.core.compose.project_names import ComposeProject
 from deployer.core.compose.volumes import data_in, is_scratch
 from deployer.core.docker.container_requests import HEIR_LABEL, SERVICE_LABEL, VOLUMES_LABEL
 from deployer.core.docker.forwarded_headers import PeerNetwork
+from deployer.core.errors import EdgeUnavailable
 from deployer.core.host_ports import HostPort, bound_ports, is_every_address
 from deployer.core.model import Replica
 from deployer.core.rollout.conflicts import Held, Occupied
@@ -54,6 +55,7 @@ def replica_of(details: Mapping[str, Any]) -> Replica:
         heir=HEIR_LABEL in labels,
         volumes=data_in(nameless),
         scratch=is_scratch(nameless),
+        writes=_writable_binds(details),
     )
 
 
@@ -172,6 +174,12 @@ def _held(listed: Mapping[str, Any]) -> Iterator[Held]:
             yield Held(port.get("IP", ""), int(port["PublicPort"]), port["Type"], holder)
 
 
+def _writable_binds(details: Mapping[str, Any]) -> dict[str, str]:
+    """Path → path of the host."""
+    mounts = details.get("Mounts") or ()
+    return {one["Destination"]: one["Source"] for one in mounts if one["Type"] == "bind" and one.get("RW")}
+
+
 def _nameless_volumes(details: Mapping[str, Any]) -> dict[str, str]:
     """Path → name of the volumes that the engine itself made up a name for, and of those that its label
     notes.
@@ -198,6 +206,13 @@ def with_serving(replica: Replica, served: Mapping[str, set[str]]) -> Replica:
     mine = [addresses for name, addresses in served.items() if name.rpartition("_")[0] == replica.service]
     in_rotation = all(addresses & set(replica.addresses.values()) for addresses in mine)
     return replace(replica, serving=replica.running and in_rotation and not replica.aside)
+
+
+def address_of(replica: Replica) -> str:
+    """One of its addresses. Raises EdgeUnavailable where it has none."""
+    for address in replica.addresses.values():
+        return address
+    raise EdgeUnavailable(f"{replica.name} has no address on a network of the project")
 
 
 def last_lines(raw: bytes) -> bytes:

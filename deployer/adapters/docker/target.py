@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from deployer.adapters.docker.compose_cli import Compose
 from deployer.adapters.docker.disk_space import free_for
 from deployer.adapters.docker.engine import Engine
-from deployer.adapters.docker.inspection import with_serving
+from deployer.adapters.docker.inspection import address_of, with_serving
 from deployer.adapters.docker.port_handover import Handover, holds_networks
 from deployer.adapters.docker.replica_requests import Cloning
 from deployer.adapters.haproxy.certificates import CertificateFolder, expired
@@ -30,7 +30,7 @@ from deployer.core.compose.endpoints import Door
 from deployer.core.docker import container_requests as requests
 from deployer.core.docker.engine_requests import may_tag
 from deployer.core.docker.preflight_container import COPY, name_of_copy
-from deployer.core.errors import CertificateInvalid, ComposeRejected, ContainerRefused, EdgeUnavailable
+from deployer.core.errors import CertificateInvalid, ComposeRejected, ContainerRefused
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import Bundle, Credentials, ObservedState, Replica
@@ -139,6 +139,10 @@ class DockerTarget:
     def keep_files(self, bundles: Sequence[Bundle]) -> int:
         return self._compose.keep(bundles, self._engine.mounted_paths())
 
+    def keep_written(self, replica: Replica) -> Mapping[str, Sequence[str]]:
+        found = {path: self._compose.keep_written(source) for path, source in replica.writes.items()}
+        return {path: copies for path, copies in found.items() if copies}
+
     def fetch_edge(self, say: Callable[[str], None]) -> None:
         self._engine.fetch(self._edge_image, say)
 
@@ -160,7 +164,7 @@ class DockerTarget:
             running: dict[str, list[str]] = {}
             for replica in present:
                 if replica.running and replica.addresses and replica.health != "unhealthy":
-                    running.setdefault(replica.service, []).append(_address(replica))
+                    running.setdefault(replica.service, []).append(address_of(replica))
             edge.prepare(application.routes, self._certificates(application, edge), peers, running)
         self._each(self._engine.create, wanted)
 
@@ -199,7 +203,7 @@ class DockerTarget:
             if not service.routes:
                 self._hand_over(project, service, replicas)
         wanted = {
-            route: [_address(self._engine.look(replica) or replica) for replica in replicas]
+            route: [address_of(self._engine.look(replica) or replica) for replica in replicas]
             for service, replicas in serving.items()
             for route in service.routes
         }
@@ -317,11 +321,11 @@ class DockerTarget:
         if not replica.running or not replica.addresses:
             return ""
         if service.probe:
-            answer = ask_http(_address(replica), service.probe)
+            answer = ask_http(address_of(replica), service.probe)
             if answer == ANSWERED:
                 self._reached.add((project, service.name))
             return answer
-        answers = [ask_tcp(_address(replica), port) for port in service.asks]
+        answers = [ask_tcp(address_of(replica), port) for port in service.asks]
         if not answers or ANSWERED in answers:
             return ANSWERED if answers else ""
         return "" if service.presumed else answers[0]
@@ -342,9 +346,3 @@ def _owner_of(state: Path) -> tuple[int, int]:
         status = state.stat()
         user, group = status.st_uid, status.st_gid
     return (user or HAPROXY_USER, group or HAPROXY_USER)
-
-
-def _address(replica: Replica) -> str:
-    for address in replica.addresses.values():
-        return address
-    raise EdgeUnavailable(f"{replica.name} has no address on a network of the project")

@@ -74,6 +74,11 @@ class Target(Protocol):
     def keep_files(self, bundles: Sequence[Bundle]) -> int:
         """Removes the files of other bundles than these, unless they were used lately; how many folders."""
 
+    def keep_written(self, replica: Replica) -> Mapping[str, Sequence[str]]:
+        """Path in the replica → copies of what containers wrote there, for each file of a release that it
+        mounts to be written. Raises StoreUnavailable.
+        """
+
     def check_edge(self, application: Application, now: float) -> str:
         """What people should know of its certificates, empty where all is well. Raises CertificateInvalid
         where there is none to serve, ComposeRejected where no port would serve it.

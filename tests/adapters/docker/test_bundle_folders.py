@@ -145,3 +145,60 @@ def test_old_folders_go_but_not_those_of_plans_and_kept_releases(tmp_path: Path)
             name_of(bundle("# kept")),
             name_of(bundle("# plan")),
         }
+
+
+def mounted_file(folders: BundleFolders) -> Path:
+    """A release's file as containers mount it."""
+    return folders.mounted / folders.unpack(bundle()).name / "conf/a.txt"
+
+
+def write(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+@pytest.mark.case("H09")
+def test_what_a_container_wrote_is_kept_before_the_file_is_restored(tmp_path: Path) -> None:
+    folders = BundleFolders(tmp_path)
+    path = mounted_file(folders)
+    with path.open("a", encoding="utf-8") as container:
+        for n, row in enumerate(("first", "second"), 1):
+            container.write(row)
+            container.flush()
+            assert mounted_file(folders).read_text() == "services: {}" * 2
+            (kept,) = folders.keep_written(str(path))
+            assert Path(kept).read_text() == "services: {}" * 2 + "firstsecond"[: [5, 11][n - 1]]
+    write(path, "of another container")
+    assert [Path(kept).read_text()[24:] for kept in folders.keep_written(str(path))] == [
+        "firstsecond",
+        "of another container",
+    ]
+
+
+@pytest.mark.case("H09")
+def test_a_file_as_it_came_and_what_is_no_file_of_a_release_are_not_kept(tmp_path: Path) -> None:
+    folders = BundleFolders(tmp_path)
+    path = mounted_file(folders)
+    (folders.read / path.relative_to(folders.mounted)).unlink()
+    assert folders.keep_written(str(path)) == [], "the folder is what its name tells"
+    link = path.with_name("link")
+    link.symlink_to("/etc/hostname")
+    for other in (link, path.parent, tmp_path / "key", folders.mounted):
+        assert folders.keep_written(str(other)) == []
+    link.unlink()
+    write(path, "row")
+    assert len(folders.keep_written(str(path))) == 1, "the folder is not what its name tells"
+    assert not list(folders.written.rglob("hostname"))
+
+
+@pytest.mark.case("H09")
+def test_a_file_that_cannot_be_kept_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = BundleFolders(tmp_path)
+    path = mounted_file(folders)
+    write(path, "row")
+    with monkeypatch.context() as patched, pytest.raises(StoreUnavailable, match="cannot be kept"):
+        patched.setattr(os, "link", lambda *_, **__: os.close(-1))
+        folders.unpack(bundle())
+    assert path.read_text().endswith("row")
