@@ -8,12 +8,14 @@ import os
 import socket
 import subprocess
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+_HELD: deque[socket.socket] = deque(maxlen=64)  # those of the last twenty stages
 
 
 def registry() -> str:
@@ -25,9 +27,15 @@ def registry() -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that a server of this machine may listen on, at any address. The kernel gives it to nobody else
+    meanwhile, neither to tests that run beside this one nor to a connection, also while it changes hands.
+    """
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    # From now on servers may listen beside it, as they set the same option.
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _HELD.append(held)
+    return int(held.getsockname()[1])
 
 
 def wait_for(what: str, condition: Callable[[], Any], deadline: float = 60.0) -> Any:
@@ -63,12 +71,14 @@ def service_of(container: Mapping[str, Any]) -> str:
 
 
 def remove_containers(project: str) -> None:
-    """Every container and network of one project, and nothing else."""
+    """Every container, network and volume of one project, and nothing else."""
     label = f"label=com.docker.compose.project={project}"
     if names := docker("ps", "-aq", "--filter", label).split():
         docker("rm", "-fv", *names)
     for network in docker("network", "ls", "-q", "--filter", label).split():
         docker("network", "rm", network)
+    if volumes := docker("volume", "ls", "-q", "--filter", label).split():
+        docker("volume", "rm", "--force", *volumes)
 
 
 def remove_images(pattern: str) -> None:

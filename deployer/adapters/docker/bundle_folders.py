@@ -51,7 +51,7 @@ class BundleFolders:
         self._state = state
         self.read = state / "compose"  # Compose reads the files here, and no container mounts them
         self.mounted = state / "bundles"  # containers mount the files from here
-        self.written = state / "written"  # FOLDER/PATH/NUMBER: what containers wrote to mounted files
+        self.written = state / "written"  # FOLDER/PATH/NAME: what containers wrote to mounted files
         self._marks = state / "plans"
         self._lock = threading.Lock()
         self._plans: dict[str, _Plan] = {}  # name → plans that are the only ones to use the folder
@@ -80,16 +80,16 @@ class BundleFolders:
         original = _content(self.read / inside)  # the older deployer had no such copy
         if original is not None or not _is_as_unpacked(self.mounted / Path(inside).parts[0]):
             self._keep(self.mounted / inside, original)
-        return sorted(str(path) for path in (self.written / inside).glob("[0-9]*"))
+        return sorted(str(path) for path in (self.written / inside).glob("*"))
 
     def _keep(self, path: Path, original: bytes | None) -> None:
-        """One more name for a file that is not as it came."""
-        place = self.written / path.relative_to(self.mounted)
-        if not _is_changed(path, original) or any(path.samefile(one) for one in place.glob("[0-9]*")):
+        """One more name for a file that is not as it came; once, however often it is asked for."""
+        if not _is_changed(path, original):
             return
+        place = self.written / path.relative_to(self.mounted)
         make_folder(place)
         try:
-            os.link(path, place / str(len(list(place.iterdir())) + 1), follow_symlinks=False)
+            _link_or_copy(path, place)
         except OSError as error:
             raise StoreUnavailable(
                 f"{path}, which a container wrote, cannot be kept: {error.strerror}",
@@ -198,7 +198,7 @@ def _check_path(folder: Path, name: str) -> None:
 
 
 def _is_linked(folder: Path, name: str) -> bool:
-    """Whether a link lies on the way to a path inside the folder."""
+    """True where a link lies on the way to a path inside the folder."""
     return any((folder / part).is_symlink() for part in (PurePosixPath(name), *PurePosixPath(name).parents))
 
 
@@ -207,7 +207,7 @@ def _below(path: str, folder: Path) -> str:
 
 
 def _is_changed(path: Path, original: bytes | None) -> bool:
-    """Whether it is a file with other content, or with content that cannot be read or compared."""
+    """True for a file with other content, or with content that cannot be read or compared."""
     try:
         is_file = stat.S_ISREG(path.lstat().st_mode)
     except OSError:
@@ -223,10 +223,23 @@ def _content(path: Path) -> bytes | None:
 
 
 def _is_as_unpacked(folder: Path) -> bool:
-    """Whether the content of a folder is still the one that its name tells."""
+    """True while the content of a folder is the one that its name tells."""
     try:
         paths = [path for path in folder.rglob("*") if path.is_file()]
         files = {str(path.relative_to(folder)): path.read_bytes().decode() for path in paths}
     except (OSError, UnicodeDecodeError):
         return False
     return name_of(Bundle("", files)) == folder.name
+
+
+def _link_or_copy(path: Path, place: Path) -> None:
+    """A link is named by the file's number. Another user's file may not be linked by everybody (the kernel's
+    `protected_hardlinks`), but copied, named by its content. Raises OSError.
+    """
+    try:
+        os.link(path, place / str(path.lstat().st_ino), follow_symlinks=False)
+    except FileExistsError:
+        return
+    except OSError:
+        name = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        shutil.copyfile(path, place / name, follow_symlinks=False)

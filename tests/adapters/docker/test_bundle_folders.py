@@ -169,10 +169,10 @@ def test_what_a_container_wrote_is_kept_before_the_file_is_restored(tmp_path: Pa
             (kept,) = folders.keep_written(str(path))
             assert Path(kept).read_text() == "services: {}" * 2 + "firstsecond"[: [5, 11][n - 1]]
     write(path, "of another container")
-    assert [Path(kept).read_text()[24:] for kept in folders.keep_written(str(path))] == [
+    assert {Path(kept).read_text()[24:] for kept in folders.keep_written(str(path))} == {
         "firstsecond",
         "of another container",
-    ]
+    }
 
 
 @pytest.mark.case("H09")
@@ -191,6 +191,20 @@ def test_a_file_as_it_came_and_what_is_no_file_of_a_release_are_not_kept(tmp_pat
     assert not list(folders.written.rglob("hostname"))
 
 
+def refuse(*_: object, **__: object) -> None:
+    raise PermissionError(1, "Operation not permitted")
+
+
+@pytest.mark.case("H09")
+def test_a_file_of_another_user_is_copied_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = BundleFolders(tmp_path)
+    path = mounted_file(folders)
+    write(path, "row")
+    monkeypatch.setattr(os, "link", refuse)
+    (kept,) = folders.keep_written(str(path))
+    assert Path(kept).read_text().endswith("}row") and folders.keep_written(str(path)) == [kept]
+
+
 @pytest.mark.case("H09")
 def test_a_file_that_cannot_be_kept_is_not_overwritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -198,7 +212,8 @@ def test_a_file_that_cannot_be_kept_is_not_overwritten(
     folders = BundleFolders(tmp_path)
     path = mounted_file(folders)
     write(path, "row")
-    with monkeypatch.context() as patched, pytest.raises(StoreUnavailable, match="cannot be kept"):
-        patched.setattr(os, "link", lambda *_, **__: os.close(-1))
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(shutil, "copyfile", refuse)
+    with pytest.raises(StoreUnavailable, match="cannot be kept: Operation not permitted"):
         folders.unpack(bundle())
     assert path.read_text().endswith("row")

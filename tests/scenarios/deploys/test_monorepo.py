@@ -13,7 +13,7 @@ from testing.client import WORKFLOW
 from testing.docker.docker_cli import free_port, remove_containers
 from testing.github.events import OWNER_ID, REPOSITORY, REPOSITORY_ID
 from testing.receiver.receiver_inputs import body_of, package_event
-from testing.stage import Stage
+from testing.stage import Stage, docker
 
 pytestmark = pytest.mark.engine
 APPS = ("shop", "admin")
@@ -22,10 +22,18 @@ COMPOSE = """services:
   web:
     {image}build: .
     ports: ["127.0.0.1:{port}:80"]
+    volumes: [{rows}]
     stop_grace_period: 0s
     healthcheck: {{test: ["CMD", "wget", "-qO-", "http://127.0.0.1/"], interval: 1s}}
+volumes: {{rows: {{}}}}
 """
-DOCKERFILE = "FROM nginx:alpine\nCOPY index.html /usr/share/nginx/html/\n"
+# Each start is written down; a version that is called bad cannot work with rows of others.
+DOCKERFILE = r"""FROM nginx:alpine
+COPY index.html /usr/share/nginx/html/
+RUN mkdir /rows
+CMD cd /usr/share/nginx/html; grep -q bad index.html && [ -s /rows/rows ] && exit 3; \
+    echo "$(cat index.html)" >> /rows/rows; exec nginx -g 'daemon off;'
+"""
 
 
 class Monorepo:
@@ -37,6 +45,7 @@ class Monorepo:
         for app in APPS:
             (stage.source.folder / "apps" / app).mkdir(parents=True)
         self.revision = ""
+        self.keeps_rows = False  # on a volume
         self.shared = f'images = ["{stage.registry}/acme/shop-*"]'  # of both apps
         images = f'images = ["{stage.namespace}/shop-*"]'
         admin = f"""
@@ -58,9 +67,12 @@ trust-tags = true
         stage.reconfigure("[oidc]", "[oidc]")
 
     def commit(self, version: str, image: str = "") -> None:
-        named = f"image: {image}\n    " if image else ""
+        fields = {
+            "image": f"image: {image}\n    " if image else "",
+            "rows": '"rows:/rows"' if self.keeps_rows else "",
+        }
         for app, port in self.ports.items():
-            self.stage.source.write(f"apps/{app}/compose.yaml", COMPOSE.format(port=port, image=named))
+            self.stage.source.write(f"apps/{app}/compose.yaml", COMPOSE.format(port=port, **fields))
             self.stage.source.write(f"apps/{app}/Dockerfile", DOCKERFILE)
             self.stage.source.write(f"apps/{app}/index.html", f"{app} {version}")
         self.revision = self.stage.source.commit(version)
@@ -106,6 +118,12 @@ trust-tags = true
         made = self.stage.cli("token", "create", "--app", app, "--can", "read", "--name", f"ada-{app}")
         return self.stage.finished(answer["id"], made.stdout.split()[-1])
 
+    def rows(self, app: str) -> list[str]:
+        """The lines on the application's volume, one for each start of a container."""
+        project = self.stage.project + ("-admin" if app == "admin" else "")
+        told = docker("run", "--rm", "-v", f"{project}_rows:/rows", "nginx:alpine", "cat", "/rows/rows")
+        return told.splitlines()
+
     def serves(self, app: str) -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[app]}/", timeout=5) as answer:
             return str(answer.read().decode())
@@ -147,6 +165,30 @@ def test_neither_app_gets_the_others_image_by_action_revision_or_webhook(monorep
     assert [monorepo.serves(app) for app in APPS] == ["shop 2", "admin 3"]
 
 
+@pytest.mark.long
+@pytest.mark.case("H02")
+def test_a_change_a_bad_release_and_a_rollback_of_one_are_none_of_the_others(monorepo: Monorepo) -> None:
+    """The rows on either volume are counted."""
+    stage, monorepo.keeps_rows = monorepo.stage, True
+
+    def deploy(version: str, *apps: str) -> list[int]:
+        monorepo.commit(version)
+        for app in apps:
+            assert monorepo.act(app, "develop").outcome == "success"
+        return [stage.cli("deploy", app, "--revision", monorepo.revision).returncode for app in apps]
+
+    assert deploy("1", *APPS) == [0, 0]
+    assert deploy("2", "shop") == [0]
+    assert monorepo.rows("shop") == ["shop 1", "shop 2"]
+    assert deploy("bad", "shop") == [1]
+    assert [monorepo.serves(app) for app in APPS] == ["shop 2", "admin 1"]
+    assert monorepo.rows("shop") == ["shop 1", "shop 2", "shop 2"], "the good one was started again"
+    assert stage.cli("rollback", "shop").returncode == 0
+    assert [monorepo.serves(app) for app in APPS] == ["shop 1", "admin 1"]
+    assert monorepo.rows("shop") == ["shop 1", "shop 2", "shop 2", "shop 1"]
+    assert monorepo.rows("admin") == ["admin 1"]
+
+
 @pytest.mark.case("H02")
 def test_an_image_name_that_two_compose_files_share_is_an_error_with_words(monorepo: Monorepo) -> None:
     stage = monorepo.stage
@@ -164,6 +206,7 @@ def test_an_image_name_that_two_compose_files_share_is_an_error_with_words(monor
     assert monorepo.serves("shop") == "shop 1"
 
 
+@pytest.mark.long
 @pytest.mark.case("H02")
 def test_an_announced_image_completes_the_release_of_its_own_app_alone(monorepo: Monorepo) -> None:
     """Images that fit both apps, of which both or one take packages; then each app its own images."""
