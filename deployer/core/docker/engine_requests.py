@@ -25,7 +25,7 @@ from deployer.core.permissions.project_permissions import NOTHING_PRESENT, Permi
 
 Body = Mapping[str, Any]
 
-_PROJECT = "com.docker.compose.project"
+_PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 _FREE = frozenset(
     {
         *("Hostname", "Domainname", "User", "AttachStdin", "AttachStdout", "AttachStderr", "ExposedPorts"),
@@ -176,7 +176,9 @@ def _of_config(name: str, body: Body, image: RequestedImage, permissions: Permis
     yield from host_access.controller_labels({**image.config.labels, **labels})
     environment = (*image.config.environment, *(body.get("Env") or ()))
     yield from host_access.controller_variables({str(text).partition("=")[0] for text in environment})
-    yield from host_access.container_name(name, permissions.project, permissions.around.projects)
+    own = f"{permissions.project}-{labels.get(_SERVICE)}-"
+    judge = host_access.default_name if name.removeprefix(own).isdecimal() else host_access.container_name
+    yield from judge(name, permissions.project, permissions.around.projects)
 
 
 def _of_own_labels(

@@ -20,7 +20,7 @@ Body = Mapping[str, Any]
 _FREE_HOST = frozenset(
     {
         *("PortBindings", "RestartPolicy", "ConsoleSize", "CapDrop", "Dns", "DnsOptions", "DnsSearch"),
-        *("ExtraHosts", "GroupAdd", "ReadonlyRootfs", "Tmpfs", "CpuShares", "Memory", "NanoCpus"),
+        *("ExtraHosts", "GroupAdd", "ReadonlyRootfs", "CpuShares", "Memory", "NanoCpus"),
         *("BlkioWeight", "CpuPeriod", "CpuQuota", "CpusetCpus", "CpusetMems", "KernelMemory"),
         *("KernelMemoryTCP", "MemoryReservation", "MemorySwap", "MemorySwappiness", "PidsLimit", "Init"),
     }
@@ -31,7 +31,7 @@ _JUDGED_HOST = frozenset(
         *("CpuRealtimeRuntime", "DeviceCgroupRules", "DeviceRequests", "Devices", "IpcMode", "Links"),
         *("LogConfig", "MaskedPaths", "Mounts", "NetworkMode", "OomKillDisable", "OomScoreAdj", "PidMode"),
         *("Privileged", "ReadonlyPaths", "Runtime", "SecurityOpt", "ShmSize", "StorageOpt", "Sysctls"),
-        *("UTSMode", "Ulimits", "UsernsMode", "VolumesFrom"),
+        *("Tmpfs", "UTSMode", "Ulimits", "UsernsMode", "VolumesFrom"),
         *(f"BlkioDevice{way}{unit}" for way in ("Read", "Write") for unit in ("Bps", "IOps")),
         "BlkioWeightDevice",
     }
@@ -127,6 +127,10 @@ def _of_limits(host: Body) -> Iterator[str]:
     yield from host_access.kernel_settings(host.get("Sysctls") or {})
     if int(host.get("ShmSize") or 0) > host_access.MOST_SHARED_MEMORY:
         yield "shm_size"
+    sizes = [host_access.memory_of_tmpfs(str(text)) for text in (host.get("Tmpfs") or {}).values()]
+    mounts: Iterable[Body] = host.get("Mounts") or ()
+    sizes += [host_access.size_of((mount.get("TmpfsOptions") or {}).get("SizeBytes")) for mount in mounts]
+    yield from host_access.memory_file_systems(sizes)
     if set(host.get("StorageOpt") or {}) - {"size"}:
         yield "storage_opt"
     flags = {
@@ -162,9 +166,11 @@ def _of_mount(mount: Body, permissions: Permissions, present: Present) -> Iterat
     elif kind == "volume":
         options = mount.get("VolumeOptions") or {}
         yield from unknown_fields("VolumeOptions.", options, {"NoCopy", "Labels", "Subpath"})
+        yield from host_access.volume_labels(options.get("Labels") or {})
         yield from _of_volume_name(source, permissions, present)
     elif kind == "tmpfs":
-        yield from unknown_fields("TmpfsOptions.", mount.get("TmpfsOptions") or {}, {"SizeBytes", "Mode"})
+        options = mount.get("TmpfsOptions") or {}
+        yield from unknown_fields("TmpfsOptions.", options, {"SizeBytes", "Mode"})
     else:
         yield f"mount:{kind}"
 

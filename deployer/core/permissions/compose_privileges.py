@@ -61,6 +61,10 @@ def asked_by_model(rendered: Table, project: str, around: Neighbourhood = ALONE)
     for name, service in (rendered.get("services") or {}).items():
         for grant in _of_service(service, folder, project, around):
             yield f"service {name}", grant
+        if not service.get("container_name"):
+            called = f"{project}-{name}-1"
+            grants = host_access.default_name(called, project, around.projects)
+            yield from ((f"service {name}", grant) for grant in grants)
     if rendered.get("models"):
         yield "models", "models"
     for kind in ("configs", "secrets"):
@@ -89,6 +93,8 @@ def _labels_in(rendered: Table) -> Iterator[tuple[str, Table]]:
     for name, service in (rendered.get("services") or {}).items():
         yield f"service {name}", service.get("labels") or {}
         yield f"service {name}, deploy,", (service.get("deploy") or {}).get("labels") or {}
+        for mount in service.get("volumes") or ():
+            yield f"service {name}, volumes,", (mount.get("volume") or {}).get("labels") or {}
         build = service.get("build")
         yield f"service {name}, build,", (build.get("labels") or {}) if isinstance(build, Mapping) else {}
     for kind in ("networks", "volumes", "configs", "secrets"):
@@ -151,6 +157,7 @@ def _of_limits(service: Table) -> Iterator[str]:
     yield from host_access.kernel_settings(service.get("sysctls") or {})
     if host_access.size_of(service.get("shm_size")) > host_access.MOST_SHARED_MEMORY:
         yield "shm_size"
+    yield from host_access.memory_file_systems(_sizes_of_tmpfs(service))
     weight = (service.get("blkio_config") or {}).get("weight")
     yield from host_access.processor_shares(service.get("cpu_shares"), weight)
     if seconds(service.get("stop_grace_period"), 0) > host_access.MOST_GRACE:
@@ -163,6 +170,14 @@ def _of_limits(service: Table) -> Iterator[str]:
         yield "blkio_config"
     if set(service.get("storage_opt") or {}) - {"size"}:
         yield "storage_opt"
+
+
+def _sizes_of_tmpfs(service: Table) -> Iterator[int]:
+    given = service.get("tmpfs") or ()
+    for text in (given,) if isinstance(given, str) else given:
+        yield host_access.memory_of_tmpfs(str(text).partition(":")[2])
+    for mount in service.get("volumes") or ():
+        yield host_access.size_of((mount.get("tmpfs") or {}).get("size"))
 
 
 def _hard(limit: object) -> int:
@@ -183,6 +198,7 @@ def _of_mounts(service: Table, folder: str) -> Iterator[str]:
                 yield f"propagation:{spread}"
         elif kind not in _SAFE_MOUNTS:
             yield f"mount:{kind}"
+        yield from host_access.volume_labels((mount.get("volume") or {}).get("labels") or {})
 
 
 def _of_path(path: str, folder: str) -> Iterator[str]:

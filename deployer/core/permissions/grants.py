@@ -28,6 +28,7 @@ FLAGS = (
     "shm_size",
     "stop_grace_period",
     "storage_opt",
+    "tmpfs",
     "use_api_socket",
 )
 KEYS = (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from deployer.core.permissions.grants import host_path
@@ -31,16 +31,13 @@ _HARDENING = (
 # These drivers write to the engine's own folder or nowhere; every other one makes the engine, which is root
 # in the host's network, send chosen bytes to a chosen address.
 _LOG_DRIVERS = ("", "json-file", "local", "none")
-_LOG_OPTIONS = frozenset(
-    {
-        *("max-size", "max-file", "compress", "mode", "max-buffer-size", "labels", "labels-regex"),
-        *("env", "env-regex", "tag", "cache-disabled", "cache-max-size", "cache-max-file", "cache-compress"),
-    }
-)
 _PLAIN_TAG = re.compile(
     r"(?:[^{}]|\{\{ *\.(?:ID|FullID|Name|ImageName|ImageID|ImageFullID|DaemonName) *\}\})*"
 )
 _MOST_BUFFERED = 64 * 2**20  # bytes of the engine's own memory
+_MOST_LOG_FILES = 100
+_SMALLEST_LOG_FILE = 64 * 2**10  # bytes
+_LONGEST_LOG_OPTION = 1_000  # characters
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(b|[kmgt]?i?b?)")
 _UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 # Largest values without a grant; None: any value.
@@ -57,7 +54,7 @@ _LIMITS: Mapping[str, int | None] = {
     "sigpending": None,
     "stack": None,
 }
-MOST_SHARED_MEMORY = 2 * 2**30  # bytes of /dev/shm
+MOST_SHARED_MEMORY = 2 * 2**30  # bytes of /dev/shm, and of all tmpfs together
 # Kernel settings that belong to the container's own namespaces: docs.docker.com, `docker run --sysctl`.
 _SYSCTLS = ("net.", "fs.mqueue.")
 _KERNEL_SYSCTLS = frozenset(
@@ -81,6 +78,7 @@ _PLAIN_FLAGS = frozenset({"nosuid", "nodev", "noexec", "noatime", "nodiratime", 
 _TMPFS_FLAGS = _PLAIN_FLAGS | {"size", "uid", "gid", "mode", "nr_inodes", "nr_blocks", "huge", "mpol"}
 _RESERVED_NAMES = ("deployer",)  # of the receiver's own container
 _RESERVED_LABELS = "deployer."
+_COMPOSE_LABELS = "com.docker.compose."
 IMAGE_LABELS = "deployer.image."  # of images that the action built
 # Programs on the host that act on containers by their labels: proxies, schedulers, updaters, backups.
 CONTROLLER_LABELS = (
@@ -114,10 +112,51 @@ def log_driver(driver: str, options: Table) -> Iterator[str]:
     if driver not in _LOG_DRIVERS:
         yield f"logging:{driver}"
         return
-    unknown = set(options) - _LOG_OPTIONS
-    heavy = {"tag"} if not _PLAIN_TAG.fullmatch(str(options.get("tag") or "")) else set()
-    heavy |= {"max-buffer-size"} if size_of(options.get("max-buffer-size")) > _MOST_BUFFERED else set()
-    yield from (f"logging:{driver or 'default'}.{name}" for name in sorted(unknown | heavy))
+    for name, value in sorted(options.items()):
+        if name not in _LOG_OPTIONS or not _LOG_OPTIONS[name](str(value)):
+            yield f"logging:{driver or 'default'}.{name}"
+
+
+def _is_plain_tag(text: str) -> bool:
+    return _PLAIN_TAG.fullmatch(text) is not None
+
+
+def _is_number_of_files(text: str) -> bool:
+    """The engine renames all files of a log each time that it begins a new one."""
+    return text.isascii() and text.isdecimal() and int(text[:9]) <= _MOST_LOG_FILES
+
+
+def _is_size_of_file(text: str) -> bool:
+    """The engine begins a new file each time that this size is written; -1 is no limit."""
+    return text == "-1" or (_SIZE.fullmatch(text.lower()) is not None and size_of(text) >= _SMALLEST_LOG_FILE)
+
+
+def _is_size_of_buffer(text: str) -> bool:
+    """The buffer is in the engine's own memory."""
+    return size_of(text) <= _MOST_BUFFERED
+
+
+def _is_text(text: str) -> bool:
+    return len(text) <= _LONGEST_LOG_OPTION
+
+
+# Option of the drivers → judge of its value.
+_LOG_OPTIONS: Mapping[str, Callable[[str], bool]] = {
+    "max-size": _is_size_of_file,
+    "max-file": _is_number_of_files,
+    "compress": _is_text,
+    "mode": _is_text,
+    "max-buffer-size": _is_size_of_buffer,
+    "labels": _is_text,
+    "labels-regex": _is_text,
+    "env": _is_text,
+    "env-regex": _is_text,
+    "tag": _is_plain_tag,
+    "cache-disabled": _is_text,
+    "cache-max-size": _is_size_of_file,
+    "cache-max-file": _is_number_of_files,
+    "cache-compress": _is_text,
+}
 
 
 def size_of(text: object) -> int:
@@ -172,6 +211,13 @@ def reserved_labels(labels: Iterable[str]) -> list[str]:
     return sorted(label for label in labels if label.lower().strip().startswith(_RESERVED_LABELS))
 
 
+def volume_labels(labels: Iterable[str]) -> Iterator[str]:
+    """Labels of a new volume by which Compose and the deployer tell whose it is."""
+    for label in sorted(labels):
+        if label.lower().strip().startswith((_RESERVED_LABELS, _COMPOSE_LABELS)):
+            yield f"label:{label}"
+
+
 def subnets(pools: Iterable[Table], private: Collection[str]) -> Iterator[str]:
     """Subnets outside the private ones, and larger than one application needs: the host's own requests to
     them would lead into the network.
@@ -218,6 +264,8 @@ def volume_options(options: Table) -> Iterator[str]:
     if is_bound or not (is_nameless or kind in _NETWORK_FILES):  # the engine opens it from its own folder
         yield f"bind:{host_path(device)}"
     is_tmpfs = kind == "tmpfs" and not is_bound and is_nameless and flags <= _TMPFS_FLAGS
+    if is_tmpfs:
+        yield from memory_file_systems([memory_of_tmpfs(str(options.get("o") or ""))])
     if not is_tmpfs and not (is_bound and flags <= _BIND | _PLAIN_FLAGS):
         yield f"mount:{kind or device or 'none'}"
     yield from (f"driver_opts:{name}" for name in sorted(set(options) - {"type", "device", "o"}))
@@ -237,6 +285,34 @@ def container_name(name: str, project: str, projects: Collection[str]) -> Iterat
     """A name that another project's next container may need."""
     if name in _RESERVED_NAMES or (name and owner_of(name, {project, *projects}) not in ("", project)):
         yield f"container_name:{name}"
+
+
+def default_name(name: str, project: str, projects: Collection[str]) -> Iterator[str]:
+    """A name as Compose gives it, `PROJECT-SERVICE-NUMBER`, that is another project's as well: service
+    `api-web` of `shop` beside service `web` of `shop-api`. Service `api` of `shop` shares no name with
+    `shop-api`.
+    """
+    for other in sorted(projects):
+        rest = name.removeprefix(f"{other}-") if other != project else name
+        if rest != name and re.fullmatch(r".+-[0-9]+", rest):
+            yield f"container_name:{name}"
+            return
+
+
+def memory_of_tmpfs(options: str) -> int:
+    """Bytes that the options of a tmpfs allow; without a size it is half of the machine's memory, of which
+    the container's own limit takes what is used.
+    """
+    sizes = [
+        flag.partition("=")[2] for flag in options.split(",") if flag.strip().lower().startswith("size=")
+    ]
+    return max((size_of(size) for size in sizes), default=0)
+
+
+def memory_file_systems(sizes: Iterable[int]) -> Iterator[str]:
+    """Memory file systems that are together larger than shared memory may be."""
+    if sum(sizes) > MOST_SHARED_MEMORY:
+        yield "tmpfs"
 
 
 def processor_shares(shares: object, weight: object) -> Iterator[str]:

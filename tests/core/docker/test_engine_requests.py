@@ -106,6 +106,15 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (container({"Ulimits": [{"Name": "memlock", "Soft": -1, "Hard": -1}]}), "ulimits:memlock"),
     (container({"Sysctls": {"kernel.core_pattern": "x"}}), "sysctls:kernel.core_pattern"),
     (container({"ShmSize": 2**40}), "shm_size"),
+    (container({"Tmpfs": {"/x": "rw,size=500g"}}), "tmpfs"),
+    (
+        container({"Tmpfs": {"/x": "size=1g"}, **mount("tmpfs", TmpfsOptions={"SizeBytes": 2**31})}),
+        "tmpfs",
+    ),
+    (
+        container(mount("volume", "shop_x", VolumeOptions={"Labels": {"deployer.spec": "x"}})),
+        "label:deployer.spec",
+    ),
     (container({"StorageOpt": {"x": "y"}}), "storage_opt"),
     (container({"OomScoreAdj": -1000}), "oom_score_adj"),
     (container({"CpuShares": 262144}), "cpu_shares"),
@@ -238,6 +247,27 @@ def test_networks_of_others_are_granted_by_either_word() -> None:
 def test_x4_x13_labels_and_variables_of_the_image_count_as_well(image: ImageConfig) -> None:
     with pytest.raises(PowerRefused):
         permit(container(), image=image)
+
+
+@pytest.mark.case("X09")
+@pytest.mark.parametrize(
+    ("service", "name", "is_refused"),
+    [
+        ("staging", "shop-staging-1", False),  # another project is called shop-staging
+        ("staging-web", "shop-staging-web-1", True),
+        ("staging-web", "shop-staging-web-12", True),
+        ("web", "shop-web-1", False),
+    ],
+)
+def test_x9_a_default_name_is_refused_only_where_another_project_can_form_it(
+    service: str, name: str, is_refused: bool
+) -> None:
+    body = labelled(**{"com.docker.compose.service": service})
+    if is_refused:
+        with pytest.raises(PowerRefused, match=f"container_name:{name}"):
+            permit(body, name=name)
+    else:
+        permit(body, name=name)
 
 
 @pytest.mark.case("X09")

@@ -122,6 +122,47 @@ ASKED: list[tuple[dict[str, Any], str]] = [
     ({**service(), "networks": {"n": subnet("fd00::/8")}}, "subnet:fd00::/8"),
     (service(shm_size="107374182400"), "shm_size"),
     (service(shm_size="100gb"), "shm_size"),
+    ({"services": {"staging-web": {"image": "web"}}}, "container_name:shop-staging-web-1"),
+    (service(tmpfs="/x:rw,size=500g"), "tmpfs"),
+    (service(tmpfs=["/x:size=1536m", "/y:SIZE=1g"]), "tmpfs"),
+    (service(volumes=[{"type": "tmpfs", "target": "/x", "tmpfs": {"size": "3221225472"}}]), "tmpfs"),
+    (
+        {
+            **service(),
+            "volumes": {"v": {"driver_opts": {"type": "tmpfs", "device": "tmpfs", "o": "size=900g"}}},
+        },
+        "tmpfs",
+    ),
+    (
+        service(
+            volumes=[
+                {
+                    "type": "volume",
+                    "source": "v",
+                    "volume": {"labels": {"com.docker.compose.project": "billing"}},
+                }
+            ]
+        ),
+        "label:com.docker.compose.project",
+    ),
+    *(
+        (service(logging={"driver": driver, "options": {name: value}}), f"logging:{driver}.{name}")
+        for driver in ("json-file", "local")
+        for name, value in (
+            ("max-file", "101"),
+            ("max-file", "2000000000"),
+            ("max-file", "-1"),
+            ("max-file", "9" * 40),
+            ("max-file", "1e9"),
+            ("max-size", "1k"),
+            ("max-size", "0"),
+            ("max-size", " 1k"),
+            ("max-size", "0.5m5"),
+            ("cache-max-file", "1000000"),
+            ("cache-max-size", "1"),
+            ("labels-regex", "(a|" * 400),
+        )
+    ),
     (service(cpu_rt_runtime=95000), "cpu_rt"),
     (service(blkio_config={"device_read_bps": [{"path": "/dev/vda", "rate": 1}]}), "blkio_config"),
     (service(storage_opt={"dm.basesize": "1g"}), "storage_opt"),
@@ -209,6 +250,18 @@ def test_power_over_the_host_is_refused_until_it_is_granted(rendered: dict[str, 
         service(volumes=[bind("/etc/localtime", read_only=True), bind("/etc/timezone", read_only=True)]),
         service(labels={"traefik.enable": "false", "com.centurylinklabs.watchtower.enable": "False"}),
         service(labels={"com.example.traefik": "x"}, container_name="shop-web", storage_opt={"size": "1g"}),
+        service(
+            tmpfs=["/x", "/y:size=64m,mode=1777"], logging={"options": {"max-size": "10m", "max-file": "3"}}
+        ),
+        service(
+            logging={"driver": "local", "options": {"max-size": "-1", "max-file": "100", "compress": "true"}}
+        ),
+        {"services": {"staging": {"image": "web"}, "staging-web": {"image": "web", "container_name": "x"}}},
+        service(
+            volumes=[
+                {"type": "volume", "source": "v", "target": "/v", "volume": {"labels": {"backup": "daily"}}}
+            ]
+        ),
         service(container_name="shop-stage-web-1", blkio_config={"weight": 300}),
         {**service(), "networks": {"a": subnet("172.28.0.0/16"), "b": subnet("fd00:1::/64")}},
         {**service(), "networks": {"a": {"driver_opts": {"com.docker.network.driver.mtu": "1400"}}}},

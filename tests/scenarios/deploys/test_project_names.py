@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from deployer.core.rollout.desired_state import EDGE
+from testing.docker.compose_project import deploy_project, deployed_project
 from testing.stage import Published, Stage, docker, remove_containers
 from tests.scenarios.deploys.test_compose_shapes import ECHO, ask, ship
 
@@ -104,3 +107,35 @@ def test_volumes_of_the_same_names_are_told_in_a_first_deploy(
     second = ship(stage, echo, text(legacy, "", "two"))
     assert second["status"] == "success" and legacy not in stage.cli("show", str(second["id"])).stdout
     assert rows(legacy) == "row\nrow\n"
+
+
+NEAR = """
+[apps.near]
+repository = "acme/near"
+repository-id = 77
+owner-id = 78
+[apps.near.environments.production]
+project = "{project}-api"
+[apps.near.environments.staging]
+project = "{project}-staging"
+
+[oidc]"""
+
+
+@pytest.mark.case("X09")
+def test_a_service_may_be_called_as_another_projects_name_ends(stage: Stage) -> None:
+    stage.reconfigure("[oidc]", NEAR.format(project=stage.project))
+    names = {"api", "staging"}
+
+    def files(mark: str, *more: str) -> dict[str, str]:
+        services = {name: {"build": ".", "environment": {"MARK": mark}} for name in (*names, *more)}
+        return {"Dockerfile": "FROM nginx:alpine\n", "compose.yaml": json.dumps({"services": services})}
+
+    deployed_project(stage, files("one"))
+    deployed_project(stage, files("two"))
+    listed = docker("ps", "--format", "{{.Names}}", "--filter", f"name={stage.project}-")
+    made = {name.rpartition("-")[0].removeprefix(f"{stage.project}-") for name in listed.split()}
+    assert made - {EDGE} == names
+    assert stage.cli("rollback", "shop").returncode == 0
+    refused = deploy_project(stage, files("three", "api-web"))
+    assert refused["status"] == "failure" and "container_name:" in refused["reason"], refused["reason"]
