@@ -72,7 +72,7 @@ def asked_by_model(rendered: Table, project: str, around: Neighbourhood = ALONE)
             if path := str((table or {}).get("file") or ""):
                 yield from ((f"{kind[:-1]} {name}", grant) for grant in _of_path(path, folder))
     for name, table in (rendered.get("volumes") or {}).items():
-        yield from ((f"volume {name}", grant) for grant in _of_volume(name, table or {}, project))
+        yield from ((f"volume {name}", grant) for grant in _of_volume(name, table or {}, project, around))
     for name, table in (rendered.get("networks") or {}).items():
         yield from ((f"network {name}", grant) for grant in _of_network(name, table or {}, project, around))
 
@@ -208,14 +208,14 @@ def _of_path(path: str, folder: str) -> Iterator[str]:
         yield f"bind:{place}"
 
 
-def _of_volume(name: str, table: Table, project: str) -> Iterator[str]:
+def _of_volume(name: str, table: Table, project: str, around: Neighbourhood) -> Iterator[str]:
     """A volume of another project is another application's data."""
     if str(table.get("driver") or "local") != "local":
         yield f"driver:{table['driver']}"
     else:
         yield from host_access.volume_options(table.get("driver_opts") or {})
     called = str(table.get("name") or f"{project}_{name}")
-    if table.get("external") or not called.startswith(f"{project}_"):
+    if table.get("external") or not _is_own(called, project, around):
         yield f"volume:{called}"
 
 
@@ -231,5 +231,11 @@ def _of_network(name: str, table: Table, project: str, around: Neighbourhood) ->
         yield f"ipam:{ipam.get('driver') or 'options'}"
     yield from host_access.subnets(ipam.get("config") or (), around.subnets)
     called = str(table.get("name") or f"{project}_{name}")
-    if table.get("external") or not called.startswith(f"{project}_"):
+    if table.get("external") or not _is_own(called, project, around):
         yield f"network:{called}"
+
+
+def _is_own(name: str, project: str, around: Neighbourhood) -> bool:
+    """True if a volume or network is the project's: `shop_x_data` is of `shop` unless there is a `shop_x`."""
+    own = name.startswith(f"{project}_")
+    return own and host_access.owner_of(name, {project, *around.projects}) == project

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from deployer.core.permissions.grants import Asked, refuse
-from deployer.core.permissions.host_access import PRIVATE_SUBNETS
+from deployer.core.permissions.host_access import PRIVATE_SUBNETS, owner_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -53,10 +53,11 @@ class Permissions:
         return self._owns(name) or f"volume:{name}" in self.granted
 
     def _owns(self, name: str) -> bool:
-        """Whether the name is one of the project's, and a name: a slash in it would lead on in the engine's
-        API.
+        """True if the name is one of the project's and of no project with a longer name. A slash in it would
+        lead on in the engine's API.
         """
-        return name.startswith(f"{self.project}_") and _NAME.fullmatch(name) is not None
+        own = name.startswith(f"{self.project}_") and _NAME.fullmatch(name) is not None
+        return own and owner_of(name, {self.project, *self.around.projects}) == self.project
 
     def refuse(self, asked: Collection[Asked]) -> None:
         """Raises PowerRefused with every grant that is asked for and not given."""

@@ -24,7 +24,7 @@ from deployer.core.permissions.project_permissions import Neighbourhood, Permiss
 
 IMAGE = "ghcr.io/acme/shop-web@sha256:" + "a" * 64
 FILES = "/state/bundles/0123"
-AROUND = Neighbourhood(frozenset({"shop", "shop-staging", "billing"}))
+AROUND = Neighbourhood(frozenset({"shop", "shop-staging", "shop_old", "billing"}))
 PRESENT = Present(frozenset({"c0ffee", "shop-db-1"}), frozenset({"f" * 64}))
 # As Compose 2.26 sends it for a service that says nothing.
 EMPTY_HOST: dict[str, Any] = {
@@ -106,6 +106,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (container({"Ulimits": [{"Name": "memlock", "Soft": -1, "Hard": -1}]}), "ulimits:memlock"),
     (container({"Sysctls": {"kernel.core_pattern": "x"}}), "sysctls:kernel.core_pattern"),
     (container({"ShmSize": 2**40}), "shm_size"),
+    (container({"Binds": ["shop_old_data:/x"]}), "volume:shop_old_data"),
+    (container({"NetworkMode": "shop_old_back"}), "network_mode:shop_old_back"),
     (container({"Tmpfs": {"/x": "rw,size=500g"}}), "tmpfs"),
     (
         container({"Tmpfs": {"/x": "size=1g"}, **mount("tmpfs", TmpfsOptions={"SizeBytes": 2**31})}),

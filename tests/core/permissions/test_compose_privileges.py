@@ -18,7 +18,7 @@ BUNDLE = "/var/lib/deployer/bundles/0123"
 
 
 def judge(rendered: dict[str, Any], *granted: str) -> None:
-    around = Neighbourhood(frozenset({"shop", "shop-staging", "billing"}))
+    around = Neighbourhood(frozenset({"shop", "shop-staging", "shop_old", "billing"}))
     refuse_powers({FOLDER: BUNDLE, **rendered}, granted, project="shop", setting="apps.shop", around=around)
 
 
@@ -122,6 +122,8 @@ ASKED: list[tuple[dict[str, Any], str]] = [
     ({**service(), "networks": {"n": subnet("fd00::/8")}}, "subnet:fd00::/8"),
     (service(shm_size="107374182400"), "shm_size"),
     (service(shm_size="100gb"), "shm_size"),
+    ({**service(), "volumes": {"old_data": {}}}, "volume:shop_old_data"),
+    ({**service(), "networks": {"old_back": {}}}, "network:shop_old_back"),
     ({"services": {"staging-web": {"image": "web"}}}, "container_name:shop-staging-web-1"),
     (service(tmpfs="/x:rw,size=500g"), "tmpfs"),
     (service(tmpfs=["/x:size=1536m", "/y:SIZE=1g"]), "tmpfs"),
