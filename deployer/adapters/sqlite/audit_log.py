@@ -1,8 +1,8 @@
-"""The store's audit log: append-only, chained (`core/audit.py`). In: acts, within the transaction
-of what they record. Out: entries.
+"""The store's audit log: append-only, chained (`core/audit/chain.py`). In: audit events, within the
+transaction that they record. Out: entries. Never changes an entry.
 
-Refusals are folded (`core/refusal_fold.py`): who floods the door with wrong signatures must fill neither the
-disk nor the writer's time.
+Refusals are folded (`core/audit/refusal_fold.py`): a client that floods the receiver with wrong signatures
+must fill neither the disk nor the writer's time.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ EXISTS (SELECT 1 FROM audit_pending) FROM audit"""
 
 
 class Ledger:
-    """Appends entries; `key` is the server's own. A process without it leaves them beside the chain, for one
-    that has it.
+    """Appends entries; `key` is the server's own. A process without the key leaves them beside the chain, for
+    a process with it.
     """
 
     def __init__(self, key: bytes | None) -> None:
@@ -48,11 +48,11 @@ class Ledger:
         return self._key
 
     def record(self, sql: sqlite3.Connection, now: float, *acts: Act) -> None:
-        """All of one transaction at once, in their order."""
+        """Records all audit events of one transaction at once, in their order."""
         self.record_timed(sql, [(now, act) for act in acts])
 
     def record_timed(self, sql: sqlite3.Connection, acts: Sequence[tuple[float, Act]]) -> None:
-        """Acts with a time of their own each."""
+        """Records audit events, each with its own time."""
         if self.keyed:
             self._link(sql, acts)
         else:
@@ -60,7 +60,7 @@ class Ledger:
             sql.executemany("INSERT INTO audit_pending (at, act) VALUES (?, ?)", left)
 
     def absorb(self, sql: sqlite3.Connection) -> None:
-        """Links what was left beside the chain, oldest first."""
+        """Links the entries that were left beside the chain, oldest first."""
         self._link(sql, [])
 
     def _link(self, sql: sqlite3.Connection, acts: Sequence[tuple[float, Act]]) -> None:
@@ -79,18 +79,20 @@ class Ledger:
         sql.execute("UPDATE audit_head SET n = ?", (n,))
 
     def fold(self, act: Act, now: float) -> list[tuple[float, Act]]:
-        """Acts to record, with their times, after one more refusal."""
+        """Counts one more refusal; returns the audit events to record, with their times."""
         with self._lock:
             return self._refusals.note(act, now)
 
     def unfold(self, now: float | None = None) -> list[tuple[float, Act]]:
-        """Acts to record of refusals of a day that is over; of all refusals without `now`."""
+        """Returns the audit events for the refusals of a day that is over; without `now`, for all
+        refusals.
+        """
         with self._lock:
             return self._refusals.end() if now is None else self._refusals.end_day(now)
 
 
 class AuditRows:
-    """Implements the audit's part of `core.inbox.Inbox`."""
+    """Implements the audit's part of `ports.receiver_store.Inbox`."""
 
     _database: Database
     _ledger: Ledger
@@ -99,8 +101,8 @@ class AuditRows:
         self._record_timed(self._ledger.fold(act, now))
 
     def end_refusals(self, now: float | None = None) -> None:
-        """Records the numbers of refusals of a day that is over; of all that are counted without `now`."""
-        with suppress(StoreUnavailable):  # a number less is no reason to fail for
+        """Records the counts of refusals of a day that is over; without `now`, of all refusals."""
+        with suppress(StoreUnavailable):  # a lost count is no reason to fail
             self._record_timed(self._ledger.unfold(now))
 
     def _record_timed(self, acts: Sequence[tuple[float, Act]]) -> None:
@@ -109,25 +111,27 @@ class AuditRows:
                 self._ledger.record_timed(sql, acts)
 
     def absorb(self) -> None:
-        """Takes what a process without the key recorded into the chain."""
+        """Links the entries that a process without the key recorded."""
         if self._ledger.keyed and self._database.read("SELECT 1 FROM audit_pending LIMIT 1"):
             with self._database.write() as sql:
                 self._ledger.absorb(sql)
 
     def audit(self, after: int = 0, limit: int = _PAGE) -> list[Entry]:
-        """Entries after number `after`, oldest first."""
+        """Returns the entries after number `after`, oldest first."""
         rows = self._database.read(
             "SELECT n, text, hash FROM audit WHERE n > ? ORDER BY n LIMIT ?", (after, limit)
         )
         return [Entry(row["n"], row["text"], row["hash"]) for row in rows]
 
     def audit_head(self) -> int:
-        """The newest entry's number, 0 where there is none."""
+        """Returns the newest entry's number, 0 if there is none."""
         self.absorb()
         return int(self._database.read("SELECT n FROM audit_head")[0]["n"])
 
     def verify_audit(self) -> tuple[Entry, str]:
-        """The last entry that holds, and what is wrong after it: empty where the whole log holds."""
+        """Returns the last valid entry and the fault after it; the fault is empty if the whole
+        log is valid.
+        """
         self.absorb()
         last, wrong = find_break(self._ledger.key, self._all())
         if not wrong and last.n != self.audit_head():
@@ -142,7 +146,9 @@ class AuditRows:
 
 
 def _left_act(text: str) -> Act:
-    """Whoever may write beside the chain may write anything; what cannot be read is recorded as that."""
+    """Returns the audit event of a row beside the chain. Any process may write such rows, so a row that
+    cannot be parsed is recorded as a refusal that says so.
+    """
     try:
         table = json.loads(text)
         facts = {str(name): str(value) for name, value in table.pop("facts").items()}

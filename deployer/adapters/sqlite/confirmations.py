@@ -1,5 +1,6 @@
-"""The store's part for confirmations: a release that serves waits for a word from outside. In and out: values
-of `core.confirmation`. The wait's end is kept, so that a restart neither shortens nor prolongs it.
+"""The store's part for confirmations: a serving release waits for external confirmation. In and out: values
+of `core.release.confirmation`. The end of the wait is stored, so that a restart neither shortens nor prolongs
+it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from deployer.core.release.confirmation import Confirmation, Verdict
 
 
 class ConfirmationRows:
-    """Implements what `ports.Store` and `core.inbox.Inbox` say of confirmations."""
+    """Implements the confirmation methods of `ports.Store` and `ports.receiver_store.Inbox`."""
 
     _database: Database
 
@@ -35,14 +36,14 @@ class ConfirmationRows:
 
 
 def note_word(sql: sqlite3.Connection, id: str, verdict: Verdict, reason: str, now: float) -> bool:
-    """Whether the word is new. Raises NotWaiting."""
+    """Stores a verdict. True if it is new. Raises NotWaiting."""
     found = _confirmation(_found(sql, id))
     if found.verdict is verdict:
         return False
     if not found.awaited(now):
         raise NotWaiting(
             f"deployment {id} does not wait for a confirmation",
-            hint="it does not wait yet, or its time is over; `reason` of the deployment says how it ended",
+            hint="its wait has not begun, or is over; `reason` of the deployment says how it ended",
         )
     sql.execute(
         "UPDATE confirmation SET verdict = ?, reason = ? WHERE deployment_id = ?", (verdict, reason, id)
@@ -58,7 +59,7 @@ def _found(sql: sqlite3.Connection, id: str) -> sqlite3.Row | None:
 
 
 def _confirmation(row: sqlite3.Row | None) -> Confirmation:
-    """Of a deployment that never waited: one whose time is over."""
+    """Returns the row's confirmation, or an expired one if the deployment never waited for one."""
     if row is None:
         return Confirmation(0.0)
     return Confirmation(row["until"], Verdict(row["verdict"]) if row["verdict"] else None, row["reason"])

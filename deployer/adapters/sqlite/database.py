@@ -1,9 +1,9 @@
-"""One SQLite file. In: SQL. Out: rows, committed and synced before `write` ends, or StoreUnavailable. Knows
-no table.
+"""One SQLite file. In: SQL. Out: rows, committed and synced before `write` ends, or StoreUnavailable. Never
+names a table.
 
 One writer connection behind a lock: SQLite's own busy handler sleeps and starves (up to 0.6 s measured with
-eight writers). Every reading thread has a connection of its own and sees what was committed last. A second
-process is kept out by SQLite's own locks.
+eight writers). Every reading thread has its own connection and sees the last commit. SQLite's own locks keep
+a second process out.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import Any
 from deployer.adapters.system.files import file_mode
 from deployer.core.errors import StoreUnavailable
 
-_ROOM = 1024 * 1024  # bytes that must be free before a disk that was full counts as usable again
+_ROOM = 1024 * 1024  # bytes that must be free before a full disk counts as usable again
 _BUSY = 5.0  # seconds to wait for another process, and for another thread
-_LARGEST_LOG = 16 * 1024 * 1024  # bytes that the log keeps on the disk once it was read back
-_LOGGED = 3800  # pages of 4 KiB in the log before it is read back: 1000 double the slowest commits
+_LARGEST_LOG = 16 * 1024 * 1024  # bytes of the log that stay on the disk after a checkpoint
+_LOGGED = 3800  # pages of 4 KiB in the log before a checkpoint: 1000 double the slowest commits
 _OUT_OF_REACH = {
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_READONLY: "the file system is read-only",
@@ -43,8 +43,8 @@ _HINTS = {
 
 
 class Database:
-    """The file at `path`, made with `schema` where it is new; `upgrades`: version → the statements that make
-    it the next one.
+    """The database at `path`, created with `schema` if it is new; `upgrades`: version → the statements that
+    lead to the next version.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Database:
         self._path = path
         self._lock = threading.Lock()
         self._readers = threading.local()
-        self.failed = False  # the last writing, for want of room or whatever the machine does to files
+        self.failed = False  # True if the last write failed
         with _translated():
             _create_private(path)
             self._writer = self._connect(check_same_thread=False)
@@ -67,7 +67,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: on disk when the block ends, undone when it raises."""
+        """Opens one transaction: on disk when the block ends, rolled back when it raises."""
         if not self._lock.acquire(timeout=_BUSY):
             raise StoreUnavailable("the database is busy", hint="try again in a few seconds")
         try:
@@ -88,7 +88,7 @@ class Database:
             self._lock.release()
 
     def read(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[sqlite3.Row]:
-        """Rows as they were committed last."""
+        """Returns rows as of the last commit."""
         with _translated():
             connection = getattr(self._readers, "connection", None)
             if connection is None:
@@ -98,14 +98,14 @@ class Database:
             return rows
 
     def refuse_full(self) -> None:
-        """Raises StoreUnavailable where there is no room for a few writings more: one page may still fit."""
+        """Raises StoreUnavailable unless the disk has room for several writes: one page may still fit."""
         with _translated():
             room = os.statvfs(self._path.parent)
             if room.f_bavail * room.f_frsize < _ROOM:
                 raise StoreUnavailable("the database: the disk is full", hint=_HINTS[sqlite3.SQLITE_FULL])
 
     def close(self) -> None:
-        """Ends the writer; readers end with their threads."""
+        """Closes the writer; readers close with their threads."""
         with self._lock:
             self._writer.close()
 
@@ -139,8 +139,8 @@ class Database:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """What the machine may do to a database becomes StoreUnavailable; what only a bug can do stays as it
-    is.
+    """Turns failures of the machine (disk, permissions, locks) into StoreUnavailable; errors that only a bug
+    can cause pass through.
     """
     try:
         yield
@@ -154,7 +154,7 @@ def _translated() -> Iterator[None]:
 
 
 def _create_private(path: Path) -> None:
-    """SQLite gives its side files the mode of the main one, so that one is made first."""
+    """Creates the file first: SQLite gives its side files the mode of the main one."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileExistsError):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -162,5 +162,5 @@ def _create_private(path: Path) -> None:
             os.fchmod(descriptor, file_mode(path.parent))
         finally:
             os.close(descriptor)
-    # Here the system says why it cannot be written; SQLite would only say that it cannot be opened.
+    # Opened here for the system's own reason: SQLite would only say that the file cannot be opened.
     os.close(os.open(path, os.O_RDWR))

@@ -1,5 +1,5 @@
-"""The store's part for what one process hands to the other: images to look up, plans to make. In and out:
-values of `core.errand`. Sealed like wishes: only the worker's key opens them.
+"""The store's part for tasks that one process delegates to another: images to resolve, plans to make. In and
+out: values of `core.queue.delegated_task`. Sealed like deploy jobs: only the worker's key opens them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from deployer.core.webhooks.delivery import Delivery
 
 
 class ErrandRows(ReleaseRows):
-    """Implements what `ports.Store` and `core.inbox.Inbox` say of errands."""
+    """Implements the delegated-task methods of `ports.Store` and `ports.receiver_store.Inbox`."""
 
     _database: Database
     _slot: Slot

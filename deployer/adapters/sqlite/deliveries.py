@@ -1,5 +1,5 @@
-"""The store's part for deliveries that were missed: until when each hook's record was looked at, and which
-deliveries came through the door.
+"""The store's part for missed deliveries: the time up to which each webhook's record was searched, and the
+deliveries that arrived. In and out: times and GUIDs.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from deployer.adapters.sqlite.database import Database
 
 
 class RecoveryRows:
-    """Implements the recovery's part of `core.inbox.Inbox`."""
+    """Implements the redelivery methods of `ports.receiver_store.Inbox`."""
 
     _database: Database
 

@@ -1,10 +1,10 @@
-"""Secrets at rest. In: text and what it is for. Out: bytes that only this server's key opens, for that
-purpose only.
+"""Secrets at rest. In: a text and its purpose. Out: bytes that only this server's key opens, for that purpose
+only.
 
 Fernet (AES-128-CBC + HMAC) from `cryptography`; several keys, newest first, so that a key can be replaced.
-Fernet knows no context: the purpose stands inside, so a sealed value that was moved to another row does not
-open. What waits in the queue goes through a slot, NaCl's sealed box: a process that only takes wishes has its
-public half and can open nothing, not even what it put in itself.
+Fernet has no context parameter: the purpose is part of the content, so a sealed value that was moved to
+another row does not open. Queue content is sealed with a sealing key, NaCl's sealed box: a process that only
+accepts deploy jobs has its public half and can open nothing, not even its own values.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _KEY_HINT = "its owner must be the user that the deployer runs as, and its disk 
 
 
 class SealBroken(DeployerError):
-    """A sealed value does not open: another key, another purpose, or damaged."""
+    """A sealed value does not open: wrong key, wrong purpose, or damaged."""
 
     code = "seal-broken"
 
 
 class Slot:
-    """Takes in and gives nothing out: the public half of a vault."""
+    """Public sealing key of a secret store: seals values and opens none."""
 
     def __init__(self, public: bytes) -> None:
         self.public = public
@@ -47,7 +47,7 @@ class Slot:
 
 
 class Vault:
-    """Seals with the first key, opens with any."""
+    """Secret store that seals with the first key and opens with any."""
 
     def __init__(self, keys: list[str]) -> None:
         self._fernet = MultiFernet([Fernet(key) for key in keys])
@@ -59,14 +59,18 @@ class Vault:
         return self._fernet.encrypt(_content(purpose, value))
 
     def open(self, purpose: str, sealed: bytes) -> str:
-        """What this vault sealed. Raises SealBroken; the message holds nothing of the value."""
+        """Opens a value that this secret store sealed. Raises SealBroken; the message contains nothing of the
+        value.
+        """
         try:
             return _value(purpose, self._fernet.decrypt(sealed))
         except InvalidToken:
             raise _does_not_open(purpose) from None
 
     def open_slot(self, purpose: str, sealed: bytes) -> str:
-        """What came through the slot, from anybody. Raises SealBroken, and ValueError for what is no JSON."""
+        """Opens a value that any holder of the sealing key sealed. Raises SealBroken, and ValueError if it is
+        no JSON.
+        """
         for box in self._boxes:
             with suppress(CryptoError):
                 return _value(purpose, box.decrypt(sealed))
@@ -81,7 +85,7 @@ def _value(purpose: str, opened: bytes) -> str:
     content = json.loads(opened)
     if not isinstance(content, dict) or content.get("purpose") != purpose:
         raise SealBroken(
-            f"{purpose}: was sealed for another purpose", hint="somebody moved rows in the database"
+            f"{purpose}: was sealed for another purpose", hint="rows were moved within the database"
         )
     return str(content.get("value"))
 
@@ -94,7 +98,7 @@ def _does_not_open(purpose: str) -> SealBroken:
 
 
 def read_slot(path: Path) -> Slot | None:
-    """The slot of another process's vault, None while that has not shown it. Raises StoreUnavailable."""
+    """Returns the sealing key that another process published, None until then. Raises StoreUnavailable."""
     try:
         return Slot(base64.b64decode(path.read_bytes(), validate=True))
     except FileNotFoundError:
@@ -106,15 +110,15 @@ def read_slot(path: Path) -> Slot | None:
 
 
 def show_slot(slot: Slot, path: Path) -> None:
-    """Lays it where a process without the key finds it. Raises StoreUnavailable."""
+    """Publishes the sealing key for processes without the secret key. Raises StoreUnavailable."""
     text = base64.b64encode(slot.public).decode()
     if not path.is_file() or path.read_text(encoding="ascii", errors="replace") != text:
         write_whole(path, text, 0o644)
 
 
 def open_vault(path: Path) -> Vault:
-    """The vault of the key file, one key a line, made on first use. Raises ConfigError where others may read
-    it, StoreUnavailable where it cannot be read or made.
+    """Opens the secret store of the key file, one key a line, creating the file on first use. Raises
+    ConfigError if others may read the file, StoreUnavailable if it cannot be read or created.
     """
     try:
         if not path.exists():
@@ -135,8 +139,8 @@ def open_vault(path: Path) -> Vault:
 
 
 def _create(path: Path) -> None:
-    """Two processes may start at once: the link makes one key appear whole, and the other process finds it
-    there.
+    """Creates the key file. Two processes may start at once: the link makes one key appear whole, and the
+    other process finds it there.
     """
     make_folder(path.parent)
     descriptor, temporary = tempfile.mkstemp(prefix=".key", dir=path.parent)  # for its owner only

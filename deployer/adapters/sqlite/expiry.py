@@ -1,8 +1,9 @@
-"""What the database may forget. In: the time. Out: fewer rows, so that the file stops growing.
+"""Deletion of old rows. In: the time. Out: fewer rows, so that the file stops growing. Never touches the
+audit log.
 
-Kept of every app's environment: the newest deployments, what serves, what served before it, and the newest
-run of each workflow, against which a late delivery is judged. The audit trail is not touched. Each
-transaction is short: who wants to write waits a few milliseconds.
+Each environment of an app keeps its newest deployments, the serving one, the one before it, and the newest
+run of each workflow, against which a late delivery is judged. Each transaction is short: other writers wait a
+few milliseconds.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from deployer.core.queue.delegated_task import Task
 KEEP = 200  # deployments of one app's environment
 KEEP_DELIVERIES = 20_000
 KEEP_PLANS = 600.0  # seconds; a web process waits 45 s for its plan, or was killed
-KEEP_READ_TOKENS = 7 * 86_400.0  # seconds; nobody follows a deployment longer
+KEEP_READ_TOKENS = 7 * 86_400.0  # seconds; longer than any client follows a deployment
 _AT_ONCE = 100  # deployments in one transaction
-_OF_A_DEPLOYMENT = ("event", "confirmation", "forge", "read_token")  # rows that go with it
+_OF_A_DEPLOYMENT = ("event", "confirmation", "forge", "read_token")  # rows deleted with it
 
 _NEWEST_RUNS = """
 SELECT (SELECT id FROM deployment WHERE app = of.app AND environment = of.environment
@@ -37,7 +38,7 @@ AND status NOT IN ('queued', 'in_progress') AND seq <= (
 
 
 def forget_old(database: Database, now: float) -> int:
-    """How many deployments were forgotten."""
+    """Deletes old rows; returns the number of deleted deployments."""
     forgotten = 0
     for row in database.read("SELECT DISTINCT app, environment FROM deployment"):
         place = (row["app"], row["environment"])
@@ -82,7 +83,7 @@ def _forget(sql: sqlite3.Connection, id: str) -> None:
 
 
 def _forget_releases(sql: sqlite3.Connection, app: str, ids: Sequence[str]) -> None:
-    """Those that no deployment names any more."""
+    """Deletes the releases that no deployment names any more."""
     for id in set(ids):
         sql.execute(
             "DELETE FROM release WHERE id = ? AND NOT EXISTS"

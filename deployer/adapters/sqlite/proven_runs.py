@@ -1,7 +1,7 @@
 """The store's part for images that a protected run proved. In: `ProvenRun`s. Out: the same, newest first.
 
-Every row bears a mark under the store's key. A process without the key reads rows and cannot write one that a
-process with the key believes; a row that bears no such mark is removed by the next process that has the key.
+Every row has a mark keyed with the store's key. A process without the key reads rows and cannot write one
+that a process with the key believes; the next process with the key removes a row without a valid mark.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _OLD = (
 
 
 class ProvenRows(ReleaseRows):
-    """Implements what `ports.Store` says of proven images."""
+    """Implements the proven-image methods of `ports.Store`."""
 
     def proven(self, app: str, environment: str) -> Sequence[ProvenRun]:
         rows = self._database.read(_FIND, (app, environment, KEPT))
@@ -51,7 +51,7 @@ class ProvenRows(ReleaseRows):
 
 
 def _words(row: sqlite3.Row) -> tuple[str, ...]:
-    """The words that a row's mark is made of."""
+    """Returns the words from which a row's mark is computed."""
     return (
         "proven",
         row["app"],

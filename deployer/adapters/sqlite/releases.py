@@ -1,5 +1,5 @@
-"""The store's part for what is kept: releases of the rollback set, images that were pulled for releases, how
-long services took to become ready. In and out: nouns. Decides nothing.
+"""The store's part for retention: releases of the rollback set, images that were pulled for releases, startup
+durations of services. In and out: model values. Never decides anything.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from deployer.core.model import Deployment, Release, Status
 
 
 class ReleaseRows:
-    """Implements what `ports.Store` says of retention."""
+    """Implements the retention methods of `ports.Store`."""
 
     _database: Database
     _key: Vault | None
@@ -67,7 +67,7 @@ class ReleaseRows:
         ]
 
     def keep_releases(self, app: str, choose: Callable[[Sequence[Deployment]], Collection[str]]) -> int:
-        with self._database.write() as sql:  # else a release that is saved meanwhile would go
+        with self._database.write() as sql:  # else a release saved meanwhile would be deleted
             rows = sql.execute("SELECT * FROM deployment WHERE app = ? ORDER BY seq DESC", (app,)).fetchall()
             kept = choose([deployment_of(row) for row in rows if self._believes(row)])
             found = sql.execute("SELECT id FROM release WHERE app = ?", (app,)).fetchall()
@@ -79,7 +79,7 @@ class ReleaseRows:
         return row["status"] != Status.SUCCESS or self._marked(*served_mark(row))
 
     def _mark(self, *words: str) -> str:
-        """What only a process with the key can write beside a row."""
+        """Returns the keyed mark of a row, which only a process with the key can compute."""
         if not self._salt:
             raise StoreUnavailable("this process has no key to the store", hint="`deployer worker` has it")
         return hmac.new(self._salt, json.dumps(words).encode(), hashlib.sha256).hexdigest()
@@ -89,5 +89,5 @@ class ReleaseRows:
 
 
 def served_mark(row: sqlite3.Row) -> tuple[str | None, str, str, str, str, str]:
-    """The mark of a deployment that succeeded, and the words that it is made of."""
+    """Returns the mark of a successful deployment and the words from which it is computed."""
     return row["mark"], "served", row["id"], row["app"], row["environment"], row["release"]

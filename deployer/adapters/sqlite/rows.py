@@ -1,4 +1,6 @@
-"""Between rows and nouns. In: model values. Out: columns, sealed where they may hold a secret; and back."""
+"""Conversion between rows and model values. In: model values. Out: columns, sealed if they may hold a secret;
+and back.
+"""
 
 from __future__ import annotations
 
@@ -33,12 +35,12 @@ _COLUMNS = (
     " sealed_credentials"
 )
 INSERT_DEPLOYMENT = f"INSERT INTO deployment ({_COLUMNS}) VALUES (:{_COLUMNS.replace(', ', ', :')})"
-_NOTHING: dict[str, Any] = {"images": None, "bundle": None, "confirm": 0}  # in a wish that is not sealed
+_NOTHING: dict[str, Any] = {"images": None, "bundle": None, "confirm": 0}  # without a sealed deploy job
 Row = sqlite3.Row | dict[str, Any]
 
 
 def deployment_of(row: Row) -> Deployment:
-    """One row of `deployment`."""
+    """Returns the deployment of one row of `deployment`."""
     return Deployment(
         id=row["id"],
         app=row["app"],
@@ -61,7 +63,7 @@ def deployment_of(row: Row) -> Deployment:
 
 
 def new_row(slot: Slot, id: str, wish: Wish, now: float) -> dict[str, Any]:
-    """The row of a deployment that waits for its turn, by column."""
+    """Returns the row of a queued deployment, by column."""
     wanted, credentials = sealed_wish(slot, id, wish)
     return {
         "id": id,
@@ -94,8 +96,8 @@ def run_of(row: Row) -> Run | None:
 
 
 def sealed_wish(slot: Slot, id: str, wish: Wish) -> tuple[bytes | None, bytes | None]:
-    """The columns `sealed_wish` and `sealed_credentials`; None where the wish holds nothing but what stands
-    in the other columns, as that of a webhook's run.
+    """Returns the columns `sealed_wish` and `sealed_credentials`; None if the deploy job holds nothing beyond
+    the other columns, as that of a webhook's run.
     """
     if wish.images is None and not (
         wish.bundle or wish.confirm or wish.variables or wish.credentials or wish.branch or wish.run_tasks
@@ -123,13 +125,15 @@ def sealed_wish(slot: Slot, id: str, wish: Wish) -> tuple[bytes | None, bytes | 
 
 
 def wish_of(vault: Vault, row: sqlite3.Row) -> Wish:
-    """The wish of a row that has not ended. Raises SealBroken: whoever writes to the queue can seal anything,
-    so that what is inside may be anything, too.
+    """Returns the deploy job of an unfinished row. Raises SealBroken: any process that writes to the queue
+    can seal any content, so the content is not trusted.
     """
     try:
         return _opened(vault, row)
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise SealBroken(f"wish of {row['id']}: is no wish", hint="this program did not write it") from None
+        raise SealBroken(
+            f"wish of {row['id']}: is no deploy job", hint="this program did not write it"
+        ) from None
 
 
 def _opened(vault: Vault, row: sqlite3.Row) -> Wish:
@@ -165,14 +169,16 @@ def _tested(table: Mapping[str, Any] | None) -> Attested | None:
 
 
 def images_sha256(images: Mapping[str, Image] | None) -> str:
-    """Tells two requests of one run apart; empty where the server looks the images up itself."""
+    """Returns a hash that distinguishes two requests of one run; empty if the server resolves the images
+    itself.
+    """
     if images is None:
         return ""
     return hashlib.sha256(json.dumps(_pack_images(images), sort_keys=True).encode()).hexdigest()
 
 
 def pack_release(release: Release) -> str:
-    """The release's whole content as text: the same content, the same text."""
+    """Returns the release's whole content as text: the same content, the same text."""
     content = {
         "revision": release.revision,
         "images": _pack_images(release.images),
@@ -204,7 +210,7 @@ def _pack_bundle(bundle: Bundle | None) -> dict[str, Any] | None:
 
 
 def pack_errand(wishes: Sequence[Wish]) -> str:
-    """All that a worker needs of wishes that only the engine's half can judge."""
+    """Returns the parts of deploy jobs that a worker needs in order to judge them."""
     return json.dumps(
         [
             {
@@ -223,7 +229,9 @@ def pack_errand(wishes: Sequence[Wish]) -> str:
 
 
 def unpack_errand(text: str, task: str) -> tuple[Wish, ...]:
-    """Raises ValueError, TypeError, KeyError or AttributeError for what `pack_errand` did not write."""
+    """Returns the deploy jobs. Raises ValueError, TypeError, KeyError or AttributeError for content that
+    `pack_errand` did not write.
+    """
     unpack = _unpack_hint if task == Task.HINT else _unpack_plan
     return tuple(unpack(one) for one in json.loads(text))
 

@@ -1,8 +1,8 @@
-"""The tables of the deployer's database. Sealed columns hold what `vault` sealed; hashes of secrets are
+"""Tables of the deployer's database. Sealed columns hold values of `encryption`; hashes of secrets are
 SHA-256 in hex.
 
-The partial unique indexes are the locks: one deployment running and one queued per app and environment,
-whoever writes.
+The partial unique indexes are the locks: one running and one queued deployment per app and environment,
+whichever process writes.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ CREATE TABLE seal (
 ) STRICT;
 """
 
-# What a file of an older version lacks: version → the statements that make it the next one.
+# Statements that lead a file of an older version to the next one, by version.
 UPGRADES = {
     1: SCHEMA[SCHEMA.index("CREATE TABLE startup") : SCHEMA.index("CREATE TABLE pulled")],
     2: SCHEMA[SCHEMA.index("CREATE TABLE proven") : SCHEMA.index("CREATE TABLE delivery")],

@@ -1,9 +1,9 @@
-"""The queue and the record of deployments in SQLite. In: wishes, events, releases. Out: nouns. Implements
-`core.inbox.Inbox`.
+"""The queue and the record of deployments in SQLite. In: deploy jobs, events, releases. Out: model values.
+Implements `ports.receiver_store.Inbox`.
 
-What a method wrote is synced to disk when it returns. Which run wins is `core.order`'s decision. What may
-hold a secret (bundle, variables, credentials) is stored sealed only, and a wish is wiped when its deployment
-ends.
+A method's writes are synced to disk when it returns. `core.queue.supersede` decides which run wins. Content
+that may hold a secret (bundle, variables, credentials) is stored sealed only, and a deploy job is erased when
+its deployment ends.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ _MAX_TEXT = 20_000  # characters of one event
 
 
 class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryRows, AccessRows):
-    """The database file at `path`, whose secrets `vault` seals; with a slot alone it takes wishes and opens
-    nothing. Raises ConfigError when key and file do not belong together.
+    """The database file at `path`, with secrets sealed by `vault`; with a sealing key alone, the store
+    accepts deploy jobs and opens nothing. Raises ConfigError when key and file do not belong together.
     """
 
     def __init__(self, path: Path, vault: Vault | Slot) -> None:
@@ -73,7 +73,7 @@ class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryR
         self._slot = vault if isinstance(vault, Slot) else vault.slot
         self._key = None if isinstance(vault, Slot) else vault
         self._salt = self._unseal_salt() if self._key else b""
-        self.queued: Callable[[], None] = _nobody_waits  # told after a commit that queues in an empty place
+        self.queued: Callable[[], None] = _nobody_waits  # called after a job is queued where none waited
         self._ledger = Ledger(hmac.digest(self._salt, b"audit", "sha256") if self._key else None)
 
     def close(self) -> None:
@@ -93,7 +93,7 @@ class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryR
                 deployment = deployment_of(newest)
             note_arrival(sql, arrival, outcome, "", deployment.id, now)
             self._ledger.record(sql, now, *superseded, acceptance(wish, deployment.id, outcome))
-        if outcome is Outcome.QUEUED and not superseded:  # whoever takes the one before takes this one
+        if outcome is Outcome.QUEUED and not superseded:  # the superseded one's notification covers this one
             self.queued()
         return deployment, outcome
 
@@ -101,7 +101,7 @@ class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryR
         self.absorb()
         if not self._database.read(
             _CLAIMABLE
-        ):  # idle workers ask often and should not take the writer's lock for it
+        ):  # idle workers poll often and should not take the writer's lock
             return None
         with self._database.write() as sql:
             while row := sql.execute(_CLAIMABLE).fetchone():
@@ -135,7 +135,7 @@ class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryR
             return [deployment_of(_row(sql, row["id"])) for row in rows]
 
     def finish(self, id: str, status: Status, reason: str, now: float) -> Deployment:
-        """A deployment ends once: finishing it again changes nothing."""
+        """Ends a deployment. A second call changes nothing."""
         with self._database.write() as sql:
             if not Status(_row(sql, id)["status"]).final:
                 self._end(sql, id, status, reason, now)
@@ -210,13 +210,13 @@ class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryR
         return next(iter(found), None)
 
     def _find(self, condition: str, values: tuple[str, ...], limit: int) -> list[Deployment]:
-        """Newest first. `condition` is this module's own text; values are bound."""
+        """Returns deployments, newest first. `condition` is this module's own text; values are bound."""
         of = "SELECT * FROM deployment WHERE app = ? AND environment = ?"
         sql = f"{of} AND {condition} ORDER BY seq DESC LIMIT ?"
         return [deployment_of(row) for row in self._database.read(sql, (*values, limit))]
 
     def _queue(self, sql: sqlite3.Connection, wish: Wish, now: float) -> tuple[Deployment, list[Act]]:
-        """The new deployment, and what became of the one that waited before it."""
+        """Returns the new deployment, and the audit event of the queued one that it supersedes, if any."""
         id = _new_id(now)
         place = {"app": wish.app, "environment": wish.environment}
         ended = _end(sql, _END_WAITING, place, Status.INACTIVE, superseded_by(id), now)
@@ -254,7 +254,7 @@ class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryR
 
 
 def _nobody_waits() -> None:
-    """In a process that deploys nothing."""
+    """Default callback, for a process without workers."""
 
 
 def _end(
@@ -298,7 +298,7 @@ def _queued(sql: sqlite3.Connection, app: str, environment: str) -> str:
 
 
 def _served(sql: sqlite3.Connection, row: sqlite3.Row) -> str:
-    """The revision that serves while this deployment is claimed."""
+    """Returns the revision that serves while this deployment is claimed."""
     found = sql.execute(
         "SELECT revision FROM deployment WHERE app = ? AND environment = ? AND status = 'success'"
         " ORDER BY seq DESC LIMIT 1",
@@ -322,10 +322,12 @@ def _append(sql: sqlite3.Connection, id: str, kind: str, text: str, now: float) 
 
 
 def _plain(text: str) -> str:
-    """A child's output may hold half surrogates, which SQLite cannot carry."""
+    """Returns the text, cut and encodable: a child's output may hold half surrogates, which SQLite cannot
+    store.
+    """
     return text[:_MAX_TEXT].encode("utf-8", "replace").decode()
 
 
 def _new_id(now: float) -> str:
-    """Sorts by time, and cannot be guessed from another one."""
+    """Returns an id that sorts by time and cannot be guessed from another one."""
     return f"{int(now * 1000):012x}{secrets.token_hex(6)}"

@@ -1,5 +1,5 @@
-"""The store's part for the receiver's door: deliveries, spent proofs, people's tokens, read tokens. Keeps
-hashes of secrets.
+"""The store's part for the receiver's authentication: deliveries, spent proofs, API tokens, read tokens.
+Never stores a secret itself, only its hash.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from deployer.core.webhooks.delivery import Delivery
 
 
 class AccessRows:
-    """Implements what `core.inbox.Inbox` adds to `ports.Store`, but for `enqueue`."""
+    """Implements the methods that `ports.receiver_store.Inbox` adds to `ports.Store`, except `enqueue`."""
 
     _ledger: Ledger
 
@@ -79,7 +79,7 @@ class AccessRows:
         return [_token(row) for row in self._database.read("SELECT * FROM token ORDER BY name")]
 
     def forge_id(self, deployment_id: str) -> int | None:
-        """The number of the GitHub deployment that stands for this one."""
+        """Returns the number of GitHub's deployment for this one."""
         rows = self._database.read("SELECT number FROM forge WHERE deployment_id = ?", (deployment_id,))
         return int(rows[0]["number"]) if rows else None
 
@@ -88,7 +88,7 @@ class AccessRows:
             sql.execute("INSERT OR REPLACE INTO forge VALUES (?, ?)", (deployment_id, forge_id))
 
     def ready(self) -> bool:
-        """Whether what arrives can be stored. Something is written only where the last writing failed."""
+        """True if arriving requests can be stored. Writes only if the last write failed."""
         try:
             self._database.read("SELECT 1 FROM seal")
             if self._database.failed:
@@ -108,7 +108,7 @@ def note_arrival(
     deployment_id: str | None,
     now: float,
 ) -> None:
-    """Writes down a delivery and what became of it; a proof was written down when it was spent."""
+    """Records a delivery and its outcome; a proof was recorded when it was spent."""
     if isinstance(arrival, Delivery):
         sql.execute(
             "INSERT INTO delivery (guid, event, body_sha256, received_at, outcome, reason, deployment_id)"
@@ -118,7 +118,7 @@ def note_arrival(
 
 
 def spend(sql: sqlite3.Connection, proof: Proof, now: float) -> None:
-    """Raises TokenRejected where the proof was spent before."""
+    """Records the proof as spent. Raises TokenRejected if it was spent before."""
     sql.execute("DELETE FROM proof WHERE expires_at < ?", (now,))
     if not sql.execute("INSERT OR IGNORE INTO proof VALUES (?, ?)", (proof.jti, proof.expires_at)).rowcount:
         what = "the signed request" if proof.jti.startswith("signed ") else "the token"
