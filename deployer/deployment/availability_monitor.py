@@ -1,8 +1,8 @@
-"""Measuring what users notice of one deployment. In: the application that comes, the target that watches its
-doors. Out: figures in the record and the story; BudgetExceeded where they allow no more.
+"""Availability measurement of one deployment. In: the desired state, a target that probes its endpoints. Out:
+figures in the deployment's record and events; BudgetExceeded when a downtime budget is used up. Never fails a
+deployment because a probe broke.
 
-Knocks from before anything is touched to the end, also while a rollout is taken back. A watch that breaks
-costs figures, never a deployment.
+Probes run from before the first change to the end, also during a rollback.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from deployer.core.rollout.availability import (
     worst,
 )
 
-_LOOK = 0.4  # seconds after a switch until it is judged; only where there is a budget
+_LOOK = 0.4  # seconds between a switch and its judgement; only with a budget
 _AGAIN = 0.05
-_PATIENCE = 2.5  # seconds until whatever hangs has been counted as lost
+_PATIENCE = 2.5  # seconds until a hanging request counts as lost
 
 
 class Measuring:
-    """One deployment's measurement; idle until `start`."""
+    """Measures the availability of one deployment's endpoints; idle until `start`."""
 
     def __init__(self, target: Target, clock: Clock, say: Say) -> None:
         self._target = target
@@ -48,18 +48,20 @@ class Measuring:
             self._budgeted = any(door.budget.given for door in asked)
             if left := len(doors) - len(asked):
                 self._say(
-                    "measured", f"{left} of {len(doors)} published ports are not asked: {len(asked)} are"
+                    "measured", f"{left} of {len(doors)} published ports are not probed, {len(asked)} are"
                 )
 
     def touch(self) -> None:
-        """From now on whatever fails is the deployment's doing."""
+        """Marks the first change: from now on the deployment is held responsible for failed requests."""
         self._marks = replace(self._marks, touched=min(self._marks.touched, self._clock.monotonic()))
 
     def drained(self) -> None:
         self._marks = replace(self._marks, drained=self._clock.monotonic())
 
     def judge(self, wait: float = _LOOK) -> None:
-        """Raises BudgetExceeded; without a budget it takes no time."""
+        """Raises BudgetExceeded if a downtime budget is used up; returns at once when no endpoint has a
+        budget.
+        """
         if not (self._watch and self._budgeted):
             return
         begun = self._clock.monotonic()
@@ -70,8 +72,8 @@ class Measuring:
         judge_budget(self._seen(), self._marks, self._clock.monotonic())
 
     def stop(self) -> Measured | None:
-        """The figures of the service that fared worst; None where nothing ever answered, or
-        nothing was touched.
+        """Stops the probes and returns the figures of the service with the worst availability; None if no
+        endpoint ever answered or nothing was changed.
         """
         if self._watch is None:
             return None

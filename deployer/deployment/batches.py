@@ -1,8 +1,8 @@
-"""The replicas whose turn comes later. In: an application of which some old replicas serve on. Out: all of it
-is new, or the error that stopped it.
+"""Rolling update in batches. In: an application whose old replicas partly still serve. Out: all replicas
+replaced, or the error that stopped the update. Never keeps state of its own.
 
-Each turn is a plan of its own, made from what is there, so it is resumed like any other. Until the last turn
-the release may still be taken back.
+Each batch is planned from the observed state, so an interrupted update resumes like any other. Until the last
+batch the release can still be rolled back.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def take_turns(
     judge: Callable[[], None],
     deadline: float,
 ) -> None:
-    """`judge` may refuse a turn before anything of it is stopped. A pause beyond the deadline is left out."""
+    """Runs the remaining batches. `judge` may refuse a batch before its old replicas are stopped. A pause
+    that would pass the deadline is shortened or left out.
+    """
     pause = max(service.pace.delay for service in application.services)
     staying = True
     while staying:
@@ -36,7 +38,7 @@ def take_turns(
         if (now := pause_within(pause, left)) < pause:
             say(
                 "plan",
-                f"no pause of {pause:.0f} s before this turn: the deadline comes first",
+                f"no pause of {pause:.0f} s before this batch: the deployment's deadline comes first",
             )
         clock.sleep(now)
         observed = target.observe(application.project)

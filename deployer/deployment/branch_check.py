@@ -1,8 +1,9 @@
-"""Whether a webhook's commit is the branch's. In: a wish, GitHub. Out: nothing, or Forbidden.
+"""Check that a webhook's commit belongs to its branch. In: a deploy job, GitHub. Out: nothing, or Forbidden.
 
-A delivery says `head_branch: main` for a run of the branch and for one of a tag with that name, and whoever
-may not push to the branch may push a tag. What lies on the branch is GitHub's to say, when the deployment
-begins. The action's own request needs none of this: its token names the whole ref.
+A delivery says `head_branch: main` both for a run of the branch and for a run of a tag with that name, and an
+account without push access to the branch may be able to push a tag. GitHub is therefore asked, when the
+deployment begins, which commits the branch contains. The action's own request needs no such check: its token
+names the whole ref.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from deployer.core.ports.github import Forge
 
 
 def check_branch(wish: Wish, app: App, environment: Environment, forge: Forge) -> None:
-    """Raises Forbidden, or ForgeUnavailable."""
+    """Raises Forbidden if the commit is not on the branch or a tag shares the branch's name, ForgeUnavailable
+    if GitHub cannot tell.
+    """
     branch = wish.branch or environment.branch
     tip = forge.tip(app.repository, branch)
     if tip == wish.revision:
@@ -22,10 +25,10 @@ def check_branch(wish: Wish, app: App, environment: Environment, forge: Forge) -
     if not tip or not forge.contains(app.repository, tip, wish.revision):
         raise Forbidden(
             f"{wish.revision[:7]} is no commit of the branch {branch!r}",
-            hint="a run for a tag of that name deploys nothing, nor one whose branch was reset meanwhile",
+            hint="runs for a tag of that name and runs from before a reset of the branch are not deployed",
         )
     if forge.has_tag(app.repository, branch):
         raise Forbidden(
-            f"a tag is called {branch!r} like the branch, and a run does not say which of them it was for",
+            f"a tag has the same name as the branch {branch!r}, and a webhook does not say which was built",
             hint="delete the tag, or deploy with the action, whose request names the ref",
         )

@@ -16,7 +16,7 @@ from deployer.core.ports.target import Target
 
 @dataclass(frozen=True)
 class World:
-    """Everything outside that a deploy works with."""
+    """Dependencies that a deployment's use cases work with."""
 
     config: Config
     store: Store
@@ -25,4 +25,4 @@ class World:
     forge: Forge
     clock: Clock
     variables: Callable[[str], Mapping[str, str]]  # reads an environment's variables file
-    login: Credentials | None = None  # the server's own, for requests that bring none
+    login: Credentials | None = None  # the server's own, for requests without one

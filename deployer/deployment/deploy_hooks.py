@@ -1,8 +1,8 @@
-"""Running a release's hooks. In: an application and a moment. Out: nothing, or HookFailed; what each
-printed is in the story.
+"""Execution of a release's hooks. In: an application and a hook point (`pre-deploy`, …). Out: nothing, or
+HookFailed; the hooks' output becomes events.
 
-A hook that a killed deployer left running is waited for, and one that ended well is not run again: its
-container stays until the deployment is over and says so.
+A hook that a killed deployer left running is awaited, and a hook that succeeded is not run again: its
+container is kept, as the record of that, until the deployment ends.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TICK = 0.05
 
 @dataclass(frozen=True)
 class Hooks:
-    """Those of one deployment; `hide` takes variables' values out of what they printed."""
+    """Runs one deployment's hooks. `hide` removes variable values from their output."""
 
     deployment: str
     target: Target
@@ -32,14 +32,14 @@ class Hooks:
     hide: Callable[[str], str]
 
     def run(self, application: Application, moment: str, deadline: float) -> bool:
-        """One after another, in dependency order; whether there was any."""
+        """Runs the hooks of one hook point one after another, in dependency order. True if there was any."""
         mine = [hook for hook in application.hooks if hook.moment == moment]
         for hook in mine:
             self._run(application, hook, deadline)
         return bool(mine)
 
     def clear(self, project: str) -> None:
-        """Forgets that they ran."""
+        """Removes the hook containers, which record that the hooks ran."""
         self.target.end_hooks(project)
 
     def _run(self, application: Application, hook: Hook, deadline: float) -> None:

@@ -1,4 +1,6 @@
-"""What a deploy would do now. In: a release or a wish. Out: its plan. Touches, pulls and stores nothing."""
+"""Dry run of a deploy. In: a release or a deploy job. Out: its plan. Never changes, pulls or
+stores anything.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +19,17 @@ from deployer.deployment.release_assembly import assembled, complete, project_no
 
 
 def plan_of_release(environment: Environment, release: Release, world: World, *, tasks: bool = True) -> Plan:
-    """What a deploy of the release would do now, or without `tasks` a redeploy of one that came back. Raises
-    what it would raise before it touches anything.
+    """Returns the plan of deploying the release now; without `tasks`, the plan of redeploying a restored one.
+    Raises the errors that the deploy would raise before its first change.
     """
     application, observed = look(environment, release, world)
     return plan_of(application, observed, world, tasks=tasks)
 
 
 def plan_of(application: Application, observed: ObservedState, world: World, *, tasks: bool = True) -> Plan:
-    """Raises PortTaken, NameTaken or ExternalMissing where there is something to do that cannot be done."""
+    """Returns the plan. Raises PortTaken, NameTaken or ExternalMissing if it has steps that a conflict would
+    stop.
+    """
     plan = plan_rollout(application, observed, tasks=tasks)
     if not plan.empty:
         refuse_conflicts(application, world.target.occupied(application.project))
@@ -38,15 +42,15 @@ def look(
     world: World,
     configs: Mapping[str, ImageConfig] | None = None,
 ) -> tuple[Application, ObservedState]:
-    """The application that the release would be here, and the project as it is now. `configs` as in
-    `assembled`.
+    """Returns the release's desired state in this environment and the project's observed state. `configs` as
+    in `assembled`.
     """
     application = assembled(environment, release, world, configs=configs)
     return application, world.target.observe(environment.project)
 
 
 def plan_of_wish(wish: Wish, world: World) -> Plan:
-    """What the wish would do now; looks its images and files up."""
+    """Returns the plan of the deploy job, after resolving its images and reading its files."""
     app = world.config.app(wish.app)
     environment = app.environment(wish.environment)
     release = complete(wish, app, environment, world)

@@ -1,4 +1,4 @@
-"""Writing down how a deployment ended. In: the deployment, what went wrong. Out: its final record."""
+"""Record of a deployment's final status. In: the deployment, its failure if any. Out: its final record."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from deployer.core.release.failure import Failure
 from deployer.core.reporting.log_fields import about
 
 _log = logging.getLogger("deployer.deploy")
-_SECONDS = 600.0  # a full disk may be cleared meanwhile; afterwards the next start settles it
+_SECONDS = 600.0  # a full disk may be cleared meanwhile; later the next start settles the record
 _PAUSE = 2.0
 
 
 def record(deployment: Deployment, failure: Failure | None, store: Store, clock: Clock) -> Deployment:
-    """Waits for a database that cannot be written; raises StoreUnavailable when that does not end."""
+    """Stores the final status, retrying while the database cannot be written; raises StoreUnavailable when
+    that lasts longer than `_SECONDS`.
+    """
     status, reason = (failure.status, failure.reason) if failure else (Status.SUCCESS, "")
     deadline = clock.monotonic() + _SECONDS
     while True:

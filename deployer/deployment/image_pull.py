@@ -1,8 +1,8 @@
-"""Getting a release's images. In: an application, logins. Out: every image on the engine, and a line for
-each; or what is wrong with the registry or the disk.
+"""Pull of a release's images. In: an application, logins. Out: every image on the engine and one event for
+each, or the registry's or the disk's error.
 
-What is there already is not asked for: a rollback needs no registry. What may pass (5xx, 429, a cut
-connection) is tried again; what the registry does not have is not.
+Images that are present are not requested, so a rollback needs no registry. Transient failures (5xx, 429, a
+cut connection) are retried; an image that the registry does not have is not.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ _AT_ONCE = 3  # as many as the engine fetches layers of one image
 
 @dataclass(frozen=True)
 class Pulling:
-    """One deployment's pull, until `deadline` on the monotonic clock."""
+    """Pulls one deployment's images, until `deadline` on the monotonic clock."""
 
     world: World
     app: App
-    credentials: Credentials | None  # what the request brought
+    credentials: Credentials | None  # from the request
     say: Say
     deadline: float
 
     def pull(self, application: Application, before: Mapping[str, Image]) -> None:
-        """`before`: service → image of the release that serves, whose layers are there. Raises DiskFull,
-        ImageNotFound or RegistryUnavailable.
+        """Pulls the missing images. `before`: service → image of the serving release, whose layers are
+        present. Raises DiskFull, ImageNotFound or RegistryUnavailable.
         """
         missing = {
             service.name: service.image
@@ -62,18 +62,18 @@ class Pulling:
             return
         free = self.world.target.free_bytes()
         if free is None:
-            self.say("pull", "room on the disk is not checked: the engine's disk cannot be seen from here")
+            self.say("pull", "free disk space is not checked: the engine's disk is not visible from here")
             return
         try:
             wanted, present = self._sizes(missing, before)
-        except DeployerError:  # the registry does not say; the pull itself will tell why
+        except DeployerError:  # the registry gives no sizes; the pull itself reports the cause
             return
         judge_space(bytes_needed(wanted, present), free)
 
     def _sizes(
         self, missing: Mapping[str, Image], before: Mapping[str, Image]
     ) -> tuple[dict[str, int], set[str]]:
-        """Layer → bytes of what is wanted, and the layers that are there."""
+        """Returns layer → bytes of the missing images, and the layers that are present."""
         wanted: dict[str, int] = {}
         present: set[str] = set()
         for service, image in missing.items():
@@ -83,8 +83,8 @@ class Pulling:
         return wanted, present
 
     def _fetch_all(self, missing: Mapping[str, Image]) -> None:
-        """Each image once, whoever shares it. The first that cannot be had ends it: the others say no more
-        and are not waited for, as one of them may hang for minutes.
+        """Pulls each image once, however many services share it. The first failure ends the pull: the other
+        pulls log nothing more and are not awaited, as one of them may hang for minutes.
         """
         names: dict[Image, list[str]] = {}
         for service, image in missing.items():
@@ -146,7 +146,7 @@ class Pulling:
             raise withheld(self.app, image.repository, error) from None
 
     def _rest(self, seconds: float, over: threading.Event) -> None:
-        """A bit at a time, while no other pull has failed."""
+        """Sleeps in small steps, and ends early when another pull has failed."""
         end = self.world.clock.monotonic() + seconds
         while (left := end - self.world.clock.monotonic()) > 0:
             _go_on(over)
@@ -161,7 +161,7 @@ class Pulling:
 
 
 class _GivenUpError(Exception):
-    """Of a pull, as another one has failed."""
+    """Ends a pull because another one has failed."""
 
 
 def _go_on(over: threading.Event) -> None:

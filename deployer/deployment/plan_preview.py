@@ -1,8 +1,8 @@
-"""What a request would do, for a pull request. In: a wish. Out: a `Preview`; nothing is changed, pulled or
-asked of a registry.
+"""Preview of a request's changes, for a pull request. In: a deploy job. Out: a `Preview`. Never changes or
+pulls anything, never asks a registry.
 
-The Compose file comes from a branch that nobody has reviewed yet, so no value of a variable may be in what
-leaves.
+The Compose file comes from a branch that is not reviewed yet, so no value of a variable may appear in the
+output.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from deployer.deployment.context import World
 from deployer.deployment.dry_run import look, plan_of
 from deployer.deployment.release_assembly import variables_of
 
-# A limit may be made from a variable's value (`${PIN}m`), and would tell it.
+# A limit may be built from a variable's value (`${PIN}m`) and would reveal it.
 _FIGURE = re.compile(r"\b(within|at most) [0-9.]+ s\b")
 
 
 def preview(wish: Wish, world: World) -> Preview:
-    """Raises what a deploy of the wish would raise before it touches anything, with no value in its words."""
+    """Returns the preview. Raises the errors that a deploy of the job would raise before its first change,
+    without variable values in their texts.
+    """
     environment = world.config.app(wish.app).environment(wish.environment)
     variables = variables_of(wish, environment, world)
 
@@ -53,7 +55,9 @@ def preview(wish: Wish, world: World) -> Preview:
 
 
 def _configs(release: Release, wish: Wish, world: World) -> dict[str, ImageConfig]:
-    """Service → configuration of its image, or of the serving one where the new one is not on the target."""
+    """Returns service → configuration of its image, or of the serving image when the new one is not on the
+    target.
+    """
     before = world.store.serving(wish.app, wish.environment)
     serving = world.store.release(before.release).images if before else {}
     images = {name: (image, serving.get(name)) for name, image in release.images.items()}

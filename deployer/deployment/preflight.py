@@ -1,9 +1,9 @@
-"""Before a deployment touches anything: conflicts on the target, data that would not come along, and whether
-a stop-first service's new replica starts at all, tried before its old one is stopped. In: an application, a
-plan. Out: nothing, or the conflict, or GateFailed while the old one still serves.
+"""Checks before a deployment's first change: conflicts on the target, data that a new container would not
+have, and whether the new replica of a stop-first service starts at all. In: an application, a plan. Out:
+nothing, a conflict, or GateFailed while the old replica still serves.
 
-A copy that ends at once says little by itself: alone, without network and data, many a good image gives up.
-So the old replica is copied too, and only when that one stays up is the new one to blame.
+A copy that exits at once proves little by itself: without network and data, many good images give up. So the
+old replica is copied too, and the new one is blamed only when the old copy stays up.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TICK = 0.02
 
 @dataclass(frozen=True)
 class Preflight:
-    """Of one rollout; `hide` takes variables' values out of what a copy printed."""
+    """Starts copies for one rollout; `hide` removes variable values from their output."""
 
     application: Application
     target: Target
@@ -36,22 +36,22 @@ class Preflight:
     hide: Callable[[str], str]
 
     def try_out(self, step: Step) -> None:
-        """Raises GateFailed where the new one fails and the old one, under the same conditions, does not."""
+        """Raises GateFailed if the new copy fails and the old one, under the same conditions, does not."""
         begun = self.clock.monotonic()
         wrong = self._wrong(step.service, None)
         took = self.clock.monotonic() - begun
         if not wrong:
             self.say(PREFLIGHT, f"a copy of the new {step.service} starts, {took:.1f} s")
         elif self._wrong(step.service, step.replicas[-1]):
-            self.say(PREFLIGHT, f"{step.service} says nothing: alone, the old one does not start either")
+            self.say(PREFLIGHT, f"no result for {step.service}: a copy of the old one does not start either")
         else:
             raise GateFailed(
-                f"service {step.service}: a copy of the new one {wrong}, and one of the old one stays up",
+                f"service {step.service}: a copy of the new one {wrong}, and a copy of the old one stays up",
                 hint="the old one was not stopped; the copy had no network, no ports and no data",
             )
 
     def _wrong(self, service: str, old: Replica | None) -> str:
-        """Why a copy did not stay up; empty where it did, or ended well."""
+        """Returns why a copy did not stay up; empty if it did, or if it exited with code 0."""
         project = self.application.project
         try:
             replica = self.target.begin_copy(self.application, service, old)
@@ -84,8 +84,8 @@ def tell_written(plan: Plan, observed: ObservedState, target: Target, say: Say) 
 
 
 def refuse_taken(application: Application, target: Target, tasks: bool) -> ObservedState | None:
-    """Judges conflicts where something would change. The observation where nothing would, which then needs no
-    second one; None otherwise. Raises what `refuse_conflicts` raises.
+    """Raises the conflicts of `refuse_conflicts` if the plan has steps. Returns the observed state if it has
+    none, so that the caller need not observe again; None otherwise.
     """
     project = application.project
     observed = target.observe(project)

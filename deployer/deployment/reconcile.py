@@ -1,9 +1,9 @@
-"""Making a project right again that somebody else changed while it was being rolled out. In: the application
-that serves. Out: it runs and nothing else does, or the last try's error.
+"""Reconciliation of a project that another program changed during its rollout. In: the application that
+serves. Out: exactly its containers run, or the last attempt's error.
 
-`docker compose up` by hand in the middle of a rollout takes away what is new and makes the old anew, over as
-many seconds as a container takes to stop. Whoever was seen at it is waited for: until it was quiet for that
-long.
+`docker compose up` by hand during a rollout removes the new containers and recreates the old ones, over as
+many seconds as a container takes to stop. Reconciliation therefore continues until the project was quiet for
+that long.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from deployer.core.rollout.readiness import ANSWERED
 from deployer.deployment.rollout import Rollout
 
 _TICK = 0.25
-_PATIENCE = 60.0  # seconds for whoever is at work to come to an end
+_PATIENCE = 60.0  # seconds that the other program gets to finish
 _MARGIN = 2.0  # seconds longer than a container takes to stop
 
 
 @dataclass(frozen=True)
 class Settling:
-    """One application after its rollout."""
+    """Reconciles one application after its rollout."""
 
     application: Application
     target: Target
@@ -45,19 +45,19 @@ class Settling:
 
     @property
     def disturbed(self) -> bool:
-        """Whether somebody else did it: there are containers that nobody deployed, or more is gone than the
-        last plan took away.
+        """True if another program changed the project: it has containers that no deployment created, or lacks
+        more than the last plan removed.
         """
         return self._is_disturbed(self._observe())
 
     @property
     def lacking(self) -> bool:
-        """Whether a service does not run as it should."""
+        """True if a service does not run as desired."""
         return bool(lacking(self.application, self._observe()))
 
     def run(self) -> None:
-        """Raises what the last try raised when there is no end to it, PlansDisagree when the plans undo each
-        other.
+        """Reconciles until the project is quiet. Raises the last attempt's error when changes never end,
+        PlansDisagree when the plans undo each other.
         """
         last = self.clock.monotonic()
         longest = max((one.grace_seconds for one in self.application.services), default=0.0)
@@ -76,17 +76,19 @@ class Settling:
             failure = self._try(observed)
             last = self.clock.monotonic()
             if last > until:
-                raise failure or Busy(f"somebody keeps changing containers of {self.application.project}")
+                raise failure or Busy(
+                    f"another program keeps changing {self.application.project}'s containers"
+                )
             if failure:
-                self.say("settle", f"not yet: {failure}")
+                self.say("settle", f"failed, trying again: {failure}")
                 self.clock.sleep(_TICK)
 
     def _observe(self) -> ObservedState:
         return self.target.observe(self.application.project)
 
     def _mute(self, observed: ObservedState) -> set[str]:
-        """Ids of served replicas that do not answer: somebody is stopping them, which takes up to their whole
-        grace period.
+        """Returns ids of serving replicas that do not answer: another program is stopping them, which takes
+        up to their whole grace period.
         """
         found: set[str] = set()
         for replica in observed.replicas:
@@ -103,14 +105,12 @@ class Settling:
     def _try(self, observed: ObservedState) -> DeployerError | None:
         plan = plan_rollout(self.application, observed, tasks=False)
         others = self._is_disturbed(observed)
-        cause = (
-            "somebody else changed containers meanwhile" if others else "the plan before left it unfinished"
-        )
+        cause = "another program changed containers" if others else "the previous plan left it unfinished"
         self.say("settle", f"{cause}; {plan}")
         self.plans.append(plan)
         if not others and goes_in_circles(self.plans):
             raise PlansDisagree(
-                f"the plans for {self.application.project} undo each other, so this one is not carried out",
+                f"the plans for {self.application.project} undo each other, so this one is not executed",
                 hint="look for two services that cannot run at once",
             )
         rollout = self.rollout_of(plan, observed)

@@ -1,5 +1,5 @@
-"""Everything outside that a deploy works with, and releases made whole from it. In: wishes, releases. Out: a
-release that lacks nothing, an application that could run. Touches nothing.
+"""Assembly of releases. In: deploy jobs, releases, the deploy context. Out: a complete release, a desired
+state that can be rolled out. Never changes anything.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def complete(
     world: World,
     note: Callable[[str], None] = lambda _: None,
 ) -> Release:
-    """A whole release from what the request brought, the repository and the registry; it has no id yet.
-    `note` hears how images were found that the request did not bring.
+    """Returns a complete release, without an id yet, from the request, the repository and the registry.
+    `note` receives a line for each image that was resolved elsewhere than in the request.
     """
     bundle = wish.bundle or world.forge.read_bundle(app.repository, wish.revision, environment.compose)
     variables = variables_of(wish, environment, world)
@@ -62,7 +62,7 @@ def complete(
 
 
 def variables_of(wish: Wish, environment: Environment, world: World) -> dict[str, str]:
-    """The server's variables file with what the request brought laid over it."""
+    """Returns the server's variables file, overridden by the request's variables."""
     return {**world.variables(environment.variables_file), **wish.variables}
 
 
@@ -75,8 +75,9 @@ def assembled(
     credentials: Credentials | None = None,
     configs: Mapping[str, ImageConfig] | None = None,
 ) -> Application:
-    """`judged` on the way forward only: what served may come back under settings that became stricter.
-    `configs`: service → its image's configuration, where the caller has it already.
+    """Returns the release's desired state. `judged` on the way forward only: a release that served before may
+    return under settings that became stricter. `configs`: service → its image's configuration, if the caller
+    has it already.
     """
     rendered = world.target.render(environment.project, release.bundle, release.variables)
     if judged:
@@ -93,8 +94,8 @@ def assembled(
 def image_configs(
     release: Release, world: World, credentials: Credentials | None = None
 ) -> dict[str, ImageConfig]:
-    """Service → its image's configuration, from the target or, where the image is not pulled yet, from the
-    registry.
+    """Returns service → its image's configuration, from the target or, for an image that is not pulled yet,
+    from the registry.
     """
 
     def ask(image: Image) -> ImageConfig:
@@ -107,7 +108,7 @@ def image_configs(
 
 
 def _persist(clock: Clock, ask: Callable[[], ImageConfig]) -> ImageConfig:
-    """The registry's answer; a registry that fails for a moment is asked again, as for a pull."""
+    """Returns the registry's answer, with retries while the registry is unavailable, as for a pull."""
     begun, tried = clock.monotonic(), 0
     while True:
         try:
@@ -123,7 +124,7 @@ def _persist(clock: Clock, ask: Callable[[], ImageConfig]) -> ImageConfig:
 def project_note(
     application: Application, release: Release, app: App, environment: Environment, world: World
 ) -> str:
-    """What people should know of a first deploy's project name, empty for none. Raises OtherProject."""
+    """Returns a notice about a first deploy's project name, empty if there is none. Raises OtherProject."""
     if world.store.serving(app.name, environment.name) is not None:
         return ""
     places = (one for each in world.config.apps.values() for one in each.environments.values())
@@ -140,7 +141,9 @@ def project_note(
 def warn(
     application: Application, release: Release, app: App, environment: Environment, world: World, say: Say
 ) -> None:
-    """Says what people should know beforehand. Raises CertificateInvalid, ComposeRejected or OtherProject."""
+    """Records notices about certificates and the project name. Raises CertificateInvalid, ComposeRejected or
+    OtherProject.
+    """
     if warning := world.target.check_edge(application, world.clock.now()):
         say("certificate", warning)
     if note := project_note(application, release, app, environment, world):
@@ -148,7 +151,7 @@ def warn(
 
 
 def tasks_run(wish: Wish, release: str, world: World, own: str = "") -> bool:
-    """Whether the release's one-shot tasks run; `own` is the id of the wish's own deployment."""
+    """True if the release's one-shot tasks run; `own` is the id of the job's own deployment."""
     past = (
         world.store.deployments(wish.app, wish.environment, LOOK_BACK) if wish.kind is Kind.REDEPLOY else ()
     )
@@ -156,8 +159,8 @@ def tasks_run(wish: Wish, release: str, world: World, own: str = "") -> bool:
 
 
 def refuse_other_images(application: Application, observed: ObservedState, target: Target) -> None:
-    """What runs is what the release names: whoever else creates containers here may have been quicker. Raises
-    ContainerRefused.
+    """Raises ContainerRefused if a replica runs another image than the release names: another program that
+    creates containers in this project may have been quicker.
     """
     for service in application.services:
         wanted = target.image_id(service.image) if service.image else ""
@@ -183,9 +186,9 @@ def _judge_powers(rendered: Mapping[str, Any], app: str, environment: Environmen
 def _permissions(
     rendered: Mapping[str, Any], app: str, environment: Environment, world: World, *, judged: bool
 ) -> Permissions:
-    """The measure for the requests that are posted. On the way back the model's own wishes count as granted:
-    it served, and settings may have become stricter since; a request that goes beyond its model is refused
-    all the same.
+    """Returns the policy for the create requests. On the way back the privileges of the model count as
+    granted: it served, and settings may have become stricter since. A request that goes beyond its model is
+    refused all the same.
     """
     around, granted = world.config.neighbourhood, set(environment.allow)
     if not judged:
@@ -201,5 +204,5 @@ def _permissions(
 
 
 def _setting(app: str, environment: Environment) -> str:
-    """The settings' table of an environment, as an error shows it."""
+    """Returns the name of an environment's settings table, for error texts."""
     return f"apps.{app}.environments.{environment.name}"

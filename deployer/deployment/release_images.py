@@ -1,8 +1,8 @@
-"""Where a release's images come from. In: a wish, the images that its services want. Out: an image for each
-service, or ImageUnproven; records of what a protected run proved.
+"""Resolution of a release's images. In: a deploy job, the image requirements of its services. Out: an image
+for each service, or ImageUnproven; records of the images that a protected run proved.
 
-A digest is proven when a run whose token's claims fitted the environment built and tested it. A tag is a
-hint: it decides for the operator on the server, and elsewhere only where the setting `trust-tags` says so.
+A digest is proven when a run whose token's claims matched the environment built and tested it. A tag proves
+nothing: it is accepted from the operator on the server, and elsewhere only with the setting `trust-tags`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from deployer.core.release.image_selection import Wanted
 from deployer.core.release.proven_images import ProvenRun, images_of_revision, unproven_reuse
 
 _OPERATOR = "cli"
-_SAFER = "let the action ask the server to deploy, which proves what it tested"
+_SAFER = "let the action ask the server to deploy: its request proves the images that it tested"
 
 
 @dataclass(frozen=True)
 class ImageFinder:
-    """One wish's look for its images. `note` hears how an image was found; `compose` is the Compose file."""
+    """Resolves one deploy job's images. `note` receives how an image was found; `compose` is the Compose
+    file.
+    """
 
     wish: Wish
     app: App
@@ -39,7 +41,9 @@ class ImageFinder:
     note: Callable[[str], None]
 
     def find(self, wanted: Sequence[Wanted]) -> dict[str, Image]:
-        """Service → image. Raises ImageUnproven, ImageOfAnother, ImageNotFound or RegistryUnavailable."""
+        """Returns service → image. Raises ImageUnproven, ImageOfAnother, ImageNotFound or
+        RegistryUnavailable.
+        """
         records = self.store.proven(self.app.name, self.environment.name)
         proven = images_of_revision(records, self.wish.revision)
         return {want.service: self._image(want, proven) for want in wanted}
@@ -72,8 +76,9 @@ class ImageFinder:
             raise withheld(self.app, want.repository, error) from None
 
     def _shown(self, image: Image) -> Image:
-        """An image that the file names by digest may be here for another app: its registry says who may have
-        it, unless this environment runs it already.
+        """Returns an image that the file names by digest, after asking its registry if this app may read it:
+        the image may be on the machine for another app. An image that this environment already runs needs no
+        such check.
         """
         serving = served_images(self.store, self.app.name, self.environment.name)
         if may_use_login(self.app, image.repository) or image in serving.values():
@@ -106,7 +111,7 @@ class ImageFinder:
 
 
 def served_images(store: Store, app: str, environment: str) -> Mapping[str, Image]:
-    """Service → image of the release that serves; empty where none does, or where it is no longer kept."""
+    """Returns service → image of the serving release; empty if there is none or it is no longer kept."""
     serving = store.serving(app, environment)
     if serving is None:
         return {}
@@ -117,8 +122,8 @@ def served_images(store: Store, app: str, environment: str) -> Mapping[str, Imag
 
 
 def keep_proof(wish: Wish, release: Release, store: Store) -> None:
-    """Records what the wish's run proved, if it proved anything. Raises Forbidden where the run took an image
-    over from a record that this server's key did not write.
+    """Records the images that the job's run proved, if any. Raises Forbidden if the run reused an image from
+    a record that was not written with this server's key.
     """
     if wish.tested is None or wish.kind is not Kind.DEPLOY or wish.images is None:
         return
@@ -126,7 +131,7 @@ def keep_proof(wish: Wish, release: Release, store: Store) -> None:
     if unknown := unproven_reuse(records, wish.tested, wish.images):
         store.sweep_proven(wish.app, wish.environment)
         raise Forbidden(
-            f"service {unknown[0]}: the run took {wish.images[unknown[0]]} for proven, and no protected run"
+            f"service {unknown[0]}: the run reused {wish.images[unknown[0]]} as proven, but no protected run"
             " proved it",
             hint="run the workflow again; the run builds the image then",
         )

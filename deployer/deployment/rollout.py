@@ -1,9 +1,8 @@
-"""Executing one plan on one target. In: plan, application, what was observed. Out: nothing, or GateFailed
-with the reason.
+"""Execution of one plan on one target. In: the plan, the application, the observed state. Out: nothing, or
+GateFailed with its reason. Never decides anything: the plan has decided.
 
-The order of the lines in `bring_in` and `take_out` is the safety property: everything new exists, runs and
-has proven itself before the edge switches, and nothing old ends before it is drained. Chooses nothing: the
-plan has chosen.
+The order of the lines in `bring_in` and `take_out` is the safety property: every new replica exists, runs and
+has passed its gate before the edge switches, and no old replica stops before it is drained.
 """
 
 from __future__ import annotations
@@ -37,22 +36,22 @@ from deployer.core.rollout.readiness import ANSWERED, Judgement, Reading, Verdic
 from deployer.deployment.preflight import Preflight
 from deployer.deployment.startup_times import Startups
 
-_TICK = 0.02  # seconds between two looks at a gate or a drain
-_AGAIN = 0.005  # seconds from a first good answer to the question for the second
-# Times as long as the looks took, and seconds at most: those that start need the processors, and one that
-# does not answer must not hide another's crash.
+_TICK = 0.02  # seconds between two polls of a gate or a drain
+_AGAIN = 0.005  # seconds between a first good answer and the second request
+# Pause as a multiple of the polls' duration, and its limit in seconds: starting replicas need the processors,
+# and a replica that does not answer must not hide another one's crash.
 _REST, _LONGEST_REST = 3, 0.2
 _STOPS_AT_ONCE = 8
-_SWITCHED = "the edge sends new requests to", "the host's ports are those of"
-# Seconds that the next stop waits for the one before, and all of them together. Taking a container down keeps
-# the kernel busy: two at once make the longest gap 55 to 67 ms where one after the other makes it 48. Slow
-# exits still overlap.
+_SWITCHED = "the edge sends new requests to", "the host's ports now belong to"
+# Seconds that a stop waits for the one before, and for all stops together. Removing a container keeps the
+# kernel busy: two at once make the longest gap 55 to 67 ms, one after the other 48 ms. Slow exits still
+# overlap.
 _STAGGER, _STAGGERS = 0.3, 0.7
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """One plan with what it needs to be carried out; `say` must let no secret through."""
+    """Executes one plan; `say` must let no secret through."""
 
     application: Application
     plan: Plan
@@ -60,14 +59,14 @@ class Rollout:
     target: Target
     clock: Clock
     say: Say
-    hide: Callable[[str], str]  # takes variables' values out of what a replica printed
+    hide: Callable[[str], str]  # removes variable values from a replica's output
     startups: Startups
-    unserved: set[str]  # ids of replicas that this deployment made and that nobody was sent to; kept up here
-    deadline: float  # on the monotonic clock; what is not ready by then is not waited for
+    unserved: set[str]  # ids of replicas created here that never got a request; kept up here
+    deadline: float  # on the monotonic clock; the gate fails then
 
     def bring_in(self) -> None:
-        """Everything up to the switch. Raises GateFailed before anything of the old release was touched,
-        except where the plan retires a replica first.
+        """Executes the plan up to the switch. Raises GateFailed before the old release is changed, except
+        when the plan retires a replica first.
         """
         for step in self.plan.of(PREFLIGHT):
             self._preflight.try_out(step)
@@ -87,12 +86,12 @@ class Rollout:
         return Preflight(self.application, self.target, self.clock, self.say, self.hide)
 
     def drain(self) -> None:
-        """Requests that the old release still serves may end."""
+        """Waits for requests that the old release still serves."""
         self._drain(list(self.plan.of(DRAIN)))
 
     def take_out(self) -> None:
-        """What the new release has replaced. From the switch on the new one serves: a failure here costs
-        tidiness only, unless old ones serve beside it until their turn comes.
+        """Stops and removes superseded replicas. The new release already serves, so a failure here only
+        leaves containers behind, unless old replicas still serve until their batch.
         """
         self._stop(list(self.plan.of(STOP)))
         self._remove(step for step in self.plan.of(REMOVE) if step.level >= 0)
@@ -100,7 +99,9 @@ class Rollout:
             self.target.settle(self.application)
 
     def _is_early(self, step: Step) -> bool:
-        """Whether the new replica can be created while all old ones still run; creating holds no port."""
+        """True if the new replica can be created while all old ones still run; a created container holds no
+        port.
+        """
         return self._service(step).start_first
 
     def _create(self, steps: Sequence[Step]) -> None:
@@ -120,7 +121,7 @@ class Rollout:
             self.target.remove(step.replicas)
 
     def _rest(self, steps: Sequence[Step]) -> None:
-        """They are stopped and stay, for the way back."""
+        """Stops the old replicas without removing them, so that a rollback can start them again."""
         for step in steps:
             self.say(REST, f"{step.subject} ({step.cause})")
         self._stop_staggered(steps)
@@ -178,7 +179,7 @@ class Rollout:
             raise self._refusal(service, replica, judgement)
         if judgement.verdict is Verdict.READY:
             self.say(GATE, f"{replica.name} {judgement.reason}")
-            if not service.routes:  # its peers reach it, and its work has begun
+            if not service.routes:  # its peers reach it, so it has begun to work
                 self.unserved.discard(replica.id)
             self.startups.note(service.name, reading.started)
         return judgement.verdict is Verdict.READY
@@ -228,16 +229,16 @@ class Rollout:
                 self.say(DRAIN, f"{step.subject} has no request left")
 
     def _await_notice(self, step: Step, end: float) -> None:
-        """Nobody but the proxy in front knows where its requests go."""
+        """Waits the notice period: only the external proxy knows which replica its requests go to."""
         self.clock.sleep(max(0.0, min(end, self.deadline) - self.clock.monotonic()))
-        self.say(DRAIN, f"{step.subject}: the proxy in front has had time to find the new one")
+        self.say(DRAIN, f"{step.subject}: the external proxy has had time to find the new replicas")
 
     def _stop(self, steps: Sequence[Step]) -> None:
         if not steps:
             return
         self.say(STOP, " ".join(step.subject for step in steps))
         self._stop_staggered([step for step in steps if step.service != EDGE])
-        for step in steps:  # the edge last: others take themselves out of it
+        for step in steps:  # the edge last: the other stops remove their replicas from it
             if step.service == EDGE:
                 self._stop_all(step)
 
@@ -262,12 +263,12 @@ class Rollout:
                 cut = f" (of {wanted:.0f} s: the deployment's deadline)" if grace < wanted else ""
                 self.say(
                     STOP,
-                    f"{replica.name} was killed after {grace:.0f} s{cut}: it did not end on its stop signal",
+                    f"{replica.name} was killed after {grace:.0f} s{cut}: it did not exit on its stop signal",
                 )
 
     def _remove(self, steps: Iterable[Step]) -> None:
-        """A replica takes its nameless volumes along where it never served or they hold no data, and so does
-        a task.
+        """Removes replicas. Anonymous volumes go with a task, and with a replica that never served or whose
+        volumes hold no data.
         """
         for step in steps:
             service = self.application.service(step.service)
@@ -284,8 +285,8 @@ class Rollout:
         return {service: self._coming(service, now) for service in map(self._service, steps)}
 
     def _coming(self, service: Service, now: ObservedState) -> list[Replica]:
-        """The replicas that serve after this plan: of this release, kept or created by it, and old ones whose
-        turn has not come.
+        """Returns the replicas that serve after this plan: those of this release, kept or created by it, and
+        old ones that are kept for a later batch.
         """
         staying = self.plan.staying
         mine = (one for one in now.of(service.name) if one.spec == service.spec or one.id in staying)

@@ -1,9 +1,8 @@
-"""How long services take until they are ready. In: what the gate saw. Out: replicas, the slowest service's
-first.
+"""Startup durations of services. In: the gate's readings. Out: replicas, those of the slowest service first.
 
-Ten containers do not start at once on a few processors. Whoever takes longest to become ready decides when
-all are, so it starts first: ten services of 0.5 to 5 s were all ready after 5.8 s instead of 6.9 s on two
-processors. What a service took the last time is known from the store; an order that is wrong costs time only.
+Ten containers do not start at once on a few processors. The slowest service decides when all are ready, so it
+starts first: ten services of 0.5 to 5 s were all ready after 5.8 s instead of 6.9 s on two processors. The
+store keeps the last duration of each service; a wrong order costs time only.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from deployer.core.ports.store import Store
 
 
 class Startups:
-    """Those of one deployment's environment."""
+    """Startup durations of one deployment's environment."""
 
     def __init__(self, deployment: Deployment, store: Store, clock: Clock) -> None:
         self._place = deployment.app, deployment.environment
@@ -33,13 +32,13 @@ class Startups:
         return sorted(replicas, key=lambda replica: -known.get(replica.service, 0.0))
 
     def note(self, service: str, started: float) -> None:
-        """A replica of it is ready; the last one counts. Of an engine elsewhere all figures are wrong by the
-        same difference of two clocks, which leaves their order.
+        """Notes that a replica of the service is ready; the last one counts. On a remote engine all figures
+        are off by the same clock difference, which does not change their order.
         """
         if started:
             self._took[service] = self._clock.now() - started
 
     def keep(self) -> None:
-        """Raises StoreUnavailable."""
+        """Stores the durations. Raises StoreUnavailable."""
         if self._took:
             self._store.note_startups(*self._place, self._took)

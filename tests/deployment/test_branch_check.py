@@ -91,7 +91,7 @@ def test_a_tag_named_like_the_branch_takes_production_back_to_no_older_commit(
     forge: GithubForge, repository: Repository, kind: str
 ) -> None:
     repository.git("tag", *(("-a", "-m", "x") if kind == "annotated" else ()), "main", repository.main[0])
-    with pytest.raises(Forbidden, match="a tag is called 'main' like the branch"):
+    with pytest.raises(Forbidden, match="a tag has the same name as the branch 'main'"):
         check(forge, repository.main[0])
     check(forge, repository.main[-1])  # the newest commit of the branch, whatever the run was for
 

@@ -534,14 +534,14 @@ def test_what_somebody_took_away_meanwhile_is_made_again(scene: Scene) -> None:
     scene.target.settle = felling(scene, 2)  # type: ignore[method-assign, assignment]
     ended = scene.deploy("ba")
     assert ended.status is Status.SUCCESS and scene.marks() == "ba"
-    assert any(line.startswith("settle somebody else changed") for line in scene.story(ended))
+    assert any(line.startswith("settle another program changed") for line in scene.story(ended))
 
 
 def test_somebody_who_never_ends_is_named(scene: Scene) -> None:
     scene.deploy("aa")
     scene.target.settle = felling(scene, 1000)  # type: ignore[method-assign, assignment]
     ended = scene.deploy("ba")
-    assert ended.status is Status.ERROR and "somebody keeps changing containers of shop" in ended.reason
+    assert ended.status is Status.ERROR and "another program keeps changing shop's containers" in ended.reason
     assert "`docker compose up` by hand" in ended.reason
 
 
@@ -558,7 +558,7 @@ def test_settling_gives_up_where_its_own_plans_undo_each_other(scene: Scene) -> 
     assert settling.needed and not settling.disturbed
     with pytest.raises(PlansDisagree, match="undo each other"):
         settling.run()
-    assert told[0].startswith("settle the plan before left it unfinished; shop: ")
+    assert told[0].startswith("settle the previous plan left it unfinished; shop: ")
 
 
 def never(plan: Plan, observed: ObservedState) -> Rollout:
@@ -579,7 +579,7 @@ def test_what_compose_made_after_the_end_is_replaced_within_a_minute(scene: Scen
     foreign = Replica("x", "x_shop-backend-1", "backend", "", "created", "none", "sha256:0", "")
     scene.target.replicas["x"] = foreign
     assert settle() and scene.marks() == "aa" and "x" not in scene.target.replicas
-    assert told[0].startswith("somebody else changed containers meanwhile")
+    assert told[0].startswith("another program changed containers")
     scene.target.replicas["x"] = foreign
     scene.clock.sleep(61)
     assert not settle() and "x" in scene.target.replicas
@@ -675,7 +675,7 @@ def test_a_copy_that_says_nothing_stops_no_deploy(scene: Scene) -> None:
     scene.target.broken_copies = {"new", "old"}
     ended = scene.deploy("ba")
     assert ended.status is Status.SUCCESS and backends(scene) == ["b"]
-    assert any("backend says nothing" in line for line in scene.story(ended))
+    assert any("no result for backend" in line for line in scene.story(ended))
     scene.target.broken_copies = set()
     ended = scene.deploy("ca")
     assert any("a copy of the new backend starts" in line for line in scene.story(ended))
@@ -709,7 +709,7 @@ def test_a_process_that_ignores_its_stop_signal_holds_no_worker_past_the_deadlin
     assert ended.status is Status.SUCCESS and scene.marks() == "bb"
     assert len(graces) == 2 and min(graces) == 10.0 and scene.clock.time - begun < 100 + 2 * 12
     told = [line for line in scene.story(ended) if "was killed after" in line]
-    assert len(told) == 2 and all("the deployment's deadline): it did not end" in line for line in told)
+    assert len(told) == 2 and all("the deployment's deadline): it did not exit" in line for line in told)
 
 
 def test_a_grace_within_the_deadline_is_given_in_full(scene: Scene) -> None:
@@ -745,7 +745,7 @@ def test_a_pause_beyond_the_deadline_is_left_out_and_told(scene: Scene, delay: s
     begun = scene.clock.time
     ended = scene.deploy("ba")
     assert ended.status is Status.SUCCESS and scene.marks() == "ba"
-    assert sum("before this turn: the deadline comes first" in line for line in scene.story(ended)) == 2
+    assert sum("before this batch: the deployment's deadline" in line for line in scene.story(ended)) == 2
     assert scene.clock.time - begun < 100
 
 
@@ -795,4 +795,4 @@ def test_of_more_ports_than_may_be_asked_the_rest_is_told(scene: Scene) -> None:
     ports = [{"target": n, "published": str(n), "protocol": "tcp"} for n in range(20_000, 20_100)]
     scene.target.model["services"]["backend"]["ports"] = ports
     ended = scene.deploy("aa")
-    assert "measured 37 of 101 published ports are not asked: 64 are" in scene.story(ended)
+    assert "measured 37 of 101 published ports are not probed, 64 are" in scene.story(ended)

@@ -126,7 +126,7 @@ def test_a_disk_without_room_is_told_before_anything_is_pulled(scene: Scene) -> 
 
 
 def test_a_disk_that_nobody_can_see_is_said_to_be_unchecked(scene: Scene) -> None:
-    assert any("room on the disk is not checked" in line for line in scene.story(scene.deploy("ab")))
+    assert any("free disk space is not checked" in line for line in scene.story(scene.deploy("ab")))
 
 
 def test_layers_of_the_release_that_serves_need_no_room(scene: Scene) -> None:

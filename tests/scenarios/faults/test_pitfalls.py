@@ -47,7 +47,7 @@ def test_e5_what_ignores_its_stop_signal_is_told_and_what_never_served_is_not_wa
     ended = ship(stage, counting, DEAF.format(mark="two", grace="2s", inside=3001))
     assert ended["status"] == "success", ended["reason"]
     assert (
-        "was killed after 2 s: it did not end on its stop signal"
+        "was killed after 2 s: it did not exit on its stop signal"
         in stage.cli("show", str(ended["id"])).stdout
     )
     begun = time.monotonic()
