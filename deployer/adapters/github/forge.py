@@ -1,8 +1,8 @@
-"""GitHub's REST API through PyGithub. In: revisions, deployments. Out: Compose files, and statuses posted.
+"""GitHub's REST API through PyGithub. In: revisions, deployments. Out: Compose files, and posted statuses.
+Never sends a POST twice: a second one would be a second deployment on GitHub's page.
 
-A POST is sent once and never again: a second one would be a second deployment on GitHub's page. Reports go
-out in a thread of their own; none of their failures reaches a deploy. No text from here holds the token.
-Contract: https://docs.github.com/en/rest/deployments, API version 2022-11-28.
+Reports are sent by a thread of their own; their failures never reach a deploy. Neither logs nor errors
+contain the token. Contract: https://docs.github.com/en/rest/deployments, API version 2022-11-28.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from deployer.core.requests.deploy_request import MAX_FILE_BYTES
 _log = logging.getLogger("deployer.github")
 API_VERSION = "2022-11-28"
 _TASK = "deploy"
-_MOST_WAIT = 30  # seconds that GitHub may make us wait before a read is tried again
+_MOST_WAIT = 30  # longest wait, in seconds, that GitHub may ask for before a read is retried
 FAULTS = (
     GithubException,
     requests.RequestException,
@@ -50,7 +50,7 @@ _HINTS = {
 
 
 class Ledger(Protocol):
-    """Remembers which of GitHub's deployments is which of ours; the store keeps it."""
+    """Maps the server's deployments to GitHub's; kept by the store."""
 
     def forge_id(self, deployment_id: str) -> int | None: ...
 
@@ -69,7 +69,9 @@ class _Report:
 
 
 class GithubForge:
-    """See `ports.Forge`. `environment_url` gives the address users open, empty where there is none."""
+    """Implements `ports.github.Forge`. `environment_url` returns the address that users open, empty if there
+    is none.
+    """
 
     def __init__(
         self,
@@ -85,7 +87,7 @@ class GithubForge:
         self._ledger = ledger
         self._environment_url = environment_url
         self._timeout = timeout
-        self._reporter = self._client()  # used by the outbox's thread only: a client is not made for two
+        self._reporter = self._client()  # used by the outbox's thread only: a client is not thread-safe
         self._outbox: Outbox[_Report] = Outbox("github", self._send, _log)
 
     def read_bundle(self, repository: str, revision: str, entry: str) -> Bundle:
@@ -115,13 +117,13 @@ class GithubForge:
 
     def has_tag(self, repository: str, name: str) -> bool:
         with self._asking(repository) as found:
-            return bool(found.get_git_ref(f"tags/{name}").object.sha)  # `ref` alone asks nobody
+            return bool(found.get_git_ref(f"tags/{name}").object.sha)  # `ref` alone sends no request
         return False
 
     @contextmanager
     def _asking(self, repository: str) -> Iterator[Repository]:
-        """What is asked ends here where GitHub knows no such thing; everything else raises
-        ForgeUnavailable.
+        """Opens the repository for a query. Ends the block quietly if GitHub does not know the object; every
+        other failure raises ForgeUnavailable.
         """
         client = self._client()
         try:
@@ -135,11 +137,11 @@ class GithubForge:
             client.close()
 
     def report(self, repository: str, deployment: Deployment, url: str, text: str) -> None:
-        """Returns at once; what GitHub makes of it is in the log."""
+        """Queues the report and returns at once; a failure to send it is logged."""
         self._outbox.put(_Report(repository, deployment, url, text))
 
     def close(self, timeout: float) -> bool:
-        """Sends what waits, at most `timeout` seconds; False when something was left."""
+        """Sends the queued reports, for at most `timeout` seconds; False if some were not sent."""
         done = self._outbox.close(timeout)
         if done:
             self._reporter.close()
@@ -172,13 +174,13 @@ class GithubForge:
         address = self._environment_url(report.deployment)
         if address:
             body["environment_url"] = address
-        # PyGithub's create_status knows no log_url.
+        # PyGithub's create_status has no parameter log_url.
         repository.requester.requestJsonAndCheck(
             "POST", f"{repository.url}/deployments/{number}/statuses", input=body
         )
 
     def _number(self, repository: Repository, report: _Report) -> int:
-        """GitHub's deployment for ours: remembered, found again, or made."""
+        """Returns the number of GitHub's deployment: remembered, found again, or created."""
         known = self._ledger.forge_id(report.deployment.id)
         if known is not None:
             return known
@@ -187,7 +189,9 @@ class GithubForge:
         return number
 
     def _find(self, repository: Repository, deployment: Deployment) -> int | None:
-        """A deployment whose making was answered late, or forgotten in a crash."""
+        """Returns a deployment that an earlier process created: GitHub's answer came too late, or was lost in
+        a crash.
+        """
         wanted = {"sha": deployment.revision, "environment": deployment.environment, "task": _TASK}
         _, listed = repository.requester.requestJsonAndCheck(
             "GET", f"{repository.url}/deployments", parameters=wanted
@@ -213,12 +217,12 @@ class GithubForge:
         return int(made["id"])
 
     def _redact(self, text: str) -> str:
-        """Whatever stands in the way may quote what it was sent."""
+        """Removes the token: a proxy or gateway on the way may quote the request."""
         return text.replace(self._token, "[redacted]")
 
 
 def client_of(api: str, auth: Auth.Auth, timeout: int) -> Github:
-    """A client that sends nothing twice and waits for nobody long."""
+    """Returns a client that sends nothing twice and waits at most `_MOST_WAIT` seconds."""
     return Github(
         auth=auth,
         base_url=api,
@@ -240,7 +244,7 @@ def client_of(api: str, auth: Auth.Auth, timeout: int) -> Github:
 
 
 class _Source:
-    """One repository at one revision."""
+    """Reads one repository at one revision."""
 
     def __init__(self, client: Github, name: str, revision: str, entry: str) -> None:
         self._name = name
@@ -259,7 +263,9 @@ class _Source:
         return collect_bundle(self._entry, self._files, self._read)
 
     def _read(self, path: str) -> str | None:
-        """None for what is not text or too large to be; GitHub's contents API gives up to 1 MiB."""
+        """Returns a file's text; None if it is binary or too large. GitHub's contents API returns up to 1
+        MiB.
+        """
         if (self._files[path].size or 0) > MAX_FILE_BYTES:
             return None
         found = self._repository.get_contents(path, ref=self._revision)
@@ -277,7 +283,7 @@ def _is_regular(item: GitTreeElement) -> bool:
 
 
 def _payload(value: Any) -> Any:
-    """GitHub gives a payload back as an object or as the text of one."""
+    """Returns a deployment's payload, which GitHub sends either as an object or as its JSON text."""
     try:
         return json.loads(value) if isinstance(value, str) else value
     except ValueError:
@@ -285,7 +291,7 @@ def _payload(value: Any) -> Any:
 
 
 def explain(error: Exception) -> tuple[str, str]:
-    """What happened and what to do, without what was sent."""
+    """Returns the cause and the next step, without any part of the request."""
     if isinstance(error, GithubException):
         said = error.data.get("message", "") if isinstance(error.data, dict) else ""
         return cut(f"GitHub answered {error.status} {said}", 200).rstrip(), _HINTS.get(

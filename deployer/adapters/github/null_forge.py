@@ -1,6 +1,7 @@
-"""Stands in GitHub's place where no token is configured. In: the calls of `ports.Forge`. Out: nothing.
+"""Stand-in for GitHub when no token is configured. In: the calls of `ports.github.Forge`. Out: nothing, or
+ForgeUnavailable.
 
-Apart from `github`, so that a server without a token does not carry PyGithub, which takes 6 MB.
+A module apart from `forge`, so that a server without a token does not load PyGithub, which takes 6 MB.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from deployer.core.model import Bundle, Deployment
 
 
 class NoForge:
-    """Reports nothing, reads nothing."""
+    """Reports nothing and reads nothing."""
 
     def read_bundle(self, repository: str, revision: str, entry: str) -> Bundle:
         raise ForgeUnavailable(
@@ -33,7 +34,7 @@ class NoForge:
         raise _blind(f"the tag {name} of {repository}")
 
     def report(self, repository: str, deployment: Deployment, url: str, text: str) -> None:
-        """Nobody to tell."""
+        """Does nothing: without a token no report can be sent."""
 
     def close(self, timeout: float) -> bool:
         return True

@@ -1,9 +1,8 @@
-"""OIDC tokens of GitHub Actions. In: a bearer token and its audience. Out: its claims, verified, or
-TokenRejected.
+"""OIDC tokens of GitHub Actions. In: a bearer token and its audience. Out: its verified claims, or
+TokenRejected. Never decides what the claims allow.
 
 Keys come from `<issuer>/.well-known/jwks` only: no header of a token (`jku`, `x5u`, `jwk`) is followed. They
 are kept by `kid` and on disk, so that an outage of the issuer, also across a restart, stops no deployment.
-What the claims allow is not decided here.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ from deployer.core.errors import ConfigError, DeployerError, TokenRejected
 
 LEEWAY = 30  # seconds that two clocks may differ
 _MAX_TOKEN = 16_384
-_MAX_LIFETIME = 3_600  # GitHub's tokens live for 5 minutes; a longer one is none of GitHub's
+_MAX_LIFETIME = 3_600  # GitHub's tokens live for 5 minutes
 _MAX_JWKS = 65_536
 _TIMEOUT = 5.0
-_FRESH = 3_600.0  # seconds after which the keys are asked for again
-_STALE = 86_400.0  # seconds after which keys that could not be refreshed are not believed any more
-_COOLDOWN = 60.0  # between two questions, so that made-up `kid`s cannot make us flood the issuer
-_RETRY = 5.0  # after a question that failed
+_FRESH = 3_600.0  # seconds after which the keys are fetched again
+_STALE = 86_400.0  # seconds after which keys that could not be refreshed are no longer trusted
+_COOLDOWN = 60.0  # seconds between two fetches, so that invented `kid`s cannot flood the issuer
+_RETRY = 5.0  # seconds after a failed fetch
 _CLAIMS = ["iss", "iat", "exp", "aud", "jti"]
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (jwt.ExpiredSignatureError, "it has expired"),
@@ -50,13 +49,13 @@ _log = logging.getLogger("deployer.oidc")
 
 
 class IssuerUnavailable(DeployerError):
-    """The issuer's keys cannot be had, so no token can be verified now."""
+    """The issuer's keys cannot be fetched, so no token can be verified now."""
 
     code = "issuer-unavailable"
 
 
 class OidcVerifier:
-    """Verifies tokens of one issuer. `keys_file` keeps its keys over restarts."""
+    """Verifies tokens of one issuer. `keys_file` keeps its keys across restarts."""
 
     def __init__(self, issuer: str, keys_file: Path) -> None:
         _check_issuer(issuer)
@@ -64,7 +63,7 @@ class OidcVerifier:
         self._keys = KeyRing(f"{issuer}/.well-known/jwks", keys_file)
 
     def verify_token(self, token: str, audience: str) -> Mapping[str, object]:
-        """The claims; raises TokenRejected with a reason that holds nothing of the token, or
+        """Returns the claims. Raises TokenRejected with a reason that contains nothing of the token, or
         IssuerUnavailable.
         """
         key = self._keys.find(_key_id(token))
@@ -88,7 +87,7 @@ class OidcVerifier:
 
 
 class KeyRing:
-    """The public keys at `url`, by `kid`."""
+    """Public keys at `url`, by `kid`."""
 
     def __init__(self, url: str, file: Path) -> None:
         self._url = url
@@ -100,7 +99,7 @@ class KeyRing:
         self._load()
 
     def find(self, kid: str) -> RSAPublicKey:
-        """Asks the issuer for a `kid` that is not known, or when the keys are old."""
+        """Returns the key. Fetches the issuer's keys if the `kid` is unknown or the keys are old."""
         if kid not in self._keys or time.time() - self._fetched_at > _FRESH:
             with self._lock:
                 self._refresh(kid)
@@ -113,7 +112,9 @@ class KeyRing:
         return self._keys[kid]
 
     def _refresh(self, kid: str) -> None:
-        """At most one question a cooldown; whoever waited for the lock finds the answer of the one before."""
+        """Fetches the keys at most once in a cooldown; a thread that waited for the lock uses the result of
+        the thread before.
+        """
         known = kid in self._keys and time.time() - self._fetched_at <= _FRESH
         if known or time.monotonic() < self._ask_again:
             return
@@ -153,7 +154,9 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def _fetch(url: str) -> str:
-    """Raises OSError or ValueError; ends after `_TIMEOUT` also where the answer trickles."""
+    """Returns the answer's text. Raises OSError or ValueError; ends after `_TIMEOUT` even if the answer
+    trickles.
+    """
     deadline = time.monotonic() + _TIMEOUT
     opener = urllib.request.build_opener(_NoRedirect)
     with opener.open(url, timeout=_TIMEOUT) as answer:
@@ -172,7 +175,9 @@ def _read(answer: IO[bytes], deadline: float) -> bytes:
 
 
 def _read_keys(jwks: Any) -> dict[str, RSAPublicKey]:
-    """Raises ValueError where there is no usable key; passes over kinds of keys that RS256 has no use for."""
+    """Returns the keys by `kid`, without the types that RS256 cannot use. Raises ValueError if no usable key
+    is left.
+    """
     if not isinstance(jwks, dict) or not isinstance(jwks.get("keys"), list):
         raise ValueError("not a JSON Web Key Set")
     keys = {str(key["kid"]): _read_key(key) for key in jwks["keys"] if _signs(key)}

@@ -1,7 +1,7 @@
-"""Sending in the background, in order. In: things to send. Out: calls of one function in a thread of its own.
+"""Sending in the background, in order. In: items to send. Out: calls of one function in a thread of its own.
+Never delays or fails its caller; never sends an item twice.
 
-The box is bounded: where the other side is too slow, the oldest thing gives way and the log says so. Never
-delays or fails whoever puts something in; never sends a thing twice.
+The queue is bounded: when the receiving side is too slow, the oldest item is dropped and logged.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LIMIT = 200
 
 
 class Outbox(Generic[Thing]):
-    """`send` is called once for each thing and deals with its own failures."""
+    """Calls `send` once for each item; `send` handles its own failures."""
 
     def __init__(
         self, name: str, send: Callable[[Thing], None], log: logging.Logger, *, limit: int = LIMIT
@@ -32,7 +32,7 @@ class Outbox(Generic[Thing]):
         self._thread.start()
 
     def put(self, thing: Thing) -> None:
-        """Returns at once."""
+        """Queues an item and returns at once."""
         with self._changed:
             if self._closed:
                 self._log.warning("the deployer is stopping; not sent: %s", thing)
@@ -43,7 +43,7 @@ class Outbox(Generic[Thing]):
             self._changed.notify()
 
     def close(self, timeout: float) -> bool:
-        """Takes nothing more; True when everything was sent within `timeout` seconds."""
+        """Accepts no more items; True if everything was sent within `timeout` seconds."""
         with self._changed:
             self._closed = True
             self._changed.notify()

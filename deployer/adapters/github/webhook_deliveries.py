@@ -1,7 +1,7 @@
-"""GitHub's record of what its webhooks delivered, over its REST API. In: repositories, a token, an app's key.
-Out: attempts, and what was sent.
+"""GitHub's record of webhook deliveries, over its REST API. In: repositories, a token, an app's key. Out:
+delivery attempts and their requests.
 
-A repository's hooks need a token with Webhooks: read; an app's one hook needs the app's key.
+A repository's webhooks need a token with Webhooks: read; an app's single webhook needs the app's key.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from deployer.adapters.github.forge import FAULTS, client_of, explain
 from deployer.core.errors import ForgeUnavailable, NotFound
 from deployer.core.webhooks.redelivery import Attempt, Sent
 
-_GONE = (400, 404, 410, 422)  # of one delivery, while its hook is listed
+_GONE = (400, 404, 410, 422)  # of one delivery, while its webhook is listed
 _PAGE = 100
 _MOST_PAGES = 30
 _log = logging.getLogger("deployer.recovery")
@@ -30,7 +30,7 @@ _HINT = "the token in github.token-file needs Webhooks: read, or set github.app-
 
 
 class GithubHookLog:
-    """See `core.recovery.HookLog`. `address` is where this server takes webhooks."""
+    """Implements `core.webhooks.redelivery.HookLog`. `address` is this server's webhook URL."""
 
     def __init__(
         self,
