@@ -1,8 +1,8 @@
-"""A folder of certificates. In: its path. Out: one PEM text each, chain and key together, as HAProxy reads
-them; CertificateInvalid names the file that is wrong. Writes nothing, and no error shows a key.
+"""A folder of certificates. In: its path. Out: PEM texts, each with chain and key, as HAProxy reads them;
+CertificateInvalid names the faulty file. Never writes, and never shows a key in an error.
 
-Files may be named and split as people have them: chain and key in one file, NAME.crt beside NAME.key, or a
-folder that certbot keeps. A key belongs to the certificate that has its public half.
+Files may be named and split as operators keep them: chain and key in one file, NAME.crt beside NAME.key, or a
+folder that certbot keeps. A key belongs to the certificate with its public half.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FORMS = (
 
 @dataclass(frozen=True)
 class _Chain:
-    """A certificate with those that vouch for it."""
+    """A certificate with its issuers' certificates."""
 
     path: Path
     leaf: x509.Certificate
@@ -42,7 +42,7 @@ class _Chain:
 
 
 class CertificateFolder:
-    """One folder, and which state of it was dealt with."""
+    """One certificate folder, with the state of its files that was read last."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -50,13 +50,15 @@ class CertificateFolder:
         self._read: object = None
 
     def changed(self) -> bool:
-        """Whether it is new and no more in motion: who renews writes several files, one after another."""
+        """True if the files are new and no longer changing: a renewal writes several files, one after
+        another.
+        """
         now = self._state()
         still, self._before = now == self._before, now
         return still and now != self._read
 
     def read(self) -> dict[str, str]:
-        """File name → PEM text. Raises CertificateInvalid."""
+        """Returns file name → PEM text. Raises CertificateInvalid."""
         self._read = self._state()
         return read_certificates(self._path)
 
@@ -72,7 +74,7 @@ class CertificateFolder:
 
 
 def read_certificates(folder: Path) -> dict[str, str]:
-    """File name → PEM text, the key last. Raises CertificateInvalid."""
+    """Returns file name → PEM text, the key last. Raises CertificateInvalid."""
     if not folder.is_dir():
         raise CertificateInvalid(f"{folder} is no folder that can be read", hint=f"it should hold {_FORMS}")
     chains: dict[bytes, _Chain] = {}
@@ -112,7 +114,7 @@ def _paired(
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Those of the folder and of the folders in it, as certbot's `live` has one for each name."""
+    """Yields the PEM files of the folder and of its subfolders, as certbot's `live` has one for each name."""
     for path in sorted((*folder.glob("*"), *folder.glob("*/*"))):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if path.suffix in _SUFFIXES and not hidden and path.is_file():
@@ -128,7 +130,7 @@ def _text(path: Path) -> str:
         raise CertificateInvalid(f"{path} holds neither a certificate nor a key", hint=f"expected: {_FORMS}")
     if _KEY.search(text) and mode & stat.S_IRWXO:
         raise CertificateInvalid(
-            f"{path} holds a key and is open to everybody on this machine", hint=f"chmod 600 {path}"
+            f"{path} holds a key and is open to every user of this machine", hint=f"chmod 600 {path}"
         )
     return text
 
@@ -159,7 +161,7 @@ def _chain(path: Path, text: str) -> _Chain | None:
 
 
 def expired(pem: str, now: float) -> str:
-    """Whose certificate it is and since when it does not count any more; empty while it does."""
+    """Returns the certificate's names and its end, for an error text; empty while it is valid."""
     leaf = x509.load_pem_x509_certificate(pem.encode())
     end = leaf.not_valid_after_utc
     over = end <= datetime.datetime.fromtimestamp(now, datetime.UTC)
@@ -175,7 +177,9 @@ def _names(leaf: x509.Certificate) -> list[str]:
 
 
 def _name(leaf: x509.Certificate, taken: Mapping[str, str]) -> str:
-    """The same for a renewed one. HAProxy serves the first of the folder to who asks for an unknown name."""
+    """Returns the file name, the same for a renewed certificate. HAProxy serves the folder's first
+    certificate to clients that ask for an unknown name.
+    """
     names = _names(leaf)
     word = re.sub(r"[^a-z0-9.-]", "_", names[0].lower()) if names else "certificate"
     choices = (f"{word}{f'_{n}' if n else ''}.pem" for n in range(len(taken) + 1))
@@ -183,7 +187,7 @@ def _name(leaf: x509.Certificate, taken: Mapping[str, str]) -> str:
 
 
 def _vouches(leaf: x509.Certificate) -> bool:
-    """Whether it is one of those that stand in chains, and needs no key here."""
+    """True for an issuer's certificate, which stands in chains and needs no key here."""
     try:
         return leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except (x509.ExtensionNotFound, ValueError):

@@ -1,9 +1,9 @@
-"""HAProxy over its runtime socket. In: routes, addresses. Out: traffic switched, sessions counted. Decides
-nothing.
+"""HAProxy over its runtime socket. In: routes, addresses. Out: traffic switched, sessions counted. Never
+decides anything.
 
 `set server` is synchronous: when a switch returns, new requests go to the new replicas (measured 5 ms). The
-sockets and the configuration lie in the edge's folder, which the container mounts. After a reload the worker
-before lives on while it has connections, a WebSocket's for hours: it hears every command too, and its
+sockets and the configuration lie in the edge's folder, which the container mounts. After a reload the old
+worker lives on while it has connections, a WebSocket's for hours: it receives every command too, and its
 sessions count. Commands: HAProxy 3.0 management guide, sections 9.3 and 9.4.
 """
 
@@ -74,9 +74,9 @@ class Edge:
         peers: Sequence[PeerNetwork] | None = None,
         present: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        """Makes sure the configuration holds `routes` beside those it has; reloads a running edge only if it
-        must. With `certificates` these are served from now on, with `peers` these are its networks. A route
-        that is new leads to `present`, the addresses of its service's replicas. Raises CertificateInvalid.
+        """Adds `routes` to the configuration; reloads a running edge only if needed. With `certificates` the
+        edge serves these from now on, with `peers` these are its networks. A new route leads to `present`,
+        the addresses of its service's replicas. Raises CertificateInvalid.
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.chown(self._folder, *self._owner)
@@ -90,8 +90,9 @@ class Edge:
         self._configure(merge(before, routes), peers, added)
 
     def certify(self, certificates: Mapping[str, str]) -> bool:
-        """File name → PEM text: served from now on, without a lost request; True where others were before.
-        Raises CertificateInvalid, and goes on with those before, where HAProxy does not take them.
+        """Serves these certificates (file name → PEM text) from now on, without a lost request. True if they
+        differ from the ones before. Raises CertificateInvalid, and keeps the ones before, if HAProxy refuses
+        them.
         """
         before, text = self.certificates(), self._text()
         if before == certificates:
@@ -111,12 +112,12 @@ class Edge:
         return any(route.tls for route in self._routes())
 
     def certificates(self) -> dict[str, str]:
-        """File name → PEM text, as they are served."""
+        """Returns file name → PEM text of the served certificates."""
         files = sorted((self._folder / CERTIFICATES).glob("*.pem"))
         return {path.name: path.read_text(encoding="ascii") for path in files}
 
     def _keep(self, certificates: Mapping[str, str]) -> None:
-        """New ones first: an edge that restarts meanwhile must find one."""
+        """Writes the new files before it removes old ones: an edge that restarts meanwhile must find one."""
         folder = self._folder / CERTIFICATES
         make_folder(folder)
         os.chown(folder, *self._owner)
@@ -128,15 +129,15 @@ class Edge:
                 path.unlink()
 
     def settle(self, routes: Sequence[Route]) -> None:
-        """Forgets every other route."""
+        """Removes every other route."""
         self._configure(routes)
 
     def alive(self) -> bool:
-        """Whether the edge answers, its worker and its master."""
+        """True if the edge's worker and its master answer."""
         return bool(self._running())
 
     def slots(self) -> dict[str, list[Slot]]:
-        """Route name → its slots, as HAProxy has them now; no slots while it does not answer."""
+        """Returns route name → its slots in the running HAProxy; no slots while it does not answer."""
         found: dict[str, list[Slot]] = {route.name: [] for route in self._routes()}
         try:
             text = self._tell("admin.sock", _STATS, _TIMEOUT)
@@ -147,7 +148,7 @@ class Edge:
         return found
 
     def switch(self, wanted: Mapping[Route, Sequence[str]]) -> None:
-        """Route → the addresses that serve from now on. Raises EdgeUnavailable."""
+        """Switches each route to its addresses. Raises EdgeUnavailable."""
         before = self._text()
         known = {route.name for route in self._routes()}
         moved = [route for route in wanted if route.name not in known]
@@ -168,12 +169,12 @@ class Edge:
             busy = [slot.number for slot in slots.get(name, ()) if slot.sessions]
             after[name] = place(after[name], busy, addresses, routes[name].slots)
             commands += _commands(routes[name], slots.get(name, ()), after[name])
-        # First the file: an edge that restarts now comes back right.
+        # The file first: an edge that restarts now comes back with the new addresses.
         self._save(self._render(tuple(routes.values()), after))
         self._tell_all(commands)
 
     def _take_over(self, moved: Sequence[Route], wanted: Mapping[Route, Sequence[str]]) -> None:
-        """A port that goes to another service needs a reload; it hands the listening socket on."""
+        """Moves a port to another service, which needs a reload; HAProxy hands the listening socket on."""
         live = {name: _open(slots) for name, slots in self.slots().items()}
         live |= {route.name: dict(enumerate(wanted[route], 1)) for route in moved}
         routes = take_over(self._routes(), moved)
@@ -181,7 +182,7 @@ class Edge:
         self._reload()
 
     def rest(self, addresses: Sequence[str]) -> None:
-        """Takes these addresses out for good, closing pooled connections to them."""
+        """Takes these addresses out for good and closes pooled connections to them."""
         closing = [
             f"set server {name}/s{slot.number} state maint"
             for name, slots in self.slots().items()
@@ -191,8 +192,8 @@ class Edge:
         self._tell_all(closing)
 
     def rest_all_but(self, alive: Set[tuple[str, str]]) -> None:
-        """Takes out every address that is not one of `alive`, pairs of service and address, and ends the
-        requests that wait for it: nobody is there who could answer or hang up.
+        """Takes out every address that is not in `alive`, pairs of service and address, and ends the requests
+        that wait for it: no replica is left to answer or hang up.
         """
         dead = [
             (name, slot)
@@ -204,7 +205,7 @@ class Edge:
         self._tell_all(resting + [_cut(name, slot.number) for name, slot in dead if slot.sessions])
 
     def cut(self, addresses: Sequence[str]) -> None:
-        """Ends what still waits for these addresses, whose replicas are gone."""
+        """Ends requests that still wait for these addresses, whose replicas are gone."""
         self._tell_all(
             [
                 _cut(name, slot.number)
@@ -215,8 +216,8 @@ class Edge:
         )
 
     def sessions(self, address: str) -> int:
-        """Requests in flight to this address over all routes, WebSockets too, on workers before a reload as
-        well.
+        """Returns the number of requests in flight to this address over all routes, WebSockets too, including
+        those on workers from before a reload.
         """
         now = [slot for slots in self.slots().values() for slot in slots]
         before = [slot for text in self._tell_old([_STATS]) for _, slot in _slots_of(text)]
@@ -237,7 +238,9 @@ class Edge:
         peers: Sequence[PeerNetwork] | None = None,
         added: Slots | None = None,
     ) -> None:
-        """Reloads only an edge that runs anything else: other routes, or what an older deployer wrote."""
+        """Writes the configuration; reloads a running edge only if it runs another one: other routes, or a
+        file of an older deployer.
+        """
         live = {name: _open(slots) for name, slots in self.slots().items() if slots}
         there: Slots = {**(added or {}), **slots_in(self._text()), **live}
         self._save(self._render(routes, fit(routes, there), peers))
@@ -252,7 +255,9 @@ class Edge:
         return render_edge(routes, slots, hashlib.sha256(files.encode()).hexdigest(), networks)
 
     def _running(self) -> str:
-        """The stamp of the configuration that the worker has; empty while worker or master do not answer."""
+        """Returns the fingerprint of the worker's configuration; empty while worker or master do
+        not answer.
+        """
         try:
             worker = self._tell("admin.sock", "show info", _TIMEOUT)
             if "Uptime" not in worker or "master" not in self._tell(
@@ -262,7 +267,7 @@ class Edge:
         except EdgeUnavailable:
             return ""
         found = _DESCRIPTION.search(worker)
-        return found.group(1) if found else "none"  # an older deployer wrote no stamp
+        return found.group(1) if found else "none"  # an older deployer wrote no fingerprint
 
     def _reload(self) -> None:
         answer = self._tell("master.sock", "reload", _RELOAD_TIMEOUT)
@@ -284,7 +289,9 @@ class Edge:
         self._tell_old(commands)
 
     def _tell_old(self, commands: Sequence[str]) -> list[str]:
-        """What workers say that a reload has replaced; they may end at any moment, and lack newer routes."""
+        """Returns the answers of workers that a reload has replaced; such a worker may end at any moment, and
+        lacks newer routes.
+        """
         try:
             shown = _OLD_WORKERS.search(self._tell("master.sock", "show proc;quit", _TIMEOUT))
             pids = [line.split()[0] for line in shown.group(1).splitlines()] if shown else []
@@ -309,7 +316,7 @@ class Edge:
 
 
 def _slots_of(stats: str) -> Iterator[tuple[str, Slot]]:
-    """Route name and slot for each line of `show stat`."""
+    """Yields route name and slot for each line of `show stat`."""
     for row in csv.DictReader(io.StringIO(stats.lstrip("# "))):
         address = row["addr"].rpartition(":")[0]
         number = int(row["svname"].removeprefix("s"))
@@ -325,8 +332,9 @@ def _cut(route: str, number: int) -> str:
 
 
 def _commands(route: Route, slots: Sequence[Slot], after: Mapping[int, str]) -> list[str]:
-    """New addresses open before old ones close, so that no moment is without a server. They close by `maint`,
-    as `drain` still takes whoever is pinned; requests in flight go on in both.
+    """Returns the commands of a switch. New addresses open before old ones close, so that no moment is
+    without a server. Old ones close by `maint`, as `drain` still accepts pinned clients; requests in flight
+    continue in both.
     """
     before = _open(slots)
     left = {slot.number for slot in slots if slot.sessions and not slot.open}

@@ -98,7 +98,7 @@ def _spoilt(pem: str) -> str:
 def test_a_key_that_everybody_can_read_is_refused(authority: Authority, folder: Path) -> None:
     put(folder / "shop.pem", *authority.issue("shop.example.com"))
     (folder / "shop.pem").chmod(0o644)
-    with pytest.raises(CertificateInvalid, match="open to everybody") as caught:
+    with pytest.raises(CertificateInvalid, match="open to every user") as caught:
         read_certificates(folder)
     assert "chmod 600" in caught.value.hint
     with pytest.raises(CertificateInvalid, match="no folder"):
