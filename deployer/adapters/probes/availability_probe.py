@@ -1,9 +1,10 @@
-"""Requests to published ports while a deploy runs: every 20 ms to each with a budget, to the others as often
-as the machine bears. In: doors. Out: what each request found. Retries nothing, and asks no address that is
-not this machine's: a Compose file names addresses, and the request would come from the receiver.
+"""Availability probes of published ports while a deploy runs: every 20 ms for each endpoint with a budget,
+for the others as often as the machine can bear. In: endpoints. Out: the result of each request. Never
+retries, and never probes an address that is not this machine's: a Compose file names addresses, and the
+request would come from the server.
 
-One thread for all doors, with sockets that never block: a request costs about 0.1 ms of the processor. Every
-request has a connection of its own, as a new user has.
+One thread for all endpoints, with sockets that never block: a request costs about 0.1 ms of the processor.
+Every request has its own connection, as a new user has.
 """
 
 from __future__ import annotations
@@ -26,15 +27,15 @@ from deployer.core.http.response_status import status_of
 from deployer.core.rollout.availability import Sample
 
 _EVERY = 0.02
-# Over all doors without a budget: who measures must not be who is noticed.
+# Over all endpoints without a budget: the probe's own load must stay unnoticed.
 _MOST_A_SECOND = 50.0 * (os.cpu_count() or 1)
-_PATIENCE = 2.0  # seconds without an answer; longer ones count as lost
-_MOST_OPEN = 400  # requests without an answer over all doors: descriptors are the whole process's
-_STALL = 0.05  # seconds this thread may be kept from running; more is not held against a request
-_QUIET = 0.1  # a TCP server that neither answers nor hangs up so long has taken the connection
+_PATIENCE = 2.0  # seconds without an answer until a request counts as lost
+_MOST_OPEN = 400  # unanswered requests over all endpoints: descriptors are shared by the process
+_STALL = 0.05  # seconds that this thread may be delayed; more is subtracted from a request's time
+_QUIET = 0.1  # after this silence a TCP connection counts as accepted
 _IN_PROGRESS = 115  # EINPROGRESS
-# Hanging up by a reset: else the engine's host remembers each connection for two minutes, and the engine
-# reads all that it remembers whenever it starts or stops a container, 5 ms for a thousand.
+# Connections are closed by a reset: otherwise the engine's host remembers each for two minutes, and the
+# engine reads all of them whenever it starts or stops a container, 5 ms for a thousand.
 _BY_RESET = struct.pack("ii", 1, 0)
 
 
@@ -43,19 +44,19 @@ class _Knock:
     door: Door
     at: float
     socket: socket.socket
-    stalled: float  # when it began, how long this thread had been kept from running
+    stalled: float  # the thread's total delay when the request began
     connected: float = 0.0
     head: bytes = b""
-    shaking: bool = False  # hands, for TLS
+    shaking: bool = False  # TLS handshake in progress
 
 
 @dataclass
 class Knocker:
-    """Implements `ports.Watch`; knocks from `start` to `stop`."""
+    """Availability probe; implements `ports.target.Watch`, from `start` to `stop`."""
 
     doors: Sequence[Door]
     _samples: dict[Door, list[Sample]] = field(default_factory=dict)
-    _selector: selectors.BaseSelector = field(init=False)  # made by the thread, which closes it
+    _selector: selectors.BaseSelector = field(init=False)  # created and closed by the thread
 
     def __post_init__(self) -> None:
         self._samples = {door: [] for door in self.doors}
@@ -63,7 +64,7 @@ class Knocker:
         self._over = threading.Event()
         self._open: dict[_Knock, None] = {}  # oldest first
         self._waiting = dict.fromkeys(self.doors, 0)
-        self._most = max(1, min(50, _MOST_OPEN // max(1, len(self._asked))))  # at one door
+        self._most = max(1, min(50, _MOST_OPEN // max(1, len(self._asked))))  # per endpoint
         self._stalled = 0.0
         self._thread = threading.Thread(target=self._run, name="knocker", daemon=True)
 
@@ -72,11 +73,11 @@ class Knocker:
         return self
 
     def stop(self) -> None:
-        """The thread ends by itself within a moment; nobody waits for it."""
+        """Signals the thread, which ends by itself within a moment; the caller does not wait."""
         self._over.set()
 
     def samples(self) -> Mapping[Door, Sequence[Sample]]:
-        """What is known by now; requests that still wait are not in it."""
+        """Returns the results so far; requests without an answer yet are missing."""
         return {door: tuple(found) for door, found in self._samples.items()}
 
     def _run(self) -> None:
@@ -90,7 +91,7 @@ class Knocker:
 
     def _ask_all(self) -> None:
         unbound = sum(not door.budget.given for door in self._asked)
-        apart = max(1, math.ceil(unbound / (_MOST_A_SECOND * _EVERY)))  # turns
+        apart = max(1, math.ceil(unbound / (_MOST_A_SECOND * _EVERY)))  # rounds
         due, turn = time.monotonic(), 0
         while not self._over.is_set():
             if time.monotonic() >= due:
@@ -102,7 +103,9 @@ class Knocker:
             self._attend(max(0.0, due - time.monotonic()))
 
     def _knock(self, door: Door) -> None:
-        """A request that cannot be sent (no descriptor is left, the port is no port) is an unanswered one."""
+        """Sends a request. A request that cannot be sent (no descriptor left, invalid port) counts as
+        unanswered.
+        """
         begun = time.monotonic()
         family = socket.AF_INET6 if ":" in door.host else socket.AF_INET
         try:
@@ -154,7 +157,9 @@ class Knocker:
             knock.socket.send(_request(knock.door))
 
     def _shake_hands(self, knock: _Knock) -> None:
-        """Its messages are small: they are sent at once, and only answers are waited for."""
+        """Advances the TLS handshake. Its messages are small: they are sent at once, and only answers are
+        awaited.
+        """
         assert isinstance(knock.socket, ssl.SSLSocket)
         knock.socket.do_handshake()
         knock.shaking = False
@@ -183,16 +188,16 @@ class Knocker:
     def _close(self, knock: _Knock) -> None:
         del self._open[knock]
         self._waiting[knock.door] -= 1
-        with contextlib.suppress(KeyError, ValueError):  # refused at once: it was never waited for
+        with contextlib.suppress(KeyError, ValueError):  # refused at once: never registered
             self._selector.unregister(knock.socket)
         with contextlib.suppress(OSError), knock.socket:
-            if knock.head and knock.door.http:  # others may take a reset for an accident, and log it
+            if knock.head and knock.door.http:  # only then: other servers may log a reset as an error
                 knock.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _BY_RESET)
 
 
 def is_here(host: str) -> bool:
-    """Whether an address is one of this machine's. Spellings of another address (`::ffff:127.0.0.1`) count
-    as none: conflicts of host ports are judged by the address as it is written.
+    """True if the address is one of this machine's. Other spellings of an address (`::ffff:127.0.0.1`) count
+    as foreign: conflicts of host ports are judged by the address as written.
     """
     try:
         address = ipaddress.ip_address(host)
@@ -205,7 +210,7 @@ def is_here(host: str) -> bool:
 
 
 def _trusting() -> ssl.SSLContext:
-    """Who serves is measured, not whether the certificate is one that browsers take."""
+    """Returns a TLS context without verification: the probe measures availability, not the certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context

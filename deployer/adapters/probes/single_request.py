@@ -1,5 +1,5 @@
-"""One question to one replica over its own address. Out: `ok`, what went wrong, or empty. Never waits long,
-never retries.
+"""One request to one replica at its own address. In: an address, a port or an HTTP probe. Out: `ok`, the
+fault, or empty. Never waits long, never retries.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from deployer.core.compose.health_check import HttpProbe
 from deployer.core.http.response_status import status_of
 from deployer.core.rollout.readiness import ANSWERED
 
-_TIMEOUT = 0.5  # seconds for a connection, and for the answer: however slowly it comes
+_TIMEOUT = 0.5  # seconds for the connection, and for the whole answer
 _PIECE = 4096
 
 
 def ask_http(address: str, probe: HttpProbe) -> str:
-    """GET as the service's health check makes it; any answer below 400 is good."""
+    """Sends a GET as the service's health check does; a status below 400 passes."""
     connection = http.client.HTTPConnection(address, probe.port, timeout=_TIMEOUT)
     try:
         connection.request("GET", probe.path, headers={"User-Agent": "deployer-gate", "Connection": "close"})
@@ -32,7 +32,9 @@ def ask_http(address: str, probe: HttpProbe) -> str:
 
 
 def _status(connection: socket.socket, end: float) -> int:
-    """`end` on the monotonic clock. Raises TimeoutError."""
+    """Returns the answer's HTTP status, 0 if it is not HTTP; `end` on the monotonic clock. Raises
+    TimeoutError.
+    """
     got = b""
     while (status := status_of(got)) is None:
         left = end - time.monotonic()
@@ -47,7 +49,7 @@ def _status(connection: socket.socket, end: float) -> int:
 
 
 def ask_tcp(address: str, port: int) -> str:
-    """Whether the port takes a connection."""
+    """Opens a connection to the port; returns `ok` or the fault."""
     try:
         socket.create_connection((address, port), timeout=_TIMEOUT).close()
     except OSError as error:
