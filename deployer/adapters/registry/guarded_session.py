@@ -1,9 +1,9 @@
-"""HTTP sessions that do not lead inside. In: whether they may. Out: a `requests` session whose connections go
-to public addresses only.
+"""HTTP sessions that cannot reach the server's own network. In: whether they may. Out: a `requests` session
+that connects to public addresses only.
 
-The name is looked up here and the connection goes to the very address that was judged, so that a name whose
-second answer differs from its first gains nothing. Through an HTTP proxy of the environment the proxy looks
-the name up, and its rules hold.
+The name is resolved here and the connection goes to the very address that was checked, so that a name with
+different answers (DNS rebinding) gains nothing. Through an HTTP proxy of the environment, the proxy resolves
+the name, and its rules apply.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from deployer.core.registry_hosts import is_inside
 
 
 def addresses_of(host: str) -> list[str]:
-    """What a name stands for now; empty where nobody knows it."""
+    """Returns the addresses of a name; empty if it cannot be resolved."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -30,7 +30,7 @@ def addresses_of(host: str) -> list[str]:
 
 
 class InsideAddress(NewConnectionError):
-    """A name leads to this machine or into its own network."""
+    """A name resolves to this machine or into its own network."""
 
 
 class _Outward(HTTPConnection):
@@ -68,7 +68,7 @@ class _OutwardAdapter(HTTPAdapter):
 
 
 def open_session(*, inside: bool) -> requests.Session:
-    """`inside`: connections may also go to this machine and its networks."""
+    """Opens a session; `inside` also permits this machine and its networks."""
     session = requests.Session()
     if not inside:
         for scheme in ("http://", "https://"):

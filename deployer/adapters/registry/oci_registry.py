@@ -1,9 +1,9 @@
-"""Image registries, as the OCI distribution specification has them. In: names and logins. Out: digests.
+"""Image registries, as the OCI distribution specification has them. In: names and logins. Out: digests. Never
+pulls, never pushes, never decides which image is wanted.
 
 The protocol: HEAD and GET /v2/NAME/manifests/REFERENCE, with a bearer token from the realm that a 401 names.
 A login goes only to the registry it was made for. Plain HTTP is for registries on this machine that the
-settings name; no other name, realm or redirect leads to this machine or into its network. Never pulls, never
-pushes, never decides which image is wanted.
+settings name; no other name, realm or redirect leads to this machine or into its network.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from deployer.core.model import Credentials
 from deployer.core.registry_hosts import is_inside, is_loopback, read_address, split_url
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_KNOWN = 64  # images whose layers are remembered
+_KNOWN = 64  # images with cached layers
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _DOCKER_HUB = "registry-1.docker.io"
 
@@ -41,9 +41,9 @@ _Seen = tuple[Image, Credentials | None]
 
 
 class OciRegistry:
-    """Every registry that speaks the distribution API. `host` is the configured one; `named` are others that
-    the settings name in full. These may lie on this machine or in its network. What is remembered of an image
-    is remembered for the login that saw it.
+    """Client of every registry that speaks the distribution API. `host` is the configured one; `named` are
+    others that the settings name in full. These may lie on this machine or in its network. Cached answers are
+    kept per login.
     """
 
     def __init__(self, *, host: str, named: Collection[str] = (), timeout: float = 10.0) -> None:
@@ -54,18 +54,18 @@ class OciRegistry:
         self._configs: dict[_Seen, ImageConfig] = {}
 
     def judge(self, repository: str) -> None:
-        """Raises RegistryRefused for a registry that the engine must not be sent to either."""
+        """Raises RegistryRefused for a registry that the engine must not contact either."""
         place = self._place(repository)
         found = [] if place.inside else addresses_of(urlsplit(f"//{place.host}").hostname or "")
         if found and all(map(is_inside, found)):
             raise leads_inside(place.host)
 
     def require(self, image: Image, credentials: Credentials | None) -> None:
-        """Whether the registry shows the image to this login; asked each time."""
+        """Raises ImageNotFound unless the registry shows the image to this login; never cached."""
         self._ask(self._place(image.repository), "HEAD", image.digest, credentials)
 
     def resolve(self, repository: str, tag: str, credentials: Credentials | None) -> Image:
-        """The digest that `tag` has now: the index's where there are several platforms."""
+        """Returns the digest that `tag` has now: the index's if there are several platforms."""
         place = self._place(repository)
         answer = self._ask(place, "HEAD", tag, credentials)
         digest = answer.headers.get("Docker-Content-Digest", "")
@@ -74,7 +74,9 @@ class OciRegistry:
         return Image(repository, digest)
 
     def config_digest(self, image: Image, credentials: Credentials | None) -> str:
-        """The digest of the image's configuration, for this machine's platform where there are several."""
+        """Returns the digest of the image's configuration, for this machine's platform if there
+        are several.
+        """
         place = self._place(image.repository)
         config = self._of_this_machine(place, image, credentials).get("config")
         digest = config.get("digest") if isinstance(config, dict) else None
@@ -83,7 +85,7 @@ class OciRegistry:
         return digest
 
     def image_config(self, image: Image, credentials: Credentials | None) -> ImageConfig:
-        """The configuration's blob, whose bytes have been checked against their digest; asked for once."""
+        """Returns the configuration from its blob, after checking the bytes against their digest; cached."""
         if (image, credentials) not in self._configs:
             place, digest = self._place(image.repository), self.config_digest(image, credentials)
             answer = self._ask(place, "GET", digest, credentials, kind="blobs")
@@ -98,8 +100,8 @@ class OciRegistry:
         return self._configs[image, credentials]
 
     def layers(self, image: Image, credentials: Credentials | None) -> dict[str, int]:
-        """Layer's digest → its compressed size, for this machine's platform; asked for once: a digest never
-        changes.
+        """Returns layer digest → compressed size, for this machine's platform; cached, as a digest's content
+        never changes.
         """
         seen = (image, credentials)
         if seen in self._layers:
@@ -115,8 +117,8 @@ class OciRegistry:
         return self._layers[seen]
 
     def _place(self, repository: str) -> Place:
-        """Raises RegistryRefused for a registry on this machine, or an address of its network, that no
-        setting names.
+        """Returns the repository's registry address. Raises RegistryRefused for a registry on this machine,
+        or an address of its network, that no setting names.
         """
         host, name = split_host(repository)
         if host == DEFAULT_HOST:
@@ -131,7 +133,7 @@ class OciRegistry:
         return Place(repository, host, name, (host,), plain, known and self._is_inside(hostname))
 
     def _is_inside(self, hostname: str) -> bool:
-        """Of a host that the settings name: then its realm and its redirects may lie there, too."""
+        """True if a host that the settings name is inside: then its realm and its redirects may be, too."""
         return is_loopback(hostname) or any(map(is_inside, addresses_of(hostname)))
 
     def _of_this_machine(self, place: Place, image: Image, credentials: Credentials | None) -> dict[str, Any]:
@@ -143,7 +145,7 @@ class OciRegistry:
     def _manifest(
         self, place: Place, reference: str, credentials: Credentials | None
     ) -> tuple[dict[str, Any], str]:
-        """A manifest and its digest, which its bytes have been checked against."""
+        """Returns a manifest and its digest, after checking the bytes against it."""
         answer = self._ask(place, "GET", reference, credentials)
         if answer.status != 200:
             raise refused(place, reference, answer)
@@ -161,7 +163,9 @@ class OciRegistry:
         credentials: Credentials | None,
         kind: str = "manifests",
     ) -> Answer:
-        """One request for a manifest or a blob, with a login where it is asked for; answers 200 or 405."""
+        """Sends one request for a manifest or a blob, with a login if the registry demands one; returns
+        answers 200 or 405.
+        """
         with open_session(inside=place.inside) as session:
             session.trust_env = not place.plain  # a proxy has no business on this machine
             wire = Wire(session, place, self._timeout)
@@ -175,7 +179,7 @@ class OciRegistry:
 
 
 def _choose(manifests: object, image: Image) -> str:
-    """The digest of an index's entry for this machine, or else for linux/amd64."""
+    """Returns the digest of an index's entry for this machine, or else for linux/amd64."""
     own = _MACHINES.get(platform.machine(), platform.machine())
     entries = [item for item in manifests if isinstance(item, dict)] if isinstance(manifests, list) else []
     for wanted in (own, "amd64"):

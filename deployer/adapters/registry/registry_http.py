@@ -1,5 +1,5 @@
-"""HTTP with one image registry. In: a place, a login, a URL. Out: answers, bounded in time and size; what the
-registry refuses becomes an error. Decides nothing of images.
+"""HTTP with one image registry. In: a registry address, a login, a URL. Out: answers, bounded in time and
+size; refusals become errors. Never decides anything about images.
 """
 
 from __future__ import annotations
@@ -42,13 +42,15 @@ _DENIED = "registries answer both alike: push it, or give a login that may read 
 
 @dataclass(frozen=True)
 class Place:
-    """One repository on one registry. `host` is asked, `names` are what a login for it may say."""
+    """Address of one repository on one registry. `host` receives the requests, `names` are the hosts that a
+    login for it may name.
+    """
 
     repository: str
     host: str
     name: str
     names: tuple[str, ...]
-    plain: bool = False  # it is asked without TLS
+    plain: bool = False  # requests go without TLS
     inside: bool = False  # it may lie on this machine or in its network
 
     def url(self, reference: str, kind: str = "manifests") -> str:
@@ -56,7 +58,7 @@ class Place:
         return f"{scheme}://{self.host}/v2/{quote(self.name)}/{kind}/{quote(reference, safe=':')}"
 
     def login(self, login: Credentials | None) -> Credentials | None:
-        """The login, where it was made for this registry."""
+        """Returns the login if it was made for this registry."""
         return login if login and login.host in self.names else None
 
 
@@ -68,7 +70,7 @@ class Answer:
 
 
 class Proof(AuthBase):
-    """Sets or leaves out `Authorization`; being there at all, it keeps a machine's netrc file out of it."""
+    """Sets or omits `Authorization`; its mere presence keeps a machine's netrc file out of the request."""
 
     def __init__(self, value: str = "") -> None:
         self._value = value
@@ -80,7 +82,7 @@ class Proof(AuthBase):
 
 
 class Wire:
-    """HTTP with one registry, bounded in time and size."""
+    """HTTP client of one registry, bounded in time and size."""
 
     def __init__(self, session: requests.Session, place: Place, timeout: float) -> None:
         self._session = session
@@ -88,7 +90,7 @@ class Wire:
         self._timeout = timeout
 
     def send(self, method: str, url: str, proof: Proof, moves: int = _MAX_MOVES) -> Answer:
-        """Follows a registry that moved a manifest; the proof stays with the host that asked for it."""
+        """Sends a request and follows redirects; the login stays with the host that demanded it."""
         answer = self._once(method, url, proof)
         where = answer.headers.get("Location")
         if answer.status not in _MOVED or not where or not moves:
@@ -101,7 +103,7 @@ class Wire:
         return self.send(method, target, proof, moves - 1)
 
     def prove(self, refusal: Answer, login: Credentials | None) -> Proof:
-        """The login that a 401 asks for. Raises ImageNotFound where it asks for none."""
+        """Returns the login that a 401 demands. Raises ImageNotFound if it demands none."""
         scheme, _, rest = refusal.headers.get("WWW-Authenticate", "").partition(" ")
         if not scheme:
             raise refused(self._place, "", refusal)
@@ -137,12 +139,12 @@ class Wire:
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
             if isinstance(_cause(error), InsideAddress):
                 raise leads_inside(urlsplit(url).netloc) from None
-            # Only the kind of failure: a library's text may quote what was sent.
+            # Only the kind of failure: a library's text may quote the request.
             raise _unreachable(self._place, type(error).__name__) from None
 
     def _read(self, answer: requests.Response) -> bytes:
         end, body = time.monotonic() + self._timeout, bytearray()
-        # read1 gives what has come; read would wait for a full block from a host that drips.
+        # read1 returns the bytes that have arrived; read would wait for a full block from a host that drips.
         while part := answer.raw.read1(65_536, decode_content=True):
             body += part
             if len(body) > _MAX_BYTES or time.monotonic() > end:
@@ -151,7 +153,7 @@ class Wire:
 
 
 def _cause(error: Exception) -> object:
-    """Why a connection could not be made, of what the library wraps around it."""
+    """Returns the cause of a failed connection out of the library's wrapper."""
     return getattr(next(iter(error.args), None), "reason", None)
 
 
@@ -181,7 +183,7 @@ def _origin(url: str) -> tuple[str, str]:
 
 
 def refused(place: Place, reference: str, answer: Answer) -> ImageNotFound | RegistryUnavailable:
-    """The error for an answer that is no success, with the registry's own code for it."""
+    """Returns the error for an unsuccessful answer, with the registry's own code."""
     code = _code_of(answer)
     if answer.status in (401, 403, 404):
         sign = "@" if _DIGEST.fullmatch(reference) else ":"
@@ -197,7 +199,9 @@ def refused(place: Place, reference: str, answer: Answer) -> ImageNotFound | Reg
 
 
 def _code_of(answer: Answer) -> str:
-    """`: manifest unknown` from an error's body as the distribution specification has it, or empty."""
+    """Returns `: manifest unknown` from an error's body as the distribution specification has it,
+    or empty.
+    """
     try:
         errors = parse_object(answer.body).get("errors")
     except PayloadRejected:
