@@ -6,7 +6,7 @@ import time
 
 
 class SystemClock:
-    """Implements `ports.Clock`."""
+    """Implements `ports.clock.Clock`."""
 
     def now(self) -> float:
         return time.time()

@@ -15,7 +15,7 @@ _LEAST_SECRET = 16  # bytes; shorter webhook secrets can be guessed
 
 
 def read_config(path: Path) -> Config:
-    """Raises ConfigError with the file, line or setting that is wrong."""
+    """Reads the settings. Raises ConfigError with the faulty file, line or setting."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -35,7 +35,9 @@ def read_config(path: Path) -> Config:
 
 
 def read_secret(path: str, setting: str, *, least: int = 1) -> str:
-    """The file's text without surrounding white space; others on the machine must not be able to read it."""
+    """Returns the file's text without surrounding white space. Raises ConfigError if other users of the
+    machine can read it.
+    """
     text = read_private(path, setting).strip()
     if len(text.encode()) < least:
         raise ConfigError(
@@ -47,7 +49,7 @@ def read_secret(path: str, setting: str, *, least: int = 1) -> str:
 
 
 def read_webhook_secrets(config: Config) -> dict[str, tuple[bytes, ...]]:
-    """App → its webhook secrets; an app without one takes no webhooks."""
+    """Returns app → its webhook secrets; an app without one accepts no webhooks."""
     return {
         app.name: tuple(
             read_secret(path, f"apps.{app.name}.webhook-secret-files", least=_LEAST_SECRET).encode()

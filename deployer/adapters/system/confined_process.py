@@ -1,9 +1,9 @@
-"""Confinement of a child process. In: the means in force, what the child may read and run. Out: a child that
-has no other access, or CommandFailed.
+"""Confinement of a child process. In: the available means, the files that the child may read and run. Out: a
+child without any other access, or CommandFailed.
 
-The restrictions of Landlock and seccomp belong to a thread and to what it starts. So a thread that does
-nothing else takes them and starts the child: this costs half a millisecond, no interpreter stands between us
-and the child, and no Python runs between fork and exec.
+The restrictions of Landlock and seccomp belong to a thread and to the programs it starts. So a dedicated
+thread applies them and starts the child: this costs half a millisecond, no interpreter stands between the
+server and the child, and no Python runs between fork and exec.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _Made = TypeVar("_Made")
 
 @cache
 def find_confinement() -> Confinement:
-    """The means that this kernel and this user have."""
+    """Returns the means that this kernel and this user have."""
     abi, why = landlock.version()
     return choose_confinement(abi, why, root=os.geteuid() == 0, sockets=seccomp.is_available())
 
 
 @dataclass(frozen=True)
 class Confined:
-    """The access of one child: its program, and files and folders to read. `project` names its own user."""
+    """Access of one child: its program, and files and folders to read. `project` determines its user."""
 
     confinement: Confinement
     project: str
@@ -61,8 +61,8 @@ class Confined:
         return [group_of_all()] if self.confinement.means is Means.OWN_USER else None
 
     def start(self, start: Callable[[], _Made]) -> _Made:
-        """What `start` gives, called in a thread that has no more than this. Raises what it raises, and
-        CommandFailed where the kernel refuses the restrictions.
+        """Returns the result of `start`, called in a thread with no further access. Raises its errors, and
+        CommandFailed if the kernel refuses the restrictions.
         """
         ended: list[_Made | BaseException] = []
         thread = threading.Thread(target=self._start, args=(start, ended), name="confined")
@@ -73,7 +73,7 @@ class Confined:
         return made
 
     def _start(self, start: Callable[[], _Made], ended: list[_Made | BaseException]) -> None:
-        # A collection of garbage here would close others' files without the rights to do so.
+        # Garbage collection in this thread would close other threads' files without the rights to do so.
         with _alone:
             collects = gc.isenabled()
             gc.disable()
@@ -95,7 +95,7 @@ class Confined:
         except OSError as error:
             raise CommandFailed(
                 f"{self.program} cannot be confined: {error.strerror}",
-                hint="`deployer config check` tells which confinement is in force",
+                hint="`deployer config check` shows which confinement is in force",
             ) from None
 
     def _rules(self) -> Iterator[tuple[str, int]]:
@@ -111,7 +111,7 @@ class Confined:
 
 
 def _interpreter_of(program: str) -> str:
-    """The loader of a dynamically linked program, empty for a static one. Source: elf(5)."""
+    """Returns the loader of a dynamically linked program, empty for a static one. Source: elf(5)."""
     with Path(program).open("rb") as file:
         head = file.read(64)
         if not head.startswith(_ELF_64) or len(head) < 64:

@@ -1,9 +1,9 @@
-"""The server's variables file of an environment. In: a path. Out: name → value. Writes nothing, interpolates
-nothing.
+"""The server's variables file of an environment. In: a path. Out: name → value. Never writes, never
+interpolates.
 
-The form is that of `.env` files: NAME=value, one a line, `#` comments, single or double quotes around a
-value. A value is read as Compose would read it from such a file; what Compose would guess at is refused. No
-error shows a value.
+The format is that of `.env` files: NAME=value, one a line, `#` comments, single or double quotes around a
+value. A value is read as Compose would read it from such a file; forms that Compose would guess at are
+refused. No error shows a value.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$"}
 
 
 def read_variables(path: str) -> dict[str, str]:
-    """Raises ConfigError with the line that is wrong, or where everybody may read the file; an empty path
-    means no variables.
+    """Reads the file. Raises ConfigError with the faulty line, or if every user may read the file; an empty
+    path means no variables.
     """
     if not path:
         return {}

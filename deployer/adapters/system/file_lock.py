@@ -1,5 +1,5 @@
-"""One roll-out at a time per project and machine, by `flock`. Out: the descriptor, to be handed on to
-children.
+"""Lock files, by `flock`: one rollout at a time per project and machine. In: a path. Out: the descriptor, to
+be passed on to children.
 
 A child of a killed deployer may still be creating containers: it holds the descriptor, so the next deployer
 waits for it.
@@ -37,7 +37,7 @@ def hold(path: Path, *, wait: float = _WAIT, hint: str = _HINT) -> Iterator[int]
 def _open(path: Path) -> int:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        with suppress(PermissionError):  # made by another user, who has done this
+        with suppress(PermissionError):  # created by another user, which has set the mode
             os.fchmod(descriptor, file_mode(path.parent))
         return descriptor
     except OSError as error:
@@ -45,7 +45,7 @@ def _open(path: Path) -> int:
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process holds the lock file at `path` now. Raises StoreUnavailable."""
+    """True if some process holds the lock file at `path` now. Raises StoreUnavailable."""
     descriptor = _open(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -1,7 +1,7 @@
-"""Files written whole or not at all, also after a crash, and the folders they lie in. In: paths, text, modes.
+"""Files written completely or not at all, also after a crash, and their folders. In: paths, text, modes.
 
-Modes are meant as given: a server that starts with `umask 077` must not make files that no container can
-read.
+Modes apply exactly as given: a server that starts with `umask 077` must not create files that no container
+can read.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
 def write_whole(path: Path, text: str, mode: int = 0o600) -> None:
-    """Writes beside the path, then renames over it. A file that holds the text already stays: going back
-    on a full disk must not fail for it. Raises StoreUnavailable; what stood there stays.
+    """Writes beside the path, then renames over it. A file that holds the text already is left alone: a
+    rollback on a full disk must not fail for it. Raises StoreUnavailable and leaves the old content.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}{_UNFINISHED}")
     try:
@@ -42,14 +42,16 @@ def write_whole(path: Path, text: str, mode: int = 0o600) -> None:
 
 
 def file_mode(folder: Path) -> int:
-    """What others may do with new files of this folder: its group the same as we where the folder gives it
-    away, with `chmod 2770`, nobody anything else.
+    """Returns the mode of new files in this folder: the group gets the owner's access if the folder is shared
+    with it by `chmod 2770`; other users get none.
     """
     return 0o660 if folder.stat().st_mode & _SHARED == _SHARED else 0o600
 
 
 def read_private(path: str, setting: str, encoding: str = "utf-8") -> str:
-    """A file of secrets. Raises ConfigError where it cannot be read, or others on the machine can."""
+    """Returns the text of a file of secrets. Raises ConfigError if it cannot be read, or if other users of
+    the machine can read it.
+    """
     try:
         mode = Path(path).stat().st_mode
         if not stat.S_ISREG(mode):  # reading a pipe would wait for ever
@@ -62,19 +64,21 @@ def read_private(path: str, setting: str, encoding: str = "utf-8") -> str:
     except ValueError:  # not UTF-8, or a path with a zero byte
         raise ConfigError(setting, f"{path} cannot be read: it is no text") from None
     if mode & stat.S_IRWXO:
-        raise ConfigError(setting, f"{path} is open to everybody on this machine", hint=f"chmod 600 {path}")
+        raise ConfigError(setting, f"{path} is open to every user of this machine", hint=f"chmod 600 {path}")
     return text
 
 
 def owner_hint(error: OSError, path: str | Path) -> str:
-    """What to do about a file that belongs to somebody else; empty where that is not the trouble."""
+    """Returns the next step for a file of another user; empty if permissions are not the problem."""
     if not isinstance(error, PermissionError):
         return ""
     return f"the deployer runs as user {os.geteuid()}: `chown {os.geteuid()} {path}`"
 
 
 def _holds(path: Path, content: bytes, mode: int) -> bool:
-    """A link is no such file, wherever it leads; what cannot be read may still be replaced."""
+    """True if the path is a file with this content and mode. A link never is, wherever it leads; an
+    unreadable file may still be replaced.
+    """
     try:
         found = path.lstat()
         alike = (found.st_mode, found.st_size, found.st_nlink) == (stat.S_IFREG | mode, len(content), 1)
@@ -84,15 +88,17 @@ def _holds(path: Path, content: bytes, mode: int) -> bool:
 
 
 def sweep(folder: Path, *, deep: bool = True) -> None:
-    """Removes what a killed server had begun to write there, some of it secrets; for who is alone on it."""
+    """Removes the unfinished files of a killed server, some of them secrets. The caller must be the folder's
+    only user.
+    """
     for path in folder.glob(f"{'**/' if deep else ''}.*{_UNFINISHED}"):
         with contextlib.suppress(OSError):
             path.unlink()
 
 
 def make_folder(path: Path, mode: int = 0o700) -> None:
-    """Makes the folder and those above it that are missing, each with this mode; those that exist stay as
-    they are. Raises StoreUnavailable.
+    """Creates the folder and its missing parents, each with this mode; existing ones stay as they are. Raises
+    StoreUnavailable.
     """
     try:
         for folder in (*reversed(path.parents), path):

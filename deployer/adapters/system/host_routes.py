@@ -27,7 +27,7 @@ _OWN = (
 def host_routes(
     networks: Iterable[Mapping[str, Any]], net: Path = _NET, resolvers: Path = _RESOLVERS
 ) -> tuple[str, ...]:
-    """CIDR texts, each once. Routes of the engine's own networks are none, nor is the one to everywhere."""
+    """Returns CIDR texts, each once, without the engine's own networks and the default route."""
     engine = {
         str(pool.get("Subnet")) for one in networks for pool in (one.get("IPAM") or {}).get("Config") or ()
     }

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-# Rights over a file, and over what lies below a folder.
+# Rights over a file, and over the content of a folder.
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 14
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
@@ -38,7 +38,7 @@ class _PathBeneath(ctypes.Structure):
 
 
 def version() -> tuple[int, str]:
-    """The kernel's ABI, 1 or more; else 0 and why there is none."""
+    """Returns the kernel's ABI, 1 or more; or 0 and the reason why Landlock is missing."""
     found = _libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(_VERSION_FLAG))
     if found > 0:
         return int(found), ""
@@ -51,8 +51,8 @@ def version() -> tuple[int, str]:
 
 
 def restrict_thread(rules: Iterable[tuple[str, int]], abi: int) -> None:
-    """Takes from the calling thread, for ever, every right but these over paths; a path that is not there is
-    left out. Raises OSError where the kernel refuses.
+    """Removes from the calling thread, for ever, every right except these over paths; a missing path is left
+    out. Raises OSError if the kernel refuses.
     """
     files = (1 << (_LAST_FILE_RIGHT.get(abi, _NEWEST_FILE_RIGHT) + 1)) - 1
     with _ruleset(files, abi) as descriptor:
@@ -69,7 +69,7 @@ def _ruleset(files: int, abi: int) -> Iterator[int]:
         _BIND_AND_CONNECT if abi >= _TCP_SINCE else 0,
         _ABSTRACT_SOCKETS_AND_SIGNALS if abi >= _SCOPES_SINCE else 0,
     )
-    size = ctypes.c_size_t(ctypes.sizeof(table))  # an older kernel takes zeros in what it does not know
+    size = ctypes.c_size_t(ctypes.sizeof(table))  # an older kernel accepts zeros in unknown fields
     descriptor = _call(_libc.syscall(_CREATE_RULESET, ctypes.byref(table), size, ctypes.c_uint32(0)))
     try:
         yield descriptor

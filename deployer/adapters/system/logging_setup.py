@@ -1,8 +1,9 @@
-"""The server's log on standard error: one JSON object a line for machines, short lines on a terminal.
+"""The server's log on standard error. In: log records. Out: one JSON object a line for machines, short lines
+on a terminal.
 
 Every object has `time`, `level`, `event`, `logger` and `message`; lines about a deployment also have
-`deployment`, `app`, `environment` and `status` (`core/telling.py`). Text from outside is escaped by JSON, so
-that no name or message can start a line of its own or colour a terminal.
+`deployment`, `app`, `environment` and `status` (`core/reporting/log_fields.py`). Text from outside is escaped
+by JSON, so that no name or message can start a line of its own or colour a terminal.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from datetime import UTC, datetime
 
 
 class _Lines(logging.Formatter):
-    """One JSON object a record."""
+    """Formats one JSON object a record."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -31,7 +32,7 @@ class _Lines(logging.Formatter):
 
 
 class _Words(logging.Formatter):
-    """For people: control characters shown, not obeyed."""
+    """Formats short lines for a terminal: control characters are shown, not obeyed."""
 
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
@@ -45,7 +46,7 @@ def _shown(text: str) -> str:
 
 
 def start_log() -> None:
-    """Sends everything of the package to standard error, and warnings of the libraries."""
+    """Sends the package's log, and the libraries' warnings, to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Words() if sys.stderr.isatty() else _Lines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

@@ -1,8 +1,9 @@
-"""How the C library keeps memory. In: nothing. Out: a process whose threads share what large bodies took.
+"""Memory settings of the C library. In: nothing. Out: a process with threads that share the memory of large
+bodies.
 
-glibc gives every thread an arena of its own and maps each large block anew: with 128 threads and bodies of
-1 MB that held 130 MB and spent half of the time in page faults. One arena that keeps a few free MB holds
-81 MB and takes twice as many such bodies (`script/bench receiver`). Another C library has nothing to set.
+glibc gives every thread an arena of its own and maps each large block anew: with 128 threads and bodies of 1
+MB that held 130 MB and spent half of the time in page faults. One arena that keeps a few free MB holds 81 MB
+and takes twice as many such bodies (`script/bench receiver`). Another C library has nothing to set.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import contextlib
 import ctypes
 
 _ARENA_MAX, _TRIM_THRESHOLD, _MMAP_THRESHOLD = -8, -1, -3  # malloc.h
-_LARGE, _KEPT = 8 << 20, 16 << 20  # bytes: above, a block is mapped on its own; so much stays for the next
+_LARGE, _KEPT = 8 << 20, 16 << 20  # bytes: larger blocks are mapped singly; free bytes kept for reuse
 
 
 def share_memory() -> None:
-    """For the whole process; to be called before threads are started."""
+    """Applies to the whole process; must be called before threads are started."""
     with contextlib.suppress(AttributeError, OSError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_ARENA_MAX, 1)

@@ -1,7 +1,7 @@
-"""A seccomp filter against sockets. In: nothing. Out: the calling thread, and every program that it starts,
-can make Unix sockets and no others.
+"""Seccomp filter against sockets. In: nothing. Out: the calling thread, and every program that it starts, can
+create Unix sockets and no others.
 
-Landlock restricts TCP since Linux 6.7 only, and no UDP, by which a look-up of a name carries text out.
+Landlock restricts TCP since Linux 6.7 only, and never UDP, over which a DNS query can carry text out.
 https://docs.kernel.org/userspace-api/seccomp_filter.html
 """
 
@@ -16,7 +16,7 @@ import struct
 
 _MACHINES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}  # audit architecture, socket(2)
 _FOREIGN_CALLS = 0x40000000  # x86's second set of numbers for the same calls
-_IO_URING_SETUP = 425  # by a ring a program makes sockets without socket(2)
+_IO_URING_SETUP = 425  # with a ring a program creates sockets without socket(2)
 _NO_NEW_PRIVS, _GET_SECCOMP, _SET_SECCOMP, _MODE_FILTER = 38, 21, 22, 2
 _ALLOW, _ERROR = 0x7FFF0000, 0x00050000
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
@@ -30,13 +30,13 @@ class _Program(ctypes.Structure):
 
 
 def is_available() -> bool:
-    """Whether the kernel takes filters and the machine's numbers are known here."""
+    """True if the kernel supports filters and this architecture's numbers are known here."""
     kernel_takes = _libc.prctl(_GET_SECCOMP, 0, 0, 0, 0) >= 0
     return kernel_takes and platform.machine() in _MACHINES
 
 
 def refuse_sockets() -> None:
-    """Raises OSError where the kernel takes no filter."""
+    """Installs the filter. Raises OSError if the kernel refuses it."""
     architecture, call = _MACHINES[platform.machine()]
     code = _filter(architecture, call)
     program = _Program(len(code) // 8, code)
@@ -47,7 +47,9 @@ def refuse_sockets() -> None:
 
 
 def _filter(architecture: int, call: int) -> bytes:
-    """Jumps count the instructions that they leave out: where the condition holds, where it does not."""
+    """Returns the filter's instructions. A jump counts the instructions that it skips: if the condition
+    holds, and if not.
+    """
     steps = (
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_EQUAL, 0, 6, architecture),

@@ -1,9 +1,9 @@
-"""The only door to child processes. In: argv lists, never a shell line. Out: text, or CommandFailed with the
-last lines.
+"""Child processes: the only module that starts them. In: argv lists, never a shell line. Out: text, or
+CommandFailed with the last lines.
 
-Children get the environment that they are given and nothing of the server's own. A lock's file descriptors
-can travel with a child, so that a lock outlives a killed parent until its child is done as well. A child
-leads a process group of its own: when its time is over, what it started ends with it.
+Children get the given environment and nothing of the server's own. A lock's file descriptors can be passed to
+a child, so that a lock outlives a killed parent until its child has ended as well. A child leads its own
+process group: at its timeout, the processes it started end with it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MOST = 8_000_000  # bytes of either stream; more is a mistake and would fill th
 
 
 class ExitedWithError(CommandFailed):
-    """The child itself gave up; `stderr` is what it said."""
+    """The child exited with an error; `stderr` is its output."""
 
     def __init__(self, message: str, stderr: str) -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class ExitedWithError(CommandFailed):
 
 @dataclass(frozen=True)
 class Result:
-    """What a child printed."""
+    """A child's output."""
 
     stdout: str
     stderr: str
@@ -56,8 +56,8 @@ def run(
     hide: Callable[[str], str] = str,
     confined: Confined | None = None,
 ) -> Result:
-    """Runs `argv` to its end, at most `timeout` seconds. `name`: the command's, for people; `keep`:
-    descriptors that the child keeps open; `hide` takes secrets out of what it says when it fails.
+    """Runs `argv` to its end, at most `timeout` seconds. `name`: the command's name for messages; `keep`:
+    descriptors that the child keeps open; `hide` removes secrets from a failing child's output.
     """
     name = name or " ".join(argv[:2])
 
@@ -90,7 +90,7 @@ def run(
 
 
 def _limit_memory(child: subprocess.Popen[bytes]) -> None:
-    """A small file may unfold into gigabytes in a program that reads it."""
+    """Limits the child's memory: a small file may expand to gigabytes in a program that reads it."""
     with suppress(ProcessLookupError, PermissionError):
         resource.prlimit(child.pid, resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
 
@@ -101,7 +101,7 @@ def _to_the_end(child: subprocess.Popen[bytes], name: str, timeout: float) -> tu
         printed = _read(child, name, deadline)
         child.wait(max(0.0, deadline - time.monotonic()))
     except BaseException as error:
-        with suppress(ProcessLookupError):  # not waited for yet, so the number is still this group's
+        with suppress(ProcessLookupError):  # not reaped yet, so the id is still this group's
             os.killpg(child.pid, signal.SIGKILL)
         if isinstance(error, TimeoutError | subprocess.TimeoutExpired):
             raise CommandFailed(f"{name} did not end within {timeout:.0f} s") from None
@@ -111,7 +111,7 @@ def _to_the_end(child: subprocess.Popen[bytes], name: str, timeout: float) -> tu
 
 
 def _read(child: subprocess.Popen[bytes], name: str, deadline: float) -> tuple[bytearray, bytearray]:
-    """Both streams until nobody writes to them any more."""
+    """Reads both streams until no process writes to them any more."""
     assert child.stdout and child.stderr
     printed = (bytearray(), bytearray())
     with selectors.DefaultSelector() as open_pipes:
