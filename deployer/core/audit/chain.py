@@ -1,10 +1,10 @@
-"""Who did what, from where, and what came of it, as a chain. In: acts and the hashes before them. Out:
-text and hash of each entry, and the first entry that somebody changed.
+"""Hash chain of the audit log: actor, action, origin and outcome of each event. In: audit events and the
+hashes before them. Out: text and hash of each entry, and the first entry that was changed.
 
-Each entry's hash covers the one before, so that no entry can be changed, taken out or put in between without
-breaking the chain; it is keyed, so that nobody without the server's key file can make a new chain either.
-Whoever writes to the database itself can cut off the newest entries unseen: to see that, keep the head,
-number and hash, elsewhere.
+Each entry's hash covers the one before, so that no entry can be changed, removed or inserted without breaking
+the chain; it is keyed, so that a new chain needs the server's key file as well. A process that can write to
+the database can cut off the newest entries unnoticed: to detect that, keep the head, number and hash,
+elsewhere.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 class Action(StrEnum):
-    """What is recorded."""
+    """Kind of an audit event."""
 
-    ACCEPT = "accept"  # a wish: queued, or known already, or too old
+    ACCEPT = "accept"  # a deploy job: queued, or known already, or too old
     RELEASE = "release"  # a release was completed: its images by digest
     END = "end"  # of a deployment
-    CONFIRM = "confirm"  # a word from outside on a release that waits for one
-    REFUSE = "refuse"  # somebody without the right to what they asked for
-    GRANT = "grant"  # a person's token was made
+    CONFIRM = "confirm"  # external confirmation of a release
+    REFUSE = "refuse"  # a caller without the right to the request
+    GRANT = "grant"  # an API token was created
     REVOKE = "revoke"
 
 
 @dataclass(frozen=True)
 class Act:
-    """One thing that somebody did. `origin` is an address, or `local` for commands on the server."""
+    """One audit event. `origin` is an address, or `local` for commands on the server."""
 
     action: Action
     who: str
@@ -48,7 +48,9 @@ class Act:
 
 @dataclass(frozen=True)
 class Entry:
-    """One link: `text` is canonical JSON, `hash` 64 hex digits over key, hash before and text."""
+    """One link of the chain: `text` is canonical JSON, `hash` 64 hex digits over key, previous
+    hash and text.
+    """
 
     n: int
     text: str
@@ -56,7 +58,9 @@ class Entry:
 
 
 def entry_text(n: int, at: float, act: Act) -> str:
-    """The same act always gives the same bytes; control characters and anything but ASCII are escaped."""
+    """Returns an event's canonical JSON: the same event always gives the same bytes; control characters and
+    anything but ASCII are escaped.
+    """
     table = {
         "n": n,
         "at": round(at, 3),
@@ -72,13 +76,13 @@ def entry_text(n: int, at: float, act: Act) -> str:
 
 
 def link(key: bytes, before: str, text: str) -> str:
-    """The hash of an entry."""
+    """Returns the hash of an entry."""
     return hmac.new(key, f"{before}\n{text}".encode(), hashlib.sha256).hexdigest()
 
 
 def find_break(key: bytes, entries: Iterable[Entry]) -> tuple[Entry, str]:
-    """The last entry that holds, and what is wrong after it, empty where nothing is. `entries` are all there
-    are, oldest first.
+    """Returns the last valid entry and the fault after it, empty if there is none. `entries` must be
+    complete, oldest first.
     """
     last = Entry(0, "", START)
     for entry in entries:

@@ -1,6 +1,4 @@
-"""What the audit log says of each thing that happens. In: wishes, deployments, tokens. Out: `Act`s, with no
-secret in them.
-"""
+"""Constructors of audit events. In: deploy jobs, deployments, tokens. Out: `Act`s, with no secret in them."""
 
 from __future__ import annotations
 
@@ -11,12 +9,12 @@ from deployer.core.auth.api_tokens import Right
 from deployer.core.images import Image
 from deployer.core.model import Deployment, Wish
 
-SERVER = "deployer"  # who it is that ends a deployment
+SERVER = "deployer"  # the actor that ends a deployment
 LOCAL = "local"
 
 
 def acceptance(wish: Wish, id: str, outcome: str) -> Act:
-    """A wish that was authorised, and whether it starts anything; the deployment `id` stands for it."""
+    """Returns the event of an authorised deploy job and its outcome; the deployment `id` stands for it."""
     return Act(
         Action.ACCEPT,
         who=wish.actor,
@@ -37,7 +35,7 @@ def acceptance(wish: Wish, id: str, outcome: str) -> Act:
 
 
 def completion(deployment: Deployment, images: Mapping[str, Image]) -> Act:
-    """A release that is complete: from here on the digests are fixed."""
+    """Returns the event of a completed release: from here on the digests are fixed."""
     digests = {f"image {service}": str(image) for service, image in sorted(images.items())}
     return _of(
         Action.RELEASE, deployment, SERVER, deployment.revision, {"release": deployment.release, **digests}
@@ -45,7 +43,7 @@ def completion(deployment: Deployment, images: Mapping[str, Image]) -> Act:
 
 
 def ending(deployment: Deployment) -> Act:
-    """`serves before` is the revision that served when the deployment began."""
+    """Returns the event of a deployment's end; `serves before` is the revision that served when it began."""
     facts = {
         "release": deployment.release,
         "revision": deployment.revision,
@@ -56,12 +54,14 @@ def ending(deployment: Deployment) -> Act:
 
 
 def confirmation(deployment: Deployment, verdict: str, reason: str) -> Act:
-    """Who confirms is the runner that asked for the deployment, or a person who may deploy."""
+    """Returns the event of a confirmation; its actor is the runner that asked for the deployment, or a person
+    with the right to deploy.
+    """
     return _of(Action.CONFIRM, deployment, deployment.actor, verdict, {"reason": reason})
 
 
 def refusal(origin: str, code: str, message: str, place: str, path: str = "") -> Act:
-    """A caller who was not let in; `place` is method and rule, `path` what stood in the request."""
+    """Returns the event of a refused request; `place` is method and rule, `path` the requested path."""
     facts = {"place": place, "message": message}
     if path and not place.endswith(f" {path}"):
         facts["path"] = path

@@ -1,11 +1,11 @@
-"""Refusals of one kind, folded. In: refusals and their time. Out: the acts that the audit log keeps of them.
-Never drops a first one.
+"""Folding of refusals of one kind. In: refusals and their time. Out: the audit events that the log keeps of
+them. Never drops a first one.
 
-A kind is the error's code and the place; an IPv6 /64 counts as one address. The first refusal of a kind
-from an address is kept at once, repeats as one act with count, first and last time: at the 10th, the 100th
-and so on, and at the end of the day. Beyond a number of addresses all further ones share one count for each
-kind, and beyond a number of kinds all further ones share one. So a day has a number of entries that no
-flood changes.
+A kind is the error's code and the place; an IPv6 /64 counts as one address. The first refusal of a kind from
+an address is kept at once, repeats as one event with count, first and last time: at the 10th, the 100th and
+so on, and at the end of the day. Beyond a number of addresses all further ones share one count for each kind,
+and beyond a number of kinds all further ones share one. So a day has a number of entries that no flood
+changes.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from deployer.core.audit.chain import Act
 from deployer.core.http.client_address import caller_of
 
 DAY = 86_400.0  # seconds
-MOST_ORIGINS = 100  # addresses and kinds that have a count of their own in a day
-MOST_KINDS = 40  # kinds that have one for all other addresses
+MOST_ORIGINS = 100  # addresses and kinds with their own count in a day
+MOST_KINDS = 40  # kinds with one count for all other addresses
 _OTHER_ADDRESSES, _OTHER_KINDS = "other addresses", "other kinds"
 _Key = tuple[str, str, str]  # code, place, address
 
@@ -33,7 +33,7 @@ class _Count:
 
 
 class RefusalFold:
-    """The counts of one process for one day. Not for several threads at once."""
+    """Counts of one process for one day. Not thread-safe."""
 
     def __init__(self) -> None:
         self._begun = float("-inf")
@@ -43,7 +43,7 @@ class RefusalFold:
         return len(self._counts)
 
     def note(self, act: Act, now: float) -> list[tuple[float, Act]]:
-        """Acts to keep now, each with its time."""
+        """Counts a refusal; returns the events to keep now, each with its time."""
         kept = self.end_day(now)
         if not self._counts:
             self._begun = now
@@ -55,11 +55,11 @@ class RefusalFold:
         return [*kept, (now, act)]
 
     def end_day(self, now: float) -> list[tuple[float, Act]]:
-        """Acts to keep of a day that is over, none before. A clock that steps back ends a day too."""
+        """Returns the events of a day that is over, none before. A clock that steps back ends a day too."""
         return [] if 0 <= now - self._begun < DAY else self.end()
 
     def end(self) -> list[tuple[float, Act]]:
-        """Acts for numbers that were not told yet; forgets all counts."""
+        """Returns the events for counts that were not recorded yet; forgets all counts."""
         kept = [(one.last, _told(key, one)) for key, one in self._counts.items() if one.count > one.told]
         self._counts.clear()
         return kept
@@ -74,7 +74,7 @@ class RefusalFold:
 
 
 def _keys(act: Act) -> Iterator[_Key]:
-    """From the finest to the coarsest."""
+    """Yields the keys of a refusal, from the finest to the coarsest."""
     place = act.facts.get("place", "")
     yield act.verdict, place, caller_of(act.origin, "", ()).key
     yield act.verdict, place, _OTHER_ADDRESSES
@@ -86,7 +86,7 @@ def _form(key: _Key) -> str:
 
 
 def _told(key: _Key, one: _Count) -> Act:
-    """The newest act with the numbers; `of` says what else is counted with it."""
+    """Returns the newest event with the counts; `of` names the group that shares the count."""
     one.told = one.count
     numbers = {"count": str(one.count), "first": f"{one.first:.0f}", "last": f"{one.last:.0f}"}
     return replace(one.act, facts={**one.act.facts, **numbers, "of": _form(key)})
