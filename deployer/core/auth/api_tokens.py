@@ -1,18 +1,16 @@
-"""Who a person is to the server. In and out: `Token`, what one of people's tokens may do. No secret ever
-stands here.
-"""
+"""API tokens of persons. In and out: `Token`, a token's app and rights. Never holds a secret."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-PERSON_PREFIX = "dpl_"  # how a person's token begins; secret scanners and the receiver tell it by this
-READ_PREFIX = "dpr_"  # how the read token of one deployment begins
+PERSON_PREFIX = "dpl_"  # prefix of a person's token, for secret scanners and the receiver
+READ_PREFIX = "dpr_"  # prefix of the read token of one deployment
 
 
 class Right(StrEnum):
-    """One thing a token may do, within its app."""
+    """One right of a token, within its app."""
 
     DEPLOY = "deploy"
     REDEPLOY = "redeploy"
@@ -22,7 +20,7 @@ class Right(StrEnum):
 
 @dataclass(frozen=True)
 class Token:
-    """A person's token as the server knows it. `expires_at` is in Unix seconds; None: until it is revoked."""
+    """A person's token as the server knows it. `expires_at` is in Unix seconds; None: valid until revoked."""
 
     name: str
     app: str

@@ -1,9 +1,9 @@
-"""Who may deploy what, decided on the server. In: verified claims, a signed request or a known person. Out: a
-wish, or Forbidden.
+"""Authorisation of deploys, decided on the server. In: verified claims, a signed request or a known person.
+Out: a deploy job, or Forbidden.
 
 Everything is compared exactly: no Unicode normalising, no prefix (`refs/heads/refs/heads/main` is a legal
-ref), and case counts but for environments, whose case GitHub itself ignores. A repository is its id, never
-its name. Whether a run is too old is the store's question.
+ref), and case counts except in environments, whose case GitHub itself ignores. A repository is its id, never
+its name. The store decides if a run is too old.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from deployer.core.refs import matches, ref_pattern
 from deployer.core.release.proven_images import ProvenQuery
 from deployer.core.requests.deploy_request import DeployRequest
 
-DEPLOYING_EVENTS = ("push", "workflow_dispatch")  # the others run in a context that strangers can start
-# Nobody from outside starts these either, and the action deploys from them only where its `branches` says so.
+DEPLOYING_EVENTS = ("push", "workflow_dispatch")  # a stranger can start the others
+# Strangers cannot start these either, and the action deploys from them only if its `branches` says so.
 _CLAIMED_EVENTS = (*DEPLOYING_EVENTS, "release", "schedule")
 _RIGHTS = {Kind.DEPLOY: Right.DEPLOY, Kind.REDEPLOY: Right.REDEPLOY, Kind.ROLLBACK: Right.ROLLBACK}
 
 
 def authorise_claims(claims: Mapping[str, object], request: DeployRequest, config: Config) -> Wish:
-    """A wish that the OIDC token's claims cover in every point; raises Forbidden with the claim that does
-    not.
+    """Returns the deploy job if the OIDC token's claims cover it in every point; raises Forbidden with the
+    claim that does not.
     """
     app, environment, workflow = _authorise_run(claims, request, config)
     check_images(app, request.images)
@@ -42,8 +42,8 @@ def authorise_claims(claims: Mapping[str, object], request: DeployRequest, confi
 def authorise_query(
     claims: Mapping[str, object], query: ProvenQuery, config: Config
 ) -> tuple[App, Environment]:
-    """Whose records a run may read: those of the place that it may deploy to. Raises Forbidden as a deploy
-    does.
+    """Returns the app and environment whose records a run may read: those that it may deploy to. Raises
+    Forbidden as for a deploy.
     """
     app, environment, _ = _authorise_run(claims, query, config)
     return app, environment
@@ -52,7 +52,9 @@ def authorise_query(
 def _authorise_run(
     claims: Mapping[str, object], request: DeployRequest | ProvenQuery, config: Config
 ) -> tuple[App, Environment, str]:
-    """The place that a run's token fits in every point, and the run's workflow file."""
+    """Returns the app and environment that a run's token matches in every point, and the run's
+    workflow file.
+    """
     app = _app_of_claims(claims, request, config)
     environment = app.environment(request.environment)
     _require(claims, "repository_owner_id", str(app.owner_id))
@@ -71,7 +73,7 @@ def _authorise_run(
 
 
 def authorise_plan(claims: Mapping[str, object], request: DeployRequest, config: Config) -> Wish:
-    """What a pull request would deploy once it is merged into the environment's branch; nothing is deployed.
+    """Returns the deploy job of a pull request's merge into the environment's branch, for a plan only.
 
     GitHub gives no token to a pull request from a fork, unless the repository's owner wants it to.
     """
@@ -91,7 +93,9 @@ def authorise_plan(claims: Mapping[str, object], request: DeployRequest, config:
 
 
 def authorise_person(token: Token, request: DeployRequest, config: Config) -> Wish:
-    """A wish from somebody with a token of their own: no claims, so the token's app and rights decide."""
+    """Returns the deploy job of a person with an API token: without claims, the token's app and rights
+    decide.
+    """
     require_right(token, Kind.DEPLOY, request.app or token.app)
     app = config.app(token.app)
     if request.repository.lower() != app.repository.lower():
@@ -103,8 +107,8 @@ def authorise_person(token: Token, request: DeployRequest, config: Config) -> Wi
 
 
 def authorise_signed(signers: Collection[str], request: DeployRequest, config: Config) -> Wish:
-    """A wish signed with the webhook secret of the apps `signers`: it cannot show run, workflow or
-    environment, so it deploys only where none of these is demanded.
+    """Returns the deploy job of a request signed with the webhook secret of the apps `signers`. A signed
+    request cannot show run, workflow or environment, so it deploys only where none of these is demanded.
     """
     apps = [
         app
@@ -129,7 +133,9 @@ def authorise_signed(signers: Collection[str], request: DeployRequest, config: C
 
 
 def require_right(token: Token, kind: Kind, app: str) -> None:
-    """Raises Forbidden; the answer is the same whether or not another app of that name exists."""
+    """Raises Forbidden if the token lacks the right; the answer is the same if another app of that name
+    exists.
+    """
     if not token.may(_RIGHTS[kind], app):
         raise Forbidden(
             f"the token {token.name} may not {kind} {app[:80]!r}",
@@ -138,7 +144,7 @@ def require_right(token: Token, kind: Kind, app: str) -> None:
 
 
 def allows_image(app: App, repository: str) -> bool:
-    """Whether the app's own images may come from this repository."""
+    """True if the app's own images may come from this repository."""
     others = (f"{other}{end}" for other in app.other_repositories for end in ("", "-*"))
     if any(pattern(text).fullmatch(repository) for text in others):
         return False
@@ -146,7 +152,7 @@ def allows_image(app: App, repository: str) -> bool:
 
 
 def may_use_login(app: App, repository: str) -> bool:
-    """Whether the server's own registry login may fetch from this repository for the app."""
+    """True if the server's own registry login may fetch from this repository for the app."""
     if allows_image(app, repository):
         return True
     named = "/".join(split_host(repository))
@@ -156,8 +162,8 @@ def may_use_login(app: App, repository: str) -> bool:
 def login_for(
     app: App, repository: str, given: Credentials | None, own: Credentials | None
 ) -> Credentials | None:
-    """The login to fetch from a repository with: what the request brought, else the server's own where the
-    app's settings name the repository; each for its own registry.
+    """Returns the login for a repository: the request's, else the server's own if the app's settings name the
+    repository; each for its own registry.
     """
     host, _ = split_host(repository)
     if given and given.host == host:
@@ -166,7 +172,9 @@ def login_for(
 
 
 def withheld(app: App, repository: str, error: ImageNotFound) -> ImageNotFound:
-    """The failure of a fetch without the server's login, with the setting that would have given it."""
+    """Returns the error of a fetch without the server's login, with a hint at the setting that grants the
+    login.
+    """
     if not may_use_login(app, repository):
         error.hint = (
             f"{error.hint}; a registry login of the server is used for repositories that"
@@ -176,7 +184,7 @@ def withheld(app: App, repository: str, error: ImageNotFound) -> ImageNotFound:
 
 
 def check_images(app: App, images: Mapping[str, Image]) -> None:
-    """Raises Forbidden for the first image, of those the app builds itself, that is none of the app's
+    """Raises Forbidden for the first image, of those the app builds itself, outside the app's
     repositories.
     """
     for service, image in images.items():
@@ -188,7 +196,7 @@ def check_images(app: App, images: Mapping[str, Image]) -> None:
 
 
 def previous_serves(serving: Deployment | None, newest: Iterable[Deployment]) -> bool:
-    """Whether a rollback now means the release that serves: another one is just being rolled out over it."""
+    """True if a rollback now means the serving release: a deploy of another one is still in progress."""
     return serving is not None and any(
         other.status is Status.IN_PROGRESS and other.release != serving.release for other in newest
     )
@@ -205,7 +213,7 @@ def _app_of_claims(claims: Mapping[str, object], request: DeployRequest | Proven
 
 
 def _named(apps: Sequence[App], name: str) -> App:
-    """The one that the request means, of those that share its repository."""
+    """Returns the requested app, out of those that share its repository."""
     named = [app for app in apps if name in ("", app.name)]
     if not named:
         raise Forbidden(f"app: {name!r} is no app of this repository")
@@ -229,7 +237,9 @@ def _workflow_of(claims: Mapping[str, object]) -> str:
 
 
 def is_environment(claim: object, name: str) -> bool:
-    """GitHub's environment names ignore case. ASCII only: `.lower()` also makes a `k` of the Kelvin sign."""
+    """True if the claim is the environment's name; GitHub ignores its case. ASCII only: `.lower()` also makes
+    a `k` of the Kelvin sign.
+    """
     return isinstance(claim, str) and claim.isascii() and claim.lower() == name
 
 
@@ -254,7 +264,7 @@ def _shown(claims: Mapping[str, object], name: str) -> str:
 
 
 def pattern(text: str) -> re.Pattern[str]:
-    """A repository's pattern of the settings: `*` stands for anything but a slash."""
+    """Compiles a repository pattern of the settings: `*` stands for anything but a slash."""
     return re.compile(r"[^/\s]*".join(re.escape(part) for part in text.split("*")))
 
 

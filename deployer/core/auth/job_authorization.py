@@ -1,9 +1,9 @@
-"""A job looked at once more by who acts on it. In: a claimed job, a release, the settings. Out: nothing, or
+"""Re-authorisation of a job by the worker. In: a claimed job, a release, the settings. Out: nothing, or
 Forbidden.
 
-Where the receiver is two processes, the one that the internet reaches writes the queue. What it decided is
-decided here again from the worker's own settings, as far as a row can show it: a forged row deploys no image
-from elsewhere and gives no app another one's release. In one process it costs nothing and guards against a
+When the receiver is two processes, the one that the internet reaches writes the queue. The worker repeats
+that process's decision from its own settings, as far as a row can show it: a forged row deploys no image from
+elsewhere and gives no app another one's release. In one process the check costs nothing and guards against a
 database that was changed by hand.
 """
 
@@ -18,36 +18,36 @@ from deployer.core.images import REVISION, Image, split_host
 from deployer.core.model import Kind, Release, Wish
 from deployer.core.release.image_selection import Wanted
 
-_HINT = "the queue holds a job that the receiver's door does not write: look at who may write to the database"
+_HINT = "the receiver never queues such a job: check which accounts can write to the database"
 
 
 def judge_job(wish: Wish, app: App) -> None:
-    """Raises Forbidden for a job that the door would not have queued, NotFound for an environment that is
+    """Raises Forbidden for a job that the receiver would not have queued, NotFound for an environment that is
     not configured.
     """
     app.environment(wish.environment)
-    # A deploy has a release's id once it was resolved: so it goes on where a killed server left it.
+    # A deploy gets a release's id when it is resolved, so that it can resume after a killed server.
     if wish.kind is not Kind.DEPLOY and not wish.release:
         raise Forbidden(f"a {wish.kind} without a release's id", hint=_HINT)
     if wish.kind is Kind.DEPLOY and not REVISION.fullmatch(wish.revision):
-        raise Forbidden("a deploy of what is no full commit id", hint=_HINT)
+        raise Forbidden("a deploy without a full commit id", hint=_HINT)
     check_images(app, wish.images or {})
 
 
 def judge_release(release: Release, app: str) -> None:
-    """Raises NotFound for another app's release, with the words for one that does not exist."""
+    """Raises NotFound for another app's release, with the same text as for a release that does not exist."""
     if release.app != app:
         raise no_release(app, release.id)
 
 
 def no_release(app: str, id: str) -> NotFound:
-    """The one answer for a release that never was, is another app's, or is no longer kept."""
+    """Returns the one error for a release that never existed, is another app's, or is no longer kept."""
     hint = "only the `releases` newest of those that served are kept; `deployer history` shows them"
     return NotFound(f"{app} has no release {id}", hint=hint)
 
 
 def judge_images(app: App, wanted: Sequence[Wanted], images: Mapping[str, Image]) -> None:
-    """Raises Forbidden for the first image, by service, from where the settings let none come from."""
+    """Raises Forbidden for the first image, by service, that comes from a repository outside the settings."""
     check_images(app, {want.service: images[want.service] for want in wanted if want.built})
     if app.other_images:
         for want in wanted:

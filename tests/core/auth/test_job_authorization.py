@@ -54,9 +54,9 @@ def test_what_the_door_queues_passes(wish: Wish) -> None:
         ({"environment": "../production"}, NotFound, "no environment"),
         ({"kind": Kind.REDEPLOY}, Forbidden, "a redeploy without a release"),
         ({"kind": Kind.ROLLBACK}, Forbidden, "a rollback without a release"),
-        ({"revision": ""}, Forbidden, "no full commit id"),
-        ({"revision": "main"}, Forbidden, "no full commit id"),
-        ({"revision": f"{REVISION}\n"}, Forbidden, "no full commit id"),
+        ({"revision": ""}, Forbidden, "without a full commit id"),
+        ({"revision": "main"}, Forbidden, "without a full commit id"),
+        ({"revision": f"{REVISION}\n"}, Forbidden, "without a full commit id"),
         ({"images": {"web": Image("evil.example/web", DIGEST)}}, Forbidden, "evil.example/web"),
         (
             {
