@@ -1,4 +1,4 @@
-"""Which branch or tag goes how far. In: the inputs' lines. Out: `Rule`s, the first that fits a ref.
+"""Rules for branches and tags. In: the lines of the input. Out: `Rule`s, the first that fits a ref.
 
     main: deploy production
     release/*: deploy staging
@@ -26,7 +26,7 @@ _LINE = re.compile(r"(?:(?P<tags>tags)\s+)?(?P<pattern>\S+)\s*:\s*(?P<verb>\S+)(
 
 
 class Mode(StrEnum):
-    """How far a run goes; each one includes the work of the one below it."""
+    """Extent of a run; each mode includes the work of the one below it."""
 
     DEPLOY = "deploy"  # build, test, push, deploy
     BUILD = "build"  # build, test, push
@@ -35,7 +35,7 @@ class Mode(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a rule speaks of."""
+    """Kind of ref or event that a rule applies to."""
 
     BRANCH = "branch"
     TAG = "tag"
@@ -44,7 +44,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """One line: how far runs for these refs go; `environment` only with `deploy`."""
+    """One line of the input; `environment` only with `deploy`."""
 
     kind: Kind
     pattern: str
@@ -52,7 +52,7 @@ class Rule:
     environment: str = ""
 
     def fits(self, ref: str) -> bool:
-        """Whether it speaks of this ref; a scheduled run has the default branch's ref and rules of its
+        """True if the rule applies to this ref; a scheduled run has the default branch's ref and rules of its
         own.
         """
         prefix = {Kind.BRANCH: HEADS, Kind.TAG: TAGS}.get(self.kind)
@@ -62,15 +62,15 @@ class Rule:
 
 
 def default_rules(production: str, develop: str, environment: str) -> tuple[Rule, ...]:
-    """What holds where the input `branches` is empty."""
+    """Returns the rules for an empty input `branches`."""
     branches = ((production, Mode.DEPLOY, environment), (develop, Mode.BUILD, ""))
     named = (Rule(Kind.BRANCH, name, mode, place) for name, mode, place in branches if name)
     return (*named, Rule(Kind.TAG, VERSIONS, Mode.BUILD))
 
 
 def parse_branches(text: str, environment: str) -> tuple[Rule, ...]:
-    """The lines in their order; a bare `deploy` goes to `environment`. Raises ConfigError naming every bad
-    line.
+    """Returns the rules in the order of their lines; a bare `deploy` goes to `environment`. Raises
+    ConfigError naming every bad line.
     """
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     rules: list[Rule] = []
@@ -112,12 +112,12 @@ def _rule(line: str, environment: str) -> Rule:
 
 
 def find_rule(rules: Sequence[Rule], ref: str) -> Rule | None:
-    """The first rule that speaks of this ref."""
+    """Returns the first rule that applies to this ref."""
     return _first(rule for rule in rules if rule.fits(ref))
 
 
 def find_schedule(rules: Sequence[Rule]) -> Rule | None:
-    """The first rule for scheduled runs."""
+    """Returns the first rule for scheduled runs."""
     return _first(rule for rule in rules if rule.kind is Kind.SCHEDULE)
 
 

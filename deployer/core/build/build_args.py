@@ -1,7 +1,8 @@
-"""Build arguments. In: names and values, Dockerfiles' text. Out: which are declared, which look like secrets.
+"""Build arguments. In: names and values, Dockerfiles' text. Out: the declared names, and the arguments that
+look like secrets.
 
-Whoever can pull an image can read the arguments it was built with (`docker history`), so a secret among
-them is everybody's. Known by what it is (a private key, a token of a known make, a password in an
+Anyone who can pull an image can read its build arguments (`docker history`), so a secret among them is
+public. A secret is recognised by its value (a private key, a token of a known format, a password in an
 address), or by its name.
 """
 
@@ -23,7 +24,7 @@ _SECRET_NAME = re.compile(
     r"|SECRET_ACCESS_KEY|CREDENTIALS?|DATABASE_URL|DB_URL|DSN_PASSWORD)",
     re.IGNORECASE,
 )
-# Every repetition has an end: values are hostile too, and a search must not take their length squared.
+# Every repetition is bounded: values are hostile too, and a search must not take quadratic time.
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{1,2000}\.(eyJ[A-Za-z0-9_-]{1,8000})\.[A-Za-z0-9_-]{0,100}")
 _PUBLIC_ROLES = ("anon", "authenticated")
 _SECRET_VALUES = (
@@ -41,19 +42,19 @@ _SECRET_VALUES = (
 
 
 def why_secret(name: str, value: str) -> str:
-    """What makes an argument look like a secret; empty where nothing does."""
+    """Returns why an argument looks like a secret; empty if it does not."""
     for pattern, reason in _SECRET_VALUES:
         if pattern.search(value):
             return reason
     role = next(filter(None, map(_role, _JWT.findall(value))), "")
     if role:
         return f"holds a JWT with the role {role}"
-    # An empty value gives nothing away.
+    # An empty value reveals nothing.
     return "has a secret's name" if value.strip() and _SECRET_NAME.fullmatch(name) else ""
 
 
 def _role(claims: str) -> str:
-    """The role that a JWT grants, where it is not one that every browser may have."""
+    """Returns the role that a JWT grants, unless it is one that every browser may have."""
     try:
         table = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
     except (ValueError, RecursionError):
@@ -63,13 +64,13 @@ def _role(claims: str) -> str:
 
 
 def find_secrets(arguments: Mapping[str, str], allowed: frozenset[str]) -> dict[str, str]:
-    """Name → reason, for what looks like a secret and is not named as allowed."""
+    """Returns name → reason of arguments that look like secrets and are not allowed by name."""
     found = {name: why_secret(name, value) for name, value in arguments.items() if name not in allowed}
     return {name: reason for name, reason in found.items() if reason}
 
 
 def parse_names(text: str) -> frozenset[str]:
-    """A list of names, as an input gives it: separated by commas or white space. Raises ValueError."""
+    """Parses an input's list of names, separated by commas or white space. Raises ValueError."""
     names = re.split(r"[\s,]+", text.strip()) if text.strip() else []
     for name in names:
         if not _NAME.fullmatch(name):
@@ -78,11 +79,11 @@ def parse_names(text: str) -> frozenset[str]:
 
 
 def declared_in(dockerfile: str) -> frozenset[str]:
-    """The names that a Dockerfile's ARG lines declare."""
+    """Returns the names that a Dockerfile's ARG lines declare."""
     lines = (re.sub(r"\\\r?\n", " ", line) for line in _ARG.findall(dockerfile))
     return frozenset(name for line in lines for name in _WORD.findall(line))
 
 
 def lines_of(text: str) -> dict[str, str]:
-    """An env file's names and values, roughly: enough to look for secrets, not to build with."""
+    """Returns an env file's names and values, roughly: enough to look for secrets, not to build with."""
     return {name: value.strip().strip("\"'") for name, value in _LINE.findall(text)}

@@ -1,9 +1,8 @@
-"""What an image is built from, as one hash. In: bake's definition of a target, the files of its contexts.
-Out: a tree.
+"""Hash of an image's build inputs. In: bake's definition of a target, the files of its contexts. Out: a tree.
 
-Two builds with the same tree are given the same files, Dockerfile, arguments, stage and platform. What a
-build fetches by itself (a base image's tag, an `ADD` of a URL) is not in it; a scheduled run builds anew
-for that. No build secret is: a tree is a tag that everybody may read.
+Two builds with the same tree get the same files, Dockerfile, arguments, stage and platform. Files that a
+build fetches by itself (a base image's tag, an `ADD` of a URL) are not included; a scheduled run rebuilds for
+that. Build secrets are not included either: a tree is a public tag.
 """
 
 from __future__ import annotations
@@ -18,10 +17,9 @@ from typing import Any
 Table = Mapping[str, Any]
 
 TREE, TESTED = "tree-", "tested-"
-# Another value whenever the same parts shall give other hashes than before.
+# Raise it whenever the same parts must give other hashes than before.
 _EDITION = 1
-# Where the result goes and what may speed it up does not change it; the places of files stand for their
-# contents.
+# Destination and caches do not change the result; paths of files are replaced by their contents.
 _LEFT_OUT = frozenset(
     {
         "context",
@@ -44,17 +42,15 @@ _SECRET_ID = re.compile(r"(?:^|,)id=([^,]*)")
 
 @dataclass(frozen=True)
 class Places:
-    """Where a target's files are: folders by the name a Dockerfile knows them under (empty for the
-    context).
-    """
+    """Folders of a target's files, by the name that a Dockerfile knows them under (empty for the context)."""
 
     folders: Mapping[str, str]
-    dockerfile: str  # empty where the definition itself holds it
+    dockerfile: str  # empty if the definition itself holds it
     targets: Mapping[str, str]  # contexts that are other targets
 
 
 def find_places(target: Table) -> Places | None:
-    """Every place that has to be read; None where one of them is not on this machine."""
+    """Returns all folders that must be read; None if one of them is not on this machine."""
     context, dockerfile = str(target.get("context") or "."), str(target.get("dockerfile") or "Dockerfile")
     named = {name: str(place) for name, place in (target.get("contexts") or {}).items()}
     folders, targets = {"": context}, {}
@@ -69,7 +65,9 @@ def find_places(target: Table) -> Places | None:
 
 
 def hash_tree(target: Table, contents: Mapping[str, str], dockerfile: str) -> str:
-    """64 hex digits. `contents`: context's name → hash of what it holds; `dockerfile`: hash of its text."""
+    """Returns 64 hex digits. `contents`: context's name → hash of its files; `dockerfile`: hash
+    of its text.
+    """
     images = {name: place for name, place in (target.get("contexts") or {}).items() if name not in contents}
     settings = {key: value for key, value in target.items() if key not in _LEFT_OUT}
     settings["labels"] = {k: v for k, v in (target.get("labels") or {}).items() if k not in _OUR_LABELS}
@@ -92,6 +90,6 @@ def _secret_id(secret: object) -> str:
 
 
 def hash_value(value: object) -> str:
-    """The hash of plain values, the same for the same values."""
+    """Returns the hash of plain values, the same for the same values."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""`.dockerignore`. In: its text, paths of a context. Out: which of them a build does not see.
+"""Rules of `.dockerignore`. In: its text, paths of a context. Out: the paths that a build does not see.
 
-The rules are moby/patternmatcher's, which BuildKit uses: the last pattern that fits a path or a folder
-above it decides. https://docs.docker.com/build/concepts/context/#dockerignore-files
+The rules are moby/patternmatcher's, which BuildKit uses: the last pattern that fits a path or a folder above
+it decides. https://docs.docker.com/build/concepts/context/#dockerignore-files
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _WILD = {"*": "[^/]*", "?": "[^/]"}
 
 @dataclass(frozen=True)
 class Pattern:
-    """One line; `keeps` for those that begin with `!`."""
+    """One line; `keeps` if it begins with `!`."""
 
     regex: re.Pattern[str]
     keeps: bool
@@ -33,11 +33,11 @@ class Ignore:
 
     @property
     def has_exceptions(self) -> bool:
-        """Whether something inside an ignored folder may still be seen."""
+        """True if a file inside an ignored folder may still be visible."""
         return any(pattern.keeps for pattern in self.patterns)
 
     def hides(self, path: str) -> bool:
-        """Whether the build does not see `path`, relative to the context with `/` between its parts."""
+        """True if the build does not see `path`, relative to the context with `/` between its parts."""
         parts = path.split("/")
         names = ["/".join(parts[: n + 1]) for n in range(len(parts))]
         hidden = False
@@ -48,7 +48,7 @@ class Ignore:
 
 
 def parse_ignore(text: str) -> Ignore | None:
-    """None for a file that Docker itself would refuse, or that would take for ever to compare."""
+    """Parses the file; None if Docker itself would refuse it, or if matching would take for ever."""
     try:
         return Ignore(tuple(_patterns(text)))
     except re.error:
@@ -64,7 +64,7 @@ def _patterns(text: str) -> Iterator[Pattern]:
         clean = posixpath.normpath(pattern).lstrip("/") if pattern else ""
         if not clean:
             raise re.error("a pattern without a path")
-        # Nothing is called `.`, so this line says nothing; Docker takes it so, too.
+        # No file is called `.`, so such a line has no effect, for Docker either.
         if clean.count("*") > _MOST_STARS:
             raise re.error("a pattern with so many stars takes time without end")
         if clean != ".":
@@ -83,7 +83,7 @@ def _regex(pattern: str) -> str:
 
 
 def _next(rest: str) -> tuple[str, str]:
-    """The regular expression of what `rest` begins with, and what is left."""
+    """Returns the regular expression of the first element of `rest`, and the remaining pattern."""
     if rest.startswith("**"):
         left = rest[2:].removeprefix("/")
         return ("(.*/)?" if left else ".*"), left

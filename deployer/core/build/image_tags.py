@@ -1,8 +1,8 @@
-"""The tags people read. In: a ref, the default branch. Out: tags that a registry takes and no two branches
-share.
+"""Image tags for persons. In: a ref, the default branch. Out: tags that a registry accepts and no two
+branches share.
 
-`sha-<revision>`, `tree-<hash>` and `tested-<hash>` are machines' tags: no branch and no version can have
-one. https://semver.org; a tag's grammar: https://github.com/distribution/reference
+`sha-<revision>`, `tree-<hash>` and `tested-<hash>` are machines' tags: no branch and no version can have one.
+https://semver.org; a tag's grammar: https://github.com/distribution/reference
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from deployer.core.refs import HEADS, TAGS
 LATEST = "latest"
 _HASH = 12
 _LONGEST = 128
-# Names that mean something else as a tag, among them every name that could be another's with its hash.
+# Names with another meaning as a tag, among them all that could equal another name with its hash.
 _TAKEN = re.compile(rf"latest|(?:sha|tree|tested)-.*|v?\d+(?:\.\d+)*(?:-.*)?|.*-[0-9a-f]{{{_HASH}}}")
 _ODD = re.compile(r"[^A-Za-z0-9_.-]+")
 _VERSION = re.compile(
@@ -25,7 +25,7 @@ _VERSION = re.compile(
 
 
 def tags_of(ref: str, default_branch: str) -> tuple[str, ...]:
-    """The tags that move to an image built for `ref`; none where it is neither a branch nor a tag."""
+    """Returns the tags that move to an image built for `ref`; none if it is neither a branch nor a tag."""
     if ref.startswith(TAGS):
         name = ref.removeprefix(TAGS)
         return versions_of(name) or (_hashed(name, ref),)
@@ -36,7 +36,9 @@ def tags_of(ref: str, default_branch: str) -> tuple[str, ...]:
 
 
 def versions_of(name: str) -> tuple[str, ...]:
-    """`v1.2.3` → `1.2.3`, `1.2`; a pre-release only names itself, and what is no version has none."""
+    """Returns a version's tags: `v1.2.3` → `1.2.3`, `1.2`; a pre-release only itself, a name that is no
+    version none.
+    """
     found = _VERSION.fullmatch(name)
     if found is None:
         return ()
@@ -48,14 +50,18 @@ def versions_of(name: str) -> tuple[str, ...]:
 
 
 def slug(name: str) -> str:
-    """The name itself where it can be a tag and means nothing else, else what is left of it and its hash."""
+    """Returns the name itself if it is a valid tag without another meaning, else its valid characters and its
+    hash.
+    """
     if is_tag(name) and not _TAKEN.fullmatch(name):
         return name
     return _hashed(name, name)
 
 
 def _hashed(name: str, whole: str) -> str:
-    """What is left of the name, and the hash of what it stands for: a git tag is no branch of its name."""
+    """Returns the name's valid characters and the hash of the whole ref: a git tag differs from a branch of
+    its name.
+    """
     digest = hashlib.sha256(whole.encode("utf-8", "surrogateescape")).hexdigest()[:_HASH]
     kept = _ODD.sub("-", name).strip("-.")[: _LONGEST - _HASH - 1].rstrip("-.")
     return f"{kept or 'ref'}-{digest}"

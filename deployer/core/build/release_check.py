@@ -1,8 +1,9 @@
-"""What one answer of the public address says about the release behind it. In: status, headers and text of the
-answer, the revision that should serve, the one that served before. Out: a sight and its reason.
+"""Check of the public address for the release behind it. In: status, headers and text of one answer, the
+expected revision, the previous one. Out: a sight and its reason.
 
 An application that names its revision anywhere, in a header, JSON or HTML, full or shortened to seven digits
-or more, can be told from the one before. One that does not can only be seen to answer.
+or more, can be distinguished from the previous one. For any other application the check only shows that it
+answers.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _WORD = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{7,40}(?![0-9A-Za-z])")
 
 
 class Demand(StrEnum):
-    """Whether the answer must name the revision: `auto` refuses only one that still names the old one."""
+    """Strictness of the check: `auto` refuses only an answer that still names the old revision."""
 
     AUTO = "auto"
     TRUE = "true"
@@ -24,7 +25,9 @@ class Demand(StrEnum):
 
 
 class Sight(StrEnum):
-    """`NAMED`: the new revision is named. `ANSWERS`: all is well, but the revision is not named."""
+    """Result of the check. `NAMED`: the new revision is named. `ANSWERS`: a good answer without
+    the revision.
+    """
 
     NAMED = "named"
     ANSWERS = "answers"
@@ -33,14 +36,14 @@ class Sight(StrEnum):
 
 @dataclass(frozen=True)
 class Seen:
-    """One look from outside."""
+    """One request's result."""
 
     sight: Sight
     reason: str
 
 
 def judge_served(status: int, text: str, *, revision: str, previous: str, demand: Demand) -> Seen:
-    """`text` holds headers and body."""
+    """Judges one answer; `text` holds headers and body."""
     if not 200 <= status < 300:
         return Seen(Sight.WRONG, f"it answers {status}")
     if demand is Demand.FALSE:
@@ -51,7 +54,7 @@ def judge_served(status: int, text: str, *, revision: str, previous: str, demand
         return Seen(Sight.WRONG, f"it still serves {previous[:7]}")
     if demand is Demand.TRUE:
         return Seen(Sight.WRONG, f"it answers {status} and does not name the revision {revision[:7]}")
-    return Seen(Sight.ANSWERS, f"it answers {status}; which revision serves it does not say")
+    return Seen(Sight.ANSWERS, f"it answers {status} without naming its revision")
 
 
 def _words(text: str) -> Iterator[str]:

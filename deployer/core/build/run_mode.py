@@ -1,4 +1,4 @@
-"""What a workflow run may do. In: event name, ref, payload, rules. Out: `ModeDecision` with a reason.
+"""Mode of a workflow run. In: event name, ref, payload, rules. Out: `ModeDecision` with a reason.
 
 An allow-list of events comes first, then the ref: twenty-one other events run with the default branch as
 their ref, and a closed pull request does too, so the ref alone permits nothing. Refs are compared exactly.
@@ -25,9 +25,10 @@ _DEPENDABOT = "dependabot[bot]"
 
 @dataclass(frozen=True)
 class ModeDecision:
-    """`environment` is empty unless the mode is deploy, so that nobody takes it for a permission.
+    """Mode with its reason. `environment` is empty unless the mode is deploy, so that it cannot be mistaken
+    for a permission.
 
-    `refresh`: everything is to be built anew, on the newest base images.
+    `refresh`: everything is to be rebuilt, on the newest base images.
     """
 
     mode: Mode
@@ -42,7 +43,7 @@ def decide_mode(
     payload: Mapping[str, object],
     rules: Sequence[Rule] = default_rules("main", "develop", "production"),
 ) -> ModeDecision:
-    """Total: every input has an answer, a payload of any shape included."""
+    """Returns the decision. Total: every input has an answer, a payload of any shape included."""
     if event == "pull_request":
         return _pull_request(payload)
     if event == "merge_group":
@@ -100,7 +101,9 @@ def _deploying(event: str, place: str, payload: Mapping[str, object], environmen
 
 
 def _skip_mark(payload: Mapping[str, object]) -> str:
-    """What in the head commit's message asks for no deploy: a mark anywhere, or a trailer at the end."""
+    """Returns the part of the head commit's message that asks for no deploy: a mark anywhere, or a trailer at
+    the end.
+    """
     message = _table(payload, "head_commit").get("message")
     text = message if isinstance(message, str) else ""
     mark = next((mark for mark in SKIP_MARKS if mark in text.lower()), "")
@@ -127,7 +130,7 @@ def _origin(payload: Mapping[str, object]) -> str:
 
 def _refusal(event: str) -> str:
     if event == "pull_request_target":
-        return "refused: pull_request_target would run a stranger's code with our rights; use pull_request"
+        return "refused: pull_request_target would run a stranger's code with write access; use pull_request"
     return (
         f"event {event!r} neither deploys nor tests; push, pull_request, merge_group, workflow_dispatch,"
         " release and schedule do"

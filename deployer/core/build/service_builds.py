@@ -1,8 +1,9 @@
-"""Which service's build each service runs. In: a Compose model's services, the registry and the repository.
-Out: service → the services that build its image.
+"""Assignment of builds to services. In: a Compose model's services, the registry and the repository. Out:
+service → the services that build its image.
 
-The runner's test and the server's release follow this one rule: a service whose `image:` names a repository
-that another service builds gets that build, whatever tag the file has. A digest in `image:` stays what it is.
+The runner's test and the server's release follow this one rule: a service with an `image:` that names a
+repository which another service builds gets that build, whatever tag the file has. A digest in `image:` is
+kept.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ Services = Mapping[str, Mapping[str, Any]]
 
 
 def built_repositories(services: Services, *, registry: str, source: str, compose: str) -> dict[str, str]:
-    """Service with `build:` → repository of its image. Raises PayloadRejected for a name that is none."""
+    """Returns service with `build:` → repository of its image. Raises PayloadRejected for an invalid name."""
     return {
         name: repository_of(
             name, str(service.get("image") or ""), registry=registry, source=source, compose=compose
@@ -27,8 +28,8 @@ def built_repositories(services: Services, *, registry: str, source: str, compos
 
 
 def makers_of(services: Services, repositories: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Service → the services of which each builds its image, itself first; services that run no built image
-    are left out. `repositories`: service with a build → repository of its image.
+    """Returns service → the services of which each builds its image, itself first, without services that run
+    no built image. `repositories`: service with a build → repository of its image.
     """
     makers: dict[str, list[str]] = {}
     for name, repository in repositories.items():

@@ -87,7 +87,7 @@ def test_the_new_release_is_seen_and_the_server_hears_of_it_once(
 @pytest.mark.parametrize(
     ("inputs", "answer", "verdict", "reason"),
     [
-        ({}, page("hello"), "confirmed", "which revision serves it does not say"),
+        ({}, page("hello"), "confirmed", "without naming its revision"),
         ({"verify_revision": "false"}, page(OLD), "confirmed", "it answers 200"),
         ({"verify_revision": "true"}, page("hello"), "failed", "does not name the revision"),
         ({}, page(OLD), "failed", f"after 2 s: it still serves {OLD[:7]}"),
