@@ -1,7 +1,7 @@
-"""A reader for one table of settings. In: a dict as `tomllib` gives it. Out: typed values, or ConfigError
+"""Reader for one table of settings. In: a dict as `tomllib` returns it. Out: typed values, or ConfigError
 with the path.
 
-Every key is taken once; what is left over at the end is an unknown key, so a typing error never passes
+Every key is taken once; a key that is left over at the end is unknown, so a typing error never passes
 silently.
 """
 
@@ -27,11 +27,11 @@ class Section:
         self.path = path
 
     def at(self, key: str) -> str:
-        """The full path of `key`, as errors show it."""
+        """Returns the full path of `key`, as errors show it."""
         return f"{self.path}.{key}" if self.path else key
 
     def text(self, key: str, default: str | None = None) -> str:
-        """A string; without a default it must be there and not be empty."""
+        """Returns a string; without a default it must be present and not empty."""
         value = self._take(key, default)
         if value is None or (default is None and value == ""):
             raise self._missing(key)
@@ -40,7 +40,7 @@ class Section:
         return value
 
     def integer(self, key: str, default: int | None = None, *, least: int = 0, most: int = 2**53) -> int:
-        """A whole number between `least` and `most`."""
+        """Returns a whole number between `least` and `most`."""
         value = self._take(key, default)
         if value is None:
             raise self._missing(key)
@@ -49,25 +49,25 @@ class Section:
         return value
 
     def flag(self, key: str) -> bool:
-        """true or false; false where it is absent."""
+        """Returns true or false; false if absent."""
         value = self._take(key, False)
         if not isinstance(value, bool):
             raise ConfigError(self.at(key), "should be true or false")
         return value
 
     def texts(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """A list of strings."""
+        """Returns a list of strings."""
         value = self._take(key, list(default))
         if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
             raise ConfigError(self.at(key), "should be a list of strings")
         return tuple(value)
 
     def section(self, key: str) -> Section:
-        """A sub-table; an absent one reads as empty."""
+        """Returns a sub-table; an absent one reads as empty."""
         return Section(self._take(key, {}), self.at(key))
 
     def sections(self, key: str) -> Iterator[tuple[str, Section]]:
-        """Every named table below `key`, in the order they stand."""
+        """Yields every named table below `key`, in the file's order."""
         if key not in self._left and (found := get_close_matches(key, self._left, 1)):
             raise self._unknown(found[0], key)
         tables = self._take(key, _MISSING)
@@ -77,12 +77,12 @@ class Section:
             yield name, Section(table, f"{self.at(key)}.{name}")
 
     def only(self, *keys: str) -> None:
-        """Raises ConfigError for a table that is none of these: what is missing elsewhere may stand in it."""
+        """Raises ConfigError for a table that is none of these: a missing setting may be in it by mistake."""
         for key in sorted(set(self._left) - set(keys)):
             raise self._unknown(key, next(iter(get_close_matches(key, keys, 1)), ""))
 
     def end(self) -> None:
-        """Raises ConfigError for a key that nobody took."""
+        """Raises ConfigError for a key that was not taken."""
         if self._left:
             key = min(self._left)
             meant = get_close_matches(key, self._known, 1)
@@ -98,7 +98,7 @@ class Section:
         return ConfigError(self.at(key), "is not a known setting", hint=hint)
 
     def _missing(self, key: str) -> ConfigError:
-        """A misspelt key is there under a name that is no setting."""
+        """Returns the error of a missing key; a misspelt key exists under an unknown name."""
         found = get_close_matches(key, self._left, 1)
         hint = f"{self.at(found[0])} is there: is it misspelt?" if found else ""
         return ConfigError(self.at(key), "is missing and has no default", hint=hint)

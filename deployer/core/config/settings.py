@@ -1,7 +1,7 @@
 """The server's settings. In: the dict of one TOML file. Out: `Config`, complete and cross-checked, or
 ConfigError.
 
-Secrets stand in files that the settings name; their contents never pass through here.
+Secrets are in files that the settings name; their contents never pass through here.
 `docs/reference/config.toml` holds every setting with its default and is a test fixture.
 """
 
@@ -25,13 +25,13 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
 _WORKFLOW = re.compile(r"\.github/workflows/[^/\s]+\.ya?ml")
 GITHUB_ISSUER = "https://token.actions.githubusercontent.com"
 GITHUB_API = "https://api.github.com"
-PROXIES = ("127.0.0.1", "::1")  # only who is on this machine can connect from there
+PROXIES = ("127.0.0.1", "::1")  # only a client on this machine can connect from there
 EDGE_IMAGE = "haproxy:3.0-alpine"
 
 
 @dataclass(frozen=True)
 class Environment:
-    """Where and under which conditions an app runs."""
+    """One environment of an app: its project, branch and conditions."""
 
     name: str
     project: str
@@ -41,11 +41,11 @@ class Environment:
     protected: bool  # the OIDC token must carry this environment's name
     trust_tags: bool  # a tag of the registry alone may say which image is deployed
     plans: bool  # a pull request may ask what its merge would change
-    compose: str  # path of the Compose file in the repository, for deploys that bring none
+    compose: str  # path of the Compose file in the repository, for deploys without one
     variables_file: str
     url: str
-    allow: tuple[str, ...]  # power over the host that the Compose file may ask for, as `grants.py` spells it
-    releases: int = 5  # how many are kept for a way back, with the one that serves
+    allow: tuple[str, ...]  # host privileges that the Compose file may ask for, as `grants.py` spells them
+    releases: int = 5  # number of kept releases, including the serving one
     certificates: str = ""  # the folder of certificates with which the edge ends TLS
 
 
@@ -61,10 +61,10 @@ class App:
     other_images: tuple[str, ...]  # and of those that its Compose file may name; none: any
     webhook_secret_files: tuple[str, ...]
     environments: Mapping[str, Environment]
-    other_repositories: tuple[str, ...] = ()  # of apps whose repository's name goes on where this one's ends
+    other_repositories: tuple[str, ...] = ()  # of apps with this app's repository name as a prefix
 
     def environment(self, name: str) -> Environment:
-        """Raises NotFound, naming what there is."""
+        """Returns the environment. Raises NotFound with the names of the configured ones."""
         if name not in self.environments:
             known = ", ".join(self.environments)
             raise NotFound(f"app {self.name} has no environment {name!r}", hint=f"configured: {known}")
@@ -97,19 +97,19 @@ class Config:
 
     @property
     def neighbourhood(self) -> Neighbourhood:
-        """The surroundings that every project's names and subnets are judged by."""
+        """Surroundings by which every project's names and subnets are judged."""
         projects = (one.project for app in self.apps.values() for one in app.environments.values())
         return Neighbourhood(frozenset(projects), self.subnets)
 
     def app(self, name: str) -> App:
-        """Raises NotFound; the answer does not list other apps."""
+        """Returns the app. Raises NotFound; the answer does not list other apps."""
         if name not in self.apps:
             raise NotFound(f"no app {name!r} on this server", hint="`deployer config check` lists the apps")
         return self.apps[name]
 
 
 def load_config(table: object) -> Config:
-    """`tomllib`'s dict → Config. Raises ConfigError for the first setting that is wrong."""
+    """Converts `tomllib`'s dict to Config. Raises ConfigError for the first wrong setting."""
     top = Section(table, "")
     top.only("server", "oidc", "registry", "github", "edge", "apps")
     server, oidc, registry = top.section("server"), top.section("oidc"), top.section("registry")
@@ -144,7 +144,7 @@ def load_config(table: object) -> Config:
 
 
 def _apart(app: App, apps: Mapping[str, App], registry: str) -> App:
-    """The app without images of another one's repository, where the default pattern would take them in:
+    """Returns the app without images of another app's repository that its default pattern would match:
     `acme/shop-*` fits `acme/shop-billing`.
     """
     mine = app.repository.lower()
@@ -202,14 +202,16 @@ def _environment(app: str, name: str, section: Section) -> Environment:
     )
     for grant in environment.allow:
         if not is_grant(grant):
-            raise ConfigError(section.at("allow"), f"{grant!r} grants nothing", hint=GRANTS)
+            raise ConfigError(section.at("allow"), f"{grant!r} is not a known grant", hint=GRANTS)
     _check_name(section.at("project"), environment.project)
     section.end()
     return environment
 
 
 def _workflow(section: Section) -> str:
-    """GitHub names a workflow by its whole path, and by nothing else can a run fit."""
+    """Returns the workflow's path: GitHub names a workflow by its whole path, so a run can match nothing
+    else.
+    """
     path = section.text("workflow", "")
     if path and not _WORKFLOW.fullmatch(path):
         raise ConfigError(
@@ -236,7 +238,7 @@ def _check_unique(config: Config) -> None:
 
 
 def _url(section: Section, key: str, default: str | None = None) -> str:
-    """Without the slash at its end, so that it reads the same however it was written."""
+    """Returns the URL without a trailing slash, so that both spellings are equal."""
     value = section.text(key, default).rstrip("/")
     if not _is_url(value) and value != default:
         raise ConfigError(section.at(key), "should be a URL, https://HOST")
