@@ -1,7 +1,7 @@
-"""Whose address a request counts under. In: the connection's address and what proxies wrote. Out: `Caller`.
+"""Client address behind proxies. In: the connection's address and the proxies' header. Out: `Caller`.
 
-`X-Forwarded-For` is a list to which every proxy appends whom it heard from, so it is read from its end, and
-only as far as a proxy that the settings name wrote it: whatever stands before that is anybody's word.
+`X-Forwarded-For` is a list to which every proxy appends its peer, so it is read from its end, and only as far
+as a proxy that the settings name wrote it: any client can forge the part before.
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _MOST_HOPS = 20
 _LONGEST = 60  # characters of one address with brackets, scope and port
-_SHARED_BITS = 64  # of an IPv6 address belong to one customer, who has all others to choose from
+_SHARED_BITS = 64  # of an IPv6 address: one customer can choose all further bits
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Where a request comes from, as far as it can be known."""
+    """Origin of a request, as far as it can be known."""
 
-    address: str  # for people; empty where there is none
-    key: str  # what counts as one: an IPv4 address, an IPv6 /64, or `unknown`
-    shared: bool  # a proxy's own address, because it did not say for whom it speaks
+    address: str  # for people; empty if there is none
+    key: str  # unit of counting: an IPv4 address, an IPv6 /64, or `unknown`
+    shared: bool  # a proxy's own address, as it named no client
 
 
 def caller_of(peer: str, forwarded: str, proxies: Sequence[Network]) -> Caller:
-    """`peer` is the connection's other end, `forwarded` the whole header, empty where there is none."""
+    """Returns the client. `peer` is the connection's other end, `forwarded` the whole header, empty if there
+    is none.
+    """
     address = _read(peer)
     if address is None:
         return Caller("", "unknown", True)
@@ -41,12 +43,12 @@ def caller_of(peer: str, forwarded: str, proxies: Sequence[Network]) -> Caller:
 
 
 def read_networks(texts: Sequence[str]) -> tuple[Network, ...]:
-    """Addresses and networks as the settings name them. Raises ValueError."""
+    """Parses addresses and networks of the settings. Raises ValueError."""
     return tuple(ipaddress.ip_network(text) for text in texts)
 
 
 def _read(text: str) -> Address | None:
-    """`1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]`, `[::1]:80`; `::ffff:1.2.3.4` is an address of IPv4."""
+    """Parses `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]`, `[::1]:80`; `::ffff:1.2.3.4` is an address of IPv4."""
     bare = text.strip()[:_LONGEST]
     if bare.startswith("["):
         bare = bare[1:].partition("]")[0]

@@ -1,4 +1,4 @@
-"""JSON that GitHub wrote, read field by field. In: a table and where it stands. Out: typed values, or
+"""JSON written by GitHub, read field by field. In: a table and its path. Out: typed values, or
 PayloadRejected with the field's path.
 """
 
@@ -14,7 +14,7 @@ _MAX_TEXT = 300
 
 
 class Fields:
-    """A JSON object at `path`: whatever is missing or of another type is a PayloadRejected.
+    """A JSON object at `path`: a field that is missing or of another type raises PayloadRejected.
 
     `optional` reads an absent or null field as empty. An empty object reads as false.
     """
@@ -64,7 +64,7 @@ class Fields:
         return value
 
     def switch(self, key: str) -> bool:
-        """GitHub writes on and off as "1" and "0", as text or as a number."""
+        """Returns a flag, which GitHub writes as "1" or "0", as text or as a number."""
         value = self._table.get(key, "0")
         if isinstance(value, bool) or value not in ("0", "1", 0, 1):
             raise self._wrong(key, '"0" or "1"')

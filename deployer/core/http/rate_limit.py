@@ -1,7 +1,7 @@
-"""How often something came from one place lately. In: keys and moments. Out: how long one must wait.
+"""Fixed-window rate limiter with a bounded number of keys. In: keys and times. Out: seconds to wait.
 
-A window of fixed length begins with a key's first count. The number of keys is bounded: while all places are
-taken by windows that still run, a key without one is not counted, and whoever asks strictly must wait.
+A window of fixed length begins with a key's first count. While all places are taken by running windows, a new
+key is not counted, and a strict caller must wait.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ PLACES = 10_000
 
 
 class Tally:
-    """At most `most` counts of one key in `window` seconds. Not for several threads at once."""
+    """Limiter of `most` counts of one key in `window` seconds. Not thread-safe."""
 
     def __init__(self, most: int, window: float = 60.0, places: int = PLACES) -> None:
         self._most = most
         self._window = window
         self._places = places
-        self._counts: dict[str, tuple[float, int]] = {}  # key → begin of its window and count, oldest first
+        self._counts: dict[str, tuple[float, int]] = {}  # key → start of its window and count, oldest first
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -28,7 +28,9 @@ class Tally:
             self._counts[key] = (begun, count + 1)
 
     def wait(self, key: str, now: float, *, strict: bool = False) -> float:
-        """Seconds until the key may come again, 0 where it may now. `strict` lets nobody in uncounted."""
+        """Returns seconds until the key may come again, 0 if it may now. With `strict` no key passes
+        uncounted.
+        """
         self._forget(now)
         if key in self._counts:
             begun, count = self._counts[key]
@@ -39,7 +41,7 @@ class Tally:
         return 0.0
 
     def _forget(self, now: float) -> None:
-        """Windows that are over. All have one length, so the oldest stand first."""
+        """Removes windows that are over. All have one length, so the oldest come first."""
         while self._counts:
             key = next(iter(self._counts))
             if now - self._counts[key][0] < self._window:

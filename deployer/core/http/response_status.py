@@ -8,12 +8,12 @@ _STATUS = re.compile(rb"HTTP/[0-9](?:\.[0-9])?[ \t]+([1-9][0-9]{2})(?![0-9])")
 
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 
-MOST_READ = 16_384  # bytes of an answer in which its status must have come
+MOST_READ = 16_384  # bytes of an answer within which its status must arrive
 
 
 def status_of(got: bytes, *, whole: bool = False) -> int | None:
-    """The final status of an answer of which this is what came; 0 where it is not HTTP, None while it has not
-    come yet; `whole`: no more will. Interim answers (1xx) announce it: RFC 9110, 15.2.
+    """Returns the final status of an answer that begins with `got`; 0 if it is not HTTP, None if the status
+    has not arrived; `whole`: no more bytes will. Interim answers (1xx) precede it: RFC 9110, 15.2.
     """
     rest = got + b"\n" if whole else got
     while b"\n" in rest:

@@ -1,9 +1,9 @@
-"""Bytes from strangers → plain JSON values. Raises PayloadRejected; never RecursionError, never a surprise
-later.
+"""Strict JSON parser for untrusted bytes. In: raw bytes. Out: plain values, or PayloadRejected; never
+RecursionError, never a value that fails later.
 
 Refused: not UTF-8, not an object at the top, duplicate keys, NaN and infinities, numbers outside 64 bits or
-the float range, nesting over 64, lone surrogates and NUL in any text (SQLite and argv cannot carry them).
-All of it is checked for every body; what each check costs is kept small, because bodies may have 5 MiB.
+the float range, nesting over 64, lone surrogates and NUL in any text (SQLite and argv cannot carry them). All
+of it is checked for every body; each check is cheap, because bodies may have 5 MiB.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from deployer.core.errors import PayloadRejected
 MAX_DEPTH = 64
 _MAX_DIGITS = 20
 _UNFIT = re.compile(r"[\x00\ud800-\udfff]")
-# Valid UTF-8 holds no surrogate, and JSON no raw NUL: only an escape can bring one into a text.
+# Valid UTF-8 holds no surrogate, and JSON no raw NUL: only an escape can produce one in a text.
 _SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
-    """The one door for JSON that others wrote."""
+    """Parses one JSON object: the only parser for JSON from outside."""
     try:
         text = raw.decode("utf-8")
         value = _DECODER.decode(text)
@@ -63,7 +63,7 @@ def _number(text: str) -> float:
 
 
 def _check(value: dict[str, Any], *, texts: bool) -> None:
-    """Level by level; the texts only where one of them can be unfit."""
+    """Checks level by level; texts only if one of them can be unfit."""
     level: list[Any] = [value]
     for _ in range(MAX_DEPTH):
         if texts and any(map(_UNFIT.search, _texts(level))):
@@ -79,7 +79,7 @@ def _items(container: Any) -> Iterable[Any]:
 
 
 def _texts(level: list[Any]) -> Iterator[str]:
-    """The keys of every object of the level, and the texts that stand in it."""
+    """Yields the keys of every object of the level, and the texts in it."""
     for one in level:
         if type(one) is dict:
             yield from one
