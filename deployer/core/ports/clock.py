@@ -1,5 +1,5 @@
-"""What the corridor needs from outside, as protocols. Adapters implement them; the corridor and the tests
-know only these.
+"""Interface to time, and the type of the event callback. Adapters implement it; use cases and tests know only
+it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ class Clock(Protocol):
     """Time as an argument."""
 
     def now(self) -> float:
-        """Unix seconds, for records."""
+        """Returns Unix seconds, for records."""
 
     def monotonic(self) -> float:
-        """Seconds that no clock step touches, for deadlines."""
+        """Returns seconds that no clock step touches, for deadlines."""
 
     def sleep(self, seconds: float) -> None: ...
 
 
-Say = Callable[[str, str], None]  # kind, text: one line of a deployment's story
+Say = Callable[[str, str], None]  # kind, text: one event of a deployment

@@ -12,24 +12,24 @@ from deployer.core.model import (
 
 
 class Forge(Protocol):
-    """GitHub as the deployer uses it: source of the Compose model, and told what happened."""
+    """GitHub as the deployer uses it: source of Compose files, receiver of deployment statuses."""
 
     def read_bundle(self, repository: str, revision: str, entry: str) -> Bundle:
-        """The Compose file and the files it names, at `revision`. Raises ForgeUnavailable or
+        """Returns the Compose file and the files it names, at `revision`. Raises ForgeUnavailable or
         ReleaseIncomplete.
         """
 
     def tip(self, repository: str, branch: str) -> str:
-        """The branch's newest commit, empty where there is no such branch. Raises ForgeUnavailable."""
+        """Returns the branch's newest commit, empty if the branch does not exist. Raises ForgeUnavailable."""
 
     def branches_at(self, repository: str, revision: str) -> Sequence[str]:
-        """The branches whose newest commit this is. Raises ForgeUnavailable."""
+        """Returns the branches with this commit as their newest. Raises ForgeUnavailable."""
 
     def contains(self, repository: str, tip: str, revision: str) -> bool:
-        """Whether `revision` is `tip` or one of the commits before it. Raises ForgeUnavailable."""
+        """True if `revision` is `tip` or one of the commits before it. Raises ForgeUnavailable."""
 
     def has_tag(self, repository: str, name: str) -> bool:
-        """Raises ForgeUnavailable."""
+        """True if the tag exists. Raises ForgeUnavailable."""
 
     def report(self, repository: str, deployment: Deployment, url: str, text: str) -> None:
         """Posts a deployment status; a failure is logged and never changes the deployment."""

@@ -1,5 +1,5 @@
-"""What the receiver's door needs from the store beside the queue: how a wish arrived, who may send, who may
-read.
+"""Interface of the receiver to the store, beyond the queue: arrivals of deploy jobs, senders' proofs,
+readers' tokens.
 
 In and out: frozen values. The store keeps hashes of secrets, never the secrets.
 """
@@ -21,7 +21,7 @@ from deployer.core.webhooks.delivery import Delivery
 
 @dataclass(frozen=True)
 class Proof:
-    """An OIDC token that was spent on one request: it must not be seen again before it expired."""
+    """An OIDC token that was spent on one request: a second use before its expiry is refused."""
 
     jti: str
     expires_at: float
@@ -34,67 +34,71 @@ class Inbox(Store, Protocol):
     """The store as the receiver uses it. Every method is one transaction; writes raise StoreUnavailable."""
 
     def enqueue(self, wish: Wish, now: float, arrival: Arrival | None = None) -> tuple[Deployment, str]:
-        """As `Store.enqueue`; notes the arrival in the same transaction. Raises TokenRejected for a spent
-        proof, Forbidden where a run that was accepted before asks for other images now.
+        """Queues as `Store.enqueue`; records the arrival in the same transaction. Raises TokenRejected for a
+        spent proof, Forbidden if a run that was accepted before now asks for other images.
         """
 
     def revision_of(self, app: str, release: str) -> str:
-        """What a release was made from. Raises NotFound, also for another app's."""
+        """Returns the revision of a release. Raises NotFound, also for another app's."""
 
     def confirm(self, id: str, verdict: Verdict, reason: str, now: float) -> Deployment:
-        """Writes down the word that a deployment waits for; the same again is fine. Raises NotWaiting."""
+        """Stores the verdict on a waiting deployment; a repeated one is fine. Raises NotWaiting."""
 
     def spend_proof(self, proof: Proof, now: float) -> None:
-        """For a request that stores nothing else. Raises TokenRejected for a spent proof."""
+        """Spends the proof of a request that stores nothing else. Raises TokenRejected for a spent proof."""
 
     def hand_over(self, task: Task, wishes: Sequence[Wish], now: float, arrival: Arrival) -> str:
-        """Leaves it for the process with the engine, and notes the arrival in the same transaction; its id.
-        Raises TokenRejected for a spent proof.
+        """Delegates a task to the process with the engine, and records the arrival in the same transaction;
+        returns the task's id. Raises TokenRejected for a spent proof.
         """
 
     def errand_answer(self, id: str) -> Mapping[str, Any] | None:
-        """What came of it, None while nothing did."""
+        """Returns the task's result, None until it exists."""
 
     def record_ignored(self, delivery: Delivery, reason: str, now: float) -> None:
-        """Keeps that a delivery started nothing."""
+        """Records that a delivery started nothing."""
 
     def issue_read_token(self, deployment_id: str, now: float) -> str:
-        """A new secret that opens this one deployment for reading; only its hash is kept."""
+        """Returns a new secret that opens this one deployment for reading; only its hash is kept."""
 
     def may_read(self, deployment_id: str, secret: str) -> bool:
-        """Whether the secret is one of this deployment's read tokens."""
+        """True if the secret is one of this deployment's read tokens."""
 
     def token_of(self, secret: str) -> Token | None:
-        """The person's token behind a secret, also an expired one."""
+        """Returns the API token with this secret, also an expired one."""
 
     def create_token(
         self, *, name: str, app: str, can: frozenset[Right], expires_at: float | None, now: float
     ) -> str:
-        """A new person's token; the secret is returned this once. Raises NameTaken."""
+        """Creates an API token; its secret is returned this once. Raises NameTaken."""
 
     def revoke_token(self, name: str, now: float) -> None:
-        """Raises NotFound."""
+        """Deletes an API token. Raises NotFound."""
 
     def tokens(self) -> Sequence[Token]:
-        """All of people's tokens, by name."""
+        """Returns all API tokens, by name."""
 
     def record_refusal(self, act: Act, now: float) -> None:
-        """Into the audit log: the first of a kind at once, of repeats the number now and then."""
+        """Records a refusal in the audit log: the first of a kind at once, repeats as a count now
+        and then.
+        """
 
     def audit(self, after: int = 0, limit: int = 1_000) -> Sequence[Entry]:
-        """The audit log's entries after number `after`, oldest first."""
+        """Returns the audit log's entries after number `after`, oldest first."""
 
     def verify_audit(self) -> tuple[Entry, str]:
-        """The last entry that holds, and what is wrong after it: empty where the whole log holds."""
+        """Returns the last valid entry and the fault after it; the fault is empty if the whole
+        log is valid.
+        """
 
     def looked_at(self, hook: str) -> float | None:
-        """When what GitHub sent to a hook was last looked at, None where it never was."""
+        """Returns the time up to which a webhook's deliveries were searched, None if they never were."""
 
     def note_look(self, hook: str, now: float) -> None:
-        """Everything until now was looked at."""
+        """Records that a webhook's deliveries were searched until now."""
 
     def was_delivered(self, guid: str) -> bool:
-        """Whether a delivery with this guid was ever taken, or ignored, here."""
+        """True if this server ever accepted, or ignored, a delivery with this guid."""
 
     def ready(self) -> bool:
-        """Whether the database answers; never raises StoreUnavailable."""
+        """True if the database answers; never raises StoreUnavailable."""

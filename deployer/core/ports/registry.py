@@ -13,19 +13,21 @@ from deployer.core.model import (
 
 
 class Registry(Protocol):
-    """Where images lie."""
+    """Image registries."""
 
     def resolve(self, repository: str, tag: str, credentials: Credentials | None) -> Image:
-        """The tag's digest now. Raises ImageNotFound or RegistryUnavailable."""
+        """Returns the tag's current digest. Raises ImageNotFound or RegistryUnavailable."""
 
     def layers(self, image: Image, credentials: Credentials | None) -> Mapping[str, int]:
-        """The image's layers for this machine: digest → compressed bytes. Raises as `resolve` does."""
+        """Returns the image's layers for this machine: digest → compressed bytes. Raises as
+        `resolve` does.
+        """
 
     def image_config(self, image: Image, credentials: Credentials | None) -> ImageConfig:
-        """The image's configuration for this machine's platform. Raises as `resolve` does."""
+        """Returns the image's configuration for this machine's platform. Raises as `resolve` does."""
 
     def judge(self, repository: str) -> None:
-        """Raises RegistryRefused for a repository that must not be asked for, by the engine either."""
+        """Raises RegistryRefused for a repository that neither the server nor the engine may contact."""
 
     def require(self, image: Image, credentials: Credentials | None) -> None:
-        """Raises ImageNotFound where the registry does not show the image to this login now."""
+        """Raises ImageNotFound if the registry does not show the image to this login now."""

@@ -20,94 +20,103 @@ from deployer.core.release.proven_images import ProvenRun
 
 
 class Store(Protocol):
-    """The queue and the record. Every method is one transaction; writes raise StoreUnavailable."""
+    """Queue and record of deployments. Every method is one transaction; writes raise StoreUnavailable."""
 
     def enqueue(self, wish: Wish, now: float) -> tuple[Deployment, str]:
-        """Stores a decision: the deployment, and `queued`, `duplicate` or `stale`."""
+        """Stores a decision; returns the deployment, and `queued`, `duplicate` or `stale`."""
 
     def claim(self, now: float) -> tuple[Deployment, Wish] | None:
-        """The oldest queued deployment whose app and environment have none in progress, now in progress."""
+        """Returns the oldest queued deployment of an app and environment with none in progress, and marks it
+        as in progress.
+        """
 
     def next_errand(self, now: float) -> Errand | None:
-        """What was handed over and is due: plans first, for somebody waits. None for a store without key."""
+        """Returns a delegated task that is due: plans first, because a client waits for them. None for a
+        store without key.
+        """
 
     def put_off(self, id: str, now: float) -> None:
-        """Tries it again later."""
+        """Schedules the task for a later try."""
 
     def answer_errand(self, id: str, answer: Mapping[str, Any]) -> None: ...
 
     def drop_errand(self, id: str) -> None:
-        """It is done, or nobody waits for it."""
+        """Deletes a task that is done or no longer awaited."""
 
     def requeue_interrupted(self, now: float) -> Sequence[Deployment]:
-        """Puts what was in progress back in the queue; to be called before the first claim of a process."""
+        """Returns deployments in progress to the queue; must be called before a process's first claim."""
 
     def finish(self, id: str, status: Status, reason: str, now: float) -> Deployment: ...
 
     def note_measured(self, id: str, measured: Measured) -> None:
-        """Keeps what was measured while the deployment ran."""
+        """Stores the availability figures of a deployment."""
 
     def startups(self, app: str, environment: str) -> Mapping[str, float]:
-        """Service → seconds until it was ready, the last time."""
+        """Returns service → seconds until it was ready, the last time."""
 
     def note_startups(self, app: str, environment: str, seconds: Mapping[str, float]) -> None:
-        """Remembers them beside those of other services."""
+        """Stores startup durations, and keeps those of other services."""
 
     def await_word(self, id: str, until: float) -> Confirmation:
-        """Begins the wait for a confirmation, or goes on with one that a dead process began."""
+        """Begins the wait for a confirmation, or continues one that a dead process began."""
 
     def word(self, id: str) -> Confirmation:
-        """The wait as it stands."""
+        """Returns the current state of the wait."""
 
     def stop_waiting(self, id: str) -> Confirmation:
-        """From its return on no word is taken any more; the one that came before it counts."""
+        """Ends the wait: later verdicts are refused; one that arrived before counts."""
 
     def append(self, id: str, kind: str, text: str, now: float) -> None: ...
 
     def events(self, id: str, after: int = 0) -> Sequence[Event]: ...
 
     def deployment(self, id: str) -> Deployment:
-        """Raises NotFound."""
+        """Returns the deployment. Raises NotFound."""
 
     def deployments(self, app: str, environment: str, limit: int = 20) -> Sequence[Deployment]: ...
 
     def save_release(self, deployment_id: str, draft: Release, now: float) -> Release:
-        """Keeps the release, now the deployment's, under an id that the same content always gets."""
+        """Stores the release as the deployment's, under an id that is a function of its content."""
 
     def release(self, id: str) -> Release:
-        """Raises NotFound."""
+        """Returns the release. Raises NotFound."""
 
     def forget_old(self, now: float) -> int:
-        """Deletes what nobody needs any more, so that the record stops growing; the number of deployments."""
+        """Deletes old rows, so that the record stops growing; returns the number of deleted deployments."""
 
     def note_pull(self, image: Image) -> None:
-        """Remembers that an image is here for a release, and may go with the last one that has it."""
+        """Records that an image was pulled for a release, and may be removed with the last one
+        that has it.
+        """
 
     def pulled(self) -> Sequence[Image]: ...
 
     def proven(self, app: str, environment: str) -> Sequence[ProvenRun]:
-        """What protected runs proved, newest first. A process that has the key leaves out what others
-        wrote.
+        """Returns the records of protected runs, newest first. A process with the key leaves out records that
+        were written without it.
         """
 
     def note_proven(self, run: ProvenRun) -> None:
-        """Keeps it beside the newest ones; only a process that has the key may."""
+        """Stores a record beside the newest ones; only a process with the key may."""
 
     def sweep_proven(self, app: str, environment: str) -> None:
-        """Removes records that no process with the key wrote."""
+        """Removes records that were written without the key."""
 
     def forget_pull(self, image: Image) -> None: ...
 
     def releases(self) -> Sequence[Release]:
-        """All that are kept, of all apps."""
+        """Returns all kept releases, of all apps."""
 
     def keep_releases(self, app: str, choose: Callable[[Sequence[Deployment]], Collection[str]]) -> int:
-        """Forgets the app's releases but for those that `choose` names, of all its deployments, newest first;
-        in one transaction; how many. Successes that this store's key did not write are left out.
+        """Deletes the app's releases except those that `choose` names, out of all its deployments, newest
+        first; in one transaction; returns the number of deleted ones. Successes that were not written with
+        this store's key are left out.
         """
 
     def serving(self, app: str, environment: str) -> Deployment | None:
-        """The newest successful deployment."""
+        """Returns the newest successful deployment."""
 
     def before(self, app: str, environment: str, release: str) -> Deployment | None:
-        """The newest successful deployment of another release than `release`, older than the serving one."""
+        """Returns the newest successful deployment of another release than `release`, older than the serving
+        one.
+        """
