@@ -236,7 +236,7 @@ def test_so_many_wait_and_no_more(halves: Halves, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("deployer.adapters.sqlite.delegated_tasks.MOST", 2)
     halves.announce()
     halves.announce()
-    with pytest.raises(StoreUnavailable, match="2 of this kind wait"):
+    with pytest.raises(StoreUnavailable, match="2 tasks of this kind already wait"):
         halves.announce()
     assert count(halves.mine, "delivery") == 2, "what was not taken is not noted as taken"
 

@@ -35,7 +35,7 @@ class ErrandRows(ReleaseRows):
             waiting = sql.execute("SELECT count(*) FROM errand WHERE task = ?", (task,)).fetchone()[0]
             if waiting >= (MOST_PLANS if task is Task.PLAN else MOST):
                 raise StoreUnavailable(
-                    f"{waiting} of this kind wait for the worker already",
+                    f"{waiting} tasks of this kind already wait for the worker",
                     hint="is `deployer worker` running?",
                 )
             if isinstance(arrival, Proof):

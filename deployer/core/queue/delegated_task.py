@@ -1,8 +1,9 @@
-"""What the door hands to the worker where it is another process: images to look up, a plan to make. In:
-wishes as the door decided them, the worker's settings. Out: those that the worker may act on.
+"""Tasks that the receiver delegates to the worker when that is another process: images to resolve, a plan to
+make. In: deploy jobs as the receiver decided them, the worker's settings. Out: the jobs that the worker may
+act on.
 
-The process that the internet reaches has no engine and no Compose. Who took it over may leave anything in the
-store, so the settings are asked again.
+The process that the internet reaches has no engine and no Compose. After a break-in it could leave anything
+in the store, so the settings are checked again.
 """
 
 from __future__ import annotations
@@ -15,33 +16,33 @@ from deployer.core.config.settings import Config
 from deployer.core.errors import DeployerError
 from deployer.core.model import Wish
 
-MOST = 200  # hints that may wait; more come from a registry that is flooded, or from nobody that is known
-MOST_PLANS = 8  # that may wait, each with a bundle of megabytes; a door waits for two at once
-TRIES = 10  # of a hint whose registry or GitHub does not answer
-PAUSE = 30.0  # seconds between them
-PATIENCE = 45.0  # seconds that a plan is waited for, and made for nobody afterwards
+MOST = 200  # queued image announcements; more come from a flooded registry or an unknown sender
+MOST_PLANS = 8  # queued, each with a bundle of megabytes; a receiver waits for two at once
+TRIES = 10  # for an image announcement while its registry or GitHub does not answer
+PAUSE = 30.0  # seconds between tries
+PATIENCE = 45.0  # seconds that a client waits for a plan; later it is not made
 
 
 class Task(StrEnum):
-    """What is to be done."""
+    """Kind of a delegated task."""
 
-    HINT = "hint"  # look whether an announced image completes a release, and deploy it
-    PLAN = "plan"  # say what a wish would change
+    HINT = "hint"  # check if an announced image completes a release, and deploy it
+    PLAN = "plan"  # plan the changes of a deploy job
 
 
 @dataclass(frozen=True)
 class Errand:
-    """One thing to do, for all of its wishes together."""
+    """One delegated task, for all of its deploy jobs together."""
 
     id: str
     task: Task
     wishes: tuple[Wish, ...]
-    at: float  # when it came, seconds
+    at: float  # Unix seconds of its arrival
     tries: int = 0
 
 
 def fit_wishes(errand: Errand, config: Config) -> tuple[Wish, ...]:
-    """Those that the settings let happen."""
+    """Returns the deploy jobs that the settings permit."""
     return tuple(wish for wish in errand.wishes if _fits(errand.task, wish, config))
 
 

@@ -1,6 +1,6 @@
-"""Which of two deployments wins. In: runs, states, counts. Out: the outcome, for the store to write down.
+"""Choice between two deployments. In: runs, states, counts. Out: the outcome, for the store to record.
 
-Newest wins by run number and attempt, never by date: deliveries arrive out of order and again.
+The newest wins by run number and attempt, never by date: deliveries arrive out of order and repeatedly.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from enum import StrEnum
 
 from deployer.core.model import Run, Status
 
-MAX_ATTEMPTS = 3  # starts of one deployment; a release that takes the deployer down with it is given up
+MAX_ATTEMPTS = 3  # starts of one deployment; a release that crashes the deployer is given up
 
 
 class Outcome(StrEnum):
-    """What became of something that arrived."""
+    """Outcome of an arriving request."""
 
     QUEUED = "queued"
     DUPLICATE = "duplicate"
@@ -22,8 +22,8 @@ class Outcome(StrEnum):
 
 
 def judge_run(run: Run | None, newest: Run, status: Status) -> Outcome:
-    """`run` against the newest accepted one of its workflow. The same run is tried again only after it
-    failed.
+    """Compares `run` with the newest accepted one of its workflow. The same run is accepted again only after
+    a failure.
     """
     if run is None or run > newest:
         return Outcome.QUEUED
@@ -33,8 +33,8 @@ def judge_run(run: Run | None, newest: Run, status: Status) -> Outcome:
 
 
 def judge_interrupted(attempts: int, newer: str) -> tuple[Status, str]:
-    """What a deployment becomes that a dead process left in progress; `newer` is the id of the one queued
-    behind it.
+    """Returns the new status of a deployment that a dead process left in progress; `newer` is the id of the
+    one queued behind it.
     """
     if newer:
         return Status.INACTIVE, superseded_by(newer)
@@ -44,5 +44,5 @@ def judge_interrupted(attempts: int, newer: str) -> tuple[Status, str]:
 
 
 def superseded_by(id: str) -> str:
-    """The reason of an inactive deployment."""
+    """Returns the reason of an inactive deployment."""
     return f"superseded by {id}"
