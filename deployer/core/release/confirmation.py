@@ -1,8 +1,8 @@
-"""The word from outside that a release that serves already may stay. In: a request's body, what the store
-holds. Out: the verdict, or ConfirmationFailed. Never waits itself.
+"""External confirmation of a release that is already serving. In: a request's body, the stored state. Out:
+the verdict, or ConfirmationFailed. Never waits itself.
 
-The runner that asked for the deploy looks at the new release from where users are, and says so, before
-anything of the old one is drained or stopped: until then the way back is a switch.
+The runner that asked for the deploy checks the new release from the users' side and reports before anything
+of the old one is drained or stopped: until then a rollback is a switch.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ _MAX_REASON = 500
 
 
 class Verdict(StrEnum):
-    """What was found."""
+    """Verdict on the new release."""
 
     CONFIRMED = "confirmed"
     FAILED = "failed"
-    MISSING = "missing"  # nobody said anything in time; only the deployer itself says so
+    MISSING = "missing"  # no verdict arrived in time; set by the deployer itself only
 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """One deployment's wait: until when (Unix seconds), and the word that came, if one did."""
+    """Wait of one deployment: its end (Unix seconds), and the verdict, if one arrived."""
 
     until: float
     verdict: Verdict | None = None
     reason: str = ""
 
     def awaited(self, now: float) -> bool:
-        """Whether a word would still be taken."""
+        """True if a verdict would still be accepted."""
         return self.verdict is None and now < self.until
 
 
 def parse_confirmation(raw: bytes) -> tuple[Verdict, str]:
-    """`{"verdict": "confirmed" | "failed", "reason": text}`; raises PayloadRejected."""
+    """Parses `{"verdict": "confirmed" | "failed", "reason": text}`; raises PayloadRejected."""
     body = parse_object(raw)
     word, reason = body.get("verdict"), body.get("reason", "")
     if word not in (Verdict.CONFIRMED, Verdict.FAILED):
@@ -50,17 +50,19 @@ def parse_confirmation(raw: bytes) -> tuple[Verdict, str]:
 
 
 def judge_confirmation(confirmation: Confirmation) -> bool:
-    """True once the release is confirmed, False while no word is there; raises ConfirmationFailed."""
+    """Returns True once the release is confirmed, False while no verdict is there; raises
+    ConfirmationFailed.
+    """
     if confirmation.verdict is Verdict.CONFIRMED:
         return True
     if confirmation.verdict is Verdict.FAILED:
         raise ConfirmationFailed(
             f"the release was not confirmed: {confirmation.reason or 'no reason was given'}",
-            hint="whoever asked for the deploy looked at the new release and refused it",
+            hint="the client that asked for the deploy checked the new release and refused it",
         )
     if confirmation.verdict is Verdict.MISSING:
         raise ConfirmationFailed(
-            "nobody confirmed the release in time",
+            "the release was not confirmed in time",
             hint="the run that asked for the deploy may have been cancelled, or could not reach the server",
         )
     return False

@@ -1,4 +1,4 @@
-"""How a deployment ends that did not succeed. In: its error. Out: GitHub's word and the reason."""
+"""Error of a deployment → its final status. In: the error. Out: GitHub's status and the reason."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ _REFUSED = (
 
 @dataclass(frozen=True)
 class Failure:
-    """`failure` where the release was refused, `error` where something around it broke."""
+    """Final status and reason: `failure` if the release was refused, `error` if something around it broke."""
 
     status: Status
     reason: str
 
 
 def failure_of(error: DeployerError) -> Failure:
-    """With its code; the reason may still hold secrets."""
+    """Returns the failure, its reason with the error's code; the reason may still hold secrets."""
     status = Status.FAILURE if isinstance(error, _REFUSED) else Status.ERROR
     return Failure(status, f"{error} [{error.code}]")

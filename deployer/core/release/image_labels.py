@@ -1,8 +1,9 @@
-"""Labels that say what an image was built for. In: an image's labels, an app's repository, Compose file and
-services. Out: nothing, or ImageOfAnother.
+"""Labels that name the service an image was built for. In: an image's labels, an app's repository, Compose
+file and services. Out: nothing, or ImageOfAnother.
 
-The action writes them, so that an image under a shared or a reused name is not taken for another service's.
-They guard against a mix-up. They prove nothing: whoever pushes an image chooses its labels.
+The action writes them, so that an image under a shared or a reused name is not mistaken for another
+service's. They guard against a mix-up. They prove nothing: the account that pushes an image chooses its
+labels.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ SOURCE_LABEL = "org.opencontainers.image.source"
 
 
 def is_labelled(labels: Mapping[str, str]) -> bool:
-    """Whether the action built the image, by its own word."""
+    """True if the labels claim that the action built the image."""
     return COMPOSE_LABEL in labels and SERVICE_LABEL in labels
 
 
 def difference(labels: Mapping[str, str], repository: str, compose: str, services: Collection[str]) -> str:
-    """Which label does not fit, in words; empty where all fit or the image carries none of them."""
+    """Returns the label that does not fit, in words; empty if all fit or the image carries none of them."""
     if not is_labelled(labels):
         return ""
     source = urlsplit(labels.get(SOURCE_LABEL, "")).path.strip("/").lower()
@@ -38,7 +39,9 @@ def difference(labels: Mapping[str, str], repository: str, compose: str, service
 def judge_labels(
     labels: Mapping[str, str], name: str, repository: str, compose: str, services: Collection[str]
 ) -> None:
-    """`name`: how the image was found; `services`: those whose build it may be. Raises ImageOfAnother."""
+    """Raises ImageOfAnother if a label does not fit. `name`: the image's reference; `services`: the services
+    whose build it may be.
+    """
     if other := difference(labels, repository, compose, services):
         raise ImageOfAnother(
             f"{name} was built for {other}, not for service {' or '.join(sorted(services))}"

@@ -1,7 +1,5 @@
-"""Completing a release. In: a rendered Compose model and what the request brought. Out: which image each
-service still lacks.
-
-Nothing here asks a registry; it says what to ask for.
+"""Image requirements of a release. In: a rendered Compose model and the request's images. Out: the image, or
+the tag to resolve, of each service. Never asks a registry.
 """
 
 from __future__ import annotations
@@ -17,8 +15,8 @@ from deployer.core.images import Image, parse_image, revision_tag, split_tag
 
 @dataclass(frozen=True)
 class Wanted:
-    """One service's image: known by digest, or a tag to be looked up. `makers`: the services whose build it
-    may be, none where it is not from the app's own source.
+    """Image requirement of one service: an image known by digest, or a tag to resolve. `makers`: the services
+    whose build it may be, none if it is not built from the app's own source.
     """
 
     service: str
@@ -29,7 +27,7 @@ class Wanted:
 
     @property
     def built(self) -> bool:
-        """Whether it is built from the app's own source."""
+        """True if it is built from the app's own source."""
         return bool(self.makers)
 
 
@@ -42,8 +40,8 @@ def wanted_images(
     source: str,
     compose: str,
 ) -> list[Wanted]:
-    """What every service of the model should run. A given digest wins; a built service is looked up by its
-    revision. `compose`: the Compose file's path in the repository.
+    """Returns the image requirement of every service. A given digest wins; a built service's image is found
+    by its revision. `compose`: the Compose file's path in the repository.
     """
     tables: Mapping[str, Mapping[str, Any]] = rendered.get("services") or {}
     repositories = built_repositories(tables, registry=registry, source=source, compose=compose)

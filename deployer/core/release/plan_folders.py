@@ -1,7 +1,7 @@
-"""Room for the files of plans. In: sizes, what plans hold now, what the disk has left. Out: nothing, or an
-error. Measures nothing itself.
+"""Disk space for the files of plans. In: sizes, bytes held by running plans, free bytes of the disk. Out:
+nothing, or an error. Never measures anything itself.
 
-A plan is asked for by a pull request that nobody has reviewed, so it gets what a deploy cannot miss.
+A plan is requested by a pull request that is not reviewed, so it gets only space that deploys do not need.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from deployer.core.model import Bundle
 MOST_PLANS = 8  # at once
 MOST_BYTES = 64_000_000  # of all plans at once
 RESERVE = 256_000_000  # bytes of the disk that plans leave to deploys and the database
-_BLOCK = 4096  # a small file takes a whole one, a folder one more
-_LATER = 10.0  # seconds until it is worth asking again
+_BLOCK = 4096  # a small file takes a whole block, a folder one more
+_LATER = 10.0  # seconds until another request makes sense
 
 
 def bytes_of(bundle: Bundle) -> int:
-    """Upper bound of what the files take on the disk."""
+    """Returns an upper bound of the files' size on the disk."""
     return sum(len(text.encode()) + _BLOCK * (1 + name.count("/") + 1) for name, text in bundle.files.items())
 
 
 def judge_plan(needed: int, held: Sequence[int], free: int) -> None:
-    """`held`: bytes of each plan that is being made. Raises TooManyRequests or StoreUnavailable."""
+    """Raises TooManyRequests or StoreUnavailable. `held`: bytes of each running plan."""
     if len(held) >= MOST_PLANS or sum(held) + needed > MOST_BYTES:
         raise TooManyRequests(_LATER, "too many plans are being made")
     if free - needed < RESERVE:

@@ -1,9 +1,8 @@
 """Images that a protected run built, tested and asked to deploy. In: such runs' records, newest first. Out:
 the digests that they prove.
 
-A record belongs to one app and environment and exists only where an OIDC token's claims fitted that
-environment. A tag of the registry is no proof: every job of the repository that may write packages writes
-tags.
+A record belongs to one app and environment and exists only if an OIDC token's claims fitted that environment.
+A tag of the registry is no proof: every job of the repository that may write packages writes tags.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _MAX_TEXT = 300
 
 @dataclass(frozen=True)
 class ProvenRun:
-    """One protected run's images by service, with what they were built from and tested under."""
+    """Images of one protected run by service, with the source trees and the test combination."""
 
     app: str
     environment: str
@@ -38,7 +37,7 @@ class ProvenRun:
     trees: Mapping[str, str]
 
     def proves(self, service: str, repository: str, tree: str) -> bool:
-        """Whether the run built this service's image from this tree."""
+        """True if the run built this service's image from this tree."""
         image = self.images.get(service)
         return bool(tree) and image is not None and image.repository == repository and self._is(service, tree)
 
@@ -48,7 +47,7 @@ class ProvenRun:
 
 @dataclass(frozen=True)
 class Source:
-    """Which image is asked for: its repository, and the tree that it would be built from."""
+    """Requested image: its repository, and the tree of its source."""
 
     repository: str
     tree: str
@@ -56,7 +55,7 @@ class Source:
 
 @dataclass(frozen=True)
 class ProvenQuery:
-    """The question of a run that deploys, before it builds: which of its images are proven already."""
+    """Query of a run that deploys, before it builds: its images that may be proven already."""
 
     repository: str
     app: str
@@ -69,14 +68,16 @@ class ProvenQuery:
 
 @dataclass(frozen=True)
 class Known:
-    """The answer. `tested`: one run tested exactly these images together, under the same combination."""
+    """Answer to the query. `tested`: one run tested exactly these images together, under the same
+    combination.
+    """
 
     images: Mapping[str, Image]
     tested: bool
 
 
 def find_known(records: Sequence[ProvenRun], query: ProvenQuery) -> Known:
-    """One run's whole set where there is one, else the newest image of each service."""
+    """Returns one run's whole set if there is one, else the newest image of each service."""
     asked = query.services
     for record in records:
         if query.combination and record.combination == query.combination and _proves_all(record, asked):
@@ -93,12 +94,14 @@ def _proves_all(record: ProvenRun, asked: Mapping[str, Source]) -> bool:
 
 
 def images_of_revision(records: Sequence[ProvenRun], revision: str) -> Mapping[str, Image]:
-    """Service → image of the newest protected run of a commit; empty where there is none."""
+    """Returns service → image of the newest protected run of a commit; empty if there is none."""
     return next((record.images for record in records if record.revision == revision), {})
 
 
 def unproven_reuse(records: Sequence[ProvenRun], tested: Attested, images: Mapping[str, Image]) -> list[str]:
-    """Services that a run took over from another run's build, though no record has such an image."""
+    """Returns the services that a run took over from another run's build, though no record has
+    such an image.
+    """
     return [
         service
         for service in sorted(tested.reused)
@@ -111,7 +114,7 @@ def unproven_reuse(records: Sequence[ProvenRun], tested: Attested, images: Mappi
 
 
 def encode_tested(tested: Attested) -> dict[str, Any]:
-    """The field `tested` of a deploy request."""
+    """Returns the field `tested` of a deploy request."""
     return {
         "combination": tested.combination,
         "trees": dict(tested.trees),
@@ -120,7 +123,9 @@ def encode_tested(tested: Attested) -> dict[str, Any]:
 
 
 def parse_tested(value: object, services: Mapping[str, object]) -> Attested:
-    """The field `tested` of a deploy request that names images of `services`. Raises PayloadRejected."""
+    """Parses the field `tested` of a deploy request that names images of `services`. Raises
+    PayloadRejected.
+    """
     table = value if isinstance(value, dict) else {}
     combination, trees, reused = table.get("combination"), table.get("trees"), table.get("reused")
     if not isinstance(trees, dict) or not isinstance(reused, list):
@@ -133,7 +138,7 @@ def parse_tested(value: object, services: Mapping[str, object]) -> Attested:
 
 
 def encode_query(query: ProvenQuery) -> bytes:
-    """The bytes that the action sends; the same query always gives the same bytes."""
+    """Returns the bytes that the action sends; the same query always gives the same bytes."""
     body = {
         "schema": SCHEMA,
         "repository": query.repository,
@@ -148,7 +153,7 @@ def encode_query(query: ProvenQuery) -> bytes:
 
 
 def parse_query(raw: bytes) -> ProvenQuery:
-    """Bytes → ProvenQuery. Raises PayloadRejected with the field that is wrong."""
+    """Parses a query. Raises PayloadRejected with the faulty field."""
     body = parse_object(raw)
     if body.get("schema") != SCHEMA:
         raise PayloadRejected(f"schema: should be {SCHEMA}")

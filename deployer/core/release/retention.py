@@ -1,8 +1,8 @@
-"""What is kept for a way back, and whether there is room for more. In: past deployments, images, sizes. Out:
-what may go; `DiskFull`. Removes nothing.
+"""Retention for rollbacks, and disk space for new images. In: past deployments, images, sizes. Out: the
+removable images; `DiskFull`. Never removes anything.
 
-Exactly the rollback set stays: the newest releases that served in each environment, and whatever a deployment
-that is not over yet needs.
+Exactly the rollback set stays: the newest releases that served in each environment, and everything that an
+unfinished deployment needs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MARGIN = 64_000_000
 
 
 def kept_releases(newest_first: Iterable[Deployment], keep: Mapping[str, int]) -> frozenset[str]:
-    """Ids of one app's releases that stay; `keep`: environment → how many."""
+    """Returns the ids of one app's releases that stay; `keep`: environment → number."""
     kept: dict[str, dict[str, None]] = {}
     needed: set[str] = set()
     for deployment in newest_first:
@@ -31,13 +31,13 @@ def kept_releases(newest_first: Iterable[Deployment], keep: Mapping[str, int]) -
 
 
 def unneeded(pulled: Iterable[Image], kept: Iterable[Release]) -> tuple[Image, ...]:
-    """Images that the deployer pulled for releases and that none of them has any more."""
+    """Returns the images that the deployer pulled for releases and that no kept release has."""
     needed = {image for release in kept for image in release.images.values()}
     return tuple(image for image in pulled if image not in needed)
 
 
 def bytes_needed(layers: Mapping[str, int], present: Collection[str]) -> int:
-    """What the layers (digest → compressed size) that are not there yet will take, unpacked."""
+    """Returns the unpacked size of the layers (digest → compressed size) that are not present."""
     return _UNPACKED * sum(size for digest, size in layers.items() if digest not in present)
 
 

@@ -52,7 +52,7 @@ def test_only_the_word_confirmed_lets_a_release_stay() -> None:
     [
         (Confirmation(100.0, Verdict.FAILED, "no checkout"), "not confirmed: no checkout"),
         (Confirmation(100.0, Verdict.FAILED), "no reason was given"),
-        (Confirmation(100.0, Verdict.MISSING), "nobody confirmed the release in time"),
+        (Confirmation(100.0, Verdict.MISSING), "the release was not confirmed in time"),
     ],
 )
 def test_every_other_word_refuses_it(confirmation: Confirmation, text: str) -> None:
