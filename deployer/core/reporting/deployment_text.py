@@ -1,7 +1,8 @@
-"""Deployments in words. In: `Deployment` values and the time now. Out: text for GitHub or a terminal.
+"""Deployments in words. In: `Deployment` values and the time now. Out: text for GitHub or a terminal. Never
+decides a deployment's status, and never reads a clock.
 
 Reasons and names come from strangers: no text leaves here with control characters or line breaks inside a
-line. Never decides a deployment's status, and never asks for the time.
+line.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from deployer.core.model import Deployment, Kind, Status
 from deployer.core.rollout.availability import brief
 
 MAX_DESCRIPTION = 140  # GitHub's REST API, "Create a deployment status"
-PAYLOAD_SCHEMA = "deployer/1"  # marks the GitHub deployments that we made ourselves
+PAYLOAD_SCHEMA = "deployer/1"  # marks GitHub deployments that this program created
 _SPACE = re.compile(r"\s+")
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 _UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
@@ -34,25 +35,27 @@ _COLUMNS: tuple[tuple[str, Callable[[Deployment, float], str]], ...] = (
 
 
 def one_line(text: str) -> str:
-    """Without line breaks, control characters and characters that turn the writing direction."""
+    """Returns the text without line breaks, control characters and characters that turn the writing
+    direction.
+    """
     return _UNSEEN.sub("", _SPACE.sub(" ", text)).strip()
 
 
 def plain(line: str) -> str:
-    """One line with its columns, without control characters and characters that turn the writing
+    """Returns one line with its columns, without control characters and characters that turn the writing
     direction.
     """
     return _UNSEEN.sub("", line.expandtabs()).rstrip()
 
 
 def cut(text: str, width: int) -> str:
-    """`text` as one line of at most `width` characters; an ellipsis shows that something is missing."""
+    """Returns `text` as one line of at most `width` characters; an ellipsis marks missing text."""
     line = one_line(text)
     return line if len(line) <= width else f"{line[: width - 1].rstrip()}…"
 
 
 def describe(deployment: Deployment) -> str:
-    """The deployment for GitHub: at most 140 characters."""
+    """Returns the deployment's description for GitHub: at most 140 characters."""
     return cut(_sentence(deployment), MAX_DESCRIPTION)
 
 
@@ -66,10 +69,10 @@ def _sentence(deployment: Deployment) -> str:
         case Status.SUCCESS:
             return f"{what} serves after {_took(deployment)}{_cost(deployment)}"
         case Status.INACTIVE:
-            return f"{what} gave way: {deployment.reason or 'a newer one was asked for'}"
+            return f"{what} did not run: {deployment.reason or 'a newer one was requested'}"
         case Status.FAILURE:
             return f"{what} was refused: {deployment.reason}"
-    return f"{what} broke: {deployment.reason}"
+    return f"{what} failed: {deployment.reason}"
 
 
 def _cost(deployment: Deployment) -> str:
@@ -77,12 +80,14 @@ def _cost(deployment: Deployment) -> str:
 
 
 def payload_of(deployment: Deployment) -> dict[str, str]:
-    """What a GitHub deployment of ours carries, so that it is found again and not taken for a request."""
+    """Returns the payload of our GitHub deployments, which identifies them and keeps them from being taken
+    for requests.
+    """
     return {"schema": PAYLOAD_SCHEMA, "deployment": deployment.id}
 
 
 def history_table(rows: Sequence[Deployment], now: float) -> str:
-    """Deployments as a table for a terminal, in the order given."""
+    """Returns deployments as a table for a terminal, in the order given."""
     if not rows:
         return "no deployments yet"
     cells = [
@@ -97,7 +102,7 @@ def history_table(rows: Sequence[Deployment], now: float) -> str:
 
 
 def ago(then: float, now: float) -> str:
-    """`3 min ago`; a clock that went back reads as `just now`."""
+    """Returns `3 min ago`; a time in the future reads as `just now`."""
     passed = now - then
     if passed < 1:
         return "just now"
@@ -105,7 +110,7 @@ def ago(then: float, now: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """A duration as people say it, in its largest whole unit; short ones in seconds."""
+    """Returns a duration in its largest whole unit; short ones in seconds."""
     for length, unit in _UNITS:
         if seconds >= length:
             return f"{int(seconds // length)} {unit}"
@@ -113,7 +118,7 @@ def span(seconds: float) -> str:
 
 
 def _took(deployment: Deployment) -> str:
-    """From its start to its end; `-` while either is missing."""
+    """Returns the duration from start to end; `-` while either is missing."""
     if deployment.started_at is None or deployment.ended_at is None:
         return "-"
     return _exact(max(0.0, deployment.ended_at - deployment.started_at))

@@ -1,7 +1,7 @@
-"""One environment as it stands. In: what serves by the record, what was observed, and the plan between the
-two. Out: text or plain values.
+"""Status of one environment. In: the serving deployment by the record, the observed state, and the plan
+between the two. Out: text or plain values.
 
-Drift is a plan that is not empty: what runs is not what was deployed.
+Drift is a plan that is not empty: the running state differs from the deployed one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from deployer.core.rollout.plan import Plan
 
 @dataclass(frozen=True)
 class Overview:
-    """`plan` is what a redeploy would do now; None where nothing was deployed yet."""
+    """Status of one environment. `plan` is the plan of a redeploy now; None before the first deployment."""
 
     app: str
     environment: str
@@ -30,7 +30,7 @@ class Overview:
         return self.plan is not None and not self.plan.empty
 
     def facts(self) -> dict[str, object]:
-        """For machines."""
+        """Returns plain values, for machines."""
         return {
             "app": self.app,
             "environment": self.environment,
@@ -42,7 +42,7 @@ class Overview:
 
 
 def overview_text(overview: Overview, now: float) -> str:
-    """For people."""
+    """Returns the status as text, for a terminal."""
     lines = [
         f"{overview.app}/{overview.environment}  {overview.url}".rstrip(),
         f"  serves  {_serves(overview, now)}",
@@ -53,7 +53,7 @@ def overview_text(overview: Overview, now: float) -> str:
         lines.append(f"  {service:<14}{replica.name:<30}{state:<20}{replica.digest[7:19]}".rstrip())
     if overview.drifted:
         plan = "\n".join(f"    {line}" for line in str(overview.plan).splitlines())
-        lines.append(f"  drift   what runs is not what was deployed; a redeploy would mend it:\n{plan}")
+        lines.append(f"  drift   the project is not as deployed; a redeploy would repair it:\n{plan}")
     elif overview.plan:
         lines.append("  drift   none")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The line of a container's log that says why it failed. In: lines. Out: one of them."""
+"""Most informative line of a container's log. In: lines. Out: one of them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _NAMED_ERROR = re.compile(
 
 
 def telling_line(lines: Sequence[str]) -> str:
-    """The line of a log that says best why its program ended: `SomeError: …` before any line with an error,
-    else the last.
+    """Returns the line that best explains the program's end: `SomeError: …` before any line with an error,
+    else the last line.
     """
     named = [line for line in lines if _NAMED_ERROR.match(line)]
     loose = [line for line in lines if "error" in line.lower()]

@@ -1,5 +1,5 @@
-"""What a line of the log is about, for machines. In: an event's stable name, a deployment. Out: what
-`logging` takes as `extra`.
+"""Structured-logging fields. In: an event's stable name, a deployment. Out: the argument `extra` of
+`logging`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from deployer.core.model import Deployment
 
 
 def about(event: str, deployment: Deployment | None = None, **more: object) -> dict[str, dict[str, object]]:
-    """`event` never changes once people filter by it; the words of the line may."""
+    """Returns the log fields. `event` must never change, as operators filter by it; the message may."""
     facts: dict[str, object] = {"event": event}
     if deployment:
         place = {"deployment": deployment.id, "app": deployment.app, "environment": deployment.environment}

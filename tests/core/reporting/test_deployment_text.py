@@ -59,9 +59,9 @@ def a_deployment(**changes: Any) -> Deployment:
             {"status": Status.FAILURE, "reason": "web: unhealthy [gate-failed]"},
             "deploy of 1a2b3c4 was refused: web: unhealthy [gate-failed]",
         ),
-        ({"status": Status.ERROR, "reason": "no engine"}, "deploy of 1a2b3c4 broke: no engine"),
-        ({"status": Status.INACTIVE}, "deploy of 1a2b3c4 gave way: a newer one was asked for"),
-        ({"status": Status.INACTIVE, "reason": "7 is newer"}, "deploy of 1a2b3c4 gave way: 7 is newer"),
+        ({"status": Status.ERROR, "reason": "no engine"}, "deploy of 1a2b3c4 failed: no engine"),
+        ({"status": Status.INACTIVE}, "deploy of 1a2b3c4 did not run: a newer one was requested"),
+        ({"status": Status.INACTIVE, "reason": "7 is newer"}, "deploy of 1a2b3c4 did not run: 7 is newer"),
         (
             {"kind": Kind.REDEPLOY, "revision": "", "status": Status.QUEUED},
             "redeploy of the chosen release waits for its turn",

@@ -46,7 +46,7 @@ def test_a_replica_that_is_gone_shows_as_the_plan_that_brings_it_back() -> None:
     app = application()
     found = overview(ObservedState(tuple(r for r in running(app).replicas if r.service != "backend")))
     assert found.drifted
-    assert "a redeploy would mend it:\n    shop: 4 steps\n      1 create  backend" in overview_text(
+    assert "a redeploy would repair it:\n    shop: 4 steps\n      1 create  backend" in overview_text(
         found, 240.0
     )
     assert "create  backend" in str(found.facts()["drift"])

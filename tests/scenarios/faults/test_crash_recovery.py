@@ -145,7 +145,7 @@ def test_what_somebody_stopped_stays_stopped(stage: Stage) -> None:
     docker("stop", f"{stage.project}-backend-1")
     wait_for("the drift", lambda: "replica is exited" in stage.cli("status").stdout, 20)
     drifted = stage.cli("status")
-    assert drifted.returncode == 1 and "a redeploy would mend it" in drifted.stdout
+    assert drifted.returncode == 1 and "a redeploy would repair it" in drifted.stdout
     assert stage.cli("redeploy", "shop").returncode == 0
     assert stage.serves() == "1.0.0"
 

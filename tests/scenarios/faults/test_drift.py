@@ -62,7 +62,7 @@ def test_every_kind_of_drift_is_told_and_mended(stage: Stage) -> None:
     for drift in drifts:
         drift(stage)
         told = stage.cli("status")
-        assert told.returncode == 1 and "a redeploy would mend it" in told.stdout, drift.__name__
+        assert told.returncode == 1 and "a redeploy would repair it" in told.stdout, drift.__name__
         mended = stage.cli("redeploy", "shop")
         assert mended.returncode == 0, f"{drift.__name__}: {mended.stdout}"
         assert stage.cli("status").returncode == 0, drift.__name__
