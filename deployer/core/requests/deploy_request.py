@@ -1,5 +1,4 @@
-"""The deploy request: what the action sends and the receiver reads, in one place so that they cannot drift
-apart.
+"""The deploy request, as the action sends it and the receiver reads it: one module, so that both sides agree.
 
 JSON, schema 1: repository, environment, revision (40 hex), run {number, attempt}, actor, images {service:
 repository@sha256:…}, compose {entry, files {path: text}}, optional app, registry {host, username, password},
@@ -35,7 +34,7 @@ _STEERING = ("COMPOSE_", "DOCKER_", "BUILDKIT_", "BUILDX_")  # they would steer 
 
 @dataclass(frozen=True)
 class DeployRequest:
-    """One verified-in-form request; who may send it is decided elsewhere."""
+    """A request in valid form; authorisation is decided elsewhere."""
 
     repository: str
     app: str
@@ -52,12 +51,14 @@ class DeployRequest:
 
 
 def audience_of(server: str, body: bytes) -> str:
-    """The audience of a token that may send `body` to `server`: stolen, it fits no other bytes."""
+    """Returns the audience of a token that may send `body` to `server`: a stolen token fits no
+    other bytes.
+    """
     return f"{server.rstrip('/')}#sha256={hashlib.sha256(body).hexdigest()}"
 
 
 def encode_request(request: DeployRequest) -> bytes:
-    """The bytes the action signs and sends; the same request always gives the same bytes."""
+    """Returns the bytes that the action signs and sends; the same request always gives the same bytes."""
     body: dict[str, Any] = {
         "schema": SCHEMA,
         "repository": request.repository,
@@ -82,7 +83,7 @@ def encode_request(request: DeployRequest) -> bytes:
 
 
 def parse_request(raw: bytes) -> DeployRequest:
-    """Bytes → DeployRequest. Raises PayloadRejected with the field that is wrong."""
+    """Parses a request. Raises PayloadRejected with the faulty field."""
     body = parse_object(raw)
     if body.get("schema") != SCHEMA:
         raise PayloadRejected(
@@ -113,7 +114,7 @@ def _revision(body: Mapping[str, Any]) -> str:
 
 
 def parse_images(table: Mapping[str, Any]) -> dict[str, Image]:
-    """Service → image by digest. Raises PayloadRejected."""
+    """Parses service → image by digest. Raises PayloadRejected."""
     if not 0 < len(table) <= MAX_SERVICES:
         raise PayloadRejected(f"images: should name 1 to {MAX_SERVICES} services")
     for service in table:
@@ -144,7 +145,7 @@ def _credentials(body: Mapping[str, Any]) -> Credentials | None:
 
 
 def _variables(table: Mapping[str, Any]) -> dict[str, str]:
-    """No message shows a value."""
+    """Parses variables. Errors never show a value."""
     if len(table) > MAX_VARIABLES:
         raise PayloadRejected(f"variables: should be at most {MAX_VARIABLES}")
     for name, value in table.items():
@@ -154,7 +155,7 @@ def _variables(table: Mapping[str, Any]) -> dict[str, str]:
 
 
 def wrong_variable(name: str, value: object) -> str:
-    """Why a variable cannot be sent, without its value; empty where it can."""
+    """Returns why a variable cannot be sent, without its value; empty if it can."""
     if not VARIABLE_NAME.fullmatch(name):
         return f"{name[:200]!r} is not a variable's name"
     if name.upper().startswith(_STEERING):

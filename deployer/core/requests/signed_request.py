@@ -1,8 +1,8 @@
-"""A request signed with an app's webhook secret, for places without OIDC. In: a body. Out: the same with a
-stamp, its signature, or why the stamp is not accepted.
+"""Request signed with an app's webhook secret, for CI systems without OIDC. In: a body. Out: the body with a
+`stamp`, its signature, or the refusal of the stamp.
 
-The signature is a webhook's, over the exact bytes. A webhook's body could be sent again by whoever saw it;
-here the signed bytes themselves name the server, the time and a number that is taken once.
+The signature is a webhook's, over the exact bytes. An eavesdropper could replay a webhook's body; here the
+signed bytes themselves name the server, the time and a nonce that is accepted once.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from deployer.core.errors import PayloadRejected, TokenRejected
 from deployer.core.http.strict_json import parse_object
 
 SIGNATURE = "X-Hub-Signature-256"
-LIFETIME = 300  # seconds a signed request is good for, and that two clocks may differ
+LIFETIME = 300  # validity of a signed request in seconds, and the tolerated clock difference
 _NONCE = re.compile(r"[0-9a-f]{32,64}")
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """What makes one request different from every other: where to, when (Unix seconds), and once."""
+    """Data that makes one request unique: the server, the time (Unix seconds) and a nonce."""
 
     server: str
     at: int
@@ -33,19 +33,19 @@ class Stamp:
 
 
 def stamped(body: bytes, stamp: Stamp) -> bytes:
-    """A deploy request's bytes with the stamp in them."""
+    """Returns a deploy request's bytes with the stamp included."""
     table = json.loads(body) | {"stamp": {"server": stamp.server, "at": stamp.at, "nonce": stamp.nonce}}
     return json.dumps(table, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def sign(raw: bytes, secret: bytes) -> str:
-    """The value of the header `SIGNATURE`."""
+    """Returns the value of the header `SIGNATURE`."""
     return "sha256=" + hmac.new(secret, raw, hashlib.sha256).hexdigest()
 
 
 def judge_stamp(raw: bytes, server: str, now: float) -> Stamp:
-    """The stamp of a body whose signature held. Raises PayloadRejected without one, TokenRejected for another
-    server's and for one that is too old.
+    """Returns the stamp of a body after its signature was verified. Raises PayloadRejected without one,
+    TokenRejected for another server's and for an expired one.
     """
     stamp = _parse(parse_object(raw))
     if stamp.server.rstrip("/") != server.rstrip("/"):
