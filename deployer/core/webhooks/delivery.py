@@ -1,8 +1,8 @@
-"""One delivery from GitHub. In: headers and the raw body. Out: `Delivery`, typed events, or the reason why
-not. No I/O.
+"""One webhook delivery from GitHub. In: headers and the raw body. Out: `Delivery`, typed events, or the
+reason of a refusal. Never performs I/O.
 
-The signature covers the body only: the event name and the GUID are claims of whoever sent it, so the body
-decides. Contract: https://docs.github.com/en/webhooks (facts checked against octokit/webhooks' payload
+The signature covers the body only: the event name and the GUID are unverified claims of the sender, so the
+body decides. Contract: https://docs.github.com/en/webhooks (facts checked against octokit/webhooks' payload
 examples).
 """
 
@@ -36,7 +36,7 @@ class ContentTypeRejected(PayloadRejected):
 
 @dataclass(frozen=True)
 class Delivery:
-    """One HTTP call from GitHub whose signature held. `guid` stays the same when GitHub sends it again."""
+    """One HTTP call from GitHub with a verified signature. `guid` stays the same in a redelivery."""
 
     guid: str
     event: str
@@ -46,7 +46,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Ping:
-    """What GitHub says about the webhook's own settings."""
+    """GitHub's description of the webhook's own settings."""
 
     events: tuple[str, ...]
     content_type: str
@@ -67,7 +67,7 @@ class WorkflowRun:
     path: str  # without the `@ref` that GitHub sometimes adds
     head_repository_id: int
     repository_id: int
-    repository: str  # OWNER/NAME as GitHub calls it now; names can change hands, ids cannot
+    repository: str  # OWNER/NAME at present; names can change hands, ids cannot
     run_number: int
     run_attempt: int
     run_id: int
@@ -75,9 +75,10 @@ class WorkflowRun:
 
 
 def verify(raw: bytes, signature: str | None, secrets: Sequence[bytes]) -> frozenset[int]:
-    """Which of the secrets signed exactly these bytes, by index; raises SignatureMismatch where none did.
+    """Returns the indexes of the secrets that signed exactly these bytes; raises SignatureMismatch if there
+    is none.
 
-    Every secret is tried, so the time taken does not tell which one matched.
+    Every secret is tried, so the duration does not reveal the matching one.
     """
     if signature is None:
         raise SignatureMismatch(
@@ -98,7 +99,7 @@ def verify(raw: bytes, signature: str | None, secrets: Sequence[bytes]) -> froze
 
 
 def parse_delivery(headers: Mapping[str, str], raw: bytes) -> Delivery:
-    """Reads a body that was verified. Raises PayloadRejected or ContentTypeRejected."""
+    """Parses a body after its signature was verified. Raises PayloadRejected or ContentTypeRejected."""
     known = {name.lower(): value for name, value in headers.items()}
     guid, event = known.get("x-github-delivery", ""), known.get("x-github-event", "")
     if not _GUID.fullmatch(guid):
@@ -110,7 +111,7 @@ def parse_delivery(headers: Mapping[str, str], raw: bytes) -> Delivery:
 
 
 def ping_of(delivery: Delivery) -> Ping:
-    """Raises PayloadRejected for the first field of another type."""
+    """Returns the event. Raises PayloadRejected for the first field of another type."""
     hook = Fields(delivery.payload).table("hook")
     config = hook.table("config")
     return Ping(
@@ -121,7 +122,7 @@ def ping_of(delivery: Delivery) -> Ping:
 
 
 def workflow_run_of(delivery: Delivery) -> WorkflowRun:
-    """Raises PayloadRejected for the first field that is missing or of another type."""
+    """Returns the event. Raises PayloadRejected for the first field that is missing or of another type."""
     top = Fields(delivery.payload)
     run = top.table("workflow_run")
     head = run.table("head_repository", optional=True)

@@ -21,13 +21,13 @@ from deployer.core.model import Run
 from deployer.core.requests.deploy_request import SCHEMA, parse_images
 from deployer.core.webhooks.delivery import Delivery
 
-TASK = "deploy-images"  # a job with `environment:` makes deployments of the task `deploy` by itself
+TASK = "deploy-images"  # a job with `environment:` creates deployments with the task `deploy` by itself
 _OF_REVISION = re.compile(r"sha-([0-9a-f]{40})")
 
 
 @dataclass(frozen=True)
 class Started:
-    """The workflow run that made a deployment; GitHub says so, not the payload."""
+    """The workflow run that created a deployment, as named by GitHub, not by the payload."""
 
     event: str
     head_branch: str
@@ -38,7 +38,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Announcement:
-    """One `deployment` event; `payload` is empty where it is not ours, `started` None without a run."""
+    """One `deployment` event; `payload` is empty if it is not ours, `started` None without a run."""
 
     action: str
     id: int
@@ -67,7 +67,7 @@ class Package:
 
     @property
     def revision(self) -> str:
-        """What the tag says, else the commit that GitHub names; empty where neither is one."""
+        """Returns the revision in the tag, else the commit that GitHub names; empty if neither is one."""
         tagged = _OF_REVISION.fullmatch(self.tag)
         if tagged:
             return tagged[1]
@@ -75,7 +75,7 @@ class Package:
 
 
 def announcement_of(delivery: Delivery) -> Announcement:
-    """Raises PayloadRejected for the first field that is missing or of another type."""
+    """Returns the event. Raises PayloadRejected for the first field that is missing or of another type."""
     top = Fields(delivery.payload)
     made = top.table("deployment")
     return Announcement(
@@ -93,17 +93,17 @@ def announcement_of(delivery: Delivery) -> Announcement:
 
 
 def images_of(announcement: Announcement) -> dict[str, Image]:
-    """The release that the payload names. Raises PayloadRejected."""
+    """Returns the images of the release that the payload names. Raises PayloadRejected."""
     return parse_images(Fields(announcement.payload, "deployment.payload.").mapping("images"))
 
 
 def app_of(announcement: Announcement) -> str:
-    """The app that the payload names, empty where it names none."""
+    """Returns the app that the payload names, empty if it names none."""
     return Fields(announcement.payload, "deployment.payload.").text("app", optional=True)
 
 
 def package_of(delivery: Delivery) -> Package:
-    """Raises PayloadRejected for the first field of another type."""
+    """Returns the event. Raises PayloadRejected for the first field of another type."""
     top = Fields(delivery.payload)
     package = top.table(delivery.event)
     version = package.table("package_version", optional=True)
@@ -122,7 +122,7 @@ def package_of(delivery: Delivery) -> Package:
 
 
 def _payload(value: object) -> Mapping[str, Any]:
-    """GitHub gives back what it was given: nothing, an object, or the text of one."""
+    """Returns the deployment's payload, which GitHub sends as nothing, an object, or its JSON text."""
     if isinstance(value, str):
         try:
             value = parse_object(value.encode())

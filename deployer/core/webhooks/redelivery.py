@@ -1,7 +1,7 @@
-"""Deliveries that GitHub sent and nobody took. In: what GitHub says it tried. Out: which to take after all,
-oldest first. No I/O.
+"""Deliveries that GitHub sent and this server missed. In: GitHub's record of delivery attempts. Out: the
+deliveries to process now, oldest first. Never performs I/O.
 
-GitHub never sends again by itself; it keeps what it tried for three days. Contract:
+GitHub never redelivers by itself; it keeps its attempts for three days. Contract:
 https://docs.github.com/en/rest/repos/webhooks, and "Handling failed webhook deliveries".
 """
 
@@ -14,49 +14,51 @@ from typing import Any, Protocol
 
 from deployer.core.webhooks.delivery import JSON, Delivery, parse_delivery
 
-OVERLAP = 900.0  # seconds that a look goes back behind the one before: a delivery may be listed late
-PATIENCE = 3  # deliveries of one hook that GitHub may fail to show in one look, one after another
-_BUSY = (408, 429)  # answers of ours that mean: later
+OVERLAP = 900.0  # seconds that a search overlaps the previous one: a delivery may be listed late
+PATIENCE = 3  # consecutive deliveries of one webhook that GitHub may fail to show in one search
+_BUSY = (408, 429)  # our answers that ask for a later try
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One time that GitHub tried to deliver; a redelivery has another id and the same guid."""
+    """One delivery attempt by GitHub; a redelivery has another id and the same guid."""
 
     id: int
     guid: str
     event: str
     delivered_at: float
-    status_code: int  # 0 where nobody answered
+    status_code: int  # 0 if no answer came
 
 
 @dataclass(frozen=True)
 class Sent:
-    """What GitHub sent in one attempt. Its bytes are not kept, so its signature cannot be checked again."""
+    """GitHub's request of one attempt. Its bytes are not kept, so its signature cannot be verified again."""
 
     headers: Mapping[str, str]
     payload: Mapping[str, Any] = field(repr=False)
 
 
 class HookLog(Protocol):
-    """GitHub's record of what it delivered. Everything raises ForgeUnavailable."""
+    """GitHub's record of webhook deliveries. Every method raises ForgeUnavailable."""
 
     def places(self) -> Sequence[str]:
-        """Repositories by name, and an app's one hook as the empty name."""
+        """Returns repositories by name, and an app's single webhook as the empty name."""
 
     def hooks(self, place: str) -> Sequence[str]:
-        """The hooks there that lead to this server."""
+        """Returns the webhooks there that point to this server."""
 
     def attempts(self, hook: str, since: float) -> Sequence[Attempt]:
-        """Newest first."""
+        """Returns the attempts, newest first."""
 
     def fetch(self, hook: str, attempt: Attempt) -> Sent:
-        """Raises NotFound for one that GitHub has forgotten, or never shows."""
+        """Returns the attempt's request. Raises NotFound for one that GitHub has forgotten, or
+        never shows.
+        """
 
 
 def missed(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """The newest attempt of every delivery that this server never answered, oldest first. What it refused it
-    would refuse again.
+    """Returns the newest attempt of every delivery that this server never answered, oldest first. A refused
+    delivery is not missed: it would be refused again.
     """
     answered = {attempt.guid for attempt in attempts if _is_answer(attempt.status_code)}
     newest = {attempt.guid: attempt for attempt in sorted(attempts, key=_moment)}
@@ -65,7 +67,7 @@ def missed(attempts: Sequence[Attempt]) -> list[Attempt]:
 
 
 def delivery_of(sent: Sent) -> Delivery:
-    """As strict as with what comes to the door. Raises PayloadRejected."""
+    """Parses the request as strictly as one at the receiver. Raises PayloadRejected."""
     headers = {name.lower(): value for name, value in sent.headers.items()} | {"content-type": JSON}
     return parse_delivery(headers, json.dumps(sent.payload, separators=(",", ":")).encode())
 

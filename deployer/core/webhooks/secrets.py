@@ -1,8 +1,9 @@
-"""Whose secret signed a delivery. In: every app's webhook secrets, raw bytes, a signature. Out: apps. No I/O.
+"""Webhook secrets of all apps. In: the secrets, raw bytes, a signature. Out: the apps with the signing
+secret. Never performs I/O.
 
 A body is signed over again for each secret, so a thousand apps would cost a thousand signatures for each
-delivery. GitHub names the repository in a header that nobody signs: it only says which secrets are tried
-first. An app is named here only where its own secret fits.
+delivery. GitHub names the repository in an unsigned header: it only determines which secrets are tried first.
+An app is returned only if its own secret fits.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ _Secrets = Mapping[bytes, Sequence[str]]  # secret → the apps that have it
 
 
 class Keyring:
-    """`secrets`: app → its webhook secrets. `repositories`: app → its repository's number on GitHub."""
+    """Webhook secrets. `secrets`: app → its webhook secrets. `repositories`: app → its repository's number on
+    GitHub.
+    """
 
     def __init__(self, secrets: Mapping[str, Sequence[bytes]], repositories: Mapping[str, int]) -> None:
         self._all = _by_secret(secrets, list(secrets))
@@ -26,14 +29,14 @@ class Keyring:
         self._near = {number: _by_secret(secrets, names) for number, names in apps.items()}
 
     def signers(self, raw: bytes, signature: str | None, repository: str = "") -> frozenset[str]:
-        """The apps whose secret signed exactly these bytes: they speak for no other app. `repository` is what
-        the sender says without proof. Raises SignatureMismatch.
+        """Returns the apps with a secret that signed exactly these bytes: the sender speaks for no other app.
+        `repository` is the sender's unverified claim. Raises SignatureMismatch.
         """
         if near := self._near.get(repository):
             try:
                 return _signers(raw, signature, near)
             except SignatureMismatch:
-                pass  # another repository's, or nobody's
+                pass  # another repository's signature, or an invalid one
         return _signers(raw, signature, self._all)
 
 

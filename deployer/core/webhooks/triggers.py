@@ -1,9 +1,9 @@
-"""What a webhook's delivery starts. In: a verified delivery, and the apps whose secret signed it. Out: a
+"""Decision about a webhook delivery. In: a verified delivery, and the apps whose secret signed it. Out: a
 decision.
 
 Everything is compared exactly: no Unicode normalising, no prefix (`refs/heads/refs/heads/main` is a legal
-ref), and case counts but for environments. A repository is its id, never its name. What a delivery names is
-only ever looked for among what the settings have.
+ref), and case counts except in environments. A repository is its id, never its name. Names in a delivery are
+only looked up among the settings' names.
 """
 
 from __future__ import annotations
@@ -33,29 +33,31 @@ _NO_APP = "no app with this webhook secret has this repository id"
 
 @dataclass(frozen=True)
 class Deploy:
-    """The delivery asks for a deployment."""
+    """The delivery requests a deployment."""
 
     wish: Wish
-    note: str = ""  # what somebody should know who reads the answer
+    note: str = ""  # a notice for the reader of the answer
 
 
 @dataclass(frozen=True)
 class Ignore:
-    """The delivery is in order and starts nothing."""
+    """The delivery is valid and starts nothing."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Hint:
-    """An image may complete a release; whether it does must be looked up, and for which of these."""
+    """Image announcement: an image may complete a release; the worker must check for which of these jobs it
+    does.
+    """
 
     wishes: tuple[Wish, ...]
 
 
 def decide(delivery: Delivery, config: Config) -> Deploy | Ignore | Hint:
-    """What a delivery starts on a server with these apps. Raises PayloadRejected where the body is not what
-    it claims, Forbidden where it names images of others.
+    """Returns the decision for a server with these apps. Raises PayloadRejected if the body does not match
+    its event, Forbidden if it names images of others.
     """
     match delivery.event:
         case "ping":
@@ -84,7 +86,7 @@ def _answer_ping(delivery: Delivery) -> str:
 
 
 def _unfit_run(run: WorkflowRun) -> str:
-    """Why no environment anywhere would take this run; empty where one may."""
+    """Returns why no environment anywhere would accept this run; empty if one may."""
     if run.action != "completed":
         return f"the run is {run.action}, not completed"
     if run.conclusion != "success":
@@ -136,7 +138,7 @@ def _fits(run: WorkflowRun, environment: Environment) -> bool:
 
 
 def _named(environment: Environment, branch: str) -> str:
-    """Which branch of a pattern; empty where the setting says it already."""
+    """Returns the branch if the setting is a pattern; empty if the setting names it already."""
     return "" if branch == environment.branch else branch
 
 
@@ -180,7 +182,9 @@ def _environment_of(made: Announcement, app: App) -> Environment | None:
 
 
 def _unfit_announcement(made: Announcement, environment: Environment) -> str:
-    """Whoever may write deployments names ref and commit at will; the run that did it is GitHub's word."""
+    """Returns why the environment does not accept the announcement. A client that may write deployments
+    chooses ref and commit at will; the run that created it is named by GitHub.
+    """
     if not matches(environment.branch, made.ref):
         return (
             f"the deployment is of {made.ref!r}, and {environment.name} takes branch {environment.branch!r}"
@@ -215,7 +219,9 @@ def _decide_package(package: Package, config: Config) -> Hint | Ignore:
 
 
 def hint_wish(app: str, environment: str, actor: str, revision: str) -> Wish:
-    """Of one revision there is one release, however many of its images are announced."""
+    """Returns the deploy job of an announced image. A revision has one release, however many of its images
+    are announced.
+    """
     wish = Wish(app, environment, Kind.DEPLOY, "webhook", actor, revision=revision)
     return replace(wish, run=Run(1, 1), workflow=f"package {revision}")
 
@@ -233,7 +239,9 @@ def _unfit_package(package: Package) -> str:
 
 
 def _taking_packages(package: Package, image: str, config: Config) -> Iterator[tuple[App, Environment]]:
-    """A package that is linked to no repository has none in its event; its image must be the app's anyway."""
+    """Yields the environments that accept the package. A package that is linked to no repository has none in
+    its event; its image must be the app's anyway.
+    """
     for app in config.apps.values():
         if package.repository_id in (0, app.repository_id) and allows_image(app, image):
             for environment in app.environments.values():
