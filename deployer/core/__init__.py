@@ -1,1 +1,1 @@
-"""Pure rooms: values in, values out. Standard library only, no I/O, no clock, no randomness."""
+"""Pure functions and values. Standard library only, no I/O, no clock, no randomness."""

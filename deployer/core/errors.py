@@ -1,16 +1,14 @@
-"""Every failure a user can meet, as one family. In: what happened, to what. Out: text, stable code, next
-step.
+"""All failures that a user can meet, as one family. In: the event and its object. Out: text, stable code,
+next step.
 
-Anything that is not a `DeployerError` is a bug. Nothing here formats for HTTP, a terminal or a log.
+Any exception that is not a `DeployerError` is a bug. Never formats for HTTP, a terminal or a log.
 """
 
 from __future__ import annotations
 
 
 class DeployerError(Exception):
-    """An expected failure: `str()` says what happened to what, `code` never changes, `hint` says what to do
-    next.
-    """
+    """An expected failure: `str()` describes it, `code` never changes, `hint` names the next step."""
 
     code = "deployer-error"
 
@@ -19,13 +17,13 @@ class DeployerError(Exception):
         self.hint = hint
 
     def diagnostics(self) -> str:
-        """One paragraph for a person: message, code and, where there is one, the next step."""
+        """Returns one paragraph for a person: message, code and, if there is one, the next step."""
         text = f"{self} [{self.code}]"
         return f"{text}\nhint: {self.hint}" if self.hint else text
 
 
 class ConfigError(DeployerError):
-    """A setting is missing or wrong: `path` names it, the message says what was expected."""
+    """A setting is missing or wrong: `path` names it, the message states the expected value."""
 
     code = "config-invalid"
 
@@ -41,19 +39,19 @@ class SignatureMismatch(DeployerError):
 
 
 class PayloadRejected(DeployerError):
-    """The body cannot be read as what it claims to be."""
+    """The body is not in its declared format."""
 
     code = "payload-rejected"
 
 
 class TokenRejected(DeployerError):
-    """The bearer token is missing, unknown, expired, used before, or bound to something else."""
+    """The bearer token is missing, unknown, expired, already used, or bound to another request."""
 
     code = "token-rejected"
 
 
 class Forbidden(DeployerError):
-    """The caller is known and may not do this."""
+    """The caller is known and lacks the right to this."""
 
     code = "forbidden"
 
@@ -71,7 +69,7 @@ class ReleaseIncomplete(DeployerError):
 
 
 class ImageUnproven(DeployerError):
-    """No protected run proved where an image comes from, and the settings do not let a tag decide."""
+    """No protected run proved an image's origin, and the settings do not accept a tag instead."""
 
     code = "image-unproven"
 
@@ -119,7 +117,7 @@ class EdgeUnavailable(DeployerError):
 
 
 class CertificateInvalid(DeployerError):
-    """A certificate of the edge is missing or cannot be served; the ones before go on."""
+    """A certificate of the edge is missing or cannot be served; the previous ones stay in use."""
 
     code = "certificate-invalid"
 
@@ -131,22 +129,22 @@ class GateFailed(DeployerError):
 
 
 class HookFailed(DeployerError):
-    """A command of the release's own, run beside its roll-out, did not end well."""
+    """A command that the release runs around its rollout failed."""
 
     code = "hook-failed"
 
     def __init__(self, message: str) -> None:
-        super().__init__(message, hint="what it printed is in the deployment's events")
+        super().__init__(message, hint="its output is in the deployment's events")
 
 
 class ConfirmationFailed(DeployerError):
-    """The release serves and was not confirmed from outside; the one before serves again."""
+    """The release served and was not confirmed from outside; the previous one serves again."""
 
     code = "confirmation-failed"
 
 
 class BudgetExceeded(DeployerError):
-    """Users lost more during the deploy than the service's settings allow; the release before serves."""
+    """Users lost more during the deploy than the service's settings allow; the previous release serves."""
 
     code = "budget-exceeded"
 
@@ -158,7 +156,7 @@ class DiskFull(DeployerError):
 
 
 class NotWaiting(DeployerError):
-    """A confirmation came for a deployment that waits for none, or waits no longer."""
+    """A confirmation arrived for a deployment that does not wait for one, or no longer does."""
 
     code = "not-waiting"
 
@@ -182,53 +180,55 @@ class StoreUnavailable(DeployerError):
 
 
 class WorkerSilent(DeployerError):
-    """What only the process with the engine can do was asked of it, and it did not answer in time."""
+    """The process with the engine did not answer a delegated task in time."""
 
     code = "worker-silent"
 
 
 class Interrupted(DeployerError):
-    """The deployer died too often in the middle of this deployment."""
+    """The deployer was killed too often during this deployment."""
 
     code = "interrupted"
 
 
 class TooManyRequests(DeployerError):
-    """One address asked too often, or all together did; `after` is how many seconds it should wait."""
+    """One address, or all together, sent too many requests; `after` is the pause in seconds that it should
+    make.
+    """
 
     code = "too-many-requests"
 
     def __init__(self, after: float, what: str = "too many requests came from this address") -> None:
-        super().__init__(what, hint="Retry-After says when to come again")
+        super().__init__(what, hint="Retry-After says when to try again")
         self.after = after
 
 
 class Busy(DeployerError):
-    """Another process is at work on the same thing."""
+    """Another process is working on the same object."""
 
     code = "busy"
 
 
 class OtherProject(DeployerError):
-    """The Compose file's own project has data on the engine, and the environment's project is another."""
+    """The Compose file's own project has data on the engine, and the environment's project is another one."""
 
     code = "other-project"
 
 
 class PlansDisagree(DeployerError):
-    """Plans made one after the other undo each other; the release is not as it should be."""
+    """Consecutive plans undo each other; the release is not in its desired state."""
 
     code = "plans-disagree"
 
 
 class ContainerRefused(DeployerError):
-    """The engine will not create or start a container as the release asks for it."""
+    """The engine will not create or start a container as the release defines it."""
 
     code = "container-refused"
 
 
 class PortTaken(DeployerError):
-    """Another container, or a process, has a host port that the release publishes; nothing was touched."""
+    """Another container or process holds a host port that the release publishes; nothing was touched."""
 
     code = "port-taken"
 
@@ -240,18 +240,18 @@ class SubnetTaken(DeployerError):
 
 
 class ExternalMissing(DeployerError):
-    """A network or volume that the Compose file calls external is not there; nothing was touched."""
+    """A network or volume that the Compose file calls external does not exist; nothing was touched."""
 
     code = "external-missing"
 
 
 class AuditBroken(DeployerError):
-    """Somebody changed the audit log."""
+    """The audit log was changed."""
 
     code = "audit-broken"
 
 
 class NameTaken(DeployerError):
-    """Something else has this name already."""
+    """The name is already in use."""
 
     code = "name-taken"

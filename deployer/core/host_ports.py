@@ -1,5 +1,5 @@
-"""Host ports: address, numbers and protocol of published ports, and when two of them exclude each other. In:
-the `ports` of a rendered Compose service, port bindings of the engine. Out: `HostPort`.
+"""Host ports: address, numbers and protocol of published ports, and conflicts between them. In: the `ports`
+of a rendered Compose service, port bindings of the engine. Out: `HostPort`.
 
 Never asks an engine which ports are free.
 """
@@ -22,7 +22,7 @@ _ADDRESS = "write a plain address, as in 127.0.0.1:8080:80 or [::1]:8080:80"
 @dataclass(frozen=True, order=True)
 class HostPort:
     """One published port: `address` is the host's, empty for all of them. `last` above `first` is a range, of
-    which a container takes one port that is free.
+    which a container takes one free port.
     """
 
     address: str
@@ -35,19 +35,19 @@ class HostPort:
         return self.last - self.first + 1
 
     def meets(self, other: HostPort) -> bool:
-        """Whether the two have an address, a port and the protocol in common."""
+        """True if the two have an address, a port and the protocol in common."""
         common = self.first <= other.last and other.first <= self.last
         return common and self.protocol == other.protocol and addresses_meet(self.address, other.address)
 
     def __str__(self) -> str:
-        """`8080/tcp`, `127.0.0.1:8080/tcp`, `[::1]:9000-9010/udp`."""
+        """Returns `8080/tcp`, `127.0.0.1:8080/tcp`, `[::1]:9000-9010/udp`."""
         host = f"[{self.address}]" if ":" in self.address else self.address
         numbers = f"{self.first}-{self.last}" if self.count > 1 else str(self.first)
         return f"{host}:{numbers}/{self.protocol}".removeprefix(":")
 
 
 def addresses_meet(one: str, other: str) -> bool:
-    """Whether two host addresses cannot both have a port: `0.0.0.0` takes every address of IPv4, `::` and an
+    """True if two host addresses cannot both have a port: `0.0.0.0` takes every address of IPv4, `::` and an
     empty one take all.
     """
     if _EVERY & {one, other}:
@@ -57,13 +57,13 @@ def addresses_meet(one: str, other: str) -> bool:
 
 
 def is_every_address(address: str) -> bool:
-    """Whether it stands for all addresses, at least of IPv4."""
+    """True if it stands for all addresses, at least of IPv4."""
     return address in _EVERY or address == _EVERY_IPV4
 
 
 def check_ports(tables: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raises ComposeRejected for published ports that the engine and this module could read in two ways: an
-    address that is no plain IP address, a number that is no port.
+    """Raises ComposeRejected for published ports that the engine and this module could read differently: an
+    invalid IP address or port number.
     """
     published = 0
     for name, table in tables.items():
@@ -83,7 +83,7 @@ def check_ports(tables: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _is_plain_address(text: str) -> bool:
-    """Whether every reader takes the text for the same address: no brackets, names, zones, or IPv4 within
+    """True if every reader takes the text for the same address: no brackets, names, zones, or IPv4 within
     IPv6.
     """
     if text in _EVERY:
@@ -101,8 +101,8 @@ def _is_plain_address(text: str) -> bool:
 
 
 def host_ports_of(service: Mapping[str, Any]) -> tuple[HostPort, ...]:
-    """Host ports that a rendered service asks for by number. A port that the engine chooses is none, and a
-    service on the host's own network publishes nothing.
+    """Returns the host ports that a rendered service requests by number. A port that the engine chooses is
+    left out, and a service on the host's own network publishes nothing.
     """
     if service.get("network_mode") == "host":
         return ()
@@ -115,7 +115,9 @@ def host_ports_of(service: Mapping[str, Any]) -> tuple[HostPort, ...]:
 
 
 def bound_ports(bindings: Mapping[str, Any]) -> tuple[HostPort, ...]:
-    """The engine's bindings, `{"3001/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]}`, as host ports."""
+    """Returns the engine's bindings, `{"3001/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]}`, as host
+    ports.
+    """
     found = {
         HostPort(_bare(binding.get("HostIp")), *numbers, port.partition("/")[2] or "tcp")
         for port, held in bindings.items()
@@ -126,7 +128,7 @@ def bound_ports(bindings: Mapping[str, Any]) -> tuple[HostPort, ...]:
 
 
 def is_free(wanted: HostPort, held: Collection[HostPort], count: int = 1) -> bool:
-    """Whether `count` ports of a range, or the single port, meet none of those that are held."""
+    """True if `count` ports of a range, or the single port, conflict with none of the held ones."""
     meeting = [port for port in held if port.meets(wanted)]
     numbers = (HostPort(wanted.address, n, n, wanted.protocol) for n in _span(wanted))
     room = sum(not any(port.meets(number) for port in meeting) for number in numbers)
@@ -138,7 +140,7 @@ def _span(port: HostPort) -> Iterator[int]:
 
 
 def _numbers(published: object) -> tuple[int, int] | None:
-    """First and last; None where the engine chooses."""
+    """Returns first and last; None if the engine chooses."""
     first, _, last = str(published or "").partition("-")
     return (int(first), int(last or first)) if first.isdigit() and int(first) else None
 

@@ -1,5 +1,5 @@
-"""Configuration of an image. In: the `config` object of an OCI image, as a registry or an engine gives it.
-Out: `ImageConfig`, the values that a container inherits where its Compose file is silent.
+"""Configuration of an image. In: the `config` object of an OCI image, as a registry or an engine returns it.
+Out: `ImageConfig`, the values that a container inherits unless its Compose file sets them.
 
 Never asks a registry or an engine. Source: https://github.com/opencontainers/image-spec/blob/main/config.md;
 `Healthcheck` is Docker's own extension, its durations are nanoseconds.

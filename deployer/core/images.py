@@ -1,4 +1,4 @@
-"""Image references and the names a release's images get. In: text. Out: `Image` values and tags. Never asks a
+"""Image references and the names of a release's images. In: text. Out: `Image` values and tags. Never asks a
 registry.
 
 The runner and the server both derive names here, so that a tag pushed by one is the tag the other looks for.
@@ -25,7 +25,7 @@ MAX_REFERENCE = 512
 DEFAULT_HOST = "docker.io"
 
 
-# The names that Compose looks for by itself, in its order.
+# File names that Compose looks for by itself, in its order.
 COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 _HASH = 8
 # Eight hex digits may be another folder's hash.
@@ -46,12 +46,12 @@ class Image:
 
     @property
     def short(self) -> str:
-        """Digest as people read it: the first 12 hex digits."""
+        """Returns the digest's first 12 hex digits, for persons."""
         return self.digest.removeprefix("sha256:")[:12]
 
 
 def parse_image(text: object) -> Image:
-    """`repository@sha256:…` → Image; a tag before the digest is dropped. Raises PayloadRejected."""
+    """Parses `repository@sha256:…`; a tag before the digest is dropped. Raises PayloadRejected."""
     if not isinstance(text, str) or len(text) > MAX_REFERENCE:
         raise PayloadRejected("an image must be text of the form repository@sha256:<64 hex>")
     name, _, digest = text.partition("@")
@@ -65,15 +65,15 @@ def parse_image(text: object) -> Image:
 
 
 def split_tag(name: str) -> tuple[str, str]:
-    """`host:5000/a/b:tag` → (`host:5000/a/b`, `tag`); the tag is empty where there is none."""
+    """Splits `host:5000/a/b:tag` into (`host:5000/a/b`, `tag`); the tag is empty if there is none."""
     head, slash, last = name.rpartition("/")
     last, _, tag = last.partition(":")
     return f"{head}{slash}{last}", tag
 
 
 def split_host(repository: str) -> tuple[str, str]:
-    """`ghcr.io/acme/web` → (`ghcr.io`, `acme/web`); a first part without dot, port or `localhost` is Docker
-    Hub's.
+    """Splits `ghcr.io/acme/web` into (`ghcr.io`, `acme/web`); a first part without dot, port or `localhost`
+    is Docker Hub's.
     """
     first, slash, rest = repository.partition("/")
     if slash and (first == "localhost" or "." in first or ":" in first):
@@ -82,22 +82,22 @@ def split_host(repository: str) -> tuple[str, str]:
 
 
 def revision_tag(revision: str) -> str:
-    """The immutable tag of a revision's images: `sha-` + all 40 digits (seven can collide)."""
+    """Returns the immutable tag of a revision's images: `sha-` + all 40 digits (seven can collide)."""
     return f"sha-{revision}"
 
 
 def is_repository(text: str) -> bool:
-    """Whether `text` can name an image repository, with its host."""
+    """True if `text` can name an image repository, with its host."""
     return len(text) <= MAX_REFERENCE and _REPOSITORY.fullmatch(text) is not None
 
 
 def is_tag(text: str) -> bool:
-    """Whether a registry would accept `text` as a tag."""
+    """True if a registry would accept `text` as a tag."""
     return _TAG.fullmatch(text) is not None
 
 
 def repository_of(service: str, image: str, *, registry: str, source: str, compose: str) -> str:
-    """Where a built service's image lives: the Compose `image:` without its tag, else
+    """Returns the image repository of a built service: the Compose `image:` without its tag, else
     `registry/owner/repo-service`, with the folder of a Compose file that is not at the repository's top.
     """
     named = (
@@ -110,10 +110,11 @@ def repository_of(service: str, image: str, *, registry: str, source: str, compo
 
 
 def _own(service: str, compose: str) -> str:
-    """The part of a repository's name that no other service of any Compose file of the repository has.
+    """Returns the part of the repository's name that is unique among all services of all Compose files of the
+    repository.
 
-    `apps/shop/compose.yaml` and `web` give `apps-shop-web`. A hash follows the folder where the hyphens would
-    not show any more what was a folder and what a service: `a/b` with `c`, `a` with `b-c`, `a-b` with `c`.
+    `apps/shop/compose.yaml` and `web` give `apps-shop-web`. A hash follows the folder if the hyphens would no
+    longer show which part is a folder and which a service: `a/b` with `c`, `a` with `b-c`, `a-b` with `c`.
     """
     folder, file = dirname(compose), basename(compose)
     if not folder and file in COMPOSE_FILES:
@@ -129,7 +130,9 @@ def _own(service: str, compose: str) -> str:
 
 
 def canonical(reference: str) -> str:
-    """The repository that a reference names, in one spelling: `acme/app:1` is `docker.io/acme/app`."""
+    """Returns the repository that a reference names, in one spelling: `acme/app:1` is
+    `docker.io/acme/app`.
+    """
     named, _ = split_tag(reference.partition("@")[0].lower())
     host, path = split_host(named)
     if host in _HUB_NAMES:

@@ -1,5 +1,5 @@
-"""The nouns that cross walls: release, deployment, replica, observed state. Frozen values, no behaviour
-beyond names.
+"""Values that packages exchange: release, deployment, replica, observed state. Frozen, no behaviour beyond
+names.
 
 Units: times are Unix seconds (float), durations seconds, sizes bytes. Never holds a secret in clear text.
 """
@@ -13,7 +13,7 @@ from enum import StrEnum
 from deployer.core.host_ports import HostPort
 from deployer.core.images import Image
 
-DEPLOY_DEADLINE = 900  # seconds until a deployment that hangs is given up, unless the server says otherwise
+DEPLOY_DEADLINE = 900  # seconds until a hanging deployment is given up, unless the settings say otherwise
 
 
 class Status(StrEnum):
@@ -22,18 +22,18 @@ class Status(StrEnum):
     QUEUED = "queued"
     IN_PROGRESS = "in_progress"
     SUCCESS = "success"
-    FAILURE = "failure"  # the release was refused by the gate, the registry or the model
+    FAILURE = "failure"  # the gate, the registry or the model refused the release
     ERROR = "error"  # the deployer or the machine broke
     INACTIVE = "inactive"  # superseded by a newer one before it ran
 
     @property
     def final(self) -> bool:
-        """Whether nothing more will happen to the deployment."""
+        """True if the deployment's status cannot change any more."""
         return self not in (Status.QUEUED, Status.IN_PROGRESS)
 
 
 class Kind(StrEnum):
-    """What was asked for."""
+    """Kind of a deployment."""
 
     DEPLOY = "deploy"
     REDEPLOY = "redeploy"
@@ -42,7 +42,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Run:
-    """A workflow run's place in time: newest wins by number, then attempt, never by date."""
+    """A workflow run's position among its workflow's runs: newest wins by number, then attempt, never by
+    date.
+    """
 
     number: int = 0
     attempt: int = 0
@@ -67,9 +69,9 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Attested:
-    """A run's own word on its images. `trees`: service → hash of the source that its image is built from.
-    `reused`: services whose image the server's record named, so that the run built none. `combination`: hash
-    of all that the test depends on, empty where it cannot be told.
+    """A run's claims about its images. `trees`: service → hash of the image's source. `reused`: services with
+    an image from the server's record, so that the run built none. `combination`: hash of all that the test
+    depends on, empty if it cannot be determined.
     """
 
     combination: str = ""
@@ -79,9 +81,7 @@ class Attested:
 
 @dataclass(frozen=True)
 class Wish:
-    """One decision on its way to the queue. `images` and `bundle` are None where the server must look them
-    up.
-    """
+    """Deploy job on its way to the queue. `images` and `bundle` are None if the server must look them up."""
 
     app: str
     environment: str
@@ -99,16 +99,16 @@ class Wish:
     )
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # win over the server's file
     forge: int = 0  # the number of the GitHub deployment that asked for it, whose statuses tell of it
-    origin: str = "local"  # the address it came from; not kept with the deployment, but in the audit log
-    confirm: int = 0  # seconds to wait, once the release serves, for a word that it may stay
-    run_tasks: bool = False  # one-shot tasks run although the release comes back
+    origin: str = "local"  # the client's address; kept in the audit log, not with the deployment
+    confirm: int = 0  # seconds to wait for the confirmation of the serving release
+    run_tasks: bool = False  # one-shot tasks run although the release returns
     branch: str = ""  # of a webhook's run, where the environment's setting is a pattern
     tested: Attested | None = None  # of a run whose token's claims fit the environment
 
 
 @dataclass(frozen=True)
 class Release:
-    """Everything that runs, immutable: revision, images by digest, Compose model, variables."""
+    """All parts of a release, immutable: revision, images by digest, Compose model, variables."""
 
     id: str
     app: str
@@ -120,9 +120,9 @@ class Release:
 
 @dataclass(frozen=True)
 class Measured:
-    """What the deployer's own requests through the published ports saw during a deployment, of the service
-    that fared worst. Milliseconds; the percentiles by `before`, `during` and `after`, None where nothing was
-    asked.
+    """Availability of the worst service during a deployment, as measured by the deployer's own requests
+    through the published ports. Milliseconds; the percentiles by `before`, `during` and `after`, None for a
+    period without requests.
     """
 
     requests: int
@@ -134,7 +134,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Deployment:
-    """The record of one release going to one environment."""
+    """Record of the deployment of one release to one environment."""
 
     id: str
     app: str
@@ -157,11 +157,11 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Event:
-    """One line of a deployment's story, numbered from 1 within it."""
+    """One event of a deployment, numbered from 1 within it."""
 
     n: int
     at: float
-    kind: str  # station or step verb; `end` closes the story
+    kind: str  # stage or step verb; `end` is the last event
     text: str
 
 
@@ -176,20 +176,20 @@ class Replica:
     state: str  # created, running, restarting, exited, dead, paused, removing
     health: str  # none, starting, healthy, unhealthy
     image: str  # local image id = the image's config digest on the classic store
-    digest: str  # the digest it was created by, `sha256:…`, empty where it was created by tag
+    digest: str  # digest that it was created from, `sha256:…`, empty if from a tag
     exit_code: int = 0
     restarts: int = 0
     addresses: Mapping[str, str] = field(default_factory=dict, hash=False)  # network → IPv4
-    ports: tuple[HostPort, ...] = ()  # that it holds while it runs
+    ports: tuple[HostPort, ...] = ()  # held while it runs
     serving: bool = False  # the edge sends it new requests
-    aside: bool = False  # off its service's networks: it waits for its host ports or gave them away
-    heir: bool = False  # made to take them over from the replica before it
-    # Path → name of its nameless volumes with data, and of its predecessors' that it does not mount.
+    aside: bool = False  # parked: off its service's networks, before or after its time with the host ports
+    heir: bool = False  # port successor: created to take the ports over from the previous replica
+    # Path → name of its anonymous volumes with data, and of its predecessors' that it does not mount.
     volumes: Mapping[str, str] = field(default_factory=dict, hash=False)
-    scratch: bool = False  # it has nameless volumes, and none of them holds data
-    # Path → path on the target's machine of what it mounts from there to be written.
+    scratch: bool = False  # it has anonymous volumes, and none of them holds data
+    # Path → path on the target's machine of a bind mount that it may write to.
     writes: Mapping[str, str] = field(default_factory=dict, hash=False)
-    started: float = 0.0  # Unix seconds of the engine's clock, 0 where it never was
+    started: float = 0.0  # Unix seconds of the engine's clock, 0 if it never started
 
     @property
     def running(self) -> bool:
@@ -203,5 +203,5 @@ class ObservedState:
     replicas: tuple[Replica, ...]
 
     def of(self, service: str) -> tuple[Replica, ...]:
-        """The service's replicas, oldest name first."""
+        """Returns the service's replicas, oldest name first."""
         return tuple(replica for replica in self.replicas if replica.service == service)

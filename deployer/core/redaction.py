@@ -1,8 +1,9 @@
-"""Text from outside without the values of variables. In: text, values. Out: text in which no part of a value
-is left that could be told from a word.
+"""Redaction of variable values in text from outside. In: text, values. Out: text in which no recognisable
+part of a value is left.
 
-A program shows a value quoted, escaped, cut, in another case, within another word or encoded. So not the
-value is looked for but, in each word of the text, every run of characters that the value has as well.
+A program may print a value quoted, escaped, cut, in another case, within another word or encoded. So the
+search is not for the value but, in each word of the text, for every run of characters that the value has as
+well.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from urllib.parse import quote
 
 _WORD = re.compile(r"[^\W_]+")
-_PART = 6  # characters that a word and a value have in common; words of English share five, as `ction`
-_SHORTEST_WORD = 3  # of a value that is a whole word
-_SHORTEST, _SHORTEST_NAMED = 6, 3  # shorter values stand in too many innocent words
+_PART = 6  # common characters of a word and a value; English words share five, as `ction`
+_SHORTEST_WORD = 3  # characters of a value that is a whole word
+_SHORTEST, _SHORTEST_NAMED = 6, 3  # shorter values occur in too many ordinary words
 _USER_INFO = re.compile(r"://[^/@\s:]*:([^/@\s]+)@")
 _RANDOM = 16
 _RANDOM_LOOKING = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9_+/=.-]+")
@@ -24,19 +25,19 @@ _SECRET_NAME = re.compile(r"SECRET|TOKEN|PASS|PWD|KEY|CREDENTIAL|PRIVATE|DSN|SAL
 
 
 def redact(text: str, variables: Mapping[str, str]) -> str:
-    """Text from outside without any variable's value that is long enough to be told apart from a word."""
+    """Removes from outside text every variable value that is long enough to differ from an ordinary word."""
     long = [value for value in variables.values() if len(value) >= _SHORTEST]
     return _hide(text, [*long, *_passwords(variables)])
 
 
 def redact_secrets(text: str, variables: Mapping[str, str]) -> str:
-    """Our own text without the values that look like secrets; hosts, ports and names stay readable."""
+    """Removes values that look like secrets from our own text; hosts, ports and names stay readable."""
     secrets = [value for name, value in variables.items() if _is_secret(name, value)]
     return _hide(text, [*secrets, *_passwords(variables)])
 
 
 def _passwords(variables: Mapping[str, str]) -> list[str]:
-    """Those inside addresses, as in `postgres://user:password@host`."""
+    """Returns the passwords inside addresses, as in `postgres://user:password@host`."""
     return [
         found
         for value in variables.values()
@@ -47,7 +48,7 @@ def _passwords(variables: Mapping[str, str]) -> list[str]:
 
 def _hide(text: str, values: Iterable[str]) -> str:
     for value in sorted(values, key=len, reverse=True):
-        # Whatever its case: what reads a file may have changed it.
+        # In any case: a program that reads a file may have changed it.
         text = re.sub(re.escape(value), "[redacted]", text, flags=re.IGNORECASE)
     return text
 
@@ -60,7 +61,7 @@ def _is_secret(name: str, value: str) -> bool:
 
 
 def hide_values(text: str, values: Collection[str]) -> str:
-    """Shorter parts of a value than six characters may stay, a whole value of three or more does not."""
+    """Removes values of three or more characters, and their parts of six or more."""
     whole = redact(text, {form: form for value in values for form in _forms(value)})
     short: set[str] = set()
     parts: set[str] = set()
@@ -79,7 +80,7 @@ def hide_values(text: str, values: Collection[str]) -> str:
 
 
 def _forms(value: str) -> Iterator[str]:
-    """The value as it is, line by line, escaped and encoded."""
+    """Yields the value as it is, line by line, escaped and encoded."""
     raw = value.encode(errors="surrogatepass")
     yield from (value, *value.splitlines(), json.dumps(value)[1:-1], quote(raw), raw.hex())
     yield from (base64.b64encode(raw[skipped:]).decode() for skipped in range(3))

@@ -8,7 +8,7 @@ _TAGS_WORD = "tags "
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Whether a pattern with `*` and `**` fits a whole name; every other character stands for itself."""
+    """True if a pattern with `*` and `**` fits a whole name; every other character stands for itself."""
     parts = re.split(r"(\*\*|\*)", pattern)
     wild = {"*": "[^/]*", "**": ".*"}
     regex = "".join(wild.get(part) or re.escape(part) for part in parts)
@@ -16,7 +16,7 @@ def matches(pattern: str, name: str) -> bool:
 
 
 def ref_pattern(setting: str) -> str:
-    """The refs that an environment of the server takes: `main`, `release/*`, or `tags v*` for tags."""
+    """Returns the refs that an environment accepts: `main`, `release/*`, or `tags v*` for tags."""
     name = setting.removeprefix(_TAGS_WORD)
     return f"{HEADS if name == setting else TAGS}{name.strip()}"
 

@@ -1,8 +1,8 @@
-"""Which registries the server asks, and how. In: names and addresses from Compose files and registries. Out:
-whether they may be asked.
+"""Policy for registry addresses. In: names and addresses from Compose files and registries. Out: the
+permission to contact them.
 
-A Compose file names registries, and a registry names its realm and where its blobs lie: all of it is written
-by others. None of it may lead the server to itself or into its own network, but for the hosts that its
+A Compose file names registries, and a registry names its realm and the location of its blobs: all of it is
+untrusted. None of it may lead the server to itself or into its own network, except for the hosts that its
 settings name.
 """
 
@@ -19,13 +19,13 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether a name or an address in a URL is this machine by its text."""
+    """True if a name or an address in a URL is this machine by its text."""
     address = read_address(host or "")
     return host == "localhost" or (address is not None and _inner(address).is_loopback)
 
 
 def read_address(text: str) -> _Address | None:
-    """None for a name."""
+    """Returns the address; None for a name."""
     try:
         return ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
@@ -33,7 +33,7 @@ def read_address(text: str) -> _Address | None:
 
 
 def is_inside(text: str) -> bool:
-    """Whether an address is this machine's, its link's or a private network's, also inside one of IPv6."""
+    """True if an address is this machine's, its link's or a private network's, also inside one of IPv6."""
     address = read_address(text)
     if address is None:
         return True
@@ -42,7 +42,7 @@ def is_inside(text: str) -> bool:
 
 
 def _inner(address: _Address) -> _Address:
-    """The IPv4 address that an IPv6 address stands for, where it stands for one."""
+    """Returns the IPv4 address that an IPv6 address stands for, or the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in _NAT64:
@@ -51,14 +51,14 @@ def _inner(address: _Address) -> _Address:
 
 
 def named_hosts(patterns: Iterable[str]) -> frozenset[str]:
-    """The registries that patterns of the settings name in full."""
+    """Returns the registries that patterns of the settings name in full."""
     hosts = (split_host(pattern)[0] for pattern in patterns)
     return frozenset(host for host in hosts if "*" not in host)
 
 
 def may_ask_realm(realm: str, host: str, *, plain: bool) -> bool:
-    """Whether a registry at `host` may send its callers to `realm` for a token: by TLS, or, where the
-    registry itself is asked without, to itself.
+    """True if a registry at `host` may send its clients to `realm` for a token: by TLS, or, if the registry
+    itself is used without TLS, to itself.
     """
     parts = split_url(realm)
     if parts is None or not parts.hostname or parts.username is not None:
@@ -67,7 +67,7 @@ def may_ask_realm(realm: str, host: str, *, plain: bool) -> bool:
 
 
 def split_url(url: str) -> SplitResult | None:
-    """None for what is no URL."""
+    """Returns the URL's parts; None if it is no URL."""
     try:
         parts = urlsplit(url)
         _ = parts.port
