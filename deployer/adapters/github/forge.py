@@ -42,7 +42,7 @@ FAULTS = (
     KeyError,
 )
 _HINTS = {
-    401: "the token in github.token-file is wrong or has ended",
+    401: "the token in github.token-file is wrong or has expired",
     403: "the token needs Contents: read and Deployments: write, and calls left in its rate limit",
     404: "is the repository's name right, and may the token in github.token-file read it?",
     422: "GitHub did not accept the request; is the revision pushed?",

@@ -82,7 +82,7 @@ class OidcVerifier:
         if not isinstance(claims["jti"], str) or not 0 < len(claims["jti"]) <= 200:
             _reject("its jti is malformed")
         if claims["exp"] - claims["iat"] > _MAX_LIFETIME:
-            _reject("it lives too long")
+            _reject("its lifetime is too long")
         return claims
 
 

@@ -38,7 +38,9 @@ class Outbox(Generic[Thing]):
                 self._log.warning("the deployer is stopping; not sent: %s", thing)
                 return
             if len(self._waiting) >= self._limit:
-                self._log.warning("%d wait already; not sent: %s", self._limit, self._waiting.popleft())
+                self._log.warning(
+                    "the queue of %d is full; not sent: %s", self._limit, self._waiting.popleft()
+                )
             self._waiting.append(thing)
             self._changed.notify()
 

@@ -95,7 +95,7 @@ class GithubHookLog:
             if not cursor:
                 return
             wanted = {"per_page": _PAGE, "cursor": cursor[0]}
-        _log.warning("%s: more than %d deliveries; the older ones are left", path, _MOST_PAGES * _PAGE)
+        _log.warning("%s: more than %d deliveries; older ones are not processed", path, _MOST_PAGES * _PAGE)
 
     def _get(self, path: str, parameters: dict[str, Any]) -> tuple[dict[str, Any], Any]:
         client = self._clients[path.partition("/")[0]]
@@ -111,7 +111,7 @@ class GithubHookLog:
             raise ForgeUnavailable(f"{path}: {said}", hint=_HINT) from None
         except jwt.PyJWTError:
             raise ForgeUnavailable(
-                f"{path}: the app's key signs nothing", hint="github.app-key-file is the PEM file from GitHub"
+                f"{path}: the app's key cannot sign", hint="github.app-key-file is the PEM file from GitHub"
             ) from None
 
 

@@ -104,7 +104,7 @@ class Edge:
             self._keep(before)
             self._save(text)
             raise CertificateInvalid(
-                f"the certificates stay as they were: {error}", hint="HAProxy says what it does not take"
+                f"the certificates stay as they were: {error}", hint="HAProxy's message says what it refuses"
             ) from None
         return True
 

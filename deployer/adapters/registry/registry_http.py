@@ -37,7 +37,7 @@ _MAX_BYTES = 4 * 1024 * 1024  # the specification's limit for a manifest
 _MAX_MOVES = 3
 _MOVED = (301, 302, 303, 307, 308)
 _CODE = re.compile(r"[A-Z_]{3,40}")  # of an error, such as MANIFEST_UNKNOWN
-_DENIED = "registries answer both alike: push it, or give a login that may read it (GHCR: a classic token)"
+_DENIED = "a registry does not tell which: push it, or give a login that may read it (GHCR: a classic token)"
 
 
 @dataclass(frozen=True)

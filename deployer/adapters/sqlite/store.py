@@ -131,7 +131,7 @@ class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryR
                     self._end(sql, row["id"], status, reason, now)
                 else:
                     sql.execute("UPDATE deployment SET status = ? WHERE id = ?", (status, row["id"]))
-                    _append(sql, row["id"], "requeue", "the deployer stopped in the middle of it", now)
+                    _append(sql, row["id"], "requeue", "the deployer stopped during this deployment", now)
             return [deployment_of(_row(sql, row["id"])) for row in rows]
 
     def finish(self, id: str, status: Status, reason: str, now: float) -> Deployment:

@@ -107,6 +107,6 @@ def make_folder(path: Path, mode: int = 0o700) -> None:
                 folder.chmod(mode)
     except OSError as error:
         raise StoreUnavailable(
-            f"{path} cannot be made a folder: {error.strerror}",
+            f"the folder {path} cannot be created: {error.strerror}",
             hint="its owner must be the user that the deployer runs as",
         ) from None

@@ -39,7 +39,7 @@ def judge_interrupted(attempts: int, newer: str) -> tuple[Status, str]:
     if newer:
         return Status.INACTIVE, superseded_by(newer)
     if attempts >= MAX_ATTEMPTS:
-        return Status.ERROR, f"given up: the deployer died in the middle of it {attempts} times [interrupted]"
+        return Status.ERROR, f"given up: the deployer was killed during it {attempts} times [interrupted]"
     return Status.QUEUED, ""
 
 

@@ -104,7 +104,7 @@ def _place(run: WorkflowRun, config: Config) -> Deploy | Ignore:
         return Ignore(_NO_APP)
     fitting = [(app, env) for app in apps for env in app.environments.values() if _fits(run, env)]
     if not fitting:
-        return Ignore(f"no environment takes branch {run.head_branch!r} and workflow {run.path!r}")
+        return Ignore(f"no environment accepts branch {run.head_branch!r} and workflow {run.path!r}")
     if len(fitting) > 1:
         names = ", ".join(f"{app.name}/{env.name}" for app, env in fitting)
         return Ignore(f"the run fits {names}: set `workflow` so that it fits one of them")
@@ -186,9 +186,7 @@ def _unfit_announcement(made: Announcement, environment: Environment) -> str:
     chooses ref and commit at will; the run that created it is named by GitHub.
     """
     if not matches(environment.branch, made.ref):
-        return (
-            f"the deployment is of {made.ref!r}, and {environment.name} takes branch {environment.branch!r}"
-        )
+        return f"the deployment is of {made.ref!r}, {environment.name} accepts branch {environment.branch!r}"
     if environment.protected:
         return _wants_claim(environment)
     if made.started is None:
@@ -215,7 +213,7 @@ def _decide_package(package: Package, config: Config) -> Hint | Ignore:
         hint_wish(app.name, environment.name, package.actor, package.revision)
         for app, environment in _taking_packages(package, image, config)
     )
-    return Hint(wishes) if wishes else Ignore(f"no environment with `packages = true` takes {image}")
+    return Hint(wishes) if wishes else Ignore(f"no environment with `packages = true` accepts {image}")
 
 
 def hint_wish(app: str, environment: str, actor: str, revision: str) -> Wish:
@@ -232,7 +230,7 @@ def _unfit_package(package: Package) -> str:
     if package.kind not in ("container", "docker"):
         return f"the package is no container but {package.kind or 'unnamed'}"
     if not package.tag:
-        return "the image has no tag: it is one part of another, or not announced whole"
+        return "the image has no tag: it is part of another image, or its announcement is incomplete"
     if package.tag.startswith("sha256-"):
         return "the image is an attestation"
     return "" if package.revision else "the event names no commit"

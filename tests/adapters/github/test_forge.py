@@ -256,7 +256,7 @@ def test_when_too_much_waits_the_oldest_gives_way_and_the_log_says_so(
         report(adapter, *[Status.IN_PROGRESS] * 210, Status.SUCCESS)
         github.mend()
         adapter.close(20)
-    assert "200 wait already; not sent: in_progress of deployment d1 for acme/shop" in caplog.messages
+    assert "the queue of 200 is full; not sent: in_progress of deployment d1 for acme/shop" in caplog.messages
     assert github.statuses(1)[-1]["state"] == "success"
 
 

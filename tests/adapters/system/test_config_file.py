@@ -127,7 +127,7 @@ def test_the_server_makes_its_state_folder_for_itself_alone(settings: Settings) 
 
 def test_a_state_folder_that_cannot_be_made_is_an_expected_failure(settings: Settings) -> None:
     settings.state = Path("/proc/deployer")
-    with pytest.raises(StoreUnavailable, match="/proc/deployer cannot be made a folder"):
+    with pytest.raises(StoreUnavailable, match="the folder /proc/deployer cannot be created"):
         build(settings.write())
 
 

@@ -49,7 +49,7 @@ def test_a_folder_that_exists_stays_as_it_is(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_an_expected_failure_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(StoreUnavailable, match=f"{path} cannot be made a folder"):
+        with pytest.raises(StoreUnavailable, match=f"the folder {path} cannot be created"):
             make_folder(path)
 
 

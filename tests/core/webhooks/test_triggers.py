@@ -148,6 +148,6 @@ def test_a_branch_that_fits_the_environments_pattern_deploys_and_is_named() -> N
     made = decision(run_payload(head_branch="release/1"), config)
     assert isinstance(made, Deploy) and made.wish.branch == "release/1"
     for other in ("release/1/x", "main", "release"):
-        assert "no environment takes branch" in reason(run_payload(head_branch=other), config)
+        assert "no environment accepts branch" in reason(run_payload(head_branch=other), config)
     tags = config_of(branch="tags v*")
     assert "no environment" in reason(run_payload(head_branch="v1"), tags), "a run does not say tag or branch"
