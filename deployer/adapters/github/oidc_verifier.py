@@ -1,5 +1,5 @@
 """OIDC tokens of GitHub Actions. In: a bearer token and its audience. Out: its verified claims, or
-TokenRejected. Never decides what the claims allow.
+TokenRejected. Never decides which deploys the claims allow.
 
 Keys come from `<issuer>/.well-known/jwks` only: no header of a token (`jku`, `x5u`, `jwk`) is followed. They
 are kept by `kid` and on disk, so that an outage of the issuer, also across a restart, stops no deployment.
@@ -150,7 +150,7 @@ class KeyRing:
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_args: object, **_named: object) -> None:
-        """None makes urllib raise the 3xx as an error."""
+        """Returns None, which makes urllib raise the 3xx as an error."""
 
 
 def _fetch(url: str) -> str:

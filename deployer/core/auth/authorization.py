@@ -225,10 +225,10 @@ def _named(apps: Sequence[App], name: str) -> App:
 
 
 def _workflow_of(claims: Mapping[str, object]) -> str:
-    """`O/R/.github/workflows/f.yml@REF` → `.github/workflows/f.yml`; both the file name and the ref may hold
-    an `@`.
+    """Returns the workflow's path: `O/R/.github/workflows/f.yml@REF` → `.github/workflows/f.yml`; both the
+    file name and the ref may hold an `@`.
 
-    The ref is known from its own claim, so it is taken off the end; where GitHub put a commit there, from the
+    The ref is known from its own claim, so it is removed from the end; if GitHub put a commit there, from the
     last `@`.
     """
     whole, ref = str(claims.get("workflow_ref", "")), str(claims.get("ref", ""))

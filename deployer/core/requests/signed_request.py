@@ -1,5 +1,5 @@
 """Request signed with an app's webhook secret, for CI systems without OIDC. In: a body. Out: the body with a
-`stamp`, its signature, or the refusal of the stamp.
+field `stamp`, its signature, or the refusal of the request.
 
 The signature is a webhook's, over the exact bytes. An eavesdropper could replay a webhook's body; here the
 signed bytes themselves name the server, the time and a nonce that is accepted once.
@@ -33,7 +33,7 @@ class Stamp:
 
 
 def stamped(body: bytes, stamp: Stamp) -> bytes:
-    """Returns a deploy request's bytes with the stamp included."""
+    """Returns a deploy request's bytes with the field `stamp` included."""
     table = json.loads(body) | {"stamp": {"server": stamp.server, "at": stamp.at, "nonce": stamp.nonce}}
     return json.dumps(table, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -44,7 +44,7 @@ def sign(raw: bytes, secret: bytes) -> str:
 
 
 def judge_stamp(raw: bytes, server: str, now: float) -> Stamp:
-    """Returns the stamp of a body after its signature was verified. Raises PayloadRejected without one,
+    """Returns the `stamp` of a body after its signature was verified. Raises PayloadRejected without one,
     TokenRejected for another server's and for an expired one.
     """
     stamp = _parse(parse_object(raw))
