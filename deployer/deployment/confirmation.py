@@ -20,10 +20,7 @@ def await_confirmation(id: str, seconds: int, store: Store, clock: Clock, say: S
     """
     found = store.await_word(id, clock.now() + seconds)
     left = max(0.0, found.until - clock.now())
-    say(
-        "confirm",
-        f"the release serves; waiting up to {left:.0f} s for its confirmation",
-    )
+    say("confirm", f"the release serves and waits up to {left:.0f} s for its confirmation; the old one stays")
     while not judge_confirmation(found):
         clock.sleep(_LOOK)
         found = store.word(id)

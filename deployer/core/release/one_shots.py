@@ -1,5 +1,5 @@
 """One-shot tasks of a release that returns. In: the kind of a deployment, its release, the deployments before
-it. Out: the decision if its one-shot tasks run.
+it. Out: True if its one-shot tasks run.
 
 A one-shot is a service that others wait for with `service_completed_successfully`, usually a migration. On
 data that a newer release has changed, the older one's may fail or destroy.
