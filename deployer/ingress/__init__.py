@@ -1,3 +1,3 @@
-"""Use cases for what arrives: webhooks, deploy requests, plan requests, missed deliveries. Answers from the
-store.
+"""Use cases of the receiver: webhooks, deploy requests, plan requests, missed deliveries. Reads and writes
+the store only.
 """

@@ -1,5 +1,5 @@
-"""Reading one deployment and its events, and confirming it. In: an API token, a deployment's id. Out: the
-record, its events, or an error for whoever may not see it.
+"""Read access to one deployment and its events, and its confirmation. In: an API token, a deployment's id.
+Out: the record, its events, or an error for a caller without the right to see it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from deployer.ingress.receiver import Intake, person
 
 
 def read_deployment(intake: Intake, *, id: str, bearer: str | None) -> Deployment:
-    """The record, for its read token or a person who may read its app; who may not learns nothing of its
-    existence.
+    """Returns the record to the holder of its read token or of an API token with the right to read its app.
+    The answer to any other caller does not tell whether the deployment exists.
     """
     if bearer and intake.store.may_read(id, bearer):
         return intake.store.deployment(id)
@@ -35,15 +35,13 @@ def _visible(intake: Intake, id: str, token: Token) -> Deployment:
     except NotFound:
         deployment = None
     if deployment is None or deployment.app != token.app:
-        raise NotFound(
-            "no such deployment that this token may read", hint="check the id, and whose token it is"
-        )
+        raise NotFound("no such deployment that this token may read", hint="check the id and the token's app")
     return deployment
 
 
 def confirm(intake: Intake, *, id: str, bearer: str | None, raw: bytes) -> Deployment:
-    """The word that a release which serves may stay, or not; from whoever asked for the deploy, or a person
-    who may deploy. Raises NotWaiting.
+    """Records the external confirmation that a serving release may stay, or must not. Accepts the
+    deployment's read token or an API token with the right to deploy. Raises NotWaiting.
     """
     verdict, reason = parse_confirmation(raw)
     if not (bearer and intake.store.may_read(id, bearer)):
@@ -61,5 +59,5 @@ def _may_confirm(intake: Intake, id: str, token: Token) -> None:
 
 
 def read_events(intake: Intake, deployment: Deployment, after: int) -> Sequence[Event]:
-    """The story of a deployment that the caller may read."""
+    """Returns the events of a deployment that the caller may read."""
     return intake.store.events(deployment.id, after)

@@ -1,8 +1,8 @@
-"""What GitHub could not deliver, taken after all. In: GitHub's own record of what it tried. Out: receipts, as
-from the door.
+"""Recovery of webhook deliveries that never arrived. In: GitHub's own list of its attempts. Out: receipts,
+the same as for a delivered webhook.
 
-GitHub's API is believed as GitHub: it is asked over TLS for the hooks that lead here. Nothing that fails here
-reaches a deploy; what was not looked at is looked at next time.
+GitHub's API is trusted like GitHub itself: the server asks it over TLS for the webhooks that point here. A
+failure here never reaches a deploy, and the next run looks again at everything that this run left out.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _log = logging.getLogger("deployer.recovery")
 
 
 def recover(intake: Intake, log: HookLog) -> list[Receipt]:
-    """Looks at every hook that leads here, once. What failed before a hook's first look is not taken: it was
-    not this server that missed it.
+    """Looks once at every webhook that points to this server. Deliveries that failed before the first look at
+    a webhook stay out: this server did not miss them.
     """
     receipts: list[Receipt] = []
     for place in log.places():
@@ -34,14 +34,15 @@ def recover(intake: Intake, log: HookLog) -> list[Receipt]:
 
 
 def _look(intake: Intake, log: HookLog, hook: str) -> Iterator[Receipt]:
-    """The mark moves on only once everything before it was dealt with: what GitHub did not show this time is
-    asked for again, and what was taken is known by its guid.
+    """Accepts the missed deliveries of one webhook. The stored mark moves on only after everything before it
+    was handled: the next look asks again for deliveries that GitHub did not show, and recognises an accepted
+    one by its guid.
     """
     begun, before = intake.clock.now(), intake.store.looked_at(hook)
     failures: list[ForgeUnavailable] = []
     for attempt in missed(log.attempts(hook, before - OVERLAP)) if before is not None else ():
         if intake.store.was_delivered(attempt.guid):
-            continue  # taken; the answer came too late for GitHub, or somebody redelivered it
+            continue  # accepted already: the answer came too late for GitHub, or a person redelivered it
         try:
             receipt = accept_recovered(intake, delivery_of(log.fetch(hook, attempt)))
         except ForgeUnavailable as error:

@@ -1,5 +1,5 @@
-"""What a pull request would change, for who asks at the door. In: raw bytes and a workflow's token. Out: a
-`Preview`, made here or, where another process has the engine, there.
+"""Plan requests: the changes that a pull request would cause. In: raw bytes and a workflow's token. Out: a
+`Preview`, made in this process or, if another process has the engine, by that process.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from deployer.core.rollout.changes import Preview
 from deployer.ingress.receiver import Intake, proof_of
 
 _PLAN_LOOK = 0.1  # seconds between two looks for the worker's answer
-_PLAN_PATIENCE, _PLAN_LATER = 5.0, 10.0  # seconds: to wait for a place, and until it is worth asking again
+_PLAN_PATIENCE, _PLAN_LATER = 5.0, 10.0  # seconds: waiting for a free slot; the client's Retry-After
 
 
 def accept_plan(intake: Intake, *, raw: bytes, bearer: str | None) -> Preview:
-    """What a pull request would change; of all of it only the spent token is kept."""
+    """Returns the changes that a pull request would cause. The store keeps nothing of the request but the
+    spent token.
+    """
     if not bearer or bearer.startswith(PERSON_PREFIX):
         raise TokenRejected(
             "a plan needs a workflow's token", hint="the workflow's job needs `permissions: id-token: write`"
@@ -38,8 +40,8 @@ def accept_plan(intake: Intake, *, raw: bytes, bearer: str | None) -> Preview:
 
 
 def _ask_worker(intake: Intake, wish: Wish, proof: Proof) -> Preview:
-    """Another process has the engine. Raises what it would have raised, WorkerSilent where it does not answer
-    in time.
+    """Delegates the plan to the process that has the engine. Raises the error that the worker reports, or
+    WorkerSilent if the worker does not answer in time.
     """
     id = intake.store.hand_over(Task.PLAN, [wish], intake.clock.now(), proof)
     end = intake.clock.monotonic() + PATIENCE

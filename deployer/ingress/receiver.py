@@ -1,8 +1,8 @@
-"""What arrives, on its way to the queue: verify, parse, decide, enqueue. In: raw bytes and who sent them.
-Out: a receipt.
+"""The receiver: everything that arrives, on its way to the queue (verify, parse, decide, enqueue). In: raw
+bytes and their proof of origin. Out: a receipt.
 
-Nothing is believed before it is verified, and the store has committed before a receipt is returned. Knows no
-HTTP and no Docker.
+Trusts nothing before it is verified; returns a receipt only after the store has committed. Never knows HTTP
+or Docker.
 """
 
 from __future__ import annotations
@@ -42,22 +42,20 @@ _PROOF_MARGIN = (
 )
 
 _READERS = 2  # bodies read at once: more would hold memory and not be faster, as Python runs one thread
-_PLANNERS = 2  # plans made at once: each runs Compose and holds a thread of the door
-_ABOUT = "X-Github-Hook-Installation-Target-Id"  # of a repository's webhook: the repository; nobody signs it
+_PLANNERS = 2  # plans made at once: each runs Compose and holds a thread of the receiver
+_ABOUT = "X-Github-Hook-Installation-Target-Id"  # a repository's id in its webhook; not signed
 
 
 @dataclass(frozen=True)
 class Intake:
-    """Everything outside that the receiver's door works with. `secrets`: app → its webhook secrets, newest
-    first.
-    """
+    """The dependencies of the receiver's use cases. `secrets`: app → its webhook secrets, newest first."""
 
     config: Config
     store: Inbox
     verify_token: Callable[[str, str], Mapping[str, object]]  # token, audience → claims; raises TokenRejected
     secrets: Mapping[str, Sequence[bytes]] = field(repr=False)
     clock: Clock
-    preview: Callable[[Wish], Preview] | None = None  # where there is an engine to look at
+    preview: Callable[[Wish], Preview] | None = None  # in a process with an engine
     resolve_hint: Callable[[Sequence[Wish]], Wish | str] | None = None  # where Compose and a registry are
     reading: threading.Semaphore = field(
         default_factory=lambda: threading.Semaphore(_READERS), repr=False, compare=False
@@ -67,14 +65,14 @@ class Intake:
         default_factory=lambda: threading.Semaphore(_PLANNERS), repr=False, compare=False
     )
 
-    origin: str = LOCAL  # the address of whoever is being served
+    origin: str = LOCAL  # the client's address
 
     @cached_property
     def keyring(self) -> Keyring:
         return Keyring(self.secrets, {name: app.repository_id for name, app in self.config.apps.items()})
 
     def serve(self, origin: str) -> Intake:
-        """The same intake for one caller; what was made ready once is shared."""
+        """Returns a copy of the receiver for one client; the webhook secrets, prepared once, are shared."""
         assert self.keyring is not None
         served = copy(self)
         object.__setattr__(served, "origin", origin)
@@ -83,8 +81,8 @@ class Intake:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of something that arrived. `read_token` opens the deployment for reading; empty for
-    deliveries.
+    """The result of accepting a delivery or a request. `read_token` allows its holder to read the deployment;
+    empty for deliveries.
     """
 
     outcome: Outcome
@@ -96,23 +94,25 @@ class Receipt:
 def accept_delivery(
     intake: Intake, *, headers: Mapping[str, str], raw: bytes, signature: str | None
 ) -> Receipt:
-    """A webhook call. Raises SignatureMismatch before anything of the body is read."""
+    """Accepts a webhook delivery. Raises SignatureMismatch before anything of the body is read."""
     with intake.reading:
         signers = intake.keyring.signers(raw, signature, headers.get(_ABOUT, ""))
         delivery = parse_delivery(headers, raw)
         decision = _decide(intake, delivery, signers)
-        delivery = replace(delivery, payload={})  # decided; what waits to be stored is small
+        delivery = replace(delivery, payload={})  # no longer needed: saves memory while it waits to be stored
     return _act(intake, delivery, decision)
 
 
 def accept_recovered(intake: Intake, delivery: Delivery) -> Receipt:
-    """A delivery that GitHub itself says it sent here and nobody answered. For apps that take webhooks."""
+    """Accepts a delivery that GitHub's API reports as sent here and unanswered. Only apps that take webhooks
+    see it.
+    """
     takers = [name for name, secrets in intake.secrets.items() if secrets]
     return _act(intake, replace(delivery, payload={}), _decide(intake, delivery, takers))
 
 
 def _decide(intake: Intake, delivery: Delivery, apps: Iterable[str]) -> Deploy | Ignore | Hint:
-    """What the delivery starts among these apps; it sees no others."""
+    """Decides which deploy the delivery starts among these apps; other apps are not visible to it."""
     visible = {name: intake.config.apps[name] for name in sorted(apps) if name in intake.config.apps}
     return decide(delivery, replace(intake.config, apps=visible))
 
@@ -134,19 +134,21 @@ def _look_up(resolve: Callable[[Sequence[Wish]], Wish | str], hint: Hint) -> Dep
 
 
 def _hand_over(intake: Intake, hint: Hint, delivery: Delivery) -> Receipt:
-    """Another process has Compose and the registry's login; it queues what the image completes."""
+    """Delegates an image announcement to the process with Compose and the registry login. That process queues
+    the release that the image completes.
+    """
     wishes = [replace(wish, origin=intake.origin) for wish in hint.wishes]
     intake.store.hand_over(Task.HINT, wishes, intake.clock.now(), delivery)
     return Receipt(
-        Outcome.IGNORED, None, "the worker looks whether it completes a release, and deploys it then"
+        Outcome.IGNORED, None, "the worker checks if the image completes a release and then deploys it"
     )
 
 
 def accept_request(
     intake: Intake, *, raw: bytes, bearer: str | None, signature: str | None = None
 ) -> Receipt:
-    """A deploy request: from the action with an OIDC token that fits these bytes only or, without a token,
-    signed with a webhook secret; or from a person with a token.
+    """Accepts a deploy request: from the action with an OIDC token that fits these bytes only or, without a
+    token, signed with a webhook secret; or from a person with an API token.
     """
     if bearer is None and signature is not None:
         return _accept_signed(intake, raw, signature)
@@ -185,8 +187,8 @@ def accept_manual(
     trigger: str = "api",
     run_tasks: bool = False,
 ) -> Receipt:
-    """A redeploy or rollback by a person, of `release` or of the one that the kind means. `run_tasks`: its
-    one-shot tasks run even where it comes back.
+    """Accepts a person's redeploy or rollback of `release`, or of the release that the kind implies.
+    `run_tasks`: the release's one-shot tasks run even if it was deployed before.
     """
     require_right(principal, kind, app)
     intake.config.app(app).environment(environment)
@@ -198,7 +200,7 @@ def accept_manual(
 
 
 def person(intake: Intake, bearer: str | None) -> Token:
-    """The token that a person sent. Raises TokenRejected."""
+    """Returns the API token that a person sent. Raises TokenRejected."""
     token = intake.store.token_of(bearer) if bearer else None
     if token is None:
         raise TokenRejected("the token is missing or not known", hint="`deployer token create` makes one")
@@ -210,7 +212,7 @@ def person(intake: Intake, bearer: str | None) -> Token:
 
 
 def record_refusal(intake: Intake, error: DeployerError, place: str, path: str) -> None:
-    """Into the audit log; a store that cannot take it must not change the answer."""
+    """Writes a refusal into the audit log. A store that cannot take it must not change the answer."""
     act = refusal(intake.origin, error.code, str(error), place, path)
     with suppress(StoreUnavailable):
         intake.store.record_refusal(act, intake.clock.now())
@@ -229,7 +231,9 @@ def _enqueue(intake: Intake, wish: Wish, arrival: Arrival | None = None) -> Rece
 
 
 def _follow(intake: Intake, receipt: Receipt) -> Receipt:
-    """With a key to read on; also for a duplicate, whose first sender may never have got the answer."""
+    """Adds a read token to the receipt. A duplicate gets one too: its first sender may never have got the
+    answer.
+    """
     assert receipt.deployment, "only what is ignored has no deployment"
     return replace(
         receipt, read_token=intake.store.issue_read_token(receipt.deployment.id, intake.clock.now())
@@ -249,7 +253,7 @@ def _reason(outcome: Outcome, wish: Wish, deployment: Deployment) -> str:
 
 
 def _meant(intake: Intake, app: str, environment: str, kind: Kind) -> str:
-    """The release that a redeploy or rollback without an id is about. Raises NotFound."""
+    """Returns the release that a redeploy or rollback without an id means. Raises NotFound."""
     serving = intake.store.serving(app, environment)
     if serving is None:
         raise NotFound(f"nothing was deployed to {app}/{environment} yet")

@@ -1,5 +1,5 @@
-"""Which images of a run are proven already, for the action before it builds. In: raw bytes and a workflow's
-token. Out: `Known`.
+"""Proven images of a run, asked for by the action before it builds. In: raw bytes and a workflow's token.
+Out: the known images.
 
 The answer comes from the store alone, so the process that the internet reaches gives it without engine,
 registry and key.
@@ -16,10 +16,12 @@ from deployer.ingress.receiver import Intake, proof_of
 
 
 def find_tested(intake: Intake, *, raw: bytes, bearer: str | None) -> Known:
-    """Raises TokenRejected, PayloadRejected, Forbidden or NotFound, as a deploy request of the run does."""
+    """Returns the images of the run that are proven already. Raises TokenRejected, PayloadRejected, Forbidden
+    or NotFound, as a deploy request of the run does.
+    """
     if not bearer or bearer.startswith(PERSON_PREFIX):
         raise TokenRejected(
-            "the question needs a workflow's token",
+            "a request for tested images needs a workflow's token",
             hint="the workflow's job needs `permissions: id-token: write`",
         )
     claims = intake.verify_token(bearer, audience_of(intake.config.url, raw))

@@ -152,7 +152,7 @@ def working(halves: Halves) -> Iterator[Halves]:
 def test_an_announced_image_is_not_lost_and_completes_its_release_later(halves: Halves) -> None:
     halves.registry.push("backend")
     receipt = halves.announce(name="shop-backend")
-    assert receipt.outcome is Outcome.IGNORED and "the worker looks" in receipt.reason
+    assert receipt.outcome is Outcome.IGNORED and "the worker checks" in receipt.reason
     assert count(halves.mine, "delivery") == 1 and count(halves.mine, "errand") == 1
     assert halves.work() == 1 and count(halves.mine, "deployment") == 0, "the other image is missing"
     halves.registry.push("frontend")
