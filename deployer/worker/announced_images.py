@@ -1,8 +1,9 @@
-"""Whether an announced image completes a release. In: a hint's wishes. Out: one whole wish, or why not.
+"""Image announcements: does the announced image complete a release? In: the deploy jobs of an announcement.
+Out: one complete deploy job, or the reason why there is none.
 
-Images arrive one by one, of any branch, in any order, and again. So only the newest commit of the
-environment's branch is a release here, and only once the registry has every image of it; what is found is
-deployed by digest, so that nothing is looked up twice.
+Images arrive one by one, from any branch, in any order, and repeatedly. So only the newest commit of the
+environment's branch is a release here, and only after the registry has every image of it. The images found
+are deployed by digest, so that nothing is looked up twice.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ from deployer.core.refs import matches
 from deployer.deployment.context import World
 from deployer.deployment.release_assembly import complete, variables_of
 
-_AT_ONCE = threading.BoundedSemaphore(4)  # each asks GitHub and a registry, and holds a thread of the door
+_AT_ONCE = threading.BoundedSemaphore(4)  # a lookup asks GitHub and a registry and holds a receiver thread
 _PATIENCE = 5.0
 
 
 def resolve_hint(wishes: Sequence[Wish], world: World) -> Wish | str:
-    """Raises ForgeUnavailable or RegistryUnavailable, for GitHub to show the delivery as failed."""
+    """Returns the deploy job that an announced image completes, or the reason why there is none. Raises
+    ForgeUnavailable or RegistryUnavailable, so that GitHub shows the delivery as failed.
+    """
     if not _AT_ONCE.acquire(timeout=_PATIENCE):
         raise ForgeUnavailable("too many images are being looked up", hint="redeliver it later")
     try:
@@ -55,13 +58,15 @@ def _resolve(wishes: Sequence[Wish], world: World) -> Wish | str:
     except (ImageUnproven, ImageOfAnother, RegistryRefused) as error:
         return f"{error}: {error.hint}"
     except (ImageNotFound, ReleaseIncomplete, ComposeRejected) as error:
-        variables = variables_of(wish, environment, world)  # what Compose says may quote them
-        return f"the release is not whole: {redact_secrets(redact(str(error), variables), variables)}"
+        variables = variables_of(wish, environment, world)  # Compose's messages may quote them
+        return f"the release is incomplete: {redact_secrets(redact(str(error), variables), variables)}"
     return replace(wish, images=release.images, bundle=release.bundle)
 
 
 def _newest(wish: Wish, world: World) -> Wish | None:
-    """The wish, and of which branch, where its commit is the newest of one that the environment takes."""
+    """Returns the deploy job, with its branch, if its commit is the newest one of a branch that the
+    environment accepts.
+    """
     app = world.config.app(wish.app)
     setting = app.environment(wish.environment).branch
     if "*" not in setting:

@@ -1,8 +1,9 @@
-"""What the door could not do itself, done by the process with the engine. In: errands from the store. Out:
-deployments that are queued, plans that are answered.
+"""Delegated tasks: work that the web process leaves to the process with the engine. In: tasks from the store.
+Out: queued deployments, answered plans.
 
-One thread does one after another; who is killed in the middle of one finds it there at the next start. A hint
-that cannot be looked up is tried again for minutes, a plan that nobody waits for is not made.
+One thread runs one task after another; a task that a killed process left unfinished is still in the store at
+the next start. An announced image that cannot be looked up is tried again for minutes. A plan request that
+has timed out is dropped.
 """
 
 from __future__ import annotations
@@ -21,24 +22,26 @@ _log = logging.getLogger("deployer.errands")
 
 
 def run_errand(world: World) -> bool:
-    """The next one; False when there is none."""
+    """Runs the next delegated task. Returns False if there is none."""
     errand = world.store.next_errand(world.clock.now())
     if errand is None:
         return False
     act = _plan if errand.task is Task.PLAN else _hint
     try:
         act(errand, world)
-    except Exception as error:  # no errand may keep those behind it waiting for ever
+    except Exception as error:  # no task may block the tasks behind it for ever
         if isinstance(error, DeployerError):
             _log.error("%s", error.diagnostics(), extra=about("worker-failed", code=error.code, id=errand.id))
         else:
-            _log.exception("an errand broke", extra=about("bug", id=errand.id))
+            _log.exception("a delegated task failed", extra=about("bug", id=errand.id))
         _give_way(errand, error, world)
     return True
 
 
 def _give_way(errand: Errand, error: Exception, world: World) -> None:
-    """A plan is waited for and answered at once, a hint comes again, so many times."""
+    """Answers a failed plan at once, because its client waits; puts an image announcement off, up to the
+    limit of tries.
+    """
     if errand.task is Task.PLAN:
         told = f"the worker broke ({type(error).__name__}); its log has the details under {errand.id}"
         world.store.answer_errand(errand.id, {"error": "internal", "message": told, "hint": ""})
@@ -49,7 +52,7 @@ def _give_way(errand: Errand, error: Exception, world: World) -> None:
 
 
 def _put_off(errand: Errand, world: World) -> bool:
-    """False where it had all its tries."""
+    """Returns False if the task has used all its tries."""
     if errand.tries + 1 >= TRIES:
         return False
     world.store.put_off(errand.id, world.clock.now())
@@ -74,7 +77,7 @@ def _hint(errand: Errand, world: World) -> None:
     wishes = fit_wishes(errand, world.config)
     told = about("hint", id=errand.id)
     try:
-        found = resolve_hint(wishes, world) if wishes else "no environment here takes it"
+        found = resolve_hint(wishes, world) if wishes else "no environment of this server accepts it"
     except (ForgeUnavailable, RegistryUnavailable) as error:
         if _put_off(errand, world):
             return

@@ -1,9 +1,9 @@
-"""Between deploys: what runs is served, and what nobody needs any more goes. In: an environment at rest.
-Out: the names of the services that were routed anew.
+"""Maintenance between deploys: repairs proxy routes, renews certificates, removes orphaned edges. In: an
+environment without a running deployment. Out: the names of the services with changed routes.
 
-Looks every few seconds, waits for nobody and starts nothing: what somebody stopped stays stopped. The minute
-after a deployment is an exception: `docker compose up` by hand that looked at the containers before its end
-goes by what it saw then, and takes away what serves now.
+Looks every few seconds, never waits and never starts a container: a service that a person stopped stays
+stopped. The minute after a deployment is an exception: `docker compose up` by hand that read the containers
+before the deployment's end acts on that old state and removes replicas that serve now.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from deployer.deployment.release_assembly import assembled
 from deployer.deployment.rollout import Rollout
 from deployer.deployment.startup_times import Startups
 
-_AFTERMATH = 60.0  # seconds after a deployment in which containers that nobody deployed are replaced
+_AFTERMATH = 60.0  # seconds after a deployment in which containers that it did not create are replaced
 
 
 def reroute(environment: Environment, app: App, world: World) -> list[str]:
-    """Points the edge at replicas that run, answer and are not served: a reboot or a restart by hand gave
-    them new addresses, or they are healthy again. Takes those out that became unhealthy while others serve.
-    Changes nothing else and waits for nobody; the names of the services it routed.
+    """Points the edge at replicas that run and answer but are not served, because a reboot or a restart by
+    hand gave them new addresses or because they are healthy again. Removes replicas that became unhealthy
+    while others serve. Changes nothing else and never waits. Returns the names of the services with changed
+    routes.
     """
     project = environment.project
     replicas = world.target.observe(project).replicas
@@ -55,8 +56,9 @@ def reroute(environment: Environment, app: App, world: World) -> list[str]:
 
 
 def settle_after(deployment: Deployment, environment: Environment, world: World, say: Say) -> bool:
-    """Whether containers that nobody deployed had to be replaced soon after `deployment`, the newest one of
-    the environment, which has ended. Raises Busy during the next one, and what the last try to settle raised.
+    """Returns True if foreign containers had to be replaced soon after `deployment`, the newest one of the
+    environment, which has ended. Raises Busy during the next deployment, and the error of the last try to
+    reconcile.
     """
     project, now = environment.project, world.clock.now()
     if deployment.ended_at is None or not 0 <= now - deployment.ended_at <= _AFTERMATH:
@@ -87,7 +89,9 @@ def settle_after(deployment: Deployment, environment: Environment, world: World,
 
 
 def renew(environment: Environment, world: World) -> bool:
-    """Whether the edge serves other certificates now. Raises CertificateInvalid, and Busy during a deploy."""
+    """Returns True if the edge now serves other certificates. Raises CertificateInvalid, and Busy during a
+    deploy.
+    """
     return world.target.renew_certificates(environment.project)
 
 
@@ -97,7 +101,7 @@ def _answers(service: Service, replica: Replica, project: str, world: World) -> 
 
 
 def _is_misplaced(replica: Replica) -> bool:
-    """Whether it runs and the edge may be wrong about it."""
+    """True if the replica runs and its route at the edge may be wrong."""
     if not replica.running or replica.service == EDGE:
         return False
     return replica.serving == (replica.health == "unhealthy")

@@ -1,8 +1,8 @@
-"""Keeping exactly the rollback set. In: an app whose deployment is over. Out: older releases, their images
-and files are gone.
+"""Retention of exactly the rollback set. In: an app with an ended deployment. Out: older releases, their
+images and files removed.
 
-Only images that the deployer pulled for its own releases are ever removed, and never one that something still
-uses: the engine refuses that, and it is tried again after the next deployment. Trouble here costs disk only.
+Never removes an image unless the deployer pulled it for its own releases, and never one that is still in use:
+the engine refuses that, and the next deployment's pruning tries again. A failure here costs disk space only.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ _log = logging.getLogger("deployer.retention")
 
 
 def prune(app: App, world: World) -> None:
-    """Never raises an expected failure."""
+    """Removes the releases, images and files outside the rollback set. Logs an expected failure instead of
+    raising it.
+    """
     try:
         keep = {environment.name: environment.releases for environment in app.environments.values()}
         gone = world.store.keep_releases(app.name, lambda history: kept_releases(history, keep))
-        # In this order: what another deployment pulls meanwhile belongs to a release that is read after it.
+        # In this order: an image that another deployment pulls meanwhile belongs to a release read after it.
         pulled = world.store.pulled()
         releases = world.store.releases()  # of all apps: they may share images
         folders = world.target.keep_files([release.bundle for release in releases])

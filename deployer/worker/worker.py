@@ -2,7 +2,7 @@
 deployments.
 
 A deployment that a dead process left in progress goes back to the queue before the first claim: its next run
-observes what is there and plans only what is missing.
+observes the current state and plans only the missing steps.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from deployer.worker.pruning import prune
 
 _log = logging.getLogger("deployer.worker")
 _IDLE = 0.2  # seconds between two looks at an empty queue, which another process may fill
-_LOOKS = 20  # environments in one of these looks: a thousand of them take turns
-_TIDY = 60.0  # seconds between two times of forgetting what is old
-_MISSED = 600.0  # seconds between two looks at what GitHub could not deliver; it keeps that for three days
+_LOOKS = 20  # environments per look: with a thousand of them, each look takes the next ones
+_TIDY = 60.0  # seconds between two deletions of old records
+_MISSED = 600.0  # seconds between two looks at missed deliveries; GitHub keeps them for three days
 _WATCH = 2.0  # seconds between two looks at whether the edge knows every running replica's address
 
 
 class Worker:
-    """The threads that deploy."""
+    """Runs the threads that deploy."""
 
     def __init__(
         self,
@@ -40,30 +40,30 @@ class Worker:
         run_errand: Callable[[], bool] | None = None,
     ) -> None:
         self._world = world
-        self._run_errand = run_errand  # does the next thing that a door without an engine left; False: none
-        self._recover_missed = recover_missed  # asks GitHub for what it could not deliver
+        self._run_errand = run_errand  # runs the next delegated task of the web process; False: none
+        self._recover_missed = recover_missed  # asks GitHub for missed deliveries
         self._stopping = threading.Event()
         self._woken = threading.Event()
         self._threads: list[threading.Thread] = []
         self._given_up: list[Deployment] = []
-        self.reaches = True  # the target answered when it was asked last
-        self._looked = 0  # at so many environments, over and over
+        self.reaches = True  # the target answered the last request
+        self._looked = 0  # number of looks at environments so far; selects the next one
         self._tidied = world.clock.monotonic()
 
     def start(self) -> None:
-        """Recovers first, then works with as many threads as the settings say."""
+        """Requeues interrupted deployments, then starts as many deploying threads as the settings say."""
         self.recover()
         for number in range(self._world.config.workers):
             self._run(self._work, f"worker-{number + 1}")
         self._run(self._watch, "routes")
         if self._run_errand:
             self._run(self._run_errands, "errands")
-        if self._recover_missed:  # waited for by nobody: it may hang for as long as GitHub does
+        if self._recover_missed:  # never joined: it may hang for as long as GitHub does
             threading.Thread(target=self._look_for_missed, name="deliveries", daemon=True).start()
 
     def stop(self, wait: float) -> bool:
-        """No new claims; True when the running deployments ended within `wait` seconds, else the next start
-        resumes them.
+        """Stops claiming. Returns True if the running deployments ended within `wait` seconds; otherwise the
+        next start resumes them.
         """
         self._stopping.set()
         self.wake()
@@ -73,11 +73,13 @@ class Worker:
         return not any(thread.is_alive() for thread in self._threads)
 
     def wake(self) -> None:
-        """Something was queued just now."""
+        """Wakes a worker thread after an enqueue."""
         self._woken.set()
 
     def recover(self) -> None:
-        """Queues again what a dead process left behind; what it gave up is undone by the first worker."""
+        """Requeues the deployments that a dead process left in progress. A deployment without attempts left
+        is remembered, and the first worker restores its environment.
+        """
         for deployment in self._world.store.requeue_interrupted(self._world.clock.now()):
             _log.warning(
                 "deployment %s was interrupted and is now %s",
@@ -89,7 +91,9 @@ class Worker:
                 self._given_up.append(deployment)
 
     def run_once(self) -> bool:
-        """Undoes what was given up, else deploys the next job; False when there is none."""
+        """Restores the environment of a deployment without attempts left, otherwise deploys the next job.
+        Returns False if there is none.
+        """
         with contextlib.suppress(IndexError):
             restore(self._given_up.pop(), self._world)
             return True
@@ -119,7 +123,7 @@ class Worker:
         return True
 
     def reroute_all(self) -> None:
-        """Looks at the next environments in which nothing is being deployed. Raises EngineUnavailable."""
+        """Maintains the next environments without a running deployment. Raises EngineUnavailable."""
         apps = self._world.config.apps.values()
         places = [(app, environment) for app in apps for environment in app.environments.values()]
         for _ in range(min(_LOOKS, len(places))):
@@ -130,7 +134,7 @@ class Worker:
                 self._attend(app, environment, newest[0])
 
     def look_at_target(self) -> None:
-        """Says once when it goes away, and once when it is back."""
+        """Logs once when the engine stops answering, and once when it answers again."""
         before, self.reaches = self.reaches, self._world.target.answers()
         if before and not self.reaches:
             _log.error(
@@ -141,15 +145,17 @@ class Worker:
             _log.info("Docker answers again", extra=about("engine-back"))
 
     def tidy(self) -> None:
-        """Now and then forgets what is old."""
+        """Deletes old records from time to time."""
         now = self._world.clock.monotonic()
         if now - self._tidied >= _TIDY:
             self._tidied = now
             if forgotten := self._world.store.forget_old(self._world.clock.now()):
-                _log.info("%d old deployments were forgotten", forgotten, extra=about("old-forgotten"))
+                _log.info("%d old deployments were deleted", forgotten, extra=about("old-forgotten"))
 
     def _attend(self, app: App, environment: Environment, newest: Deployment) -> None:
-        """One app's trouble must not hide the others'; an engine that is away is everybody's."""
+        """Maintains one environment. A failure of one app is logged, so that it does not hide the other apps;
+        an unavailable engine concerns all of them and is raised.
+        """
         for act in (partial(self._settle, newest), self._renew, self._reroute):
             try:
                 act(app, environment)
@@ -178,7 +184,7 @@ class Worker:
         if routed := reroute(environment, app, self._world):
             told = about("rerouted", app=app.name, environment=environment.name)
             _log.warning(
-                "%s: the edge was sent to %s again", environment.project, ", ".join(routed), extra=told
+                "%s: the edge routes to %s again", environment.project, ", ".join(routed), extra=told
             )
 
     def _run(self, target: Callable[[], None], name: str) -> None:
@@ -192,14 +198,14 @@ class Worker:
             try:
                 self._recover_missed()
             except Exception:
-                if not self._stopping.is_set():  # else its database was closed under it
-                    _log.exception("the look for missed deliveries broke", extra=about("bug"))
+                if not self._stopping.is_set():  # otherwise the shutdown closed the database during the call
+                    _log.exception("the check for missed deliveries failed", extra=about("bug"))
             self._stopping.wait(_MISSED)
 
     def _run_errands(self) -> None:
-        """They come from another process, which cannot wake anybody here."""
+        """Runs delegated tasks. It polls: they come from another process, which cannot wake a thread here."""
         assert self._run_errand
-        self._keep_at(self._run_errand, "an errand broke", self._stopping.wait)
+        self._keep_at(self._run_errand, "a delegated task failed", self._stopping.wait)
 
     def _watch(self) -> None:
         self.look_at_target()
@@ -212,7 +218,7 @@ class Worker:
             except DeployerError as error:
                 _log.error("%s", error.diagnostics(), extra=about("worker-failed", code=error.code))
             except Exception:
-                _log.exception("the watch over routes broke", extra=about("bug"))
+                _log.exception("the maintenance loop failed", extra=about("bug"))
 
     def _work(self) -> None:
         self._keep_at(self.run_once, "the worker broke", self._rest)
@@ -222,11 +228,11 @@ class Worker:
         self._woken.clear()
 
     def _keep_at(self, act: Callable[[], bool], broken: str, rest: Callable[[float], object]) -> None:
-        """One thing after another until the end; `act` says whether there was one."""
+        """Calls `act` until the worker stops, and rests when `act` returns False (no work)."""
         while not self._stopping.is_set():
             try:
                 worked = act()
-            except DeployerError as error:  # the store is out of reach: what is queued stays queued
+            except DeployerError as error:  # the store is out of reach: queued jobs stay queued
                 _log.error("%s", error.diagnostics(), extra=about("worker-failed", code=error.code))
                 worked = False
             except Exception:  # the thread must outlive any bug

@@ -124,7 +124,7 @@ def test_only_the_image_that_makes_the_release_whole_deploys_it(
     registry.push("backend")
     first = send(intake, name="shop-backend")
     assert (first.outcome, first.deployment) == (Outcome.IGNORED, None)
-    assert "not whole" in first.reason and "shop-frontend" in first.reason
+    assert "incomplete" in first.reason and "shop-frontend" in first.reason
     registry.push("frontend")
     assert send(intake, name="shop-frontend").outcome is Outcome.QUEUED
     claimed = store.claim(1.0)

@@ -274,7 +274,7 @@ def test_a_bug_in_one_errand_is_a_try_and_holds_up_nothing(
     assert count(halves.mine, "errand") == 0, "dropped after the last try"
     told = [record.message for record in caplog.records if record.levelname == "ERROR"]
     given_up = f"an announced image starts nothing: given up after {TRIES} tries: RecursionError"
-    assert told == ["an errand broke"] * TRIES + [given_up], "each error once"
+    assert told == ["a delegated task failed"] * TRIES + [given_up], "each error once"
 
 
 def test_an_expected_failure_in_an_errand_is_a_try_and_leaves_no_traceback(
