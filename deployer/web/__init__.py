@@ -1,3 +1,3 @@
-"""The only Flask code: parse → call the corridor → status code. Nothing here decides, and nothing touches a
-database or Docker.
+"""The HTTP interface, the only Flask code: parses a request, calls a use case, answers with its status code.
+Never decides, and never touches a database or Docker.
 """

@@ -1,4 +1,4 @@
-"""Putting the Flask app together. In: an `Intake`. Out: a WSGI app that a server can serve."""
+"""Assembly of the Flask app. In: the receiver. Out: a WSGI app that a server can serve."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_BODY = 5 * 1024 * 1024  # GitHub's real deliveries have 3 to 31 kB
 
 
 def create_app(intake: Intake, *, streams: StreamLimits | None = None) -> Flask:
-    """The receiver. Every answer but a stream is JSON."""
+    """Creates the WSGI app. Every answer but a stream is JSON."""
     app = Flask("deployer", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.url_map.strict_slashes = app.url_map.merge_slashes = False  # no redirects: they would be HTML
@@ -39,9 +39,9 @@ def create_app(intake: Intake, *, streams: StreamLimits | None = None) -> Flask:
 
 
 def _refuse_encoded() -> None:
-    """A compressed body is not what was signed, and small ones can unfold to any size."""
+    """Refuses a compressed body: its bytes are not the signed ones, and it may unfold to any size."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise ContentTypeRejected("Content-Encoding: the body must be sent as it is")
+        raise ContentTypeRejected("Content-Encoding: the body must be sent uncompressed")
 
 
 def _harden(answer: Response) -> Response:

@@ -1,1 +1,1 @@
-"""HTTP interface of the receiver in Flask: one module per resource. Decides nothing, asks `ingress`."""
+"""HTTP interface of the receiver in Flask: one module per resource. Never decides; asks `ingress`."""

@@ -1,7 +1,8 @@
-"""Which pages in a browser may read the answers. In: the origins that the settings name. Out: headers.
+"""Cross-origin access for pages in a browser. In: the origins that the settings name. Out: headers.
 
-Closed by default. A named origin may call everything below /api/v1 and /health with a bearer token; cookies
-are never asked for, and GitHub's own address, /webhook, is no page's business. https://fetch.spec.whatwg.org
+Closed by default. A named origin may call everything below /api/v1 and /health with a bearer token. The
+answers never allow cookies, and GitHub's own address, /webhook, never allows any page.
+https://fetch.spec.whatwg.org
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from flask import Flask, Response, request
 
 _MAY_SEND = "Authorization, Content-Type, Last-Event-ID"
 _MAY_READ = "Retry-After, WWW-Authenticate"
-_KEPT = "600"  # seconds for which a browser need not ask again
+_KEPT = "600"  # seconds for which a browser may cache the preflight answer
 
 
 def open_to(app: Flask, origins: Sequence[str]) -> None:
-    """Lets pages of exactly these origins in; with none the answers stay as they are."""
+    """Allows pages of exactly these origins. Without origins the answers stay unchanged."""
 
     def preflight() -> Response | None:
-        """A browser's question, which carries no token."""
+        """Answers a browser's preflight request, which carries no token."""
         asked = request.headers.get("Access-Control-Request-Method")
         if request.method != "OPTIONS" or not asked or not _allowed(origins):
             return None

@@ -35,13 +35,13 @@ def create() -> Response:
 
 @deployments.post("/plans")
 def plan() -> Response:
-    """What a pull request would change."""
+    """Returns the changes that a pull request would cause."""
     return jsonify(asdict(accept_plan(the_intake(), raw=raw_body(), bearer=bearer())))
 
 
 @deployments.post("/tested-images")
 def tested_images() -> Response:
-    """Which images of a run that deploys are proven already."""
+    """Returns the images of a deploying run that are proven already."""
     known = find_tested(the_intake(), raw=raw_body(), bearer=bearer())
     return jsonify(
         {"images": {name: str(image) for name, image in known.images.items()}, "tested": known.tested}
@@ -50,7 +50,7 @@ def tested_images() -> Response:
 
 @deployments.get("/deployments/<id>")
 def show(id: str) -> Response:
-    """The record; with `?after=N` also the events after number N, for those who poll."""
+    """Returns the record; with `?after=N`, for polling clients, also the events after number N."""
     intake = the_intake()
     deployment = read_deployment(intake, id=id, bearer=bearer())
     body = deployment_table(deployment, intake.config.url)
@@ -64,7 +64,7 @@ def show(id: str) -> Response:
 
 @deployments.get("/deployments/<id>/events")
 def follow(id: str) -> Response:
-    """The story as server-sent events, from after `Last-Event-ID` on."""
+    """Streams the events as server-sent events, starting after `Last-Event-ID`."""
     deployment = read_deployment(the_intake(), id=id, bearer=bearer())
     last = request.headers.get("Last-Event-ID", "")
     streams = current_app.extensions[Streams.KEY]
@@ -74,7 +74,7 @@ def follow(id: str) -> Response:
 
 @deployments.post("/deployments/<id>/confirmation")
 def confirm_release(id: str) -> Response:
-    """The word that a release which serves may stay, or not."""
+    """Records the external confirmation that a serving release may stay, or must not."""
     intake = the_intake()
     deployment = confirm(intake, id=id, bearer=bearer(), raw=raw_body())
     return jsonify(deployment_table(deployment, intake.config.url))
@@ -106,13 +106,13 @@ def _manual(app: str, environment: str, kind: Kind) -> Response:
 
 
 def _page(receipt: Receipt) -> str:
-    """The address of the environment, where its settings name one."""
+    """Returns the environment's address if its settings name one."""
     assert receipt.deployment
     return the_intake().config.app(receipt.deployment.app).environment(receipt.deployment.environment).url
 
 
 def _wanted(raw: bytes) -> tuple[str, bool]:
-    """The release's id, and whether its one-shot tasks run, in an optional body."""
+    """Parses an optional body: the release's id, and `run_tasks` for its one-shot tasks."""
     body = parse_object(raw) if raw else {}
     release, run_tasks = body.pop("release", ""), body.pop("run_tasks", False)
     right = isinstance(run_tasks, bool) and isinstance(release, str)

@@ -1,7 +1,8 @@
-"""Failures as answers. In: an exception. Out: JSON `{error, message, hint}` with its status; the one place
-that maps them.
+"""Error handlers of the HTTP interface. In: an exception. Out: JSON `{error, message, hint}` with its status;
+the only mapping of errors to statuses.
 
-A bug answers 500 with a short id that the log repeats beside the traceback; nothing of it reaches the caller.
+A bug answers 500 with a short id that the log repeats beside the traceback. The client never sees anything
+else of it.
 """
 
 from __future__ import annotations
@@ -73,20 +74,20 @@ def _expected(error: DeployerError) -> Response:
 
 
 def _tell(error: DeployerError, status: int) -> None:
-    """A line of the log, unless there are too many: anybody may be refused as often as he likes."""
+    """Logs the failure, up to a limit per minute: a client may cause any number of refusals."""
     kind = "refused" if status < 500 else "failed"
     told = about(kind, code=error.code, http_status=status, origin=request.remote_addr)
     words = f"{error} [{error.code}]"
     untold = None if status == 429 else the_limits().line(kind)
     if untold:
-        words += f" ({untold} before it have no line)"
+        words += f" ({untold} earlier ones were not logged)"
     level = logging.DEBUG if untold is None else logging.ERROR if status >= 500 else logging.INFO
     _log.log(level, "%s %r: %d %r", request.method, request.path, status, words, extra=told)
 
 
 def _place() -> str:
-    """Method and rule, such as `GET /api/v1/deployments/<id>`: a path with ids would be a new place each
-    time.
+    """Returns method and route, such as `GET /api/v1/deployments/<id>`. A path with ids would count as a new
+    entry each time.
     """
     return f"{request.method} {request.url_rule.rule if request.url_rule else request.path}"
 

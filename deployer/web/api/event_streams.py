@@ -1,5 +1,5 @@
-"""A deployment's story as server-sent events. In: a deployment that the caller may read. Out: a stream that
-ends with it.
+"""Server-sent events of one deployment. In: a deployment that the caller may read. Out: a stream that ends
+with the deployment.
 
 A stream holds a thread, so streams are counted and capped, and end after some minutes; `Last-Event-ID`
 resumes one without a gap. https://html.spec.whatwg.org/multipage/server-sent-events.html
@@ -26,18 +26,18 @@ _BEAT = ": waiting\n\n"
 
 
 class TooManyStreams(DeployerError):
-    """All streams are taken; the story can be polled instead."""
+    """All streams are taken; the client can poll the events instead."""
 
     code = "too-many-streams"
 
 
 @dataclass(frozen=True)
 class StreamLimits:
-    """Seconds, but for `count`."""
+    """Limits of the streams, in seconds except for `count`."""
 
     count: int = 96
     length: float = 300.0
-    beat: float = 10.0  # a comment line this often, or the server takes the connection for idle
+    beat: float = 10.0  # a comment line this often; otherwise the server takes the connection for idle
     look: float = 0.25
 
 
@@ -51,14 +51,14 @@ class Streams:
         self._limits = limits
         self._free = threading.BoundedSemaphore(limits.count)
         self._over = threading.Event()
-        self._seen: dict[str, tuple[float, Deployment | None, int]] = {}  # id → when, what, last event
+        self._seen: dict[str, tuple[float, Deployment | None, int]] = {}  # id → read at, record, last event
 
     def close(self) -> None:
-        """Ends all streams at their next look; readers come back to the next server."""
+        """Ends all streams at their next look; clients reconnect to the next server."""
         self._over.set()
 
     def open(self, deployment: Deployment, after: int) -> Response:
-        """Raises TooManyStreams."""
+        """Opens a stream. Raises TooManyStreams."""
         if not self._free.acquire(blocking=False):
             raise TooManyStreams(
                 "too many streams are open", hint="poll the deployment with ?after=N, or try again later"
@@ -90,14 +90,14 @@ class Streams:
             clock.sleep(limits.look)
 
     def _look(self, id: str, after: int) -> tuple[Deployment, Sequence[Event]]:
-        """What is new behind event number `after`. Viewers of one deployment look together: the database is
-        asked once for all who know what it said a moment ago.
+        """Returns the record and the events after number `after`. Viewers of one deployment share a look:
+        viewers with the same last event cause one database read per interval.
         """
         now = self._intake.clock.monotonic()
         at, deployment, last = self._seen.get(id, (0.0, None, 0))
         if deployment and last == after and now - at < self._limits.look and not deployment.status.final:
             return deployment, ()
-        # In this order: what ends a deployment is written with its last event.
+        # In this order: the final status is written together with the last event.
         deployment = self._intake.store.deployment(id)
         events = read_events(self._intake, deployment, after)
         self._seen[id] = (now, deployment, events[-1].n if events else after)

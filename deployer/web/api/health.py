@@ -1,5 +1,5 @@
-"""GET /health. Out: 200 OK; 200 Degraded while no process deploys what is accepted, or Docker does not answer
-the one that would; 503 Degraded when nothing could be accepted now.
+"""GET /health. Out: 200 OK; 200 Degraded while no process deploys accepted jobs, or Docker does not answer
+that process; 503 Degraded when the receiver could accept nothing now.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from deployer import __version__
 from deployer.web.api.request_context import the_intake
 
 status = Blueprint("status", __name__)
-HAS_WORKER = "deployer.has_worker"  # app extension: whether some process works on the queue
-HAS_ENGINE = "deployer.has_engine"  # app extension: whether Docker answered when it was asked last
+HAS_WORKER = "deployer.has_worker"  # app extension: True if a process works on the queue
+HAS_ENGINE = "deployer.has_engine"  # app extension: True if Docker answered the last request
 
 
 @status.get("/health")
@@ -26,9 +26,9 @@ def health() -> Response:
 
 def _message() -> str:
     if not current_app.extensions.get(HAS_WORKER, _always)():
-        return "no worker runs: what is accepted waits"
+        return "no worker runs: accepted jobs wait"
     if not current_app.extensions.get(HAS_ENGINE, _always)():
-        return "Docker does not answer the worker: what is accepted fails; `deployer status` says why"
+        return "Docker does not answer the worker: accepted jobs fail; `deployer status` says why"
     return ""
 
 

@@ -1,10 +1,12 @@
-"""How often one address may ask. In: every request and what became of it. Out: nothing, or TooManyRequests.
+"""Rate limits per client address. In: every request and the status of its answer. Out: nothing, or
+TooManyRequests.
 
-Failed proofs of identity have a small allowance: ten a minute of wrong tokens or signatures. Everything else
-that was not answered well, or needs no proof, has a larger one, and all together has one that only a flood
-meets. Behind a proxy that does not say for whom it speaks, one address stands for everybody: there a good
-signature still counts when strangers have used the allowance up, and only who proves nothing is turned away.
-People's own verbs are stricter: no wrong token gets more tries than these, wherever it comes from.
+Failed authentication has a small allowance: ten wrong tokens or signatures a minute. Requests that failed
+otherwise, or need no authentication, have a larger one, and all requests together have one that only a flood
+meets. Behind a proxy that does not forward the client's address, one address stands for all clients: there a
+request with a good signature still passes when strangers have used up the allowance, and only unauthenticated
+requests are refused. Redeploy and rollback with a person's token are stricter: no client gets more tries with
+wrong tokens than the small allowance, from any address.
 """
 
 from __future__ import annotations
@@ -23,16 +25,16 @@ from deployer.core.ports.clock import Clock
 FAILURES = 10  # a minute
 STRANGERS = 300
 REQUESTS = 6_000
-LINES = 60  # a minute in the log, of refusals and of failures each
+LINES = 60  # log lines a minute, for refusals and for failures each
 _KEY = "deployer.limits"
-_CALLER = "deployer.caller"  # of a request's environment
+_CALLER = "deployer.caller"  # key in a request's environment
 _PROOFS = ("signature-mismatch", "token-rejected")
-_OPEN = ("status.health", None)  # endpoints that ask for no proof; None: there is no such address
+_OPEN = ("status.health", None)  # endpoints without authentication; None: no such address
 _STRICT = ("deployments.redeploy", "deployments.roll_back")
 
 
 class Limits:
-    """The counts of one process."""
+    """The counters of one process."""
 
     def __init__(self, config: Config, clock: Clock) -> None:
         self._proxies: tuple[Network, ...] = read_networks(config.trusted_proxies)
@@ -45,12 +47,14 @@ class Limits:
         self._untold = 0
 
     def admit(self) -> None:
-        """Raises TooManyRequests before anything is verified."""
+        """Counts the request unless the fast path has done it. Raises TooManyRequests before anything is
+        verified.
+        """
         if _CALLER not in request.environ:
             self.let_in(request.environ, strict=request.endpoint in _STRICT)
 
     def let_in(self, environ: dict[str, Any], *, strict: bool = False) -> Caller:
-        """Whoever sends this request, once per request. Raises TooManyRequests."""
+        """Counts a request, once, and returns its client. Raises TooManyRequests."""
         peer, forwarded = environ.get("REMOTE_ADDR") or "", environ.get("HTTP_X_FORWARDED_FOR", "")
         environ[_CALLER] = caller = caller_of(peer, forwarded, self._proxies)
         with self._lock:
@@ -65,7 +69,9 @@ class Limits:
         return caller
 
     def failed(self, error: DeployerError) -> DeployerError:
-        """What to answer instead of a failed proof: the same, until there were too many."""
+        """Counts a failed authentication and returns the error to answer: the same one, or TooManyRequests
+        above the allowance.
+        """
         caller = the_caller()
         if error.code not in _PROOFS or caller is None:
             return error
@@ -76,8 +82,8 @@ class Limits:
         return TooManyRequests(wait) if wait else error
 
     def line(self, kind: str) -> int | None:
-        """None where the log has enough lines of this kind for this minute; else how many refusals and
-        failures before this one have none.
+        """Returns None if the log has enough lines of this kind for this minute; otherwise the number of
+        refusals and failures before this one that have no line.
         """
         with self._lock:
             now = self._clock.monotonic()
@@ -87,7 +93,7 @@ class Limits:
         return None if full else untold
 
     def note(self, answer: Response) -> Response:
-        """Counts what proved nothing."""
+        """Counts answers to requests that proved no identity."""
         caller = the_caller()
         unproven = request.endpoint in _OPEN or request.method == "OPTIONS" or answer.status_code >= 400
         if caller and unproven and answer.status_code != 429:
@@ -97,7 +103,7 @@ class Limits:
 
 
 def the_caller() -> Caller | None:
-    """Who sends the request that is being answered; None before it was let in."""
+    """Returns the client of the current request; None before the request was counted."""
     caller: Caller | None = request.environ.get(_CALLER)
     return caller
 

@@ -1,4 +1,4 @@
-"""What every view needs of the request and the app. In: Flask's context. Out: plain values."""
+"""The request and the app, as every view needs them. In: Flask's context. Out: plain values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def bind(app: Flask, intake: Intake) -> None:
 
 
 def the_intake() -> Intake:
-    """The intake, for whoever is being served."""
+    """Returns the receiver for the current client."""
     bound = current_app.extensions[_KEY]
     assert isinstance(bound, Intake)
     caller = the_caller()
@@ -24,11 +24,13 @@ def the_intake() -> Intake:
 
 
 def raw_body() -> bytes:
-    """The bytes as they came. Must run before anything touches `request.form`, which would leave none."""
+    """Returns the unchanged bytes of the body. Must run before any access to `request.form`, which would
+    leave none.
+    """
     return request.get_data(cache=True)
 
 
 def bearer() -> str | None:
-    """What follows `Authorization: Bearer`."""
+    """Returns the token after `Authorization: Bearer`."""
     value = request.headers.get("Authorization", "")
     return value[len(_SCHEME) :].strip() if value.lower().startswith(_SCHEME) else None

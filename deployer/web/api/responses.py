@@ -1,4 +1,4 @@
-"""Nouns as JSON. In: receipts, deployments, events. Out: dicts, whose keys are the public interface."""
+"""JSON answers. In: receipts, deployments, events. Out: dicts; their keys are the public interface."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ HARDENED = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}  #
 
 
 def receipt_table(receipt: Receipt, server: str, page: str = "") -> tuple[int, dict[str, Any]]:
-    """202 for what was queued; 200 for what was understood and starts nothing new, so that no hook page turns
-    red. `page` is the address that users open.
+    """Returns 202 for a queued deployment and 200 for a request that was understood and starts nothing new,
+    so that GitHub's page of webhook deliveries shows no error. `page` is the address that users open.
     """
     body: dict[str, Any] = {"outcome": receipt.outcome, "reason": receipt.reason}
     if receipt.deployment:
@@ -41,7 +41,7 @@ def receipt_answer(receipt: Receipt, server: str, page: str = "") -> Response:
 
 
 def deployment_table(deployment: Deployment, server: str) -> dict[str, Any]:
-    """The whole record; nothing in it is secret."""
+    """Returns the whole record; nothing in it is secret."""
     return asdict(deployment) | {"url": _url(server, deployment.id)}
 
 

@@ -1,4 +1,4 @@
-"""POST /webhook. In: GitHub's deliveries. Out: 202 queued, 200 for what starts nothing, with the reason."""
+"""POST /webhook. In: GitHub's deliveries. Out: 202 queued, or 200 with the reason why nothing starts."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ hooks = Blueprint("hooks", __name__)
 
 @hooks.post(WEBHOOK)
 def receive() -> Response:
-    """What the short way left: a delivery that failed there, or one that is not as GitHub sends them."""
+    """Answers the deliveries that the fast path left: a delivery that failed there, or one in another form
+    than GitHub's.
+    """
     if FAILED in request.environ:
-        raise request.environ.pop(FAILED)  # its frames hold the body: nothing may keep it after the answer
+        raise request.environ.pop(FAILED)  # its frames hold the body and must not outlive the answer
     intake = the_intake()
     receipt = accept_delivery(
         intake,

@@ -1,9 +1,9 @@
-"""The short way of a delivery. In: WSGI calls. Out: the answer to a delivery that was taken; everything else
+"""The fast path of a delivery. In: WSGI calls. Out: the answer to an accepted delivery; every other request
 goes on to Flask.
 
 Routing, contexts and response objects take as long as checking and storing a delivery, and GitHub's calls
-need none of them. What is refused or fails here goes on with its error, which the view of the same address
-raises, so that there is one way of failing.
+need none of them. A delivery that is refused or fails here goes on with its error, and the view of the same
+address raises it, so that all failures are handled in one place.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 WEBHOOK = "/webhook"
-FAILED = "deployer.failed"  # of a request's environment: the exception that its view raises
+FAILED = "deployer.failed"  # key in a request's environment: the exception that the view raises
 _STATUS = {202: "202 Accepted", 200: "200 OK"}
 _HEADERS = {
     name: "HTTP_" + name.upper().replace("-", "_")
@@ -30,7 +30,7 @@ _HEADERS = {
 
 
 def shorten(flask: WSGIApplication, intake: Intake, limits: Limits, most: int) -> WSGIApplication:
-    """`most` bytes may a body have that is read here."""
+    """Wraps the Flask app with the fast path. `most`: bytes of the largest body that it reads."""
 
     def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         raw = _body(environ, most)
@@ -64,7 +64,9 @@ def _accepted(receipt: Receipt, server: str, start: StartResponse) -> Iterable[b
 
 
 def _body(environ: WSGIEnvironment, most: int) -> bytes | None:
-    """What GitHub sends, whole; None for every other request, whose body is then still there to be read."""
+    """Returns the complete body of a webhook delivery; None for every other request, with its body still
+    unread.
+    """
     length = environ.get("CONTENT_LENGTH", "")
     if (
         environ["PATH_INFO"] != WEBHOOK

@@ -1,10 +1,10 @@
-"""Which connections the server keeps. In: waitress' server. Out: one that no number of slow, silent or
-deaf clients fills.
+"""Connection limits of the server. In: waitress' server. Out: a server that slow, silent or non-reading
+clients cannot fill, however many they are.
 
 waitress itself ends a connection only when nothing at all happened on it: a client that sends a byte now and
-then keeps its place for ever, and one that does not read keeps a thread. Here a request has to be whole and
-an answer has to be read within a time; and when places run out, those who have waited longest without a
-request make room. Runs in the server's own loop, beside which nothing else touches connections.
+then keeps its connection for ever, and one that does not read keeps a thread. Here a request must be complete
+and an answer must be read within a time limit, and near the connection limit the connections that have waited
+longest without a request are closed. Runs in the server's own loop; nothing else touches connections.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from deployer.web.http_server.http_parser import Parser, Task
 
 MOST = 2000
 _UNREAD = 65_536  # bytes
-_ACCEPTS = 100  # in one round
-# waitress looks at every connection in every round. A crowd that sends single bytes would have it do nothing
-# else, so from so many connections on it rests a moment, in which more can come to be read in one round.
+_ACCEPTS = 100  # per round
+# waitress looks at every connection in every round. Many clients that send single bytes would keep it busy
+# with that alone, so above this number of connections it pauses a moment and then reads more per round.
 _CROWD, _REST = 200, 0.01  # connections, seconds
-_SPARE = 256  # descriptors for everything that is no connection
+_SPARE = 256  # descriptors for everything but connections
 
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds."""
+    """Time limits in seconds."""
 
     request: float = 20.0  # GitHub gives a whole delivery 10
-    reading: float = 10.0  # without a byte taken from an answer that waits
+    reading: float = 10.0  # without a byte read of a waiting answer
 
 
 class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
-    """One connection. `waiting_since` is when the request began that is not whole yet: with the connection,
-    or with its first byte behind the request before.
+    """A client's connection. `waiting_since` is the time at which the still incomplete request began: with
+    the connection, or with its first byte after the previous request.
     """
 
     parser_class = Parser
     task_class = Task
 
     def __init__(self, server: Any, sock: socket.socket, *more: Any, **named: Any) -> None:
-        # The system would let megabytes wait for who does not read, and it would look as if they did.
+        # The system would buffer megabytes for a client that does not read, which would then seem to read.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD)
         super().__init__(server, sock, *more, **named)
         self.waiting_since: float | None = time.monotonic()
@@ -59,7 +59,7 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
         return taken
 
     def late(self, patience: Patience) -> bool:
-        """Whether its time is over."""
+        """True if the connection's time is over."""
         if self.total_outbufs_len:
             return time.time() - float(self.last_activity) > patience.reading
         return (
@@ -70,7 +70,7 @@ class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
 
 
 def keep_in_bounds(server: Any, patience: Patience | None = None) -> None:
-    """To be called before the server accepts its first connection."""
+    """Applies the limits to a server. Call it before the server accepts its first connection."""
     allowed = patience or Patience()
     server.channel_class = Channel
     forget_idle = server.maintenance
@@ -80,7 +80,7 @@ def keep_in_bounds(server: Any, patience: Patience | None = None) -> None:
         channels = list(server.active_channels.values())
         late = [channel for channel in channels if channel.late(allowed)]
         for channel in late or _excess(channels, int(server.adj.connection_limit)):
-            channel.handle_close()  # not will_close: the socket of who does not read never becomes writable
+            channel.handle_close()  # not will_close: this client's socket may never become writable
 
     server.maintenance = maintenance
     _rest_among_many(server)
@@ -99,7 +99,9 @@ def _rest_among_many(server: Any) -> None:
 
 
 def _accept_all(server: Any) -> None:
-    """waitress takes one new connection a round: behind a crowd that comes back at once, others wait long."""
+    """Accepts up to `_ACCEPTS` connections in a round. waitress accepts one, so when many clients reconnect
+    at once, others wait long.
+    """
     accept_one = server.handle_accept
 
     def handle_accept() -> None:
@@ -113,7 +115,7 @@ def _accept_all(server: Any) -> None:
 
 
 def _excess(channels: list[Channel], limit: int) -> list[Channel]:
-    """When nearly all places are taken: a quarter of them, from those who have waited longest."""
+    """Returns the connections to close near the limit: a quarter of it, those that have waited longest."""
     if len(channels) < limit * 9 // 10:
         return []
     waiting = [channel for channel in channels if not channel.requests and not channel.total_outbufs_len]
@@ -121,7 +123,9 @@ def _excess(channels: list[Channel], limit: int) -> list[Channel]:
 
 
 def connection_limit() -> int:
-    """As many as the system's limit on open files allows, after raising it as far as this process may."""
+    """Returns the number of connections that the system's limit on open files allows, after raising that
+    limit as far as this process may.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST + _SPARE
     raised = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

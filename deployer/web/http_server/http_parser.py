@@ -1,4 +1,4 @@
-"""waitress' reading and writing, where ours differs. In: a request's header, an answer's body. Out: parser,
+"""Differences from waitress in reading and writing. In: a request's header, an answer's body. Out: parser,
 task.
 """
 
@@ -9,21 +9,21 @@ from waitress.task import WSGITask
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
-    """With a length and chunks at once, a proxy in front may see the request's end elsewhere (RFC 9112, 6.1);
-    waitress would take it.
+    """Refuses a request with both a length and chunks, which waitress would accept: a proxy in front may see
+    the request's end elsewhere (RFC 9112, 6.1).
     """
 
     def parse_header(self, header_plus: bytes) -> None:
         try:
             super().parse_header(header_plus)
-        except ValueError:  # Python reads no number of thousands of digits
-            raise ParsingError("Content-Length is no length") from None
+        except ValueError:  # Python refuses to parse a number with thousands of digits
+            raise ParsingError("Content-Length is not a number") from None
         if self.chunked and "CONTENT_LENGTH" in self.headers:
             raise ParsingError("Content-Length and Transfer-Encoding exclude each other")
 
 
 class Task(WSGITask):  # type: ignore[misc] # waitress has no types
-    """A short answer goes out whole; waitress would send its head alone, and then its body."""
+    """Sends a short answer in one piece; waitress would send its head alone, and then its body."""
 
     def write(self, data: bytes) -> None:
         begun = bool(self.wrote_header)

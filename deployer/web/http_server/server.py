@@ -1,10 +1,10 @@
-"""Serving the receiver until it is told to stop. In: settings file. Out: exit code. The worker's threads live
+"""The receiver's server process. In: settings file. Out: exit code after a signal. The worker's threads run
 in this process, or in one of their own (`deployer worker`).
 
-waitress, tuned: it reads a request whole before it takes a thread, so slow clients hold none (of the servers
-measured it alone kept serving under 1,000 of them, at 32 MB); an event stream does hold one, hence 128
-threads for 96 streams and everything else. It runs in a thread of its own, so that a signal, which Python
-gives to the main thread, never comes into the middle of an answer.
+waitress, tuned: it reads a request completely before it takes a thread, so slow clients hold none (of the
+servers measured it alone kept serving under 1,000 of them, at 32 MB); an event stream does hold one, hence
+128 threads for 96 streams and everything else. It runs in a thread of its own, so that a signal, which Python
+gives to the main thread, never interrupts an answer.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _log = logging.getLogger("deployer.server")
 _THREADS = 128
 _MAX_HEADER = 16_384
 _PIECE = (
-    65_536  # bytes read at once, and kept in memory of a body that is not whole yet; the rest waits in a file
+    65_536  # bytes read at once, and bytes of an incomplete body kept in memory; the rest waits in a file
 )
 _UNREAD = 262_144  # bytes of answers that a client may leave unread before its thread waits for it
 _BACKLOG = 1024
@@ -51,7 +51,7 @@ def main(given: str = "") -> int:
 
 
 def main_web(given: str = "") -> int:
-    """Serves until SIGTERM or SIGINT, without an engine: another process deploys what is queued here."""
+    """Serves until SIGTERM or SIGINT, without an engine: another process deploys the queued jobs."""
 
     def run() -> int:
         share_memory()
@@ -89,7 +89,7 @@ def _serve(reception: Reception, parts: Parts | None) -> int:
 
 
 def _open(app: Flask, listen: str) -> Any:
-    """Listens from now on, answers from `run` on. Raises OSError."""
+    """Opens the listening sockets; `run` then answers. Raises OSError."""
     sockets: dict[int, Any] = {}
     server = create_server(
         app,
@@ -106,18 +106,20 @@ def _open(app: Flask, listen: str) -> Any:
         max_request_header_size=_MAX_HEADER,
         asyncore_use_poll=True,
         ident="",
-        clear_untrusted_proxy_headers=False,  # which proxy is believed is core.caller's decision
+        clear_untrusted_proxy_headers=False,  # core.http.client_address decides which proxy to trust
         outbuf_high_watermark=_UNREAD,
         outbuf_overflow=_UNREAD,
     )
-    for one in list(sockets.values()):  # a name may stand for several addresses
+    for one in list(sockets.values()):  # a name may resolve to several addresses
         if isinstance(one, BaseWSGIServer):
             keep_in_bounds(one)
     return server
 
 
 def _stop(reception: Reception, parts: Parts | None, app: Flask, server: Any) -> int:
-    """One budget for all. What arrives meanwhile is stored and answered; the next start deploys it."""
+    """Stops streams, worker and server within one time budget. Requests that arrive meanwhile are stored and
+    answered; the next start deploys them.
+    """
     deadline = time.monotonic() + FINISH
     _log.info("stopping", extra=about("stopping"))
     streams = app.extensions[Streams.KEY]

@@ -1,7 +1,8 @@
-"""The threads that answer requests. In: tasks of waitress. Out: each run by a thread of its own.
+"""Threads that answer requests. In: tasks of waitress. Out: each task run by one thread.
 
 waitress starts all threads at once and gives each task to the one that has rested longest, so that all of
-them grow their stacks. Here one more is started when none is free: a server that is asked by few needs few.
+them grow their stacks. This pool starts a thread only when none is free: a server with few requests needs few
+threads.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from waitress.task import ThreadedTaskDispatcher
 
 
 class Threads(ThreadedTaskDispatcher):  # type: ignore[misc] # waitress has no types
-    """At most `most` of them."""
+    """Thread pool with at most `most` threads."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
