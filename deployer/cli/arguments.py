@@ -1,6 +1,4 @@
-"""The command's words: how verbs are declared, and which values they take. In: argparse. Out: parsers
-and checked values.
-"""
+"""Declaration of verbs and the values of their arguments. In: argparse. Out: parsers and checked values."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ _MOST_DAYS, _MOST_ROWS = 3650, 10_000
 
 
 def add_group(verbs: Verbs, name: str, text: str) -> Verbs:
-    """A verb that has verbs; alone it prints its help."""
+    """Adds a verb with verbs of its own; alone it prints its help."""
     parser = verbs.add_parser(name, help=text, description=text)
     parser.set_defaults(run=help_of(parser))
     return parser.add_subparsers(title="verbs", metavar="VERB")

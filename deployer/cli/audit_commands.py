@@ -1,5 +1,5 @@
-"""The verbs for the audit log. In: parsed words. Out: entries for people or machines, and
-whether the log holds.
+"""Verbs for the audit log. In: parsed arguments. Out: entries for people or machines; the verdict on the
+chain.
 """
 
 from __future__ import annotations
@@ -18,13 +18,18 @@ _PAGE = 1_000
 
 
 def add_auditing(verbs: Verbs) -> None:
-    audit = add_group(verbs, "audit", "who did what, from where, and what came of it")
-    listed = add_verb(audit, "list", "the newest entries, oldest first", _list)
-    listed.add_argument("--limit", type=limit, default=50, metavar="N", help="at most so many (default 50)")
-    listed.add_argument("--json", action="store_true", help="one object a line, for machines")
-    verify = add_verb(audit, "verify", "check that nobody changed, took out or put in an entry", _verify)
+    audit = add_group(verbs, "audit", "the audit log: every action with its author, origin and result")
+    listed = add_verb(audit, "list", "show the newest entries, the oldest of them first", _list)
+    listed.add_argument(
+        "--limit", type=limit, default=50, metavar="N", help="show at most N entries (default 50)"
+    )
+    listed.add_argument("--json", action="store_true", help="print one JSON object per line")
+    verify = add_verb(audit, "verify", "check that no entry was changed, removed or inserted", _verify)
     verify.add_argument(
-        "--head", default="", metavar="N:HASH", help="an entry as it was noted before: it must still be there"
+        "--head",
+        default="",
+        metavar="N:HASH",
+        help="number and hash of an entry noted earlier, which must still be in the log",
     )
 
 
@@ -46,14 +51,14 @@ def _line(entry: dict[str, object]) -> str:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    """Raises AuditBroken."""
+    """Verifies the chain of entries. Raises AuditBroken."""
     noted = _noted(arguments.head)
     store = build(config_path(arguments.config)).store
     last, wrong = store.verify_audit()
     if not wrong and noted and noted.hash != next((e.hash for e in store.audit(noted.n - 1, 1)), ""):
         wrong = f"entry {noted.n} is not the one that was noted"
     if wrong:
-        raise AuditBroken(f"the audit log: {wrong}", hint="a backup of the database shows what it was")
+        raise AuditBroken(f"the audit log: {wrong}", hint="compare it with a backup of the database")
     print(f"{last.n} entries hold; head {last.n}:{last.hash}")
     return 0
 

@@ -1,4 +1,4 @@
-"""Colour, on a terminal only."""
+"""Colours for a terminal; none when stdout is not a terminal."""
 
 from __future__ import annotations
 

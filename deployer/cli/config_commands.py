@@ -1,5 +1,5 @@
-"""The verbs for settings and people's tokens. In: parsed words. Out: text; a new token is printed
-once, alone on stdout.
+"""Verbs for settings and people's API tokens. In: parsed arguments. Out: text; a new token is printed once,
+alone on stdout.
 """
 
 from __future__ import annotations
@@ -17,16 +17,22 @@ _DAY = 86_400.0
 
 
 def add_settings(verbs: Verbs) -> None:
-    config = add_group(verbs, "config", "look at the settings")
+    config = add_group(verbs, "config", "check the settings")
     add_verb(config, "check", "read and check all settings, secrets and variables files", _check)
     token = add_group(verbs, "token", "people's tokens for the HTTP API")
-    create = add_verb(token, "create", "make one; it is shown this once", _create_token)
-    create.add_argument("--app", required=True, help="the app it is for")
-    create.add_argument("--can", required=True, help="comma-separated: deploy, redeploy, rollback, read")
-    create.add_argument("--name", required=True, help="whose it is, for the record")
+    create = add_verb(token, "create", "create a token; it is shown only once", _create_token)
+    create.add_argument("--app", required=True, help="app that the token is for")
+    create.add_argument(
+        "--can", required=True, help="rights, comma-separated: deploy, redeploy, rollback, read"
+    )
+    create.add_argument(
+        "--name", required=True, help="the token's name, such as its owner's, for the audit log"
+    )
     create.add_argument("--days", type=days, default=90.0, help="days until it expires (default 90)")
-    add_verb(token, "list", "names, rights and ends", _list_tokens)
-    add_verb(token, "revoke", "end one", _revoke_token).add_argument("name", help="as `token list` shows it")
+    add_verb(token, "list", "show all tokens: name, app, rights and expiry", _list_tokens)
+    add_verb(token, "revoke", "revoke a token", _revoke_token).add_argument(
+        "name", help="name in `token list`"
+    )
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -47,7 +53,7 @@ def _check(arguments: argparse.Namespace) -> int:
             )
     try:
         print(f"  {describe_compose()}")
-    except CommandFailed as error:  # the half that answers needs none
+    except CommandFailed as error:  # the web process needs no Compose
         print(f"  {error.diagnostics()}")
     return 0
 

@@ -1,7 +1,7 @@
-"""The verbs that act: deploy, redeploy, rollback. In: parsed words. Out: a queued
-deployment, its story until its end.
+"""Verbs that start deployments: deploy, redeploy, rollback, recover. In: parsed arguments. Out: a queued
+deployment, its events until its end.
 
-It asks and follows; the running receiver does the work.
+Only queues and follows a deployment; the running receiver does the work.
 """
 
 from __future__ import annotations
@@ -21,26 +21,24 @@ from deployer.core.queue.supersede import Outcome
 from deployer.core.reporting.deployment_text import one_line
 from deployer.ingress.receiver import Receipt, accept_manual
 
-_PICKUP = 15.0  # seconds until a queued deployment that nobody claims is worth a word
+_PICKUP = 15.0  # seconds until a deployment that no worker claims causes a warning
 _TICK = 0.1
 
 
 def add_acting(verbs: Verbs) -> None:
     for kind, text in (
-        ("redeploy", "deploy what serves once more"),
-        ("rollback", "go back to an earlier release"),
+        ("redeploy", "deploy the serving release again"),
+        ("rollback", "go back to the previous release"),
     ):
         verb = add_verb(verbs, kind, text, _manual, place=True)
-        verb.add_argument(
-            "--release", default="", help="this release instead of the usual one (`history` shows them)"
-        )
+        verb.add_argument("--release", default="", help="id of another release (`history` shows them)")
         verb.add_argument(
             "--run-tasks",
             action="store_true",
-            help="also run the one-shot tasks (migrations) of a release that comes back",
+            help="also run the one-shot tasks (migrations) of a release that was deployed before",
         )
         verb.set_defaults(kind=Kind(kind))
-    add_verb(verbs, "recover", "take what GitHub could not deliver while the server was down", _recover)
+    add_verb(verbs, "recover", "fetch webhook deliveries that failed while the server was down", _recover)
     deploy = add_verb(
         verbs, "deploy", "deploy a revision whose images are in the registry", _deploy, place=True
     )
@@ -81,14 +79,16 @@ def _deploy(arguments: argparse.Namespace) -> int:
     parts = build(config_path(arguments.config))
     place(parts, arguments)
     if not parts.config.github_token_file:
-        hint = "or let the action deploy, which brings the Compose file; `redeploy` and `rollback` need none"
+        hint = (
+            "or deploy with the action, which sends the Compose file; `redeploy` and `rollback` need no token"
+        )
         raise ConfigError("github.token-file", "is not set: the Compose file is read from GitHub", hint=hint)
     deployment, outcome = parts.store.enqueue(wish_of(arguments), time.time())
     return _follow(parts, Receipt(Outcome(outcome), deployment, ""))
 
 
 def _follow(parts: Parts, receipt: Receipt) -> int:
-    """Prints the deployment's story until its end."""
+    """Prints the deployment's events until its end. Returns the exit code."""
     assert receipt.deployment
     deployment, seen, waited = receipt.deployment, 0, False
     print(f"deployment {deployment.id} of {deployment.app} to {deployment.environment}")

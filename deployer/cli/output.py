@@ -1,4 +1,4 @@
-"""A deployment's story on a terminal. In: deployments, events. Out: lines. Decides nothing."""
+"""Text output of deployments on a terminal. In: deployments, events. Out: lines. Never decides."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deployer.core.rollout.availability import brief
 
 
 def print_events(events: Iterable[Event], begun: float) -> None:
-    """`begun`: what their seconds count from."""
+    """Prints events with the seconds since `begun`."""
     for event in events:
         first, *rest = event.text.splitlines() or [""]
         print(f"{event.at - begun:7.2f} s  {coloured(f'{event.kind:<8}', event.kind)}  {one_line(first)}")
@@ -20,7 +20,7 @@ def print_events(events: Iterable[Event], begun: float) -> None:
 
 
 def print_state(deployment: Deployment) -> None:
-    """How it stands, and what users noticed."""
+    """Prints the deployment's status, reason and measured availability."""
     word = coloured(deployment.status.value, deployment.status.value)
     print(word + (f": {one_line(deployment.reason)}" if deployment.reason else ""))
     if deployment.measured:

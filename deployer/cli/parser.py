@@ -1,4 +1,6 @@
-"""The whole command, put together. In: argv. Out: exit code. Each file beside it declares its own verbs."""
+"""Argument parser of the whole command. In: argv. Out: exit code. Each module beside it declares its own
+verbs.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from deployer.core.errors import DeployerError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The console script."""
+    """Runs the console script."""
     arguments = command().parse_args(argv)
     try:
         code: int = arguments.run(arguments)
@@ -31,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def command() -> argparse.ArgumentParser:
-    """Every word that the command knows."""
+    """Returns the parser with all verbs."""
     parser = argparse.ArgumentParser(
         prog="deployer", description="Deploys Docker Compose applications on this server."
     )

@@ -1,4 +1,4 @@
-"""The verbs that run a server: serve, or web and worker as two processes. In: parsed words. Out: exit code,
+"""Verbs that run a server: serve, or web and worker as two processes. In: parsed arguments. Out: exit code,
 after a signal.
 """
 
@@ -17,9 +17,16 @@ _log = logging.getLogger("deployer.server")
 
 
 def add_serving(verbs: Verbs) -> None:
-    add_verb(verbs, "serve", "take webhooks and deploy requests, and deploy", lambda a: main(a.config))
-    add_verb(verbs, "web", "only take them: needs no Docker; `worker` deploys", lambda a: main_web(a.config))
-    add_verb(verbs, "worker", "only deploy what `web` took: opens no port", lambda a: _work(a.config))
+    add_verb(verbs, "serve", "run the receiver and the worker in one process", lambda a: main(a.config))
+    add_verb(
+        verbs, "web", "run only the receiver, without Docker; `worker` deploys", lambda a: main_web(a.config)
+    )
+    add_verb(
+        verbs,
+        "worker",
+        "run only the worker, which deploys the jobs that `web` queued; opens no port",
+        lambda a: _work(a.config),
+    )
 
 
 def _work(given: str) -> int:
@@ -35,7 +42,7 @@ def _work(given: str) -> int:
 def _until_told(parts: Parts) -> int:
     try:
         parts.worker.start()
-        _log.info("working on what is queued in %s", parts.config.store, extra=about("working"))
+        _log.info("working on the queue in %s", parts.config.store, extra=about("working"))
         wait_while(lambda: True)
     except SystemExit:
         return _stop(parts)

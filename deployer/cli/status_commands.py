@@ -1,5 +1,5 @@
-"""The verbs that look: plan, status, history, show. In: parsed words. Out: text for people, or JSON.
-Changes nothing.
+"""Verbs that only read: plan, status, history, show. In: parsed arguments. Out: text for people, or JSON.
+Never changes anything.
 """
 
 from __future__ import annotations
@@ -25,18 +25,22 @@ from deployer.deployment.release_assembly import tasks_run
 
 
 def add_looking(verbs: Verbs) -> None:
-    plan = add_verb(verbs, "plan", "show what a deploy would do, and do nothing", _plan, place=True)
+    plan = add_verb(verbs, "plan", "show the steps of a deploy without running them", _plan, place=True)
     plan.add_argument(
-        "--revision", default="", type=revision, help="of this commit (default: the release that serves)"
+        "--revision", default="", type=revision, help="commit to plan (default: the serving release)"
     )
-    status = add_verb(verbs, "status", "what serves, and whether it is what was deployed", _status)
-    status.add_argument("app", nargs="?", default="", help="only this app (default: all)")
-    history = add_verb(verbs, "history", "past deployments, newest first", _history, place=True)
-    history.add_argument("--limit", type=limit, default=20, metavar="N", help="at most so many (default 20)")
-    show = add_verb(verbs, "show", "one deployment: its story, its end, what users noticed", _show)
-    show.add_argument("id", help="as `history` shows it")
+    status = add_verb(
+        verbs, "status", "show the serving release, and any drift from what was deployed", _status
+    )
+    status.add_argument("app", nargs="?", default="", help="show only this app (default: all)")
+    history = add_verb(verbs, "history", "show past deployments, newest first", _history, place=True)
+    history.add_argument(
+        "--limit", type=limit, default=20, metavar="N", help="show at most N deployments (default 20)"
+    )
+    show = add_verb(verbs, "show", "show one deployment: events, result, measured availability", _show)
+    show.add_argument("id", help="id in `history`")
     for verb in (status, history, show):
-        verb.add_argument("--json", action="store_true", help="for machines")
+        verb.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _plan(arguments: argparse.Namespace) -> int:
@@ -62,7 +66,9 @@ def _served(parts: Parts, app: App, environment: Environment) -> Release:
 
 
 def _tasks_run(parts: Parts, app: App, environment: Environment, release: Release) -> bool:
-    """Whether a redeploy would run its one-shot tasks: where not, a missing finished one is no drift."""
+    """True if a redeploy would run the release's one-shot tasks; otherwise a missing finished task is no
+    drift.
+    """
     wish = Wish(app.name, environment.name, Kind.REDEPLOY, "cli", "")
     return tasks_run(wish, release.id, parts.world)
 
@@ -123,6 +129,8 @@ def wish_of(arguments: argparse.Namespace) -> Wish:
 
 
 def me() -> str:
-    """Who types, for the record: also behind sudo. Root is believed."""
+    """Returns the name of the person at the terminal for the audit log, also behind sudo. Root is trusted to
+    name the person.
+    """
     behind = "" if os.geteuid() else os.environ.get("SUDO_USER", "")
     return f"cli:{behind or getpass.getuser()}"

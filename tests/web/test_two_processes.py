@@ -154,7 +154,7 @@ def test_new_work_is_begun_at_once_and_a_signal_ends_both(pair: Pair) -> None:
     for half in (pair.web, pair.worker):
         half.tell(signal.SIGTERM)
         assert half.wait() == 0, half.log
-    assert "serving" not in pair.worker.log and "working on what is queued" in pair.worker.log
+    assert "serving" not in pair.worker.log and "working on the queue" in pair.worker.log
 
 
 def test_the_web_reads_nothing_but_its_settings_and_the_store(pair: Pair) -> None:
