@@ -1,6 +1,6 @@
-"""The door: starts the receiver with the settings that DEPLOYER_CONFIG names.
+"""Entry point of the receiver, with the settings that DEPLOYER_CONFIG names.
 
-In: HTTP. Out: exit code. Everything behind the door is in `deployer/`; this file only opens it.
+In: HTTP. Out: exit code. The code is in `deployer/`; this file only starts it.
 """
 
 from deployer.web.http_server.server import main

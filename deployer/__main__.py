@@ -1,4 +1,4 @@
-"""`python -m deployer` is the `deployer` command."""
+"""Runs the `deployer` command by `python -m deployer`."""
 
 from deployer.cli import main
 

@@ -1,9 +1,9 @@
-"""The only room that names concrete adapters. In: the settings file's path. Out: everything wired together,
-nothing started.
+"""Composition root, the only module that names concrete adapters. In: the settings file's path. Out:
+everything wired together, nothing started.
 
 Several processes may be built on one state folder: the server, or its two halves, and commands beside it
 share the database, and a lock per project keeps their rollouts apart. The half that the internet reaches is
-built from the store's folder, the webhook secrets and the public half of the key, and loads nothing of the
+built from the store's folder, the webhook secrets and the public sealing key, and loads nothing of the
 engine.
 """
 
@@ -54,8 +54,8 @@ CONFIG_VARIABLE = "DEPLOYER_CONFIG"
 CONFIG_PATH = "/etc/deployer/config.toml"
 _LONGEST_SOCKET = 107  # bytes a Unix socket's path may have
 _LONGEST_PROJECT = 63
-_TAKEOVER = 15.0  # seconds the server before may take to end
-_FIRST_START = 30.0  # seconds that the web process waits for a worker that makes the store
+_TAKEOVER = 15.0  # seconds that the previous server may take to end
+_FIRST_START = 30.0  # seconds that the web process waits for a worker to create the store
 _DATABASE, _SLOT, _KEYS = "deployer.db", "slot.pub", "jwks.json"
 _WEB_LOCK, _WORKER_LOCK = "web.lock", "worker.lock"
 _log = logging.getLogger("deployer.server")
@@ -75,7 +75,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Reception:
-    """What takes requests, ready to be served."""
+    """The web server's dependencies, ready to be served."""
 
     config: Config
     store: SqliteStore
@@ -83,15 +83,15 @@ class Reception:
 
     @contextmanager
     def only_web(self) -> Iterator[None]:
-        """Held while answering; raises Busy when another process answers for the same store."""
+        """Holds the web lock while answering. Raises Busy if another process answers for the same store."""
         store = Path(self.config.store)
-        hint = "another `deployer serve` or `deployer web` works on the same store; one of them is enough"
+        hint = "another `deployer serve` or `deployer web` uses the same store; stop one of them"
         with hold(store / _WEB_LOCK, wait=_TAKEOVER, hint=hint):
             sweep(store, deep=False)
             yield
 
     def has_worker(self) -> bool:
-        """Whether some process deploys what is queued here."""
+        """True if a process deploys the queued jobs."""
         return is_held(Path(self.config.store) / _WORKER_LOCK)
 
     def close(self) -> None:
@@ -100,18 +100,20 @@ class Reception:
 
 @dataclass(frozen=True)
 class Parts(Reception):
-    """One server, ready to be started."""
+    """The dependencies of one server, ready to be started."""
 
     world: World
     worker: Worker
     forge: GithubForge | NoForge
-    recover_missed: Callable[[], list[Receipt]] | None  # where GitHub may be asked for what it delivered
+    recover_missed: Callable[[], list[Receipt]] | None  # None: GitHub may not be asked
 
     @contextmanager
     def only_worker(self) -> Iterator[None]:
-        """Held while deploying; raises Busy when another process deploys for the same store."""
+        """Holds the worker lock while deploying. Raises Busy if another process deploys for the
+        same store.
+        """
         state, store = Path(self.config.state), Path(self.config.store)
-        hint = "another `deployer serve` or `deployer worker` works on the same store; only one may"
+        hint = "another `deployer serve` or `deployer worker` uses the same store; stop one of them"
         with hold(store / _WORKER_LOCK, wait=_TAKEOVER, hint=hint):
             for name in ("bundles", "compose", "edge", "plans", "projects"):
                 sweep(state / name)
@@ -119,18 +121,18 @@ class Parts(Reception):
             yield
 
     def close(self) -> None:
-        """Sends what still waits for GitHub, then closes the database."""
+        """Sends the pending reports to GitHub, then closes the database."""
         self.forge.close(5.0)
         super().close()
 
 
 def config_path(given: str = "") -> Path:
-    """The settings file: as given, else as the environment says, else the usual place."""
+    """Returns the settings file: the given path, else the environment variable's, else the default."""
     return Path(given or os.environ.get(CONFIG_VARIABLE) or CONFIG_PATH)
 
 
 def load(path: Path) -> Config:
-    """Settings, secret files and variables files, all read and checked. Raises ConfigError."""
+    """Reads and checks settings, secret files and variables files. Raises ConfigError."""
     config = read_config(path)
     read_webhook_secrets(config)
     _login(config)
@@ -145,7 +147,9 @@ def load(path: Path) -> Config:
 
 
 def describe_compose() -> str:
-    """Compose's version and the confinement in force. Raises CommandFailed where it does not start in it."""
+    """Returns Compose's version and the confinement in force. Raises CommandFailed if it does not start
+    there.
+    """
     from deployer.adapters.docker.compose_process import ComposeProcess
 
     process = ComposeProcess()
@@ -164,7 +168,7 @@ def _tell_compose() -> None:
 
 
 def load_reception(path: Path) -> Config:
-    """The settings, and of the secrets only those that webhooks are signed with. Raises ConfigError."""
+    """Reads the settings and, of the secrets, only the webhook secrets. Raises ConfigError."""
     config = read_config(path)
     read_webhook_secrets(config)
     _check_folder("server.store", Path(config.store), 0o007)
@@ -172,7 +176,9 @@ def load_reception(path: Path) -> Config:
 
 
 def _check_state(state: Path) -> None:
-    """What it holds keeps others out by the folder alone: models with variables, what containers mount."""
+    """Checks the state folder. Only the folder's mode protects its content: models with variables, files that
+    containers mount.
+    """
     if len(f"{state}/edge/{'x' * _LONGEST_PROJECT}/master.sock") > _LONGEST_SOCKET:
         raise ConfigError(
             "server.state", f"{state} is too long a path for a socket", hint="/var/lib/deployer fits"
@@ -181,10 +187,10 @@ def _check_state(state: Path) -> None:
 
 
 def _check_folder(setting: str, folder: Path, never: int, passing: int = -1) -> None:
-    """`passing`: a group that may pass through."""
+    """Checks that a folder is closed to others. `passing`: a group with permission to pass through."""
     try:
         found = folder.stat()
-    except FileNotFoundError:  # made at the first start
+    except FileNotFoundError:  # created at the first start
         return
     except OSError as error:
         raise ConfigError(setting, f"{folder} cannot be read: {error.strerror}") from None
@@ -196,7 +202,7 @@ def _check_folder(setting: str, folder: Path, never: int, passing: int = -1) -> 
 
 
 def build_reception(path: Path) -> Reception:
-    """The half that takes requests. Raises ConfigError or StoreUnavailable."""
+    """Builds the web server's half. Raises ConfigError or StoreUnavailable."""
     config = load_reception(path)
     folder = Path(config.store)
     end = time.monotonic() + _FIRST_START
@@ -204,7 +210,7 @@ def build_reception(path: Path) -> Reception:
         if time.monotonic() > end:
             raise StoreUnavailable(
                 f"{folder} holds no {_SLOT} yet",
-                hint="start `deployer worker` with these settings: it makes it",
+                hint="start `deployer worker` with these settings: it creates the file",
             )
         time.sleep(0.1)
     store = SqliteStore(folder / _DATABASE, slot)
@@ -212,8 +218,8 @@ def build_reception(path: Path) -> Reception:
 
 
 def build(path: Path) -> Parts:
-    """Everything. Raises ConfigError, EngineUnavailable or StoreUnavailable."""
-    # Here, because the web process must not even load what speaks to an engine.
+    """Builds the whole server. Raises ConfigError, EngineUnavailable or StoreUnavailable."""
+    # Imported here, because the web process must not even load code that talks to an engine.
     from deployer.adapters.docker.compose_cli import Compose
     from deployer.adapters.docker.engine import Engine
     from deployer.adapters.docker.target import DockerTarget
@@ -264,13 +270,13 @@ def _intake(config: Config, store: SqliteStore) -> Intake:
 
 
 def _named(config: Config) -> frozenset[str]:
-    """Registries that the operator names in full beside the configured one."""
+    """Returns the registries that the operator names in full beside the configured one."""
     apps = config.apps.values()
     return named_hosts(text for app in apps for text in (*app.images, *app.other_images))
 
 
 def _certificates(config: Config) -> dict[str, str]:
-    """Project → its folder of certificates, of environments that have one."""
+    """Returns project → folder of certificates, for the environments that have one."""
     environments = (one for app in config.apps.values() for one in app.environments.values())
     return {one.project: one.certificates for one in environments if one.certificates}
 
@@ -289,7 +295,9 @@ def _forge_token(config: Config) -> str:
 
 
 def _hook_log(config: Config) -> HookLog | None:
-    """None where GitHub may not be asked: no token and no app, or no app of this server takes webhooks."""
+    """Returns None if GitHub may not be asked: no token and no app, or no app of this server
+    takes webhooks.
+    """
     repositories = [app.repository for app in config.apps.values() if app.webhook_secret_files]
     token, app = _forge_token(config), _forge_app(config)
     if not repositories or not (token or app):

@@ -1,7 +1,8 @@
-"""The life of a server process. In: what it does until it is told to end. Out: exit code.
+"""Signal handling and shutdown of a server process. In: the function that runs until a signal. Out: exit
+code.
 
-SIGTERM and SIGINT become a SystemExit in the main thread, once; what must be put in order before the end is
-put in order by whoever catches it. Knows neither HTTP nor the queue.
+SIGTERM and SIGINT become a SystemExit in the main thread, once; the function that catches it cleans up. Never
+knows HTTP or the queue.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from deployer.core.errors import DeployerError
 from deployer.core.reporting.log_fields import about
 
 FINISH = 8.0  # seconds from a signal to the end; Docker kills after 10
-TELL = 2.0  # of these, kept for what waits for GitHub and for answers under way
+TELL = 2.0  # of these, reserved for pending reports to GitHub and for answers under way
 _log = logging.getLogger("deployer.server")
 
 
 def live(run: Callable[[], int]) -> int:
-    """Runs it until it ends or a signal ends it."""
+    """Runs `run` until it ends or a signal ends it. Returns the exit code."""
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, _leave)
     try:
@@ -37,14 +38,14 @@ def live(run: Callable[[], int]) -> int:
 
 
 def wait_while(alive: Callable[[], bool]) -> None:
-    """Until a signal comes or `alive` is no more."""
-    while alive():  # not Thread.join(): interrupted, it takes the thread for ended
+    """Waits until a signal comes or `alive` returns False."""
+    while alive():  # not Thread.join(): after an interruption it takes the thread for ended
         time.sleep(1.0)
 
 
 def end_work(stop: Callable[[float], bool], tell: Callable[[float], bool], deadline: float) -> bool:
-    """Ends the worker with `stop`, then sends with `tell` what waits for GitHub; both take seconds and say
-    whether they were done in time. True when nothing of it still works.
+    """Ends the worker with `stop`, then sends the pending reports to GitHub with `tell`; both take seconds
+    and return True if they finished in time. Returns True if no thread of them still works.
     """
     idle = stop(FINISH - TELL)
     if not idle:
@@ -54,8 +55,8 @@ def end_work(stop: Callable[[float], bool], tell: Callable[[float], bool], deadl
 
 
 def leave(close: Callable[[], None], *, clean: bool) -> int:
-    """The exit code. Where some thread still works it keeps its database to the last moment, and Python,
-    which waits for threads, is not asked.
+    """Returns the exit code, or exits at once. A thread that still works keeps its database open to the last
+    moment, and the exit then skips Python's shutdown, which would wait for threads.
     """
     if clean:
         close()
@@ -65,7 +66,7 @@ def leave(close: Callable[[], None], *, clean: bool) -> int:
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:
-    """Once: a second signal must not come into the middle of stopping."""
+    """Raises SystemExit once: a second signal must not interrupt the shutdown."""
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: None)  # not SIG_IGN, which children would inherit
     raise SystemExit(0)
