@@ -1,4 +1,4 @@
-"""The images of this run. In: what `build` and `push` found. Out: `BuiltImage`s for the verbs after them."""
+"""The images of this run. In: results of `build` and `push`. Out: `BuiltImage`s for the later verbs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from deployer.core.errors import ReleaseIncomplete
 
 @dataclass(frozen=True)
 class BuiltImage:
-    """One service's image: `id` is the engine's name for it, `digest` the registry's, once it is there.
+    """Image of one service: `id` is the engine's name for it, `digest` the registry's, known after the push.
 
-    `tree` is the hash of what it is built from, empty where that cannot be told. `reused`: the registry
-    had it, tested, and nothing was built. `seconds`: what building it took. `tags`: all that name it in
-    the registry after the push.
+    `tree` is the hash of the build's input, empty if it cannot be determined. `reused`: the registry had the
+    image, tested, and nothing was built. `seconds`: duration of the build. `tags`: all its tags in the
+    registry after the push.
     """
 
     service: str
@@ -30,27 +30,27 @@ class BuiltImage:
 
     @property
     def reference(self) -> str:
-        """The name it was built and is pushed under."""
+        """Repository and tag of the build and the push."""
         return f"{self.repository}:{self.tag}"
 
 
 def save_images(images: Iterable[BuiltImage]) -> None:
-    """Keeps them for the next verb."""
+    """Stores the run's images for the next verb."""
     run_state.save("images", [asdict(image) for image in images])
 
 
 def save_test_images(images: Iterable[BuiltImage]) -> None:
-    """Keeps those of services that only test; they never leave the runner."""
+    """Stores the images of services that only test; these images never leave the runner."""
     run_state.save("test-images", [asdict(image) for image in images])
 
 
 def load_test_images() -> list[BuiltImage]:
-    """Images of services that only test."""
+    """Returns the images of services that only test."""
     return _load("test-images")
 
 
 def load_images() -> list[BuiltImage]:
-    """Those of this run, none where nothing was built."""
+    """Returns this run's images; none if nothing was built."""
     return _load("images")
 
 
@@ -61,7 +61,7 @@ def _load(name: str) -> list[BuiltImage]:
 
 
 def require(verb: str) -> list[BuiltImage]:
-    """The images, if `verb` did its part on them. Raises ReleaseIncomplete."""
+    """Returns the images if `verb` has succeeded on them. Raises ReleaseIncomplete."""
     verdict = run_state.verdicts().get(verb)
     if verdict is None or not verdict.done:
         raise ReleaseIncomplete(f"`{verb}` has not succeeded in this run; nothing is done without it")

@@ -1,6 +1,7 @@
-"""HTTP. In: method, URL, headers, body. Out: `Answer` or open stream; no connection is ServerUnavailable.
+"""HTTP client. In: method, URL, headers, body. Out: `Answer` or open stream; no connection is
+ServerUnavailable.
 
-Redirects are not followed: a bearer token goes to the host that it was meant for and to no other.
+Never follows redirects: a bearer token goes to its own host and to no other.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|::1")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host`, perhaps with a port, is this machine."""
+    """True if `host`, perhaps with a port, is this machine."""
     return _LOOPBACK.fullmatch(urlsplit(f"//{host}").hostname or "") is not None
 
 
@@ -45,7 +46,7 @@ class Answer:
     body: bytes = field(repr=False)
 
     def table(self) -> dict[str, Any]:
-        """The body as a JSON object, empty where it is anything else."""
+        """Returns the body as a JSON object, empty if it is anything else."""
         try:
             value = json.loads(self.body)
         except (ValueError, RecursionError):
@@ -67,9 +68,10 @@ def call(
     timeout: float = 30,
     tries: int = 1,
 ) -> Answer:
-    """One request with its answer; without an answer, or with a 5xx, it is sent `tries` times in all.
+    """Sends a request and returns its answer; without an answer, or after a 5xx, sends it `tries` times in
+    all.
 
-    Raises ServerUnavailable where the last try got no answer.
+    Raises ServerUnavailable if the last try got no answer.
     """
     for left in range(tries - 1, 0, -1):
         with suppress(ServerUnavailable):
@@ -90,7 +92,7 @@ def _call(method: str, url: str, headers: Mapping[str, str], body: bytes | None,
 
 
 def read_whole(response: Any, most: int, until: float) -> bytes:
-    """At most `most` bytes of a body, by the monotonic time `until`: one that drips has no end of its own.
+    """Reads at most `most` bytes of a body, until the monotonic time `until`: a slow body might never end.
 
     Raises OSError or HTTPException.
     """
@@ -108,7 +110,9 @@ def read_whole(response: Any, most: int, until: float) -> bytes:
 def open_stream(
     method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None, timeout: float = 30
 ) -> http.client.HTTPResponse | urllib.error.HTTPError:
-    """The answer with its body still to be read; `timeout` holds for every read. Raises ServerUnavailable."""
+    """Returns the answer with its body still unread; `timeout` applies to every read. Raises
+    ServerUnavailable.
+    """
     if urlsplit(url).scheme not in ("http", "https"):
         raise ServerUnavailable(f"{url!r} is not an HTTP address")
     request = urllib.request.Request(url, data=body, headers=dict(headers), method=method)
@@ -125,7 +129,7 @@ def open_stream(
 
 
 def _lower(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Header names in lower case."""
+    """Returns the headers with names in lower case."""
     return {name.lower(): value for name, value in headers}
 
 

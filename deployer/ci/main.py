@@ -1,6 +1,6 @@
-"""The door of the runner's side. In: argv. Out: exit code: 0 done, 1 an expected failure, 2 no such verb.
+"""Entry point of the runner's side. In: argv. Out: exit code: 0 done, 1 an expected failure, 2 no such verb.
 
-An expected failure is one `::error` with its code and the next step; the verdict is kept for `report`.
+An expected failure is one `::error` with its code and the next step; the result is stored for `report`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from deployer.ci import run_state
 from deployer.ci.github import workflow_commands
 from deployer.core.errors import DeployerError
 
-# Each is the module of its name. One step loads one of them: all of them would cost every step some 40 ms.
+# Each verb is a module. A step loads only its own: loading all of them would cost every step some 40 ms.
 VERBS = ("decide", "checkout", "build", "test", "plan", "push", "deploy", "report")
 
 
@@ -42,10 +42,10 @@ def _judged(verb: str) -> int:
     except DeployerError as error:
         reason = str(error)
         workflow_commands.error(error.diagnostics(), title=f"deployer {verb}")
-    except OSError as error:  # a full disk, a missing program, a file that is not ours
+    except OSError as error:  # a full disk, a missing program, a file of another user
         reason = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
         workflow_commands.error(
-            f"{reason} [runner-failed]\nhint: is the runner's disk full?", title=f"deployer {verb}"
+            f"{reason} [runner-failed]\nhint: check the runner's disk space", title=f"deployer {verb}"
         )
     except Exception as error:
         reason = f"a defect of the action: {type(error).__name__}: {error}"
@@ -60,7 +60,7 @@ def _judged(verb: str) -> int:
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
-    # One signal is enough; a second must not cut the cleaning short.
+    # A second signal must not interrupt the cleanup.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(128 + number)

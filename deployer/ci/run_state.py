@@ -1,4 +1,4 @@
-"""What one verb leaves for the next: JSON files in `$RUNNER_TEMP/deployer-<run id>/`, for this user only.
+"""State between the verbs of a run: JSON files in `$RUNNER_TEMP/deployer-<run id>/`, for this user only.
 
 Holds the rendered Compose model, which may carry the workflow's secrets: `report` removes the folder.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a verb ended; `seconds` it took."""
+    """Result of a verb, with its duration in `seconds`."""
 
     done: bool
     reason: str
@@ -23,7 +23,7 @@ class Verdict:
 
 
 def folder() -> Path:
-    """The run's folder, made if need be."""
+    """Returns the run's folder, created if it does not exist."""
     run = "".join(letter for letter in os.environ.get("GITHUB_RUN_ID", "") if letter.isalnum()) or "local"
     path = Path(os.environ.get("RUNNER_TEMP") or "/tmp") / f"deployer-{run}"
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -31,17 +31,17 @@ def folder() -> Path:
 
 
 def clear() -> None:
-    """Forgets everything, as a run does before its first verb and after its last."""
+    """Removes the state, before a run's first verb and after its last."""
     shutil.rmtree(folder(), ignore_errors=True)
 
 
 def save(name: str, value: object) -> Path:
-    """Keeps a JSON value; gives its file."""
+    """Stores a JSON value and returns its file."""
     return save_text(f"{name}.json", json.dumps(value))
 
 
 def save_text(name: str, text: str) -> Path:
-    """Keeps a file, whole or not at all; gives its path."""
+    """Stores a file atomically and returns its path."""
     path = folder() / name
     new = path.with_name(f"{path.name}.new")
     with open(new, "w", encoding="utf-8", opener=_private) as file:
@@ -50,7 +50,7 @@ def save_text(name: str, text: str) -> Path:
 
 
 def load(name: str, default: Any = None) -> Any:
-    """What was saved, or `default`, also where something broke it."""
+    """Returns the stored value, or `default` if the file is missing or damaged."""
     try:
         return json.loads((folder() / f"{name}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -58,13 +58,13 @@ def load(name: str, default: Any = None) -> Any:
 
 
 def record(verb: str, verdict: Verdict) -> None:
-    """Keeps how a verb ended; `report` is the last and leaves nothing."""
+    """Stores the result of a verb; `report` is the last and leaves nothing."""
     if verb != "report":
         save("verdicts", {**load("verdicts", {}), verb: asdict(verdict)})
 
 
 def verdicts() -> dict[str, Verdict]:
-    """Verb → how it ended, in the order they ran."""
+    """Returns verb → result, in the order of the verbs' runs."""
     return {verb: Verdict(**fields) for verb, fields in load("verdicts", {}).items()}
 
 

@@ -1,6 +1,6 @@
 """Child processes. In: argv lists, never a shell line. Out: their output as text to the runner, exit codes.
 
-A child gets neither the action's inputs nor the tokens and files by which a step steers its workflow.
+A child gets neither the action's inputs nor the tokens and files by which a step controls its workflow.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DRAIN = 0.5
 
 @dataclass(frozen=True)
 class Ended:
-    """How a child ended: exit code, and the end of what it printed."""
+    """Result of a child: exit code, and the end of its output."""
 
     code: int
     tail: str
@@ -40,7 +40,7 @@ class Ended:
 
 
 def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This step's environment without what only the action may use."""
+    """Returns this step's environment without the variables that only the action may use."""
     kept = {name: value for name, value in os.environ.items() if not _is_ours(name)}
     return {**kept, **(extra or {})}
 
@@ -56,7 +56,7 @@ def stream(
     extra: Mapping[str, str] | None = None,
     watch: Callable[[bytes], None] = lambda _: None,
 ) -> Ended:
-    """Runs a child and passes its output on as text; whatever it left running ends with it."""
+    """Runs a child and prints its output as text; its leftover processes end with it."""
     with workflow_commands.commands_stopped():
         child = _start(argv, cwd=cwd, extra=extra, stderr=subprocess.STDOUT, session=True)
         try:
@@ -74,7 +74,9 @@ def capture(
     text: str | None = None,
     timeout: float = 120,
 ) -> str:
-    """Runs a child that answers quickly; gives its stdout. Raises CommandFailed with its last words."""
+    """Runs a child that answers quickly and returns its stdout. Raises CommandFailed with the end of its
+    stderr.
+    """
     child = _start(argv, cwd=cwd, extra=extra, stderr=subprocess.PIPE, session=False)
     try:
         out, err = child.communicate(text.encode() if text is not None else None, timeout=timeout)
@@ -91,7 +93,7 @@ def capture(
 
 
 def start_alone(argv: Sequence[str], held: int) -> None:
-    """Starts a child that outlives this step; nobody reads it, and it keeps one descriptor."""
+    """Starts a child that outlives this step; its output is discarded, and it keeps one descriptor."""
     quiet = subprocess.DEVNULL
     subprocess.Popen(
         argv,
@@ -124,7 +126,9 @@ def _start(
 
 
 def _pass_on(child: subprocess.Popen[bytes], watch: Callable[[bytes], None]) -> bytes:
-    """Copies output to its end; a child's own end is the end, though what it left running may still print."""
+    """Copies output until the child ends; leftover processes of the child may still print, but are not
+    awaited.
+    """
     assert child.stdout is not None
     tail, until = b"", float("inf")
     with selectors.DefaultSelector() as selector:

@@ -52,7 +52,7 @@ def test_a_hostile_ref_is_text_everywhere(run: Workflow, ref: str, mode: str, ta
 
 _COMPOSE = "docker compose ended with exit code 15: "
 _BAKE = "docker buildx bake ended with exit code 1: ERROR: "
-_PUBLIC = ": whoever pulls the image could read it [secret-in-build]"
+_PUBLIC = ": any user who pulls the image could read it [secret-in-build]"
 # The Compose file's services, and the error's first line.
 COMPOSE: list[tuple[str, str]] = [
     (

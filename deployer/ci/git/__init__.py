@@ -1,1 +1,1 @@
-"""The repository as the runner has it: git itself, tracked files, marks in the workspace."""
+"""The repository on the runner: git itself, tracked files, markers in the workspace."""

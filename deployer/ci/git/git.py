@@ -1,4 +1,4 @@
-"""git in a workspace. In: words. Out: what it printed."""
+"""git in a workspace. In: arguments. Out: git's stdout."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from deployer.ci.subprocesses import capture
 
 
 def git(workspace: Path, *words: str, extra: Mapping[str, str] | None = None, timeout: float = 60.0) -> str:
-    """Raises CommandFailed. Asks nobody for a password, and runs no program that the work tree names."""
+    """Runs git without password prompts and without programs that the work tree names. Raises
+    CommandFailed.
+    """
     # A container job's workspace belongs to another user, which git would refuse.
     safe = ("-c", f"safe.directory={os.path.realpath(workspace)}", "-c", "core.fsmonitor=false")
     argv = ["git", *safe, "-c", "credential.helper=", "-C", str(workspace), *words]

@@ -1,4 +1,6 @@
-"""The checkout. In: a workspace. Out: its paths, a file's text, a commit's date. Never follows a link."""
+"""Tracked files of the checkout. In: a workspace. Out: its paths, a file's text, a commit's date. Never
+follows a link.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from deployer.core.requests.deploy_request import MAX_FILE_BYTES
 
 
 def listed_files(workspace: Path) -> frozenset[str]:
-    """Regular files that git tracks; without a repository, those in the folder. Raises CommandFailed."""
+    """Returns the regular files that git tracks; without a repository, those in the folder. Raises
+    CommandFailed.
+    """
     if not (workspace / ".git").exists():
         return frozenset(_walk(workspace))
     listing = git(workspace, "ls-files", "-z", "--stage")
@@ -28,7 +32,9 @@ def _walk(workspace: Path) -> Iterator[str]:
 
 
 def read_text(workspace: Path, path: str) -> str | None:
-    """A file's text; None where there is no regular file of UTF-8 text that a deploy request can carry."""
+    """Returns a file's text; None unless it is a regular file of UTF-8 text that a deploy request
+    can carry.
+    """
     file = workspace / path
     if (
         file.resolve() != workspace.resolve() / path
@@ -44,7 +50,7 @@ def read_text(workspace: Path, path: str) -> str | None:
 
 
 def commit_date(workspace: Path, revision: str) -> str:
-    """When the revision was committed, RFC 3339; empty where git does not know."""
+    """Returns the commit date of the revision, RFC 3339; empty if git does not know the revision."""
     try:
         return git(workspace, "show", "-s", "--format=%cI", revision, "--").strip()
     except CommandFailed:

@@ -1,7 +1,8 @@
-"""A workspace that a run before this one filled, as a self-hosted runner keeps it. In: a workspace, the run.
-Out: whether its content may be replaced.
+"""Marker for a workspace that a previous run filled, as a self-hosted runner keeps it. In: a workspace, the
+run. Out: the permission to replace its content.
 
-The mark is a file in `.git`. Whoever fetches after us, actions/checkout for one, makes the workspace theirs.
+The marker is a file in `.git`. A later fetch by another program, such as actions/checkout, invalidates it:
+the workspace then belongs to that program.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from deployer.ci.github.inputs import Context
 
 
 def is_kept(context: Context) -> bool:
-    """Whether another run of this repository filled the workspace, or began to, and nobody fetched since."""
+    """True if another run of this repository filled the workspace, or began to, and no other program fetched
+    since.
+    """
     try:
         mark = json.loads(_mark(context).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -24,12 +27,14 @@ def is_kept(context: Context) -> bool:
 
 
 def begin(context: Context) -> None:
-    """Says that this run begins to fill the workspace; whatever becomes of it, it is ours."""
+    """Marks that this run begins to fill the workspace; from now on the workspace is ours, also after a
+    failure.
+    """
     _write(context, None)
 
 
 def mark_filled(context: Context) -> None:
-    """Says that this run filled the workspace."""
+    """Marks that this run filled the workspace."""
     _write(context, _fetched(context))
 
 
@@ -45,7 +50,7 @@ def _stamp(context: Context) -> tuple[str, str]:
 
 
 def _fetched(context: Context) -> int:
-    """When somebody last fetched."""
+    """Returns the time of the last fetch in ns, 0 if there was none."""
     try:
         return (context.workspace / ".git" / "FETCH_HEAD").stat().st_mtime_ns
     except OSError:

@@ -1,3 +1,3 @@
-"""GitHub Actions: inputs, workflow commands, annotations, job summary, tokens, comments. Asks no server of
-ours.
+"""GitHub Actions: inputs, workflow commands, annotations, job summary, tokens, comments. Never calls the
+deployer's server.
 """

@@ -1,7 +1,8 @@
-"""Places in the code that a failed test names. In: the end of its output. Out: annotations on those lines.
+"""Annotations on the code lines that a failed test names. In: the end of its output. Out: annotations on
+those lines.
 
-`FILE:LINE: text` as pytest, compilers and linters print it, and `(FILE:LINE:COLUMN)` as Node does. Only files
-of the repository count: the output is whatever a test printed.
+Recognises `FILE:LINE: text` as pytest, compilers and linters print it, and `(FILE:LINE:COLUMN)` as Node does.
+Never annotates a file outside the repository: the output is untrusted text of a test.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _NAMED = re.compile(
 
 
 def point_at(output: str, workspace: Path) -> None:
-    """One `::error` for each place, at most ten."""
+    """Writes one `::error` for each code line that the output names, at most ten."""
     for file, line, text in list(dict.fromkeys(_places(output, workspace)))[:_MOST]:
         workflow_commands.error_at(file, line, text, title="deployer test")
 
@@ -36,7 +37,7 @@ def _places(output: str, workspace: Path) -> Iterator[tuple[str, int, str]]:
 
 
 def _file(root: Path, name: str) -> Path | None:
-    """The regular file of the repository that a name stands for."""
+    """Returns the regular file of the repository with this name."""
     try:
         path = (root / name).resolve()
         return path if path.is_relative_to(root) and path.is_file() else None

@@ -1,7 +1,7 @@
-"""The input `env`. In: lines of NAME=value, as GITHUB_ENV has them. Out: name → value; no error shows a
-value.
+"""The input `env`. In: lines of NAME=value, as GITHUB_ENV has them. Out: name → value. Never shows a value in
+an error.
 
-A value is everything after the first `=`, as it stands. A value of several lines: NAME<<END, the lines, END.
+A value is everything after the first `=`, unchanged. A value of several lines: NAME<<END, the lines, END.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _HEREDOC = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)<<([A-Za-z0-9_-]+)")
 
 
 def given_variables() -> dict[str, str]:
-    """Raises ConfigError with the number of the line that is wrong."""
+    """Returns the variables. Raises ConfigError with the number of the wrong line."""
     found: dict[str, str] = {}
     for number, name, value in _read(input_text("env")):
         if wrong := wrong_variable(name, value):
@@ -44,7 +44,9 @@ def _read(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _plain(name: str, number: int) -> str:
-    """What stands before the `=` may be part of a secret that has several lines, so it is not shown."""
+    """Returns a checked name. The error does not show the text before the `=`: it may be part of a secret
+    that has several lines.
+    """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name.strip()):
         raise ConfigError("env", f"line {number}: {_HINT}")
     return name.strip()

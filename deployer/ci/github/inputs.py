@@ -1,7 +1,7 @@
 """The run and its inputs. In: the step's environment, the event file. Out: `Context`, checked input values.
 
-Inputs come as `DEPLOYER_INPUT_<NAME>`, each step with those that its verb needs. The runner does not enforce
-`required`, so every value is checked here; what is wrong is a ConfigError.
+Inputs come as `DEPLOYER_INPUT_<NAME>`; each step gets those that its verb needs. The runner does not enforce
+`required`, so every value is checked here; a wrong value raises ConfigError.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _BRANCH = re.compile(r"[^\s~^:?*\[\\\x00-\x1f]+")
 
 
 class InputsRejected(DeployerError):
-    """Inputs or the workflow's environment are wrong; the message lists all of it."""
+    """Inputs or the workflow's environment are wrong; the message lists every problem."""
 
     code = "inputs-rejected"
 
 
 @dataclass(frozen=True)
 class Context:
-    """One run of the workflow, as GitHub describes it to a step."""
+    """The workflow run, as GitHub describes it to a step."""
 
     event: str
     ref: str
@@ -49,7 +49,7 @@ class Context:
 
 
 def read_context() -> Context:
-    """Raises ConfigError naming every variable that is missing or malformed."""
+    """Returns the run. Raises ConfigError naming every variable that is missing or malformed."""
     names = ("EVENT_NAME", "REF", "SHA", "REPOSITORY", "RUN_ID", "RUN_NUMBER", "RUN_ATTEMPT", "WORKSPACE")
     env = {name: os.environ.get(f"GITHUB_{name}", "") for name in (*names, "SERVER_URL", "ACTOR")}
     wrong = [f"GITHUB_{name}" for name in names if not env[name] or not _is_well_formed(name, env[name])]
@@ -76,12 +76,12 @@ def _is_well_formed(name: str, value: str) -> bool:
 
 
 def _is_number(value: str) -> bool:
-    """Digits that int() takes: it refuses to read thousands of them."""
+    """True for digits that int() accepts: it refuses to read thousands of them."""
     return value.isascii() and value.isdigit() and len(value) < 19
 
 
 def read_payload() -> Mapping[str, Any]:
-    """The event file. Raises ConfigError."""
+    """Returns the event file's content. Raises ConfigError."""
     path = os.environ.get("GITHUB_EVENT_PATH", "")
     try:
         payload = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -95,7 +95,7 @@ def read_payload() -> Mapping[str, Any]:
 
 
 def problems(*checks: Callable[[], object]) -> list[str]:
-    """What is wrong, all of it at once."""
+    """Returns the problems that all checks find, so that one run reports all of them."""
     found = []
     for check in checks:
         try:
@@ -106,12 +106,12 @@ def problems(*checks: Callable[[], object]) -> list[str]:
 
 
 def input_text(name: str) -> str:
-    """An input as it was given, without the white space around it."""
+    """Returns an input as given, without surrounding white space."""
     return os.environ.get(PREFIX + name.upper().replace("-", "_"), "").strip()
 
 
 def flag(name: str) -> bool:
-    """An input that is true or false; empty is false."""
+    """Returns an input that is true or false; empty is false. Raises ConfigError."""
     value = input_text(name).lower()
     if value not in ("", "true", "false"):
         raise ConfigError(name, f"{value!r} should be true or false")
@@ -119,7 +119,9 @@ def flag(name: str) -> bool:
 
 
 def branch(name: str) -> str:
-    """A branch name; refs are compared with it exactly, so `refs/heads/main` would never match."""
+    """Returns a branch name; refs are compared with it exactly, so `refs/heads/main` would never match.
+    Raises ConfigError.
+    """
     value = input_text(name)
     if not _BRANCH.fullmatch(value) or value.startswith("refs/"):
         raise ConfigError(name, f"{value!r} should be a branch name such as main")
@@ -127,7 +129,7 @@ def branch(name: str) -> str:
 
 
 def environment() -> str:
-    """The server's environment to deploy to."""
+    """Returns the server's environment to deploy to. Raises ConfigError."""
     value = input_text("environment")
     if not NAME.fullmatch(value):
         raise ConfigError(
@@ -137,7 +139,7 @@ def environment() -> str:
 
 
 def app() -> str:
-    """Which of the server's apps is meant; empty where the repository has only one."""
+    """Returns the name of the server's app; empty if the repository has only one. Raises ConfigError."""
     value = input_text("app")
     if value and not NAME.fullmatch(value):
         raise ConfigError("app", f"{value!r} should be lower-case letters, digits and hyphens, at most 63")
@@ -145,7 +147,7 @@ def app() -> str:
 
 
 def registry() -> str:
-    """HOST or HOST:PORT of the registry that built images go to."""
+    """Returns HOST or HOST:PORT of the registry for built images. Raises ConfigError."""
     value = input_text("registry")
     if not _REGISTRY.fullmatch(value):
         raise ConfigError("registry", f"{value!r} should be a host such as ghcr.io")
@@ -153,7 +155,9 @@ def registry() -> str:
 
 
 def server() -> str:
-    """The receiver's origin. Tokens travel there, so it is HTTPS, but for the machine itself."""
+    """Returns the receiver's origin. Tokens travel there, so it must be HTTPS, except on the machine itself.
+    Raises ConfigError.
+    """
     value = input_text("server").rstrip("/")
     if not value:
         raise ConfigError("server", "is needed to deploy", hint="give the receiver's URL, https://HOST")
@@ -170,19 +174,21 @@ def server() -> str:
 
 
 def timeout() -> int:
-    """Seconds to wait for the deployment's result."""
+    """Returns the seconds to wait for the deployment's result."""
     return whole_seconds("timeout", input_text("timeout") or str(DEPLOY_DEADLINE), 86_400)
 
 
 def whole_seconds(name: str, value: str, most: int) -> int:
-    """An input's whole number of seconds, from 1 on. Raises ConfigError."""
+    """Returns an input's whole number of seconds, at least 1. Raises ConfigError."""
     if not (_is_number(value) and 0 < int(value) <= most):
         raise ConfigError(name, f"{value!r} should be a whole number of seconds from 1 to {most}")
     return int(value)
 
 
 def compose_file(workspace: Path) -> str:
-    """The Compose file's path in the repository: the input, else the first name that Compose looks for."""
+    """Returns the Compose file's path in the repository: the input, else the first default name of Compose.
+    Raises ConfigError.
+    """
     named = input_text("compose-file")
     if named:
         path = os.path.normpath(named)

@@ -1,4 +1,4 @@
-"""The run's summary in GitHub's Markdown. In: what the verbs left. Out: text, every foreign part of it
+"""The run's summary in GitHub's Markdown. In: the results of the verbs. Out: text, every foreign part of it
 escaped and the whole far below GitHub's limit.
 """
 
@@ -24,7 +24,7 @@ def summary_of(
     images: Sequence[BuiltImage],
     verdicts: Mapping[str, run_state.Verdict],
 ) -> str:
-    """`failure` is why the run failed, empty where it did not."""
+    """Returns the summary. `failure`: the reason for the run's failure, empty if it did not fail."""
     place = f" to {decision['environment']}" if decision["environment"] else ""
     lines = [f"### {workflow_commands.cell(decision['mode'] + place)}: {workflow_commands.cell(status)}", ""]
     lines.append(workflow_commands.cell(decision["reason"]))
@@ -41,12 +41,12 @@ def summary_of(
 
 
 def cut(text: str) -> str:
-    """Not longer than a summary may be; the end goes."""
+    """Returns the text, its end cut off above the limit for a summary."""
     return text if len(text) <= MOST else text[: MOST - len(_CUT)].rpartition("\n")[0] + _CUT
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of a Markdown table."""
+    """Returns the lines of a Markdown table."""
     lines = [head, ["---"] * len(head), *([workflow_commands.cell(value) for value in row] for row in rows)]
     return [f"| {' | '.join(line)} |" for line in lines]
 
@@ -57,7 +57,7 @@ def _row(image: BuiltImage, stage: str) -> tuple[str, ...]:
 
 
 def _stage(image: BuiltImage, status: str, verdicts: Mapping[str, run_state.Verdict]) -> str:
-    """How far this image came."""
+    """Returns the last stage that this image reached."""
     if image.digest and "push" in verdicts:
         return "deployed" if "deploy" in verdicts and status == "success" else "tested and pushed"
     test = verdicts.get("test")
@@ -82,11 +82,11 @@ def _deployment(deployment: Mapping[str, Any], status: str, environment: str) ->
     yield f"Deployment: {id} {url}"
     if status == "success" and deployment.get("app"):
         words = f"deployer rollback {deployment['app']} {environment}"
-        yield f"Back to the release before, on the server: {workflow_commands.cell(words)}"
+        yield f"Roll back on the server: {workflow_commands.cell(words)}"
 
 
 def _measured(measured: Mapping[str, Any]) -> str:
-    """Requests that the server sent through the edge meanwhile."""
+    """Describes the availability that the server measured through the edge during the deployment."""
     told = [f"{measured.get('requests')} requests, {measured.get('failed')} failed"]
     gap = measured.get("longest_gap_ms")
     if isinstance(gap, int | float):

@@ -14,7 +14,9 @@ _TRIES = 4
 
 
 def request_token(audience: str) -> str:
-    """A new token at every call, since each is good once. Raises TokenRejected or ForgeUnavailable."""
+    """Requests a new token; every call needs one, because the server accepts a token only once. Raises
+    TokenRejected or ForgeUnavailable.
+    """
     require_identity()
     url, bearer = (os.environ[f"ACTIONS_ID_TOKEN_REQUEST_{part}"] for part in ("URL", "TOKEN"))
     workflow_commands.mask(bearer)

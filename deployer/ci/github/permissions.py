@@ -1,4 +1,6 @@
-"""Whether GitHub gives this job an identity. In: the step's environment. Out: yes, or the lines to add."""
+"""Permission of the job to request an identity token. In: the step's environment. Out: True, or the lines to
+add.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,12 @@ _ELSE = "or, where there are no such tokens, set the input secret to the app's w
 
 
 def may_request() -> bool:
-    """Whether GitHub lets this job ask for tokens."""
+    """True if GitHub lets this job request tokens."""
     return all(os.environ.get(f"ACTIONS_ID_TOKEN_REQUEST_{part}") for part in ("URL", "TOKEN"))
 
 
 def require_identity() -> None:
-    """Raises TokenRejected."""
+    """Raises TokenRejected if the job may not request tokens."""
     if not may_request():
         raise TokenRejected(
             "this job may not ask GitHub for an identity token", hint=f"{PERMISSIONS}\n{_ELSE}"

@@ -1,5 +1,5 @@
-"""One comment of ours on a pull request, kept up to date. In: repository, number, text. Out: an empty text,
-or why there is no comment.
+"""Comment on a pull request, kept up to date. In: repository, number, text. Out: an empty text, or the reason
+why there is no comment.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ _VERSION = "2022-11-28"
 
 
 def publish(repository: str, number: int, marker: str, text: str, token: str) -> str:
-    """Writes over the comment that begins with `marker`, or writes a new one."""
+    """Replaces the comment that begins with `marker`, or adds a new one. Returns the reason for a failure,
+    else an empty text.
+    """
     base = f"{os.environ.get('GITHUB_API_URL') or 'https://api.github.com'}/repos/{repository}/issues"
     body = json.dumps({"body": f"{marker}\n{text}"}).encode()
     try:
@@ -30,7 +32,9 @@ def publish(repository: str, number: int, marker: str, text: str, token: str) ->
 
 
 def _find(url: str, marker: str, token: str) -> int:
-    """The number of our comment, 0 where there is none: somebody else may begin one like ours."""
+    """Returns the number of our comment, 0 if there is none. Only a bot's comment counts: a person may begin
+    one with the same marker.
+    """
     for page in range(1, _MOST_PAGES + 1):
         answer = _send("GET", f"{url}?per_page={_PAGE}&page={page}", token)
         comments = _list(answer)

@@ -1,6 +1,6 @@
 """GitHub's workflow commands and files. In: text of any origin. Out: log lines, outputs, the summary.
 
-Text from outside leaves only through here, and never as a command; nothing writes GITHUB_ENV or GITHUB_PATH.
+Every foreign text leaves through here, and never as a command; nothing writes GITHUB_ENV or GITHUB_PATH.
 https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
 """
 
@@ -19,17 +19,19 @@ _REASON_LENGTH = 4000
 
 
 def escape(text: str) -> str:
-    """A command's message."""
+    """Escapes a command's message."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def escape_property(text: str) -> str:
-    """A command's property value."""
+    """Escapes a command's property value."""
     return escape(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def plain(text: str) -> str:
-    """Text that the runner reads as text: no command (`::x::`, `##[x]`), no control characters."""
+    """Returns the text in a form that the runner reads as text: no command (`::x::`, `##[x]`), no control
+    characters.
+    """
     return "\n".join(_plain_line(line) for line in text.splitlines())
 
 
@@ -39,7 +41,7 @@ def _plain_line(line: str) -> str:
 
 
 def cell(text: str) -> str:
-    """Text as one cell of a Markdown table, every mark of Markdown and HTML escaped."""
+    """Returns the text as one cell of a Markdown table, with all Markdown and HTML escaped."""
     return _MARKUP.sub(r"\\\1", " ".join(_CONTROL.sub(" ", text).split()))
 
 
@@ -49,7 +51,7 @@ def say(text: str) -> None:
 
 
 def emit(line: str) -> None:
-    """Prints a line as it stands, at once."""
+    """Prints a line unchanged and flushes."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
@@ -59,7 +61,7 @@ def error(text: str, *, title: str) -> None:
 
 
 def error_at(file: str, line: int, text: str, *, title: str) -> None:
-    """An error that GitHub shows beside a line of the code."""
+    """Writes an error that GitHub shows beside a line of the code."""
     place = f"title={escape_property(title)},file={escape_property(file)},line={line}"
     emit(f"::error {place}::{escape(text[:_REASON_LENGTH])}")
 
@@ -85,7 +87,7 @@ def mask(secret: str) -> None:
 
 @contextmanager
 def group(title: str) -> Iterator[None]:
-    """A folded part of the log."""
+    """Folds a part of the log."""
     emit(f"::group::{escape(title)}")
     try:
         yield
@@ -95,7 +97,9 @@ def group(title: str) -> Iterator[None]:
 
 @contextmanager
 def commands_stopped() -> Iterator[None]:
-    """What is printed inside, a child's output above all, is text to the runner, whatever it looks like."""
+    """Stops workflow commands: the runner treats everything printed inside as text, above all a child's
+    output.
+    """
     token = os.urandom(16).hex()
     emit(f"::stop-commands::{token}")
     try:
@@ -105,7 +109,7 @@ def commands_stopped() -> Iterator[None]:
 
 
 def set_output(name: str, value: str) -> None:
-    """One output of this step; the delimiter cannot be guessed by whoever chose the value."""
+    """Sets one output of this step. The author of the value cannot guess the delimiter."""
     delimiter = f"ghadelimiter_{os.urandom(16).hex()}"
     _append("GITHUB_OUTPUT", f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
 

@@ -1,9 +1,9 @@
-"""What is to be built. In: the Compose file, the file with the build's variables. Out: model, bake's
+"""Build definition for bake. In: the Compose file, the file with the build's variables. Out: model, bake's
 definition.
 
-Compose fills the variables in. Those of the build's file that a Dockerfile declares by ARG become
-arguments of its build, also where the Compose file does not say so. What looks like a secret among them
-ends the run.
+Compose fills the variables in. Variables of the build's file that a Dockerfile declares by ARG become
+arguments of its build, even if the Compose file does not name them. A value among them that looks like a
+secret ends the run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PRODUCTION_VARIABLES = ".env.production"
 
 
 class SecretInBuild(DeployerError):
-    """A build argument looks like a secret, and everybody who pulls the image could read it."""
+    """A build argument looks like a secret, and any user who pulls the image could read it."""
 
     code = "secret-in-build"
 
@@ -41,7 +41,7 @@ class Definition:
 
 
 def read_definition(workspace: Path, path: str) -> Definition:
-    """Raises ComposeRejected, ConfigError, SecretInBuild."""
+    """Renders the Compose file into bake's definition. Raises ComposeRejected, ConfigError, SecretInBuild."""
     variables = _variables_file(workspace, (workspace / path).parent)
     text = variables.read_text(encoding="utf-8", errors="replace") if variables else ""
     lines = lines_of(text)
@@ -60,7 +60,7 @@ def read_definition(workspace: Path, path: str) -> Definition:
 
 
 def allowed_arguments() -> frozenset[str]:
-    """Arguments that may look like secrets."""
+    """Returns the arguments that may look like secrets."""
     try:
         return parse_names(input_text("allow-build-args"))
     except ValueError as error:
@@ -83,7 +83,7 @@ def _refuse_secrets(arguments: Mapping[str, str], place: str) -> None:
     if found:
         lines = (f"{name} {reason}" for name, reason in sorted(found.items()))
         raise SecretInBuild(
-            f"{place}: {'; '.join(lines)}: whoever pulls the image could read it",
+            f"{place}: {'; '.join(lines)}: any user who pulls the image could read it",
             hint="give it to the container on the server instead, or to the build as a build secret;"
             " where it is meant to be public, name it in the input allow-build-args",
         )
@@ -100,7 +100,7 @@ def _render(files: list[Path], variables: Path | None) -> Definition:
 
 
 def _undeclared(services: Mapping[str, Any], names: frozenset[str]) -> dict[str, frozenset[str]]:
-    """Service → variables that its Dockerfile declares and its Compose entry does not name."""
+    """Returns service → variables that its Dockerfile declares and its Compose entry does not name."""
     found = {}
     for name, service in services.items():
         build = service.get("build")
@@ -117,4 +117,4 @@ def _dockerfile(build: Mapping[str, Any]) -> str:
     try:  # a link may lead to a device that never ends
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     except OSError:
-        return ""  # bake says it better
+        return ""  # bake reports it with a better message

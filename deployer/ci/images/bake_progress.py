@@ -1,7 +1,7 @@
-"""How long each image took. In: bake's plain progress, as it comes. Out: seconds for every target.
+"""Build time of each image. In: chunks of bake's plain progress. Out: seconds for every target.
 
-The lines of one build step share a number, and its first line names the target: `#7 [frontend build 2/5]
-RUN …`.
+The lines of one build step share a number, and its first line names the target: `#7 [frontend build 2/5] RUN
+…`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _STEP = re.compile(rb"#(\d+) (?:\[([^\s\]]+))?")
 
 
 class Progress:
-    """Reads chunks of output; a target's time is from its first line to its last."""
+    """Parser for chunks of output; a target's time is from its first line to its last."""
 
     def __init__(self, targets: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -43,5 +43,5 @@ class Progress:
             self._span[owner] = (self._span.get(owner, (now, now))[0], now)
 
     def seconds(self) -> Mapping[str, float]:
-        """Target → seconds; none for a target of which nothing was said."""
+        """Returns target → seconds, without targets that the output did not mention."""
         return {target: round(last - first, 2) for target, (first, last) in self._span.items()}

@@ -1,10 +1,10 @@
-"""What the registry has already, tested by its tags' word. In: trees, the model. Out: manifests, and whether
-all of it was tested together.
+"""Build cache in the registry: images that its tags mark as tested. In: trees, the model. Out: manifests, and
+True if all images were tested together.
 
-Two tags say so, and both are written after a test only: `tree-<hash>` names the image made from exactly
+Two tags mark a tested image, both written only after a test: `tree-<hash>` names the image built from exactly
 these files, `tested-<hash>` says that exactly these images ran together as this Compose file has them, and
-passed this test. Every job that may write packages can write them, so only a run that deploys nothing goes by
-them; `proven.py` is for the others.
+passed this test. Every job with permission to write packages can write these tags, so only a run that deploys
+nothing relies on them; `steps/reusable_images.py` is for deploying runs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _THREADS = 8
 
 
 def find_known(trees: Mapping[str, str], login: Login | None) -> dict[str, Manifest]:
-    """Repository → tested image, for those that have one of their tree."""
+    """Returns repository → tested image, for the repositories with a tested image of their tree."""
     asked = {repository: f"{TREE}{tree}" for repository, tree in trees.items() if tree}
     with ThreadPoolExecutor(_THREADS) as pool:
         found = pool.map(lambda repository: _find(repository, asked[repository], login), asked)
@@ -40,21 +40,24 @@ def find_known(trees: Mapping[str, str], login: Login | None) -> dict[str, Manif
 
 
 def was_tested(repository: str, combination: str, login: Login | None) -> bool:
-    """Whether a run has tested this combination and kept the fact beside the first service's image."""
+    """True if a run has tested this combination and stored the fact beside the first service's image."""
     return bool(combination) and _find(repository, f"{TESTED}{combination}", login) is not None
 
 
 def together(combination: str, images: Mapping[str, Manifest]) -> str:
-    """The hash of a combination of exactly these images, by repository; empty where there is none.
+    """Returns the hash of a combination of exactly these images, by repository; empty if there is no
+    combination.
 
-    Two runs of the same files at once build different images, whose `tree-` tags may end up mixed.
+    Two concurrent runs of the same files build different images, and their `tree-` tags may end up mixed.
     """
     digests = {repository: manifest.digest for repository, manifest in images.items()}
     return hash_value({"combination": combination, "images": digests}) if combination else ""
 
 
 def _find(repository: str, tag: str, login: Login | None) -> Manifest | None:
-    """A registry that does not answer knows nothing; the push will say what is wrong with it."""
+    """Returns the manifest of a tag. Treats a registry that does not answer as one without the tag; the push
+    will report the registry's error.
+    """
     host, _ = split_host(repository)
     try:
         return find_manifest(repository, tag, authorization(host, login), tries=1)
@@ -64,7 +67,9 @@ def _find(repository: str, tag: str, login: Login | None) -> Manifest | None:
 
 
 def combine(context: Context, model: Mapping[str, Any], trees: Mapping[str, str]) -> str:
-    """The hash of everything that the test depends on; empty where an image's tree cannot be told."""
+    """Returns the hash of everything that the test depends on; empty if an image's tree cannot be
+    determined.
+    """
     if not all(trees.values()):
         return ""
     workspace = os.path.realpath(context.workspace)
@@ -80,12 +85,12 @@ def combine(context: Context, model: Mapping[str, Any], trees: Mapping[str, str]
 
 
 def _tracked(workspace: Path) -> dict[str, str]:
-    """A command may read every file of the checkout."""
+    """Returns path → hash of all tracked files, because a command may read every file of the checkout."""
     return {path: hash_path(workspace / path) for path in sorted(tracked_files.listed_files(workspace))}
 
 
 def _mounted(stack: Mapping[str, Any], workspace: str) -> list[str]:
-    """Files and folders of the checkout that the containers are given as they are."""
+    """Returns the files and folders of the checkout that the containers mount."""
     mounts = [volume for service in stack["services"].values() for volume in service.get("volumes") or ()]
     places = [str(volume.get("source", "")) for volume in mounts if volume.get("type") == "bind"]
     places += [str(config.get("file", "")) for config in (stack.get("configs") or {}).values()]
@@ -93,7 +98,7 @@ def _mounted(stack: Mapping[str, Any], workspace: str) -> list[str]:
 
 
 def _without_secrets(stack: Mapping[str, Any]) -> dict[str, Any]:
-    """A tag is public: what looks like a secret is not even part of its hash."""
+    """Removes values that look like secrets: a tag is public, so not even its hash may depend on them."""
     services = {
         name: {**service, "environment": _harmless(service.get("environment") or {})}
         for name, service in stack["services"].items()
@@ -106,7 +111,7 @@ def _harmless(environment: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _without_place(value: Any, workspace: str) -> Any:
-    """The same values wherever the checkout lies."""
+    """Replaces the workspace's path, so that the values do not depend on the checkout's location."""
     if isinstance(value, str):
         return value.replace(workspace, ".")
     if isinstance(value, Mapping):

@@ -1,8 +1,9 @@
-"""The files of a build. In: bake's definition. Out: the tree of every target, from what is on the disk now.
+"""Hashes of a build's files. In: bake's definition. Out: the tree of every target, from the files on the disk
+now.
 
-Not git's own hashes: a step before this one may have made files, and filters may have changed them. What
-the `.dockerignore` hides is not read, and neither is `.git`: a build that writes the commit into the image
-takes it as an argument.
+Never uses git's own hashes: a previous step may have made files, and filters may have changed them. Files
+that the `.dockerignore` hides are not read, and neither is `.git`: a build that writes the commit into the
+image takes it as an argument.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _THREADS = 4
 
 
 def read_trees(targets: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Target → tree; empty where it cannot be told."""
+    """Returns target → tree; empty if it cannot be determined."""
     found: dict[str, str] = {}
     for name in targets:
         _read(name, targets, found)
@@ -31,7 +32,7 @@ def read_trees(targets: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 def _read(name: str, targets: Mapping[str, Mapping[str, Any]], found: dict[str, str]) -> str:
     if name not in found:
-        found[name] = ""  # what leads to itself has no tree
+        found[name] = ""  # a target in a cycle has no tree
         places = find_places(targets[name]) if name in targets else None
         if places is not None:
             found[name] = _tree(name, places, targets, found)
@@ -53,11 +54,11 @@ def _tree(name: str, places: Places, targets: Mapping[str, Mapping[str, Any]], f
 
 
 class _Unclear(Exception):
-    """What a build would see cannot be told."""
+    """The input of a build cannot be determined."""
 
 
 def _ignore(folder: Path, dockerfile: Path | None) -> Ignore:
-    """A Dockerfile's own list goes before the folder's."""
+    """Reads the ignore list. A Dockerfile's own list has priority over the folder's."""
     own = dockerfile.with_name(f"{dockerfile.name}.dockerignore") if dockerfile else folder
     for path in (own, folder / ".dockerignore"):
         if path.is_file():
@@ -69,7 +70,7 @@ def _ignore(folder: Path, dockerfile: Path | None) -> Ignore:
 
 
 def hash_folder(folder: Path, ignore: Ignore) -> str:
-    """The hash of every name, mode and content under a folder, as a build is given them."""
+    """Returns the hash of every name, mode and content under a folder, as the build receives them."""
     if not folder.is_dir():
         raise _Unclear
     entries = sorted(_walk(str(folder), ignore))
@@ -81,7 +82,7 @@ def hash_folder(folder: Path, ignore: Ignore) -> str:
 
 
 def hash_path(path: Path) -> str:
-    """The hash of a file or folder as it is; empty where there is none."""
+    """Returns the hash of a file or folder as it is; empty if it does not exist."""
     try:
         return hash_folder(path, Ignore()) if path.is_dir() else _content(path, path.lstat().st_mode)
     except OSError:

@@ -1,4 +1,4 @@
-"""The docker command as argv lists. In: values checked before. Out: parsed answers. Decides nothing."""
+"""The docker command as argv lists. In: checked values. Out: parsed answers. Never decides."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from deployer.ci.github import workflow_commands
 from deployer.ci.subprocesses import Ended, capture, start_alone, stream
 from deployer.core.errors import CommandFailed, ComposeRejected
 
-# A context may lie beside the Compose file's folder; newer buildx asks for leave, and nobody can answer.
+# A context may lie beside the Compose file's folder; newer buildx then asks for permission at a prompt.
 _BAKE = {"BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
 _TRANSFER = 1800.0
-# Services that are there to test the others: Compose passes over them unless this profile is asked for.
+# Services that only test the others: Compose ignores them unless this profile is active.
 TEST_PROFILE = "test"
 
 
 def render(files: Sequence[Path], variables: Path | None, *, form: str) -> str:
-    """The Compose model with variables filled in, as `json` or `yaml`, tests included. Raises
+    """Returns the Compose model with variables filled in, as `json` or `yaml`, tests included. Raises
     ComposeRejected.
     """
     env_file = ["--env-file", str(variables)] if variables else []
@@ -34,14 +34,18 @@ def render(files: Sequence[Path], variables: Path | None, *, form: str) -> str:
 
 
 def _hint(words: str) -> str:
-    """A variable or a file that only the server has is the common cause, and the one with a remedy here."""
+    """Returns the next step of an error. A variable or a file that only the server has is the common cause,
+    and the one with a remedy here.
+    """
     absent = "required variable" in words or "env file" in words
-    default = "what only the server has needs a default: ${NAME:-}, env_file with required: false"
-    return default if absent else "`docker compose config` on your machine says the same"
+    default = "give everything that only the server has a default: ${NAME:-}, env_file with required: false"
+    return default if absent else "`docker compose config` on your machine shows the same error"
 
 
 def describe(definition: Path, targets: Sequence[str], settings: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Target → what bake would build, also for the targets that these need. Raises ComposeRejected."""
+    """Returns target → bake's build description, also for the targets that these need. Raises
+    ComposeRejected.
+    """
     try:
         answer = capture([*_bake(definition, settings), "--print", "--", *targets], extra=_BAKE)
     except CommandFailed as error:
@@ -72,19 +76,19 @@ def _bake(definition: Path, settings: Iterable[str]) -> list[str]:
 
 
 def inspect(references: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Name → image of the engine, asked for at once. Raises CommandFailed."""
+    """Returns name → image of the engine, by one request. Raises CommandFailed."""
     names = list(dict.fromkeys(references))
     answer = json.loads(capture(["docker", "image", "inspect", "--", *names])) if names else []
     return dict(zip(names, answer, strict=True))
 
 
 def push(reference: str, config: Mapping[str, str]) -> str:
-    """Pushes one tag; gives what docker says last. Raises CommandFailed."""
+    """Pushes one tag and returns docker's last line. Raises CommandFailed."""
     return _last_line(capture(["docker", "push", "--", reference], extra=config, timeout=_TRANSFER))
 
 
 def pull(reference: str, config: Mapping[str, str]) -> None:
-    """Raises CommandFailed."""
+    """Pulls one reference. Raises CommandFailed."""
     capture(["docker", "pull", "--quiet", "--", reference], extra=config, timeout=_TRANSFER)
 
 
@@ -102,7 +106,7 @@ def login(host: str, username: str, password: str, config: Mapping[str, str]) ->
 
 
 def endpoint() -> str:
-    """The engine that docker talks to, which a private DOCKER_CONFIG would otherwise forget."""
+    """Returns the address of docker's engine, which a private DOCKER_CONFIG would otherwise forget."""
     named = os.environ.get("DOCKER_HOST")
     return (
         named or capture(["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]).strip()
@@ -122,7 +126,7 @@ def run(project: str, file: Path, service: str, command: Sequence[str] = ()) -> 
 
 
 def down(project: str, file: Path) -> None:
-    """Removes a stack with its volumes and networks; what cannot be removed is a warning."""
+    """Removes a stack with its volumes and networks; a failure is a warning."""
     try:
         capture(_down(project, file))
     except CommandFailed as error:
@@ -130,17 +134,19 @@ def down(project: str, file: Path) -> None:
 
 
 def begin_down(project: str, file: Path, held: int) -> None:
-    """Begins to remove a stack; the file behind `held` stays locked until that has ended."""
+    """Begins to remove a stack; the file behind `held` stays locked until the removal has ended."""
     start_alone(_down(project, file), held)
 
 
 def _down(project: str, file: Path) -> list[str]:
-    # Without the profile, what only the tests needed beside them would stay.
+    # Without the profile, services that only the tests needed would stay.
     return [*_compose(project, file), "--profile", TEST_PROFILE, "down", "-v", "--remove-orphans", "-t", "0"]
 
 
 def containers(project: str, file: Path) -> list[dict[str, Any]]:
-    """The stack's containers as `docker compose ps` knows them: one JSON list, or one object a line."""
+    """Returns the stack's containers from `docker compose ps`, which prints one JSON list, or one object a
+    line.
+    """
     text = capture([*_compose(project, file), "ps", "-a", "--format", "json"]).strip()
     return (
         list(json.loads(text)) if text.startswith("[") else [json.loads(line) for line in text.splitlines()]

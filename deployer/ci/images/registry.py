@@ -1,7 +1,7 @@
-"""The registry's HTTP API, as far as a proof and a tag need it. In: names, login. Out: manifests, digest
-checked.
+"""Client for the registry's HTTP API, as far as a proof and a tag need it. In: names, login. Out: manifests
+with checked digests.
 
-A tag is given to an image by sending its manifest's own bytes again: its digest stays, and no layer travels.
+Tags an image by sending its manifest's own bytes again: its digest stays, and no layer is transferred.
 
 https://distribution.github.io/distribution/spec/auth/token/
 """
@@ -35,13 +35,13 @@ _ACCEPT = ", ".join(
 
 
 def basic(username: str, password: str) -> str:
-    """The value of an Authorization header."""
+    """Returns the value of an Authorization header."""
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the registry keeps of one image: the bytes that its digest is made of."""
+    """An image's manifest as the registry stores it: the bytes that its digest is computed from."""
 
     media_type: str
     body: bytes = field(repr=False)
@@ -58,7 +58,7 @@ class Manifest:
 
 
 def fetch_manifest(image: Image, authorization: str) -> Manifest:
-    """The manifest of `image` as the registry has it. Raises ImageNotFound or RegistryUnavailable."""
+    """Returns the manifest of `image` from the registry. Raises ImageNotFound or RegistryUnavailable."""
     answer = _ask("GET", image.repository, image.digest, authorization)
     if answer.status in _ABSENT:
         raise ImageNotFound(
@@ -67,18 +67,18 @@ def fetch_manifest(image: Image, authorization: str) -> Manifest:
         )
     found = _manifest(image.repository, answer)
     if found.digest != image.digest:
-        raise RegistryUnavailable(f"the registry sent other bytes than {image}")
+        raise RegistryUnavailable(f"the registry sent bytes without the digest of {image}")
     return found
 
 
 def find_manifest(repository: str, tag: str, authorization: str, *, tries: int = _TRIES) -> Manifest | None:
-    """What a tag names; None where it names nothing that this login may read. Raises RegistryUnavailable."""
+    """Returns the manifest of a tag; None if this login can read no such tag. Raises RegistryUnavailable."""
     answer = _ask("GET", repository, tag, authorization, tries=tries)
     return None if answer.status in _ABSENT else _manifest(repository, answer)
 
 
 def fetch_labels(repository: str, manifest: Manifest, authorization: str) -> dict[str, str]:
-    """The labels of the image that a manifest of one platform names; none for an index. Raises
+    """Returns the labels of the image that a manifest of one platform names; none for an index. Raises
     RegistryUnavailable.
     """
     digest = manifest.config_digest
@@ -86,7 +86,9 @@ def fetch_labels(repository: str, manifest: Manifest, authorization: str) -> dic
         return {}
     answer = _ask("GET", repository, digest, authorization, kind="blobs")
     where = answer.headers.get("location", "")
-    if answer.status in _MOVED and where.startswith("https://"):  # a registry's storage; its own login there
+    if answer.status in _MOVED and where.startswith(
+        "https://"
+    ):  # a registry's storage, with a login in the URL
         answer = call("GET", where, headers={}, tries=_TRIES)
     if f"sha256:{hashlib.sha256(answer.body).hexdigest()}" != digest:
         raise RegistryUnavailable(f"the registry answers {answer.status} for {repository}@{digest}")
@@ -96,7 +98,7 @@ def fetch_labels(repository: str, manifest: Manifest, authorization: str) -> dic
 
 
 def put_manifest(repository: str, tag: str, manifest: Manifest, authorization: str) -> None:
-    """Lets a tag name an image that is in the repository already. Raises RegistryUnavailable."""
+    """Tags an image that is in the repository already. Raises RegistryUnavailable."""
     answer = _ask("PUT", repository, tag, authorization, manifest)
     if answer.status != 201:
         raise RegistryUnavailable(f"the registry answers {answer.status} to the tag {repository}:{tag}")
@@ -146,7 +148,7 @@ def _authorize(challenge: str, scope: str, authorization: str) -> str:
     except ValueError:
         realm = urlsplit("")
     if scheme.lower() != "bearer" or not (realm.scheme == "https" or is_loopback(realm.netloc)):
-        raise RegistryUnavailable(f"the registry asks for a login that cannot be given: {challenge[:100]!r}")
+        raise RegistryUnavailable(f"the registry asks for an unsupported login: {challenge[:100]!r}")
     query = urlencode({"service": parameters.get("service", ""), "scope": scope})
     headers = {"Authorization": authorization} if authorization else {}
     answer = call("GET", f"{realm.geturl()}?{query}", headers=headers, tries=_TRIES).table()

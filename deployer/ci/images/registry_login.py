@@ -1,7 +1,7 @@
 """The registry login. In: inputs. Out: `Login` or None, docker's private configuration, a header.
 
-GitHub's own token goes to GitHub's registries only, whatever `registry` says; the user's docker configuration
-is read and never written.
+GitHub's own token goes to GitHub's registries only, for any value of `registry`; the user's docker
+configuration is read and never written.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _OURS = "ghcr.io"
 
 @dataclass(frozen=True)
 class Login:
-    """Who pushes to, or pulls from, one registry host."""
+    """User name and password for one registry host."""
 
     host: str
     username: str
@@ -37,12 +37,12 @@ class Login:
 
 
 def given_login(context: Context, images: Iterable[BuiltImage]) -> Login | None:
-    """The inputs' login, where there is one and an image of this run lies on its host."""
+    """Returns the inputs' login if there is one and an image of this run is on its host."""
     return login_to(context, (image.repository for image in images))
 
 
 def login_to(context: Context, repositories: Iterable[str]) -> Login | None:
-    """The inputs' login, where there is one and one of the repositories lies on its host."""
+    """Returns the inputs' login if there is one and one of the repositories is on its host."""
     login = Login(registry(), input_text("registry-username"), input_text("registry-password"))
     hosts = {split_host(repository)[0] for repository in repositories}
     if not login.username or not login.password or login.host not in hosts:
@@ -58,7 +58,7 @@ def _is_githubs(host: str, site: str) -> bool:
 
 
 def log_in(login: Login | None) -> Mapping[str, str]:
-    """Environment for docker with this login, in a configuration of its own that `report` removes."""
+    """Returns docker's environment with this login, in a configuration of its own that `report` removes."""
     if login is None:
         return {}
     endpoint = docker_cli.endpoint()
@@ -72,12 +72,14 @@ def log_in(login: Login | None) -> Mapping[str, str]:
 
 
 def log_out() -> None:
-    """Removes the configuration, before anything runs that is not ours."""
+    """Removes the configuration, before any foreign program runs."""
     shutil.rmtree(run_state.folder() / "docker", ignore_errors=True)
 
 
 def authorization(host: str, login: Login | None) -> str:
-    """The header for `host`: this login's, else what the user's docker configuration holds, else empty."""
+    """Returns the header for `host`: this login's, else the one in the user's docker configuration, else
+    empty.
+    """
     if login and login.host == host:
         return basic(login.username, login.password)
     key = _HUB_KEY if host == DEFAULT_HOST else host

@@ -1,7 +1,7 @@
 """The Compose model as the runner tests it. In: rendered model, image ids. Out: a model of the test's own.
 
-Ports, names, labels, volumes, networks and folders of the host may belong to a stack that runs on this very
-engine, production's for one: the test touches none of them. What the services are and do stays as it is.
+Ports, names, labels, volumes, networks and folders of the host may belong to a stack on the same engine, such
+as production's: the test touches none of them. Images, commands and relations of the services stay unchanged.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from deployer.core.compose.services import gate_seconds_of
 
 Table = Mapping[str, Any]
 
-# Claims on the host or (labels) on other programs' attention, and what hides a failure.
+# Claims on the host or (labels) on other programs' attention, and settings that hide a failure.
 _DROPPED = ("build", "ports", "container_name", "labels", "restart", "logging", "pull_policy", "env_file")
 _KEPT_TOP = ("configs", "secrets")
 _START_SECONDS, _MAX_SECONDS = 60, 900
 
 
 def isolate(model: Table, ids: Mapping[str, str], *, project: str, workspace: str) -> dict[str, Any]:
-    """The model with every built service pinned to its image id and everything shared made the test's own."""
+    """Returns the model with every built service pinned to its image id and every shared resource made the
+    test's own.
+    """
     services = {
         name: _service(service, ids.get(name, ""), workspace) for name, service in model["services"].items()
     }
@@ -39,8 +41,8 @@ def isolate(model: Table, ids: Mapping[str, str], *, project: str, workspace: st
 
 
 def spread(model: Table, of_built: Mapping[str, str], repositories: Mapping[str, str]) -> dict[str, str]:
-    """What is known of each built service, also for the services whose `image:` names what it builds: they
-    run that build on the server, too. `repositories`: built service → repository of its image.
+    """Extends the values of built services to the services whose `image:` names the image of such a build,
+    because they run that build on the server, too. `repositories`: built service → repository of its image.
     """
     makers = makers_of(model["services"], repositories)
     found = {name: [of_built[one] for one in ones if one in of_built] for name, ones in makers.items()}
@@ -48,7 +50,9 @@ def spread(model: Table, of_built: Mapping[str, str], repositories: Mapping[str,
 
 
 def wait_seconds(model: Table) -> int:
-    """How long the stack may take: what its health checks allow one after the other."""
+    """Returns the seconds for the stack's start: the sum that its health checks allow one after the other,
+    capped.
+    """
     allowed = sum(gate_seconds_of(service) for service in model["services"].values())
     return int(min(_MAX_SECONDS, _START_SECONDS + allowed))
 

@@ -1,8 +1,8 @@
-"""Who this run is, to the server. In: a request's bytes. Out: the bytes to send, and the header that proves
-them.
+"""Authentication of this run at the server. In: a request's bytes. Out: the bytes to send, and the header
+that proves them.
 
-A token from GitHub where the job may ask for one; else a signature with the input `secret`. Both are good for
-these bytes, this server and one delivery, so every try needs its own.
+Uses a token from GitHub if the job may request one, else a signature with the input `secret`. Both are valid
+for these bytes, this server and one delivery, so every try needs its own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from deployer.core.requests.signed_request import SIGNATURE, Stamp, sign, stampe
 
 
 def prove(origin: str, body: bytes) -> tuple[bytes, dict[str, str]]:
-    """Raises TokenRejected where the job has neither, with the lines to add."""
+    """Returns the bytes to send with their header. Raises TokenRejected, with the permissions to add, if the
+    job has neither.
+    """
     secret = input_text("secret")
     if secret and not may_request():
         workflow_commands.mask(secret)

@@ -1,5 +1,5 @@
-"""The word to the server that its new release serves, seen from here. In: the deployment that waits for it.
-Out: one verdict, sent; the server then drops the release before, or brings it back.
+"""External confirmation that a new release serves. In: the deployment that waits for it. Out: one verdict,
+sent; the server then removes the previous release or restores it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _NOT_WAITING = 409
 
 
 class NotVerified(DeployerError):
-    """The deployment succeeded, and its release is not what the public address shows."""
+    """The deployment succeeded, but the public address does not show its release."""
 
     code = "not-verified"
 
 
 @dataclass
 class Check:
-    """The look from outside that belongs to one deployment."""
+    """Check of the public address for one deployment."""
 
     followed: Followed
     revision: str
@@ -35,7 +35,7 @@ class Check:
     seen: Seen | None = None
 
     def confirm(self) -> None:
-        """Looks, and tells the server what was seen."""
+        """Checks the public address and sends the verdict to the server."""
         if not self.place.url:
             return
         self.seen = verify(self.place, self.revision, self._previous())
@@ -46,22 +46,26 @@ class Check:
         try:
             answer = call("POST", url, headers=headers, body=body, tries=_TRIES)
         except ServerUnavailable as error:
-            workflow_commands.say(f"          {error}; the server did not hear that the release is {verdict}")
+            workflow_commands.say(f"          {error}; the server did not receive the verdict ({verdict})")
             return
         if answer.status == _NOT_WAITING:
-            workflow_commands.say("          the server does not wait for a confirmation any more")
+            workflow_commands.say("          the server no longer waits for a confirmation")
         elif answer.status != 200:
             workflow_commands.say(f"          the server answers {answer.status} to the confirmation")
 
     def finish(self, end: End) -> None:
-        """Looks now, where the server had no reason to wait: nothing was switched. Raises NotVerified."""
+        """Checks the public address if the server did not wait for a confirmation because nothing was
+        switched. Raises NotVerified.
+        """
         if self.place.url and self.seen is None:
             self.seen = verify(self.place, self.revision, str(end.record.get("previous") or ""))
             if self.seen.sight is Sight.WRONG:
-                raise NotVerified(self.seen.reason, hint="the server waited for no confirmation; see its log")
+                raise NotVerified(
+                    self.seen.reason, hint="the server did not wait for a confirmation; see its log"
+                )
 
     def _previous(self) -> str:
-        """The revision that served before, where the server tells it already."""
+        """Returns the revision that served before, if the server knows it already."""
         headers = {"Authorization": f"Bearer {self.followed.token}"}
         try:
             record = call("GET", self.followed.status_url, headers=headers).table()

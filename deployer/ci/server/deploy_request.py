@@ -1,4 +1,4 @@
-"""The request to the server. In: the run, its images, the Compose files. Out: `DeployRequest`."""
+"""The deploy request to the server. In: the run, its images, the Compose files. Out: `DeployRequest`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def request_of(
     confirm: int = 0,
     tested: Attested | None = None,
 ) -> DeployRequest:
-    """`place` is the server's environment. An image that was not pushed is named by the engine's id."""
+    """Returns the request. `place` is the server's environment. An image without a push is named by the
+    engine's id.
+    """
     workspace = context.workspace
     return DeployRequest(
         repository=context.repository,
@@ -47,7 +49,7 @@ def request_of(
 
 
 def tested_of(images: Iterable[BuiltImage]) -> Attested:
-    """What this run says of images that it built and tested, or took over on the server's word."""
+    """Returns the run's attestation for images that it built and tested, or reused on the server's proof."""
     known = [image for image in images if image.tree]
     return Attested(
         run_state.load("combination", ""),

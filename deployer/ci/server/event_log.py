@@ -1,6 +1,6 @@
-"""A deployment's story in the log. In: events as they come. Out: lines, folded by what they are about.
+"""Deployment events in the step's log. In: events of the server. Out: lines, folded by phase.
 
-What the server says is text to the runner, whatever it looks like; only the folds are commands.
+The server's text is never a command to the runner; only the folds are commands.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from typing import Any, Self
 
 from deployer.ci.github import workflow_commands
 
-_BACK = "Way back"
+_BACK = "Roll back"
 _PARTS: Mapping[str, str] = {
     **dict.fromkeys(("enqueue", "claim", "requeue"), "Queue"),
     **dict.fromkeys(("resolve", "pull"), "Pull the images"),
     "plan": "Plan",
     **dict.fromkeys(("create", "start", "gate", "retire", "switch", "log"), "Roll out"),
-    "confirm": "Look from outside",
-    **dict.fromkeys(("drain", "stop", "remove", "untidy"), "Clear up"),
+    "confirm": "Check from outside",
+    **dict.fromkeys(("drain", "stop", "remove", "untidy"), "Clean up"),
     "rollback": _BACK,
-    "failed": "",  # not folded away
+    "failed": "",  # not folded
 }
 
 
 class Story:
-    """A context manager; the fold that is open at the end is closed."""
+    """Context manager that prints events; it closes the open fold at its end."""
 
     def __init__(self) -> None:
-        self.last = 0  # number of the last event that was told
+        self.last = 0  # number of the last printed event
         self._began: float | None = None
         self._part: str | None = None
         self._fold = ExitStack()
@@ -43,7 +43,7 @@ class Story:
         self._fold.close()
 
     def tell(self, event: Mapping[str, Any]) -> bool:
-        """Prints an event once, with the seconds since the first one; whether it was new."""
+        """Prints an event once, with the seconds since the first one. Returns True if the event was new."""
         n, at = event.get("n"), event.get("at")
         if not isinstance(n, int) or n <= self.last:
             return False
@@ -56,7 +56,9 @@ class Story:
         return True
 
     def _turn(self, kind: str) -> None:
-        """Opens the fold that this kind of event belongs in; on the way back, everything does."""
+        """Opens the fold for this kind of event; during a rollback all events belong to the
+        rollback's fold.
+        """
         part = self._part if self._part == _BACK else _PARTS.get(kind, self._part or "")
         if part == self._part:
             return

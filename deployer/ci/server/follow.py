@@ -1,7 +1,7 @@
-"""The live story of a deployment. In: where it is told. Out: its lines, printed as they come, and its end.
+"""Live events of a deployment. In: its addresses. Out: its lines, printed on arrival, and its result.
 
-A stream that breaks is taken up after the last line that arrived; a server without room for a stream is asked
-every two seconds instead. When the server waits to hear whether the release serves, the caller is asked.
+A broken stream resumes after the last line that arrived; a server without room for a stream is polled every
+two seconds instead. The caller's function checks the public address when the server waits for a confirmation.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ class DeploymentUnfinished(DeployerError):
 
 @dataclass(frozen=True)
 class Followed:
-    """One deployment: the address to poll, the stream, the token for both, the address for people."""
+    """A deployment's addresses: for polling, for the stream, for people (`page`), and the token for the first
+    two.
+    """
 
     status_url: str
     events_url: str
@@ -44,7 +46,9 @@ class Followed:
 
 @dataclass(frozen=True)
 class End:
-    """How it ended, in GitHub's status words; `record` is what else the server says about it."""
+    """Result of a deployment, in GitHub's status words; `record` holds the other fields of the server's
+    answer.
+    """
 
     status: str
     reason: str
@@ -53,7 +57,9 @@ class End:
 
 @dataclass
 class _Reader:
-    """What was read so far, and who is asked when the server waits for a confirmation."""
+    """State of reading one deployment's events. `confirm` is called when the server waits for a
+    confirmation.
+    """
 
     followed: Followed
     until: float
@@ -62,13 +68,17 @@ class _Reader:
     polling: bool = False
 
     def take(self, event: Mapping[str, Any]) -> None:
-        """One event; what was told before a stream broke is not acted on again."""
+        """Prints an event and starts the confirmation; an event repeated after a broken stream
+        has no effect.
+        """
         if self.story.tell(event) and event.get("kind") == "confirm":
             self.confirm()
 
 
 def follow(followed: Followed, until: float, confirm: Callable[[], None] = lambda: None) -> End:
-    """Reads to the end, or to the monotonic time `until`. Raises DeploymentUnfinished, TokenRejected."""
+    """Reads until the deployment's end, or until the monotonic time `until`. Raises DeploymentUnfinished,
+    TokenRejected.
+    """
     with Story() as story:
         return _follow(_Reader(followed, until, confirm, story))
 
@@ -82,7 +92,7 @@ def _follow(reader: _Reader) -> End:
             end = look(reader)
         except ServerUnavailable as error:
             end = None
-            workflow_commands.say(f"          {error}; looking again")
+            workflow_commands.say(f"          {error}; trying again")
         if end is not None:
             return end
         if reader.polling and look is _listen:
@@ -123,7 +133,7 @@ def _end(table: Mapping[str, Any]) -> End:
 
 
 def _lines(response: Any, until: float) -> Iterator[bytes]:
-    """A stream's lines until it breaks, however it does: no line has to end."""
+    """Yields a stream's lines until it breaks for any reason; a line may never end."""
     begun = b""
     try:
         while time.monotonic() < until and len(begun) < _LONGEST_LINE and (part := response.read1(65_536)):

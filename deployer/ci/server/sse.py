@@ -1,4 +1,4 @@
-"""Server-sent events. In: a stream's lines. Out: `Message`s.
+"""Parser for server-sent events. In: a stream's lines. Out: `Message`s.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
@@ -15,14 +15,14 @@ _MAX_MESSAGE = 1_000_000
 
 @dataclass(frozen=True)
 class Message:
-    """One dispatched event; `id` is the last one that the stream has named."""
+    """A dispatched event; `id` is the last one that the stream has named."""
 
     id: str
     kind: str
     data: str
 
     def table(self) -> dict[str, Any]:
-        """The data as a JSON object, empty where it is anything else."""
+        """Returns the data as a JSON object, empty if it is anything else."""
         try:
             value = json.loads(self.data)
         except (ValueError, RecursionError):
@@ -31,7 +31,9 @@ class Message:
 
 
 def read_messages(lines: Iterable[bytes]) -> Iterator[Message]:
-    """Complete messages; one that the end of the stream cuts off is dropped, as the standard says."""
+    """Yields complete messages; a message cut off by the end of the stream is dropped, as the
+    standard says.
+    """
     last_id, kind, data = "", "", list[str]()
     for raw in lines:
         name, value = _field(raw)
@@ -48,7 +50,7 @@ def read_messages(lines: Iterable[bytes]) -> Iterator[Message]:
 
 
 def _field(raw: bytes) -> tuple[str, str]:
-    """Name and value; a blank line is two empty texts, a comment has an empty name."""
+    """Returns name and value; a blank line is two empty texts, a comment has an empty name."""
     line = raw.decode("utf-8", "replace").rstrip("\r\n")
     name, _, value = line.partition(":")
     return name, value.removeprefix(" ") if name else line

@@ -1,6 +1,7 @@
-"""The new release as users reach it. In: where to look, a revision. Out: whether it serves, and why not.
+"""Check of the public address, as users reach it. In: an address, a revision. Out: the release's visibility
+there, and the reason.
 
-Only looks, with no secret of the run, and follows redirects as a browser would; never to anything but HTTP.
+Only reads, with no secret of the run, and follows redirects as a browser would; never to anything but HTTP.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from deployer.ci.server.verify_inputs import Outside
 from deployer.core.build.release_check import Seen, Sight, judge_served
 
 _PAUSE = 0.5
-_ENOUGH = 3  # answers in a row, where an answer does not say which release gave it
+_ENOUGH = 3  # answers in a row, if the answers do not name their release
 _TIMEOUT = 10.0
 _MAX_BODY = 1_000_000
 
 
 def verify(place: Outside, revision: str, previous: str) -> Seen:
-    """Looks until the new release is seen, or the time is over; the last look decides."""
+    """Asks the address until it shows the new release or the time is over; the last answer decides."""
     until, in_row = time.monotonic() + place.seconds, 0
     while True:
         seen = _look(place, revision, previous)
@@ -32,7 +33,7 @@ def verify(place: Outside, revision: str, previous: str) -> Seen:
         in_row = in_row + 1 if seen.sight is Sight.ANSWERS else 0
         if seen.sight is Sight.NAMED or in_row >= _ENOUGH:
             return seen
-        # A row that has begun in time is seen to its end.
+        # A row of answers that began in time is completed.
         if not in_row and time.monotonic() + _PAUSE >= until:
             return Seen(Sight.WRONG, f"{place.url} after {place.seconds} s: {seen.reason}")
         time.sleep(_PAUSE)
@@ -55,7 +56,7 @@ class _HttpOnly(urllib.request.HTTPRedirectHandler):
 
 
 def _fetch(url: str) -> tuple[int, str]:
-    """Status, and headers and body as one text."""
+    """Returns the status, and headers and body as one text."""
     headers = {"User-Agent": "deployer", "Accept": "*/*", "Cache-Control": "no-cache"}
     proxies = [urllib.request.ProxyHandler({})] if is_loopback(urlsplit(url).netloc) else []
     opener = urllib.request.build_opener(_HttpOnly, *proxies)

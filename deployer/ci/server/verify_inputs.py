@@ -1,4 +1,4 @@
-"""Where the new release is looked at from outside. In: the inputs `verify-…`. Out: `Outside`."""
+"""Inputs for the check of the public address. In: the inputs `verify-…`. Out: `Outside`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ _MARGIN = 30  # seconds the server waits longer than the runner looks
 
 @dataclass(frozen=True)
 class Outside:
-    """Where to look, for how many seconds, and whether the revision must be named; `url` empty: nowhere."""
+    """Address to check, seconds to try, and the demand that the answer names the revision; an empty `url`: no
+    check.
+    """
 
     url: str
     seconds: int
@@ -23,12 +25,12 @@ class Outside:
 
     @property
     def confirm(self) -> int:
-        """Seconds that the server is asked to wait for the verdict; 0 where nobody looks."""
+        """Seconds that the server should wait for the verdict; 0 without a check."""
         return self.seconds + _MARGIN if self.url else 0
 
 
 def outside() -> Outside:
-    """The inputs `verify-…`. Raises ConfigError."""
+    """Returns the inputs `verify-…`. Raises ConfigError."""
     url, parts = input_text("verify-url"), urlsplit(input_text("verify-url"))
     if url and (parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc):
         raise ConfigError(

@@ -1,9 +1,9 @@
-"""`build`: every service with `build:`, in one go, but those whose image is known. In: the Compose file. Out:
-images.
+"""`build`: builds all services with `build:` at once, except those with a known image. In: the Compose file.
+Out: images.
 
-A run that deploys takes an image as known when the server's record proves it for the tree of what would be
-built; any other run, when the registry has a tag of that tree. A scheduled run, and one with `rebuild`, takes
-nothing as known, asks for fresh base images and uses no cache.
+In a deploying run, an image is known if the server's record proves it for the tree of the build; in any other
+run, if the registry has a tag of that tree. A scheduled run, and one with `rebuild`, takes nothing as known,
+pulls fresh base images and uses no cache.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from deployer.core.release.image_labels import COMPOSE_LABEL, SERVICE_LABEL
 from deployer.core.release.proven_images import Source
 
 _LABEL = "labels.org.opencontainers.image"
-# Images of services that only test the others: no registry is called that, so none is ever sent to one.
+# For images of services that only test the others: no registry has this name, so none can be pushed.
 _TEST_PLACE = "deployer.invalid"
 _THREADS = 8
 _NAMES = "letters, digits, `.`, `_` and `-`, a letter or digit first, 63 at most"
@@ -46,7 +46,7 @@ _NAMES = "letters, digits, `.`, `_` and `-`, a letter or digit first, 63 at most
 
 @dataclass(frozen=True)
 class Work:
-    """What there is to build: service → repository, those that ship and those that test."""
+    """The builds of a run: service → repository, for the services that ship and those that only test."""
 
     context: Context
     file: Path
@@ -60,14 +60,14 @@ class Work:
 
 
 def run() -> None:
-    """Raises ComposeRejected, ConfigError, SecretInBuild or CommandFailed."""
+    """Builds the services. Raises ComposeRejected, ConfigError, SecretInBuild or CommandFailed."""
     context = read_context()
     definition = read_definition(context.workspace, compose_file(context.workspace))
     _refuse_test_service(definition.model["services"])
     work = _plan(context, definition.file, definition.model["services"])
     settings = list(_settings(work))
     targets = docker_cli.describe(work.file, [target_of(service) for service in work.builders], settings)
-    # Older versions of bake pass over build.platforms.
+    # Older versions of bake ignore build.platforms.
     builds = {name: service.get("build") or {} for name, service in definition.model["services"].items()}
     _refuse_platforms({**targets, **builds})
     trees = read_trees(targets)
@@ -84,7 +84,7 @@ def _refuse_test_service(services: Mapping[str, Any]) -> None:
 
 
 def is_test(service: Mapping[str, Any]) -> bool:
-    """Whether a service is there to test the others."""
+    """True if the service only tests the others."""
     return docker_cli.TEST_PROFILE in (service.get("profiles") or ())
 
 
@@ -107,7 +107,7 @@ def _refuse_twins(builders: Iterable[str]) -> None:
         other = first.setdefault(target_of(service), service)
         if other != service:
             raise ComposeRejected(
-                f"services {other} and {service} have one name to bake, {target_of(service)}",
+                f"services {other} and {service} have the same name in bake, {target_of(service)}",
                 hint="rename one of them",
             )
 
@@ -115,7 +115,7 @@ def _refuse_twins(builders: Iterable[str]) -> None:
 def plan_repositories(
     services: Mapping[str, Mapping[str, Any]], *, registry: str, source: str, compose: str
 ) -> dict[str, str]:
-    """Service with `build:` → repository of its image."""
+    """Returns service with `build:` → repository of its image."""
     built = {name: service for name, service in services.items() if service.get("build")}
     for name in built:
         if not SERVICE_NAME.fullmatch(name):
@@ -124,7 +124,7 @@ def plan_repositories(
 
 
 def plan_builders(services: Mapping[str, Mapping[str, Any]], repositories: Mapping[str, str]) -> list[str]:
-    """One service for every repository; those that share a repository must share the build."""
+    """Returns one service for every repository; services that share a repository must share the build."""
     first: dict[str, str] = {}
     for service, repository in repositories.items():
         other = first.setdefault(repository, service)
@@ -137,7 +137,7 @@ def plan_builders(services: Mapping[str, Mapping[str, Any]], repositories: Mappi
 
 
 def target_of(service: str) -> str:
-    """Bake's name for a Compose service: a dot separates parts of an override there."""
+    """Returns bake's name for a Compose service: in bake, a dot separates the parts of an override."""
     return service.replace(".", "_")
 
 
@@ -167,7 +167,9 @@ def _refuse_platforms(targets: Mapping[str, Mapping[str, Any]]) -> None:
 def _known(
     work: Work, model: Mapping[str, Any], trees: Mapping[str, str], login: Login | None
 ) -> dict[str, Manifest]:
-    """Repository → image that need not be built; it is fetched where it has to be tested with others."""
+    """Returns repository → image that need not be built. If a test runs them together with others, they are
+    pulled.
+    """
     run_state.save("tested", False)
     builder = {work.repositories[service]: service for service in work.builders}
     of_built = {name: trees[builder[place]] for name, place in work.repositories.items()}
@@ -188,7 +190,7 @@ def _known(
 
 
 def _fetch(known: Mapping[str, Manifest], login: Login | None) -> dict[str, Manifest]:
-    """Those that the engine could get; the others are built."""
+    """Returns the images that the engine could pull; the others are built."""
     if not known:
         return {}
     config = log_in(login)
@@ -210,7 +212,7 @@ def _pull(reference: str, config: Mapping[str, str]) -> bool:
 
 
 def _bake(work: Work, known: Mapping[str, Manifest], settings: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Repository → what bake says of it, with the seconds it took."""
+    """Returns repository → bake's metadata, with the build's seconds."""
     tested = run_state.load("tested", False)
     builders = [
         name
@@ -273,7 +275,9 @@ def _save(
 
 
 def _reused(image: BuiltImage, manifest: Manifest, tree: str) -> BuiltImage:
-    """The engine has it only where it is to be tested; elsewhere the registry says what it is."""
+    """Completes a reused image. The engine has it only if this run tests it; otherwise the registry's id is
+    used.
+    """
     id = image.id or manifest.config_digest or manifest.digest
     return replace(image, id=id, digest=manifest.digest, tree=tree, reused=True)
 
@@ -281,6 +285,6 @@ def _reused(image: BuiltImage, manifest: Manifest, tree: str) -> BuiltImage:
 def _built(image: BuiltImage, found: Mapping[str, Any], tree: str) -> BuiltImage:
     if image.id not in {found.get(f"containerimage.{key}") for key in ("config.digest", "digest")}:
         raise CommandFailed(
-            f"{image.reference} is not what was just built; does another run use this engine?"
+            f"{image.reference} is not the image that was just built; does another run use this engine?"
         )
     return replace(image, tree=tree, seconds=float(found["seconds"]))

@@ -1,9 +1,9 @@
-"""`checkout`: the event's commit in the workspace. In: workspace, token. Out: a work tree, or proof that it
-is there.
+"""`checkout`: the event's commit in the workspace. In: workspace, token. Out: a work tree, or proof that the
+workspace already has the commit.
 
-A workspace with something in it is used as it is, made files included. An empty one is filled: one commit,
-no history; so is one that an earlier run filled here, as a self-hosted runner keeps it. The token is in git's
-environment only, neither on the disk nor in an argument list, and goes to GitHub alone.
+A workspace with content is used unchanged, made files included. An empty one is filled with one commit
+without history; so is one that an earlier run filled, as a self-hosted runner keeps it. The token is only in
+git's environment, neither on the disk nor in an argument list, and goes to GitHub alone.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class CheckoutFailed(DeployerError):
 
 
 def run() -> None:
-    """Raises CheckoutFailed; ConfigError where the commit has no Compose file."""
+    """Fills or checks the workspace. Raises CheckoutFailed; ConfigError if the commit has no Compose file."""
     context = read_context()
     if not any(context.workspace.iterdir()) or is_kept(context):
         _fill(context)
@@ -44,10 +44,10 @@ def run() -> None:
 
 
 def _compare(context: Context) -> None:
-    """Only images of the event's own commit may leave the runner under its name."""
+    """Checks the workspace's commit: images may leave the runner only under their own commit's name."""
     found = _head(context)
     if found in ("", context.revision):
-        workflow_commands.say(f"the workspace is used as it is, at {found or 'a commit that nobody knows'}")
+        workflow_commands.say(f"the workspace is used as it is, at {found or 'an unknown commit'}")
         return
     difference = f"the workspace holds commit {found}, and this run is for {context.revision}"
     if run_state.load("decision", {}).get("mode") != Mode.TEST:
@@ -60,7 +60,7 @@ def _compare(context: Context) -> None:
 
 def _head(context: Context) -> str:
     if not (context.workspace / ".git").exists():
-        return ""  # a work tree without git is one, too
+        return ""  # a work tree may have no git
     try:
         return _git(context, "rev-parse", "--verify", "HEAD").strip()
     except CommandFailed as error:
@@ -91,7 +91,7 @@ def _fill(context: Context) -> None:
 
 
 def _empty(workspace: Path) -> None:
-    """Of a run before this one nothing stays: its test may have left a git configuration that sends the token
+    """Removes everything of an earlier run: its test may have left a git configuration that sends the token
     elsewhere, or changes files on their way out of git.
     """
     try:
@@ -103,12 +103,12 @@ def _empty(workspace: Path) -> None:
     except OSError as error:
         raise CheckoutFailed(
             f"{error.filename} of an earlier run cannot be removed: {error.strerror}",
-            hint="did a container write it as root? Remove it on the runner, or write elsewhere",
+            hint="a container may have written it as root: remove it on the runner or write elsewhere",
         ) from None
 
 
 def _warn(context: Context) -> None:
-    """What this checkout leaves out, and actions/checkout can do."""
+    """Warns of content that only actions/checkout can fetch."""
     attributes = context.workspace / ".gitattributes"
     left_out = {
         "submodules": (context.workspace / ".gitmodules").is_file(),

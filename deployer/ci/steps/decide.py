@@ -1,4 +1,6 @@
-"""`decide`: what this run may do. In: environment, event file. Out: outputs mode, reason, environment."""
+"""`decide`: the permitted mode of this run. In: environment, event file. Out: outputs mode, reason,
+environment.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,7 @@ _CHECKS: tuple[Callable[[], object], ...] = (
 
 
 def run() -> None:
-    """Raises InputsRejected with every problem there is."""
+    """Decides the mode. Raises InputsRejected with every problem."""
     run_state.clear()
     wrong = problems(*_CHECKS)
     decision = None if wrong else _decide()
@@ -69,7 +71,7 @@ def _decide() -> ModeDecision:
 
 
 def rules_of(place: str) -> tuple[Rule, ...]:
-    """Those of the input `branches`, else those of the two branch inputs."""
+    """Returns the rules of the input `branches`, else those of the two branch inputs."""
     lines = input_text("branches")
     if lines:
         return parse_branches(lines, place)
@@ -77,7 +79,7 @@ def rules_of(place: str) -> tuple[Rule, ...]:
 
 
 def _compose_file() -> None:
-    """A workspace that the next step fills is looked at there."""
+    """Checks for a Compose file, unless the next step fills the workspace and then checks it."""
     workspace = Path(os.environ.get("GITHUB_WORKSPACE", "."))
     if not workspace.is_dir() or (any(workspace.iterdir()) and not _is_refilled()):
         compose_file(workspace)
@@ -86,23 +88,23 @@ def _compose_file() -> None:
 def _is_refilled() -> bool:
     try:
         return is_kept(read_context())
-    except ConfigError:  # told by its own check
+    except ConfigError:  # reported by its own check
         return False
 
 
 def _identity() -> None:
-    """Told now, and not after the build and the tests."""
+    """Checks the permission now, before the build and the tests."""
     if not input_text("secret"):
         require_identity()
 
 
 def _test_service() -> None:
     if input_text("test-service") and not input_text("test-command"):
-        raise ConfigError("test-service", "says where test-command runs, and there is no test-command")
+        raise ConfigError("test-service", "names the service for test-command, but there is no test-command")
 
 
 def _needs(decision: ModeDecision | None) -> list[Callable[[], object]]:
-    """What only some modes need; without a decision, what can be checked anyway."""
+    """Returns the checks that only some modes need; without a decision, those that can run anyway."""
     checks: list[Callable[[], object]] = []
     if decision is None or decision.mode is not Mode.SKIP:
         checks += [_compose_file, _test_service]

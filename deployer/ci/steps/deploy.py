@@ -1,4 +1,6 @@
-"""`deploy`: asks the server to run the tested digests. In: images, Compose files. Out: how it ended."""
+"""`deploy`: asks the server to run the tested digests. In: images, Compose files. Out: the deployment's
+result.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ _PATH = "/api/v1/deployments"
 
 
 class DeployRefused(DeployerError):
-    """The server does not take the request."""
+    """The server does not accept the request."""
 
     code = "deploy-refused"
 
@@ -46,7 +48,9 @@ class DeploymentFailed(DeployerError):
 
 
 def run() -> None:
-    """Raises DeployRefused, DeploymentFailed, ServerUnavailable."""
+    """Sends the request and follows the deployment to its end. Raises DeployRefused, DeploymentFailed,
+    ServerUnavailable.
+    """
     allow(Mode.DEPLOY)
     until = time.monotonic() + timeout()
     context, images, origin = read_context(), require("push"), server()
@@ -77,7 +81,9 @@ def run() -> None:
 
 
 def _credentials(context: Context, images: list[BuiltImage]) -> Credentials | None:
-    """The server pulls with this run's login and forgets it; a loopback registry is the runner's alone."""
+    """Returns this run's login, with which the server pulls and which it then forgets; None for a loopback
+    registry, which only the runner can reach.
+    """
     login = given_login(context, images)
     if login is None or is_loopback(login.host):
         return None
@@ -85,7 +91,9 @@ def _credentials(context: Context, images: list[BuiltImage]) -> Credentials | No
 
 
 def _send(origin: str, body: bytes) -> Mapping[str, Any]:
-    """Repeated only without an answer or on 503; the server knows a request that it has already."""
+    """Sends the request, repeated only without an answer or after a 503; the server recognises a repeated
+    request.
+    """
     for pause in _PAUSES:
         try:
             answer = _post(origin, body)
@@ -121,7 +129,7 @@ def _accepted(origin: str, answer: Answer) -> Mapping[str, Any]:
 
 
 def _reason(table: Mapping[str, Any], answer: Answer) -> str:
-    """The server's own words, by whatever key they come."""
+    """Returns the reason from the server's answer, under any of its possible keys."""
     inner = table.get("error")
     found = [
         _text(source, key)
@@ -137,7 +145,9 @@ def _text(table: object, key: str) -> str:
 
 
 def _refuse_stale(accepted: Mapping[str, Any]) -> None:
-    """What the server names then is another run's deployment, whose success is not this run's."""
+    """Raises DeploymentFailed if a newer run was accepted: the answer then names another run's deployment,
+    whose success is not this run's.
+    """
     if accepted.get("outcome") == Outcome.STALE:
         reason = _text(accepted, "reason")
         _keep({"id": "", "url": ""}, Status.INACTIVE, reason)
@@ -152,7 +162,7 @@ def _followed(origin: str, accepted: Mapping[str, Any]) -> Followed:
         events, place = "", urlsplit("")
     if place[:2] != urlsplit(origin)[:2]:
         raise DeployRefused(
-            f"{origin} names {place.netloc or 'nothing'} as the place of the events; it must be itself"
+            f"{origin} names {place.netloc or 'no host'} for the events; it must name its own host"
         )
     return Followed(
         f"{origin}{_PATH}/{accepted['id']}", events, accepted["read_token"], _text(accepted, "url")

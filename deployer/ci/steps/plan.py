@@ -1,8 +1,8 @@
-"""`plan`: what the merge of a pull request would change on the server. In: built images, the server. Out: a
-summary, and one comment that stays up to date.
+"""`plan`: the changes that the merge of a pull request would cause on the server. In: built images, the
+server. Out: a summary, and one comment that stays up to date.
 
-A pull request is never worse off for it: without a server, a token or the server's leave nothing is said, and
-what goes wrong is a notice.
+A plan never fails a pull request: without a server, a token or the server's permission nothing is shown, and
+a failure is a notice.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _TITLE = "deployer: no plan"
 
 
 def run() -> None:
-    """Never fails a run for want of a plan."""
+    """Shows the plan; a missing plan never fails the run."""
     context, payload = read_context(), read_payload()
     place = planned(context, payload)
     if not place or not input_text("server") or not may_request():
         workflow_commands.say(
-            "no plan: it takes a pull request of this repository, a server and id-token: write"
+            "no plan: it needs a pull request of this repository, a server and `id-token: write`"
         )
         return
     try:
@@ -49,7 +49,9 @@ def run() -> None:
 
 
 def planned(context: Context, payload: Mapping[str, Any]) -> str:
-    """The environment that the merge would go to; empty for forks and for branches that deploy nowhere."""
+    """Returns the environment that the merge would deploy to; empty for forks and for branches without a
+    deploy.
+    """
     pull = payload.get("pull_request")
     if context.event != "pull_request" or not isinstance(pull, dict):
         return ""
@@ -62,7 +64,7 @@ def planned(context: Context, payload: Mapping[str, Any]) -> str:
 
 
 def _ask(context: Context, place: str) -> Mapping[str, Any] | None:
-    """None where the server makes no plans for this environment."""
+    """Returns the plan; None if the server makes no plans for this environment."""
     origin = server()
     body, proof = prove(origin, encode_request(request_of(context, require("build"), place)))
     headers = {**proof, "Content-Type": "application/json", "Accept": "application/json"}
@@ -95,8 +97,8 @@ def _show(context: Context, payload: Mapping[str, Any], place: str, answer: Mapp
 
 
 def markdown(place: str, answer: Mapping[str, Any], images: Mapping[str, str]) -> str:
-    """The plan for people; everything in it came from a branch and from outside. `images`: service to the
-    digest of what was tested here, in the registry where it is there already, else in this runner's engine.
+    """Returns the plan for people; everything in it came from a branch and from outside. `images`: service →
+    digest of the image tested here: the registry's if it is there already, else this runner's engine's.
     """
     changes, missing = answer.get("changes"), answer.get("missing_variables")
     lines = [f"### Merging this changes {workflow_commands.cell(place)}", ""]
@@ -105,7 +107,7 @@ def markdown(place: str, answer: Mapping[str, Any], images: Mapping[str, str]) -
         lines += table(("service", "change", "image tested here"), rows)
     if isinstance(missing, list) and missing:
         names = ", ".join(workflow_commands.cell(str(name)) for name in missing)
-        lines += ["", f"**Nobody gives these variables a value: {names}**"]
+        lines += ["", f"**These variables have no value: {names}**"]
     return "\n".join([*lines, "", *_folded(str(answer.get("plan", "")))])
 
 

@@ -1,8 +1,8 @@
-"""`push`: the tested images to the registry. In: image ids. Out: digests, proven to be those images, and
-their tags.
+"""`push`: sends the tested images to the registry. In: image ids. Out: digests, proven to be those images,
+and their tags.
 
-A layer travels once, under the revision's own tag. Every other tag is the same manifest sent again, after
-the proof: a tag that names something untested does not exist at any moment.
+Each layer is transferred once, under the revision's own tag. Every other tag is the same manifest sent again,
+after the proof: no tag ever names an untested image.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ Found = TypeVar("Found")
 
 
 def run() -> None:
-    """Raises CommandFailed for a failed push, ReleaseIncomplete for bytes that were not tested."""
+    """Pushes, proves and tags the images. Raises CommandFailed for a failed push, ReleaseIncomplete for bytes
+    that were not tested.
+    """
     allow(Mode.BUILD, Mode.DEPLOY)
     context, images = read_context(), require("test")
     login = given_login(context, images)
@@ -57,21 +59,23 @@ def run() -> None:
 
 
 def _refuse_swapped(images: Iterable[BuiltImage], here: Mapping[str, Mapping[str, Any]]) -> None:
-    """docker pushes a name: it must still be the tested image's, or others could pull what nobody tested."""
+    """Raises ReleaseIncomplete if a name no longer stands for the tested image: docker pushes a name, and
+    others could pull an untested image.
+    """
     for image in images:
         if not image.reused and here[image.reference]["Id"] != image.id:
-            raise _untested(image, "what this name stands for now")
+            raise _untested(image, "the image that now has this name")
 
 
 def _untested(image: BuiltImage, what: str) -> ReleaseIncomplete:
     return ReleaseIncomplete(
         f"{image.reference}: {what} is not the image that was tested ({image.id})",
-        hint="did another run, or the test command, tag over it? Run the workflow again",
+        hint="another run, or the test command, may have moved the tag; run the workflow again",
     )
 
 
 def _refuse_taken(context: Context, place: str, images: Sequence[BuiltImage], login: Login | None) -> None:
-    """The revision's tag is never moved from another Compose file's or service's image. Raises
+    """Refuses to move the revision's tag from the image of another Compose file or service. Raises
     ImageOfAnother.
     """
     own = [image for image in images if image.repository == place]
@@ -87,7 +91,9 @@ def _refuse_taken(context: Context, place: str, images: Sequence[BuiltImage], lo
 
 
 def allow(*modes: Mode) -> None:
-    """The last line of defence: the steps' own conditions come first. Raises Forbidden."""
+    """Raises Forbidden if the run's mode does not permit this step. A last line of defence: the workflow's
+    own conditions come first.
+    """
     mode = run_state.load("decision", {}).get("mode", "")
     if mode not in modes:
         raise Forbidden(f"this run's mode is {mode or 'not decided'}: nothing may leave the runner")
@@ -109,14 +115,16 @@ def _push(reference: str, config: Mapping[str, str]) -> str:
 
 
 def _candidates(image: BuiltImage, here: Mapping[str, Mapping[str, Any]]) -> list[Image]:
-    """Where to look for the proof; a reused image was proven when its tree's tag was written."""
+    """Returns the images to search for the proof; a reused image was proven when its tree's tag
+    was written.
+    """
     if image.reused:
         return [Image(image.repository, image.digest)]
     return list(_pushed(image, here[image.reference].get("RepoDigests") or ()))
 
 
 def _prove(image: BuiltImage, candidates: Iterable[Image], login: Login | None) -> Manifest:
-    """What the registry has of an image. Raises ReleaseIncomplete where that is not what was tested."""
+    """Returns the registry's manifest of an image. Raises ReleaseIncomplete if it is not the tested image."""
     host, _ = split_host(image.repository)
     for candidate in candidates:
         manifest = fetch_manifest(candidate, authorization(host, login))
@@ -130,11 +138,13 @@ def _prove(image: BuiltImage, candidates: Iterable[Image], login: Login | None) 
                 f"{image.service}: {candidate} is the tested image (the engine names it by its manifest)"
             )
             return manifest
-    raise _untested(image, "what the registry has")
+    raise _untested(image, "the registry's image")
 
 
 def _pushed(image: BuiltImage, names: Iterable[str]) -> Iterator[Image]:
-    """What the engine has pushed of this image; Docker Hub's names are written without their host there."""
+    """Yields the pushed digests that the engine lists for this image; it writes Docker Hub's names without
+    their host.
+    """
     for name in names:
         repository, _, digest = str(name).partition("@")
         if split_host(repository) == split_host(image.repository):
@@ -147,7 +157,9 @@ def _tag(
     manifests: Mapping[str, Manifest],
     login: Login | None,
 ) -> dict[str, tuple[str, ...]]:
-    """Repository → every tag that names its image now. Only the revision's own is one that others rely on."""
+    """Writes the tags and returns repository → every tag that names its image now. Other runs rely only on
+    the revision's own tag.
+    """
     moving = _moving_tags(context)
     needed = [(place, image.tag) for place, image in images.items() if image.reused]
     trees = [
@@ -173,7 +185,7 @@ def _moving_tags(context: Context) -> Sequence[str]:
 def _keep_tested(
     images: Mapping[str, BuiltImage], manifests: Mapping[str, Manifest], login: Login | None
 ) -> None:
-    """That these images passed the test together is worth a tag: the next run need not test them again."""
+    """Tags the combination as tested together, so that the next run need not test it again."""
     combination = together(run_state.load("combination", ""), manifests)
     if combination and not run_state.load("tested", False):
         place = next(iter(images))
@@ -181,7 +193,7 @@ def _keep_tested(
 
 
 def _try(place: str, tag: str, manifest: Manifest, login: Login | None) -> bool:
-    """No deploy reads this tag, so it fails none."""
+    """Writes a tag that no deploy reads; a failure is only a warning."""
     try:
         _put(place, tag, manifest, login)
     except DeployerError as error:

@@ -1,4 +1,6 @@
-"""`report`: what happened, always. In: what the verbs left. Out: all outputs, the summary, a clean runner."""
+"""`report`: the run's result, in every case. In: the state of the verbs. Out: all outputs, the summary, a
+clean runner.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from deployer.ci.github.job_summary import summary_of
 from deployer.ci.steps.test import remove_stack
 from deployer.core.build.run_mode import Mode
 
-_CHANGED = "what the steps before left for this one was changed meanwhile"
+_CHANGED = "the state that the previous steps left for this one was changed"
 _VERBS: Mapping[str, tuple[str, ...]] = {
     Mode.DEPLOY: ("build", "test", "push", "deploy"),
     Mode.BUILD: ("build", "test", "push"),
@@ -25,7 +27,7 @@ _VERBS: Mapping[str, tuple[str, ...]] = {
 
 
 def run() -> None:
-    """Writes on every path, also where nothing was decided, and cleans up whatever goes wrong."""
+    """Writes outputs and summary on every path, also without a decision, and always cleans up."""
     try:
         _tell()
     except (AttributeError, KeyError, TypeError, ValueError):
@@ -54,7 +56,7 @@ def _tell() -> None:
 
 
 def _tell_nothing() -> None:
-    """What the verbs left is not theirs any more."""
+    """Reports a failure because the state of the verbs was changed."""
     mode = os.environ.get("DEPLOYER_DECIDED_MODE", "") or str(Mode.SKIP)
     outputs = {"mode": mode, "reason": _CHANGED, "environment": "", **_outputs([], {}, "failure")}
     for name, value in outputs.items():
@@ -63,8 +65,8 @@ def _tell_nothing() -> None:
 
 
 def _decision(verdicts: Mapping[str, run_state.Verdict]) -> dict[str, str]:
-    """What `decide` left, as far as the workflow itself says the same: a test command could have written over
-    it, and jobs that wait for this one believe the outputs.
+    """Returns the decision that `decide` stored, if the workflow itself names the same mode: a test command
+    could have overwritten it, and jobs that wait for this one trust the outputs.
     """
     kept, mode = run_state.load("decision"), os.environ.get("DEPLOYER_DECIDED_MODE", "")
     if isinstance(kept, dict) and mode == kept.get("mode"):
@@ -74,7 +76,7 @@ def _decision(verdicts: Mapping[str, run_state.Verdict]) -> dict[str, str]:
 
 
 def judge(mode: str, verdicts: Mapping[str, run_state.Verdict]) -> str:
-    """`skipped`, or `success` where every verb of the mode has done its part, else `failure`."""
+    """Returns `skipped`, or `success` if every verb of the mode has succeeded, else `failure`."""
     done = {verb for verb, verdict in verdicts.items() if verdict.done}
     if not {"decide", *_VERBS.get(mode, ())} <= done:
         return "failure"
@@ -82,7 +84,7 @@ def judge(mode: str, verdicts: Mapping[str, run_state.Verdict]) -> str:
 
 
 def _outputs(images: Sequence[BuiltImage], deployment: Mapping[str, Any], status: str) -> dict[str, str]:
-    """What stands beside the decision."""
+    """Returns the outputs other than the decision."""
     pushed = [image for image in images if image.digest]
     tags = sorted({f"{image.repository}:{tag}" for image in pushed for tag in image.tags})
     return {
@@ -99,7 +101,7 @@ def _outputs(images: Sequence[BuiltImage], deployment: Mapping[str, Any], status
 
 def _failure(verdicts: Mapping[str, run_state.Verdict]) -> str:
     reasons = [f"{verb}: {verdict.reason}" for verb, verdict in verdicts.items() if not verdict.done]
-    return reasons[0] if reasons else "nothing was decided"
+    return reasons[0] if reasons else "the run has no decision"
 
 
 def _entry(image: BuiltImage) -> dict[str, Any]:

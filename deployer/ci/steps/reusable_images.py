@@ -1,8 +1,8 @@
-"""Which images the server knows as proven, asked before a run that deploys builds anything. In: trees, the
-combination. Out: manifests of images, and whether one run tested all of them together.
+"""Reusable images: those that the server knows as proven, asked for before a deploying run builds anything.
+In: trees, the combination. Out: manifests of images, and True if one run tested all of them together.
 
-A run that deploys takes over nothing else: a tag may be anybody's who may write packages. Where the server
-cannot be asked, everything is built and tested.
+A deploying run reuses nothing else: any job with permission to write packages may have written a tag. If the
+server cannot be asked, everything is built and tested.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _BUILT = "everything is built and tested"
 def find_proven(
     context: Context, sources: Mapping[str, Source], combination: str, login: Login | None
 ) -> tuple[dict[str, Manifest], bool]:
-    """Repository → proven image that the registry still has; whether one run tested exactly these together.
-    `sources`: one service for each repository.
+    """Returns repository → proven image that the registry still has; and True if one run tested exactly these
+    together. `sources`: one service for each repository.
     """
     known = {service: source for service, source in sources.items() if source.tree}
     if not known:
         return {}, False
     if not may_request():
-        workflow_commands.say(f"the server proves images to a job with `id-token: write` only; {_BUILT}")
+        workflow_commands.say(f"the server answers for proven images only with `id-token: write`; {_BUILT}")
         return {}, False
     query = ProvenQuery(
         repository=context.repository,
@@ -67,7 +67,7 @@ def _ask(origin: str, body: bytes, sources: Mapping[str, Source]) -> tuple[list[
     if answer.status != 200:
         older = ", as a server of an older version does" if answer.status == 404 else ""
         words = f"{origin} answers {answer.status}{older}: {table.get('message', '')}".rstrip(": ")
-        raise ServerUnavailable(f"{words}, to the question which images are proven")
+        raise ServerUnavailable(f"{words} (request for proven images)")
     images = table.get("images")
     if not isinstance(images, dict):
         raise PayloadRejected(f"{origin} names no images")
@@ -75,15 +75,15 @@ def _ask(origin: str, body: bytes, sources: Mapping[str, Source]) -> tuple[list[
 
 
 def _image(service: str, text: Any, sources: Mapping[str, Source]) -> Image:
-    """Raises PayloadRejected for an image that was not asked for."""
+    """Parses an image. Raises PayloadRejected for one that was not requested."""
     image = parse_image(text)
     if service not in sources or image.repository != sources[service].repository:
-        raise PayloadRejected(f"the server names {image} for {service}, which nobody asked for")
+        raise PayloadRejected(f"the server names {image} for {service}, which was not requested")
     return image
 
 
 def _fetch(images: list[Image], login: Login | None) -> dict[str, Manifest]:
-    """Those that the registry still has; a digest is checked against the bytes it names."""
+    """Returns the manifests that the registry still has; a digest is checked against the bytes it names."""
     with ThreadPoolExecutor(_THREADS) as pool:
         found = pool.map(lambda image: _find(image, login), images)
         return {image.repository: manifest for image, manifest in zip(images, found, strict=True) if manifest}
@@ -97,6 +97,6 @@ def _find(image: Image, login: Login | None) -> Manifest | None:
         workflow_commands.say(f"{image}: {error}; it is built")
         return None
     if found is None or found.digest != image.digest:
-        workflow_commands.say(f"{image} is proven, and not in the registry any more; it is built")
+        workflow_commands.say(f"{image} is proven but no longer in the registry; it is built")
         return None
     return found

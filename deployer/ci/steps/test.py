@@ -1,4 +1,4 @@
-"""`test`: the built images, running. In: rendered model, image ids, the user's command. Out: health.
+"""`test`: runs the built images. In: rendered model, image ids, the user's command. Out: health.
 
 The stack is the test's own and is always removed, also when the run is cancelled.
 """
@@ -33,11 +33,11 @@ _REMOVAL = 60.0
 
 
 def run() -> None:
-    """Raises CommandFailed for the user's tests, GateFailed for the stack."""
+    """Tests the images. Raises CommandFailed for the user's tests, GateFailed for the stack."""
     context, images = read_context(), require("build")
     if run_state.load("tested", False):
         workflow_commands.say(
-            "tested already: these images, this Compose file and this test passed before; not run again"
+            "tested already: these images passed this test with this Compose file; not run again"
         )
         return
     command, service = input_text("test-command"), input_text("test-service")
@@ -57,7 +57,9 @@ def _run_command(command: str, context: Context, images: Iterable[BuiltImage]) -
 
 
 def _name(image: BuiltImage) -> str:
-    """What docker knows it by: nothing was tagged where nothing was built."""
+    """Returns docker's name for the image: a reused image has a digest but no tag, because
+    nothing was built.
+    """
     return f"{image.repository}@{image.digest}" if image.reused else image.reference
 
 
@@ -89,13 +91,13 @@ def _run_stack(
     except BaseException:
         remove_stack()
         raise
-    # The push need not wait for it; `report` does.
+    # The push need not wait for the removal; `report` does.
     with _removal() as lock:
         docker_cli.begin_down(project, file, lock.fileno())
 
 
 def _with_images(services: Mapping[str, Mapping[str, Any]], ids: Mapping[str, str]) -> Mapping[str, Any]:
-    """The services with the health checks that their built images bring along."""
+    """Returns the services with the health checks of their built images."""
     found = docker_cli.inspect(ids.values())
     return {
         name: with_image_defaults(service, parse_image_config(found[ids[name]].get("Config") or {}))
@@ -106,7 +108,7 @@ def _with_images(services: Mapping[str, Mapping[str, Any]], ids: Mapping[str, st
 
 
 def find_tests(services: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Services of the profile `test`, but those that another of them only needs beside it."""
+    """Returns the services of the profile `test`, except those that another of them only depends on."""
     tests = {name: service for name, service in services.items() if is_test(service)}
     needed = {other for service in tests.values() for other in service.get("depends_on") or {}}
     return [name for name in tests if name not in needed]
@@ -130,7 +132,7 @@ def remove_stack() -> None:
 
 @contextmanager
 def _removal() -> Iterator[IO[str]]:
-    """The lock that a removal under way holds."""
+    """Holds the lock of a removal under way."""
     with run_state.save_text("removal", "").open("r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield lock
@@ -151,8 +153,8 @@ def _await_removal() -> None:
 
 
 def _say_well(services: Mapping[str, Mapping[str, Any]]) -> None:
-    """Compose waited until every service was what it should be; asking again would cost as long as a small
-    test.
+    """Prints the services' state. Compose waited for it, and asking again would take as long as a
+    small test.
     """
     for name, service in services.items():
         if not is_test(service):
@@ -160,7 +162,7 @@ def _say_well(services: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _explain(ended: Ended, containers: list[dict[str, Any]]) -> None:
-    """Raises GateFailed."""
+    """Prints the state and logs of failed containers. Raises GateFailed."""
     for container in containers:
         workflow_commands.say(f"{container['Service']}: {_condition(container)}")
     unwell = [container for container in containers if not _is_well(container)]
@@ -170,7 +172,7 @@ def _explain(ended: Ended, containers: list[dict[str, Any]]) -> None:
     causes = ", ".join(f"{container['Service']} is {_condition(container)}" for container in unwell)
     raise GateFailed(
         f"the built images do not run: {causes or ended.last_line}",
-        hint="a service that ends by itself must be another's depends_on with service_completed_successfully",
+        hint="a service may end by itself only as a depends_on with service_completed_successfully",
     )
 
 

@@ -92,7 +92,7 @@ def test_a_failing_registry_is_asked_again(api: DeployApi) -> None:
 
 def test_other_bytes_than_the_digests_are_refused(api: DeployApi) -> None:
     api.others = lambda _: Reply(200, MANIFEST + b" ")
-    with pytest.raises(RegistryUnavailable, match="other bytes"):
+    with pytest.raises(RegistryUnavailable, match="bytes without the digest"):
         fetch_manifest(image(api), "")
 
 

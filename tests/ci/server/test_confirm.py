@@ -146,7 +146,7 @@ def test_a_server_that_does_not_wait_any_more_decides_by_itself(
     Shop(api, page(SHA), confirmation=confirmation)
     step = deploy()
     assert step.code == 0
-    assert "does not wait" in step.log or "answers 404" in step.log
+    assert "no longer waits" in step.log or "answers 404" in step.log
 
 
 def test_where_nothing_was_switched_the_look_comes_at_the_end(
@@ -202,7 +202,7 @@ def test_the_story_is_folded_by_what_it_is_about(api: DeployApi, deploy: Callabl
     folds = [line for line in step.raw.splitlines() if line.startswith(("::group", "::endgroup"))]
     assert folds == [
         "::group::Queue", "::endgroup::", "::group::Pull the images", "::endgroup::",
-        "::group::Roll out", "::endgroup::", "::group::Way back", "::endgroup::",
+        "::group::Roll out", "::endgroup::", "::group::Roll back", "::endgroup::",
     ]  # fmt: skip
     assert [one.text for one in step.console.annotations] == [step.error]
     assert "forged" in step.log
