@@ -71,7 +71,7 @@ def check_ports(tables: Mapping[str, Mapping[str, Any]]) -> None:
             published += 1
             first, last = _numbers(port.get("published")) or (1, 1)
             address = str(port.get("host_ip") or "")
-            if not _is_plain_address(address):
+            if not is_plain_address(address):
                 raise ComposeRejected(f"service {name}: {address!r} is no address of a host", hint=_ADDRESS)
             if not 0 < int(port.get("target") or 0) <= _LAST or not first <= last <= _LAST:
                 raise ComposeRejected(
@@ -82,7 +82,7 @@ def check_ports(tables: Mapping[str, Mapping[str, Any]]) -> None:
         raise ComposeRejected(f"{published} ports are published, and at most {_MOST} may be")
 
 
-def _is_plain_address(text: str) -> bool:
+def is_plain_address(text: str) -> bool:
     """True if every reader takes the text for the same address: no brackets, names, zones, or IPv4 within
     IPv6.
     """

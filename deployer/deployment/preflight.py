@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from deployer.core.docker.preflight_container import SECONDS
 from deployer.core.errors import ContainerRefused, GateFailed
 from deployer.core.model import ObservedState, Replica
+from deployer.core.permissions.grants import PowerRefused
 from deployer.core.ports.clock import Clock, Say
 from deployer.core.ports.target import Target
 from deployer.core.reporting.log_excerpt import telling_line
@@ -55,6 +56,10 @@ class Preflight:
         project = self.application.project
         try:
             replica = self.target.begin_copy(self.application, service, old)
+        except PowerRefused as error:
+            if old is None:
+                raise
+            return f"may not be copied: {error}"
         except ContainerRefused as error:
             self.target.end_copy(project)
             return f"cannot be started: {error}"

@@ -203,7 +203,7 @@ class Rollout:
         now = self.target.observe(self.plan.project)
         serving = {service: self._coming(service, now) for service in map(self._service, steps)}
         self.unserved.difference_update(one.id for replicas in serving.values() for one in replicas)
-        self.target.route(self.plan.project, serving)
+        self.target.route(self.application, serving)
         for over in (False, True):
             chosen = [mine for service, mine in serving.items() if over == (not service.routes)]
             if names := " ".join(replica.name for replicas in chosen for replica in replicas):

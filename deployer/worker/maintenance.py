@@ -51,7 +51,7 @@ def reroute(environment: Environment, app: App, world: World) -> list[str]:
             and {one.id for one in found} != {one.id for one in now.of(service.name) if one.serving}
         }
         if answering:
-            world.target.route(project, answering)
+            world.target.route(application, answering)
     return sorted(service.name for service in answering)
 
 

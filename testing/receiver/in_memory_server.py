@@ -87,8 +87,8 @@ class Project(MemoryTarget):
         unique = f"{self._name}-{id}"
         self.replicas[unique] = dataclasses.replace(replica, id=unique, name=unique)
 
-    def route(self, project: str, serving: Mapping[Service, Sequence[Replica]]) -> None:
-        super().route(project, serving)
+    def route(self, application: Application, serving: Mapping[Service, Sequence[Replica]]) -> None:
+        super().route(application, serving)
         digests = sorted({digest for found in self.serving().values() for digest in found if digest})
         written = self._file.with_suffix(".new")
         written.write_text(" ".join(digests), encoding="ascii")

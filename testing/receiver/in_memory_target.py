@@ -151,7 +151,7 @@ class MemoryTarget:
         now = self.replicas[replica.id]
         return Reading(now.state, "none", answer="HTTP 500" if now.spec in self.sick else ANSWERED)
 
-    def route(self, project: str, serving: Mapping[Service, Sequence[Replica]]) -> None:
+    def route(self, application: Application, serving: Mapping[Service, Sequence[Replica]]) -> None:
         self._call("route", *(service.name for service in serving))
         for service, chosen in serving.items():
             ids = {replica.id for replica in chosen}

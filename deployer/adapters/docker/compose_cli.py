@@ -31,10 +31,12 @@ from deployer.adapters.system.subprocesses import ExitedWithError
 from deployer.core.compose.file_access import judge_compose_files
 from deployer.core.compose.placeholders import placeholders, quoted_names
 from deployer.core.compose.rendering import FILES, FOLDER, MOUNTED, RENDERING
+from deployer.core.docker.compose_calls import PermittedCall, permit_call
 from deployer.core.docker.container_requests import Recorded
-from deployer.core.docker.engine_requests import permit_call
+from deployer.core.docker.network_requests import nothing_present
 from deployer.core.errors import ComposeRejected, DeployerError, EngineUnavailable
 from deployer.core.model import Bundle
+from deployer.core.permissions.project_permissions import Present
 from deployer.core.redaction import hide_values
 from deployer.core.rollout.desired_state import Application
 
@@ -170,11 +172,15 @@ class Compose:
         )
 
     def record(
-        self, application: Application, forward: Forward, ids: Mapping[str, str]
+        self,
+        application: Application,
+        forward: Forward,
+        ids: Mapping[str, str],
+        present: Callable[[], Present] = nothing_present,
     ) -> tuple[Recorded, ...]:
         """What Compose would create for the whole application, one container a service; its networks and
-        volumes are made. Compose is asked once a rendering. Raises ContainerRefused, ComposeRejected or
-        EngineUnavailable.
+        volumes are made, judged by what is `present`. Compose is asked once a rendering. Raises
+        ContainerRefused, ComposeRejected, SubnetTaken or EngineUnavailable.
         """
         rendering = self._renderings[application.rendering]
         key = json.dumps(sorted(ids.items()))
@@ -186,8 +192,8 @@ class Compose:
         socket = self._state / f"{application.project}.sock"
         profiles = _seccomp_profiles(application.document, self._state)
 
-        def permit(method: str, path: str, body: bytes) -> None:
-            permit_call(method, path, body, application.permissions)
+        def permit(method: str, path: str, body: bytes) -> PermittedCall:
+            return permit_call(method, path, body, application.permissions, present)
 
         with recording(socket, forward, ids, permit) as recorder:
             try:

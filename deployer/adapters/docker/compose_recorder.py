@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from deployer.core.docker.compose_calls import PermittedCall
 from deployer.core.docker.container_requests import Recorded
 from deployer.core.errors import ComposeRejected, DeployerError
 
-Forward = Callable[[str, str, bytes, str], tuple[int, Mapping[str, str], bytes]]
-Permit = Callable[
-    [str, str, bytes], None
-]  # method, path and body of a call; raises for one that must not pass
+Forward = Callable[[PermittedCall], tuple[int, Mapping[str, str], bytes]]
+# Method, path and body of a call; raises for one that must not pass.
+Permit = Callable[[str, str, bytes], PermittedCall]
 
 _VERSION = re.compile(r"^/v[0-9.]+")
 _CONTAINER = re.compile(r"/containers/([0-9a-f]{64})/(json|archive)")
@@ -178,10 +178,9 @@ class _Call(BaseHTTPRequestHandler):
         self._send(status, {"Content-Type": "application/json"}, raw)
 
     def _forward(self, body: bytes) -> None:
-        kind = self.headers.get("Content-Type", "")
         try:
-            self.server.permit(self.command, self.path, body)
-            self._send(*self.server.forward(self.command, self.path, body, kind))
+            permitted = self.server.permit(self.command, self.path, body)
+            self._send(*self.server.forward(permitted))
         except DeployerError as error:
             self.server.recorder.broken = error
             self._send(403 if isinstance(error, ComposeRejected) else 503, {}, b"")

@@ -7,20 +7,19 @@ called it.
 
 from __future__ import annotations
 
-import threading
+import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-import docker
 import requests
-from docker.errors import APIError, create_api_error_from_http_exception
+from docker.errors import APIError
 from docker.errors import ImageNotFound as MissingHere
-from docker.errors import NotFound as Gone
 
-from deployer.adapters.docker.engine_errors import BROKEN, answering, connect, gone_is_fine, refusing
+from deployer.adapters.docker.engine_connection import PULL_LIMIT, EngineConnection
+from deployer.adapters.docker.engine_errors import answering, gone_is_fine, refusing
 from deployer.adapters.docker.inspection import (
     gateways_of,
     is_ours,
@@ -29,53 +28,29 @@ from deployer.adapters.docker.inspection import (
     peer_networks,
     replica_of,
 )
-from deployer.adapters.docker.listening_ports import taken_here
+from deployer.adapters.docker.listening_ports import reserved_ports, taken_here
 from deployer.adapters.docker.pull_progress import follow, login_header
 from deployer.adapters.system.host_routes import host_routes
+from deployer.core.docker.compose_calls import PermittedCall
 from deployer.core.docker.container_requests import DEPLOYMENT_LABEL, HOOK_LABEL
-from deployer.core.docker.engine_requests import PermittedContainer
+from deployer.core.docker.engine_requests import PermittedContainer, PermittedName, PermittedTag
 from deployer.core.docker.forwarded_headers import PeerNetwork
+from deployer.core.docker.network_requests import PermittedEndpoint, PermittedNetwork
 from deployer.core.errors import EngineUnavailable, ImageNotFound, RegistryUnavailable
 from deployer.core.image_config import ImageConfig, parse_image_config
 from deployer.core.images import Image, split_tag
 from deployer.core.model import Credentials, Replica
+from deployer.core.permissions.project_permissions import NOTHING_PRESENT, Present
 from deployer.core.rollout.conflicts import Occupied
 
 _PROJECT = "com.docker.compose.project"
-_TIMEOUT = 60
-_PING_TIMEOUT = 5.0
-_LIMIT = 600.0  # seconds of a pull
 _Say = Callable[[str], None]
 _Login = bytes | None  # the value of X-Registry-Auth
 _LOG_LINES = 20
 
 
-class Engine:
-    """One Docker engine. It is spoken to at the first question, so that an engine that is down stops no
-    start.
-    """
-
-    def __init__(
-        self, host: str | None = None, *, timeout: int = _TIMEOUT, pull_deadline: float = _LIMIT
-    ) -> None:
-        self._host = host
-        self._timeout = timeout
-        self._pull_deadline = pull_deadline
-        self.listen = ""  # the receiver's own `ADDRESS:PORT`, which no container may have
-        self._lock = threading.Lock()
-        self._connected: docker.APIClient | None = None
-
-    @property
-    def _client(self) -> docker.APIClient:
-        with self._lock:
-            if self._connected is None:
-                self._connected = connect(self._host, self._timeout)
-            return self._connected
-
-    @property
-    def is_here(self) -> bool:
-        """Whether it is this machine's: reached by a socket file, not over a network."""
-        return bool(self._client.base_url == "http+docker://localhost")
+class Engine(EngineConnection):
+    """One Docker engine: what it has, and what it is asked to do."""
 
     def observe(self, project: str) -> tuple[Replica, ...]:
         """Every container of the project, by number within its service."""
@@ -94,6 +69,15 @@ class Engine:
         processes = taken_here(gateways_of(networks), self.listen) if self.is_here else ()
         found = occupied_by_others(project, listed, networks, volumes, processes)
         return replace(found, routes=host_routes(networks) if self.is_here else ())
+
+    def reserved(self) -> Present:
+        """Ports and routes of the host that no request may take."""
+        if not self.is_here:
+            return NOTHING_PRESENT
+        with answering("list networks"):
+            networks = self._client.networks()
+        ports = reserved_ports(gateways_of(networks), self.listen)
+        return Present(ports=ports, routes=host_routes(networks))
 
     def create(self, permitted: PermittedContainer) -> str:
         """One container from a request that was judged; its id. Raises ContainerRefused where the engine will
@@ -131,19 +115,18 @@ class Engine:
                 with suppress(APIError):
                     self._client.remove_network(network["Id"])
 
-    def make_internal_network(self, name: str, project: str) -> None:
-        """One that leads nowhere, where it is not there yet."""
+    def make_network(self, permitted: PermittedNetwork) -> None:
+        """Where it is not there yet."""
+        name = permitted.name
         with answering(f"create network {name}"):
-            if not self._client.networks(names=[f"^{name}$"]):
-                self._client.create_network(name, internal=True, labels={_PROJECT: project})
+            if not self._client.networks(names=[f"^{re.escape(name)}$"]):
+                self._post("/networks/create", json=permitted.body, timeout=self._timeout)
 
-    def connect(self, replica: Replica, network: str, endpoint: Mapping[str, Any]) -> None:
+    def connect(self, replica: Replica, permitted: PermittedEndpoint) -> None:
         """Raises ContainerRefused where it cannot have its address or, by this network, its host ports."""
-        with (
-            answering(f"connect {replica.name} to {network}"),
-            refusing(f"{replica.name} is refused"),
-        ):
-            body = {"Container": replica.id, "EndpointConfig": dict(endpoint)}
+        network = permitted.network
+        with answering(f"connect {replica.name} to {network}"), refusing(f"{replica.name} is refused"):
+            body = {"Container": replica.id, "EndpointConfig": permitted.settings}
             self._post(f"/networks/{network}/connect", json=body, timeout=self._timeout)
 
     def disconnect(self, replica: Replica, network: str) -> None:
@@ -177,25 +160,24 @@ class Engine:
         with answering(f"inspect {replica.name}"):
             return self._inspect(replica.id) or {}
 
-    def rename(self, replica: Replica, name: str) -> None:
+    def rename(self, replica: Replica, permitted: PermittedName) -> None:
         with answering(f"rename {replica.name}"), gone_is_fine():
-            self._client.rename(replica.id, name)
+            self._client.rename(replica.id, permitted.name)
 
-    def tag(self, image: Image, name: str) -> None:
+    def tag(self, permitted: PermittedTag) -> None:
         """Gives a local image one more name, taken from any other; asks first, as a look is cheaper."""
-        repository, given = split_tag(name)
-        tag = given or "latest"
-        with answering(f"tag {name}"), suppress(MissingHere):
-            if f"{repository}:{tag}" not in (self._client.inspect_image(str(image))["RepoTags"] or ()):
-                self._client.tag(str(image), repository, tag, force=True)
+        image, repository, tag = str(permitted.image), permitted.repository, permitted.tag
+        with answering(f"tag {repository}:{tag}"), suppress(MissingHere):
+            if f"{repository}:{tag}" not in (self._client.inspect_image(image)["RepoTags"] or ()):
+                self._client.tag(image, repository, tag, force=True)
 
-    def forward(self, method: str, path: str, body: bytes, kind: str) -> tuple[int, Mapping[str, str], bytes]:
-        """Somebody else's call of the engine's API, with its answer."""
-        headers = {"Content-Type": kind} if kind else {}
+    def forward(self, call: PermittedCall) -> tuple[int, Mapping[str, str], bytes]:
+        """A call of Compose's own, with its answer."""
+        headers = {"Content-Type": "application/json"} if call.body else {}
         with answering("forward"):
             client = self._client
-            url = f"{client.base_url}{path}"
-            answer = client.request(method, url, data=body or None, headers=headers, timeout=self._timeout)
+            url, data = f"{client.base_url}{call.path}", call.body or None
+            answer = client.request(call.method, url, data=data, headers=headers, timeout=self._timeout)
         return answer.status_code, answer.headers, answer.content
 
     def look(self, replica: Replica) -> Replica | None:
@@ -208,12 +190,12 @@ class Engine:
         """The local id of an image that was pulled by digest, empty when it is not here."""
         return str(self._inspect_image(image).get("Id", ""))
 
-    def image_config(self, image: Image) -> ImageConfig | None:
-        """The configuration of an image that was pulled by digest; None where it is not here."""
+    def image_config(self, image: Image | str) -> ImageConfig | None:
+        """The configuration of an image by its digest or its id; None where it is not here."""
         found = self._inspect_image(image)
         return parse_image_config(found.get("Config") or {}) if found else None
 
-    def _inspect_image(self, image: Image) -> dict[str, Any]:
+    def _inspect_image(self, image: Image | str) -> dict[str, Any]:
         with answering("inspect image"), suppress(MissingHere):
             return dict(self._client.inspect_image(str(image)))
         return {}
@@ -223,7 +205,7 @@ class Engine:
         image: Image,
         credentials: Credentials | None,
         say: _Say,
-        limit: float = _LIMIT,
+        limit: float = PULL_LIMIT,
         *,
         stored: bool = False,
     ) -> None:
@@ -246,7 +228,7 @@ class Engine:
             raise ImageNotFound(str(error), hint="edge.image names it") from None
 
     def _pull(
-        self, image: str, repository: str, tag: str, login: _Login, say: _Say, limit: float = _LIMIT
+        self, image: str, repository: str, tag: str, login: _Login, say: _Say, limit: float = PULL_LIMIT
     ) -> None:
         limit = max(1.0, min(limit, self._pull_deadline))
         deadline = time.monotonic() + limit
@@ -310,15 +292,6 @@ class Engine:
             raw = self._client.logs(replica.id, tail=_LOG_LINES, stdout=True, stderr=True)
         return last_lines(raw).decode(errors="replace").strip()
 
-    def ping(self) -> bool:
-        """Whether the engine answers."""
-        try:
-            client = self._client
-            limit = min(_PING_TIMEOUT, self._timeout)
-            return bool(client.get(f"{client.base_url}/_ping", timeout=limit).ok)
-        except (EngineUnavailable, *BROKEN):
-            return False
-
     def _open_pull(self, repository: str, tag: str, login: _Login, limit: float) -> requests.Response:
         """The SDK's own `pull` waits for ever and hides the connection, so that nobody could end it."""
         return self._post(
@@ -328,23 +301,3 @@ class Engine:
             timeout=limit,
             stream=True,
         )
-
-    def _post(self, path: str, **options: Any) -> requests.Response:
-        return self._send("POST", path, **options)
-
-    def _send(self, method: str, path: str, **options: Any) -> requests.Response:
-        client = self._client
-        url = f"{client.base_url}/v{client.api_version}{path}"
-        answer: requests.Response = client.request(method, url, **options)
-        try:
-            answer.raise_for_status()
-        except requests.HTTPError as error:
-            create_api_error_from_http_exception(error)
-        return answer
-
-    def _inspect(self, id: str) -> dict[str, Any] | None:
-        try:
-            details: dict[str, Any] = self._client.inspect_container(id)
-        except Gone:
-            return None
-        return details

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from deployer.core.host_ports import HostPort
 from deployer.core.rollout.conflicts import Held
 
 _TABLES = (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07"))  # LISTEN; unconnected
@@ -45,6 +46,11 @@ def addresses_of(listen: str) -> Iterator[Held]:
 def taken_here(gateways: Iterator[str], listen: str) -> tuple[Held, ...]:
     """What processes hold of the engine's host ports; nothing where their network is another one."""
     return (*addresses_of(listen), *listening()) if shares_network(gateways) else ()
+
+
+def reserved_ports(gateways: Iterator[str], listen: str) -> tuple[HostPort, ...]:
+    """Where the deployer itself listens, where that is the engine's host too."""
+    return tuple(held.at for held in addresses_of(listen)) if listen and shares_network(gateways) else ()
 
 
 def shares_network(gateways: Iterator[str]) -> bool:

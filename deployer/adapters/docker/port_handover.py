@@ -9,7 +9,6 @@ application's own start-up take 1.4 s and more. What the old one was answering i
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -17,12 +16,21 @@ from typing import Any
 
 from deployer.adapters.docker.engine import Engine
 from deployer.adapters.docker.inspection import lacks_ports
-from deployer.core.docker.container_requests import NETWORKS_LABEL
+from deployer.core.docker.container_requests import NETWORKS_LABEL, endpoints_of_label
+from deployer.core.docker.network_requests import (
+    PROJECT,
+    PermittedEndpoint,
+    permit_endpoint,
+    permit_network,
+)
 from deployer.core.errors import DeployerError
 from deployer.core.model import Replica
+from deployer.core.permissions.grants import PowerRefused
+from deployer.core.permissions.project_permissions import NOTHING_PRESENT, Permissions, Present
 from deployer.core.rollout.desired_state import ASIDE
 
 _Networks = Mapping[str, Mapping[str, Any]]  # name → settings of the container's endpoint
+_Wanted = Mapping[str, Sequence[PermittedEndpoint]]  # id of a container → its places
 _WAITS = (0.5, 1.0, 2.0, 4.0)  # seconds between tries to start a container whose port somebody else took
 _SETTINGS = ("Aliases", "IPAMConfig", "Links", "DriverOpts")
 
@@ -40,21 +48,25 @@ class Handover:
 
     def give(
         self,
-        project: str,
+        permissions: Permissions,
         coming: Sequence[Replica],
         going: Sequence[Replica],
         networks: Collection[str],
+        present: Present = NOTHING_PRESENT,
     ) -> None:
         """`networks`: names of those that the service may be on; a label never leads to others. Raises
-        ContainerRefused or EngineUnavailable, with the old ones back on their networks where the engine lets
-        them.
+        PowerRefused with nothing changed, ContainerRefused or EngineUnavailable, with the old ones back on
+        their networks where the engine lets them.
         """
-        self._shelter(project, going)  # there it can be asked whether it is well, should it have to come back
+        project = permissions.project
         known = {*networks, *(name for replica in going for name in self._has(replica))}
-        wanted = {
-            replica.id: {name: one for name, one in self._wants(replica).items() if name in known}
-            for replica in (*coming, *going)
-        }
+        wanted: dict[str, list[PermittedEndpoint]] = {}
+        for replica in (*coming, *going):
+            named = [(name, one) for name, one in self._wants(replica).items() if name in known]
+            judge = _least_endpoint if replica in going else permit_endpoint
+            places = [judge(name, one, permissions, present) for name, one in named]
+            wanted[replica.id] = [place for place in places if place]
+        self._shelter(project, going)  # there it can be asked whether it is well, should it have to come back
         spoilt = [replica for replica in coming if self._has(replica).keys() - {project + ASIDE}]
         try:
             self._part(going, project)
@@ -71,7 +83,7 @@ class Handover:
             if project + ASIDE in self._has(replica):
                 self._engine.disconnect(replica, project + ASIDE)
 
-    def _bring_back(self, replica: Replica, wanted: Mapping[str, _Networks]) -> None:
+    def _bring_back(self, replica: Replica, wanted: _Wanted) -> None:
         """Onto its networks; a new start is the last resort."""
         try:
             self._join([replica], wanted)
@@ -106,11 +118,13 @@ class Handover:
         self._engine.remove_network(project + ASIDE)
 
     def _shelter(self, project: str, replicas: Sequence[Replica]) -> None:
+        name, own = project + ASIDE, Permissions(project)
         if replicas:
-            self._engine.make_internal_network(project + ASIDE, project)
+            body = {"Name": name, "Driver": "bridge", "Internal": True, "Labels": {PROJECT: project}}
+            self._engine.make_network(permit_network(body, own))
         for replica in replicas:
-            if project + ASIDE not in self._has(replica):
-                self._engine.connect(replica, project + ASIDE, {})
+            if name not in self._has(replica):
+                self._engine.connect(replica, permit_endpoint(name, {}, own))
 
     def _part(self, replicas: Sequence[Replica], project: str) -> None:
         """From all networks but the one aside."""
@@ -118,12 +132,12 @@ class Handover:
             for network in sorted(self._has(replica).keys() - {project + ASIDE}):
                 self._engine.disconnect(replica, network)
 
-    def _join(self, replicas: Sequence[Replica], wanted: Mapping[str, _Networks]) -> None:
+    def _join(self, replicas: Sequence[Replica], wanted: _Wanted) -> None:
         for replica in replicas:
             have = self._has(replica)
-            for network, endpoint in wanted[replica.id].items():
-                if network not in have:
-                    self._engine.connect(replica, network, endpoint)
+            for place in wanted[replica.id]:
+                if place.network not in have:
+                    self._engine.connect(replica, place)
 
     def _has(self, replica: Replica) -> _Networks:
         """Those it is on now."""
@@ -135,14 +149,26 @@ class Handover:
         details = self._engine.details(replica)
         labels: Mapping[str, str] = details.get("Config", {}).get("Labels") or {}
         if NETWORKS_LABEL in labels:
-            told: _Networks = json.loads(labels[NETWORKS_LABEL])
-            return told
+            return endpoints_of_label(labels[NETWORKS_LABEL])
         has = {name: one for name, one in self._has(replica).items() if not name.endswith(ASIDE)}
         if not details:
             return {}
         if not has:
             return {str(details["HostConfig"]["NetworkMode"]): {"Aliases": [replica.service]}}
         return {name: {key: one[key] for key in _SETTINGS if one.get(key)} for name, one in has.items()}
+
+
+def _least_endpoint(
+    network: str, settings: Mapping[str, Any], permissions: Permissions, present: Present
+) -> PermittedEndpoint | None:
+    """The place of a container that served before: without settings that are not granted any more, so that it
+    can come back; None on a network that its project may not be on any more.
+    """
+    least = {key: settings[key] for key in ("Aliases", "IPAMConfig") if settings.get(key)}
+    for wanted in (settings, least):
+        with suppress(PowerRefused):
+            return permit_endpoint(network, wanted, permissions, present)
+    return None
 
 
 def holds_networks(replica: Replica) -> bool:

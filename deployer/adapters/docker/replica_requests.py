@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from deployer.adapters.docker.compose_cli import Compose
@@ -30,11 +31,13 @@ from deployer.core.docker.engine_requests import (
     RequestedImage,
     permit_container,
     permit_copy,
+    permit_name,
 )
 from deployer.core.docker.preflight_container import copy_body
 from deployer.core.image_config import ImageConfig
+from deployer.core.images import Image
 from deployer.core.model import ObservedState, Replica
-from deployer.core.permissions.project_permissions import NOTHING_PRESENT, Present
+from deployer.core.permissions.project_permissions import Present
 from deployer.core.rollout.desired_state import EDGE, Application, Service
 from deployer.core.rollout.planner import predecessors
 
@@ -56,10 +59,15 @@ class Cloning:
         return networks_in([one for one in self._record(application) if one.service in behind])
 
     def present(self, application: Application, replicas: Sequence[Replica]) -> Present:
-        """Containers of the project that requests may name: those that are there, and those recorded."""
+        """Containers of the project that requests may name: those that are there, and those recorded. With
+        what the host keeps to itself.
+        """
+        return self._present(self._record(application), replicas)
+
+    def _present(self, recorded: Sequence[Recorded], replicas: Sequence[Replica]) -> Present:
         names = {text for one in replicas for text in (one.id, one.name)}
-        names |= {text for one in self._record(application) for text in (one.id, one.name)}
-        return Present(frozenset(names))
+        names |= {text for one in recorded for text in (one.id, one.name)}
+        return replace(self._engine.reserved(), containers=frozenset(names))
 
     def requests(
         self,
@@ -72,11 +80,12 @@ class Cloning:
         and service whose own check was answered to us. Raises PowerRefused.
         """
         recorded = self._record(application)
+        here = self._present(recorded, present)
         for name, count in counts.items():
             missing = count - sum(replica.service == name for replica in present)
             if missing > 0:
                 asked = (application.project, name) in reached
-                yield from self._missing(application, name, missing, recorded, present, asked)
+                yield from self._missing(application, name, missing, recorded, present, here, asked)
 
     def _record(self, application: Application) -> tuple[Recorded, ...]:
         """Asks Compose again where somebody removed a network since."""
@@ -88,7 +97,7 @@ class Cloning:
 
     def _recorded_with(self, application: Application, ids: Mapping[str, str]) -> tuple[Recorded, ...]:
         """`ids`: service → its container, for services that share its network."""
-        recorded = self._compose.record(application, self._engine.forward, ids)
+        recorded = self._compose.record(application, self._engine.forward, ids, self._engine.reserved)
         names = {id: name for name, id in self._engine.networks().items()}
         named = (with_network_names(one, names) for one in recorded)
         return tuple(with_mounted_files(one, application.folders) for one in named)
@@ -100,13 +109,14 @@ class Cloning:
         count: int,
         recorded: Sequence[Recorded],
         present: Sequence[Replica],
+        here: Present,
         asked: bool,
     ) -> Iterator[PermittedContainer]:
         """The engine's requests for new replicas of one service."""
         project = application.project
         numbers = free_numbers(project, name, [replica.name for replica in present], count)
         if name == EDGE:
-            yield self._edge(application, name_of(project, EDGE, numbers[0]), recorded)
+            yield self._edge(application, name_of(project, EDGE, numbers[0]), recorded, here)
             return
         service, one = application.service(name), _of(recorded, name)
         assert service and service.image
@@ -124,14 +134,16 @@ class Cloning:
         for index, number in enumerate(numbers):
             made = fixed_name(application, name) or name_of(project, name, number)
             if any(replica.name == made for replica in present):
+                permit_name(made, application.permissions)  # which it gets once the old one is gone
                 made = next_name(project, made)
             place = Place(made, number, image, model, names)
             body = replica_body(one, service, place, asked=asked)
-            here = self.present(application, present)
+            handed: frozenset[str] = frozenset()
             for replica in before[index : index + 1]:
                 inherit(body, replica.volumes, service.nameless)
-                here = replace(here, volumes=frozenset(replica.volumes.values()))
-            yield self.permit(application, service, made, body, here, one.archives)
+                handed = frozenset(replica.volumes.values())
+            mine = replace(here, volumes=handed)
+            yield self.permit(application, service, made, body, mine, one.archives)
 
     def permit(
         self,
@@ -144,34 +156,47 @@ class Cloning:
     ) -> PermittedContainer:
         """The last gate for a container made of the service's image. Raises PowerRefused."""
         assert service.image
-        config = self._engine.image_config(service.image)
-        image = RequestedImage(str(service.image), config or ImageConfig())
+        image = self._requested(service.image)
         return permit_container(name, body, image, application.permissions, present, archives)
+
+    def _requested(self, image: Image | str) -> RequestedImage:
+        return RequestedImage(str(image), self._engine.image_config(image) or ImageConfig())
 
     def copy(
         self, application: Application, service: str, name: str, old: Mapping[str, Any] | None
     ) -> PermittedContainer:
-        """The copy of a service's new replica, or of the old one whose inspection is `old`: that one was
-        judged by the settings of its time, and its copy has less. Raises PowerRefused.
+        """The copy of a service's new replica, or of the old one whose inspection is `old`, both judged by
+        the settings of today. Raises PowerRefused.
         """
-        project, files = application.project, str(self._compose.bundles)
+        bundles = self._compose.bundles
         if old is not None:
-            body = copy_body(
-                old.get("Config", {}) | {"HostConfig": old.get("HostConfig", {})}, project, service, files
-            )
-            return permit_copy(name, body, application.permissions)
+            image = str(old.get("Image"))  # its id: the name may stand for another one by now
+            kept = {**old.get("Config", {}), "HostConfig": old.get("HostConfig", {}), "Image": image}
+            body = copy_body(kept, application.project, service, str(bundles))
+            permissions = replace(application.permissions, readable=_folders_in(old, bundles))
+            return permit_copy(name, body, self._requested(image), permissions)
         one, found = self.recorded(application, service), application.service(service)
         assert found and found.image
-        body = copy_body({**one.body, "Image": str(found.image)}, project, service, files)
-        return self.permit(application, found, name, body, NOTHING_PRESENT, one.archives)
+        kept = {**one.body, "Image": str(found.image)}
+        body = copy_body(kept, application.project, service, str(bundles))
+        requested = self._requested(found.image)
+        return permit_copy(name, body, requested, application.permissions, one.archives)
 
-    def _edge(self, application: Application, name: str, recorded: Sequence[Recorded]) -> PermittedContainer:
+    def _edge(
+        self, application: Application, name: str, recorded: Sequence[Recorded], here: Present
+    ) -> PermittedContainer:
         edge = application.edge
         assert edge
         permissions = replace(application.permissions, writable=(edge.folder,))
-        return permit_container(
-            name, edge_body(application, recorded), RequestedImage(edge.image), permissions
-        )
+        body = edge_body(application, recorded)
+        return permit_container(name, body, RequestedImage(edge.image), permissions, here)
+
+
+def _folders_in(details: Mapping[str, Any], bundles: Path) -> tuple[str, ...]:
+    """Folders of releases whose files a container mounts."""
+    sources = (Path(str(mount.get("Source"))) for mount in details.get("Mounts") or ())
+    inside = (path.relative_to(bundles) for path in sources if path.is_relative_to(bundles))
+    return tuple({str(bundles / path.parts[0]) for path in inside if path.parts})
 
 
 def _of(recorded: Sequence[Recorded], service: str) -> Recorded:

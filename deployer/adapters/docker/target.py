@@ -28,12 +28,13 @@ from deployer.adapters.probes.single_request import ask_http, ask_tcp
 from deployer.core.compose.deploy_hooks import Hook
 from deployer.core.compose.endpoints import Door
 from deployer.core.docker import container_requests as requests
-from deployer.core.docker.engine_requests import may_tag
+from deployer.core.docker.engine_requests import permit_name, permit_tag
 from deployer.core.docker.preflight_container import COPY, name_of_copy
 from deployer.core.errors import CertificateInvalid, ComposeRejected, ContainerRefused
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import Bundle, Credentials, ObservedState, Replica
+from deployer.core.permissions.project_permissions import Present
 from deployer.core.rollout.conflicts import Occupied
 from deployer.core.rollout.desired_state import EDGE, Application, Service
 from deployer.core.rollout.edge_container import EdgeSettings
@@ -69,9 +70,7 @@ class DockerTarget:
         named = (certificates or {}).items()
         self._folders = {project: CertificateFolder(Path(path)) for project, path in named}
         self._owner = _owner_of(state)
-        self._configs: dict[
-            Image, ImageConfig
-        ] = {}  # of images by digest, so they never change; oldest first
+        self._configs: dict[Image, ImageConfig] = {}  # by digest, so they never change; oldest first
 
     def exclusive(self, project: str, wait: float = 120.0) -> AbstractContextManager[None]:
         return self._compose.exclusive(project, wait)
@@ -198,21 +197,23 @@ class DockerTarget:
         answer = self._ask(project, service, now)
         return Reading(now.state, now.health, now.exit_code, now.restarts, answer, now.started)
 
-    def route(self, project: str, serving: Mapping[Service, Sequence[Replica]]) -> None:
+    def route(self, application: Application, serving: Mapping[Service, Sequence[Replica]]) -> None:
         for service, replicas in serving.items():
             if not service.routes:
-                self._hand_over(project, service, replicas)
+                self._hand_over(application, service, replicas)
         wanted = {
             route: [address_of(self._engine.look(replica) or replica) for replica in replicas]
             for service, replicas in serving.items()
             for route in service.routes
         }
         if wanted:
-            self._edge(project).switch(wanted)
+            self._edge(application.project).switch(wanted)
 
-    def _hand_over(self, project: str, service: Service, coming: Sequence[Replica]) -> None:
-        ids = {replica.id for replica in coming}
-        mine = [replica for replica in self._engine.observe(project) if replica.service == service.name]
+    def _hand_over(self, application: Application, service: Service, coming: Sequence[Replica]) -> None:
+        project, ids = application.project, {replica.id for replica in coming}
+        observed = self._engine.observe(project)
+        mine = [replica for replica in observed if replica.service == service.name]
+        here = Present(frozenset(replica.name for replica in observed))
         going = [one for one in mine if holds_networks(one) and one.id not in ids]
         ready = {one.id: one for one in mine if one.running and not one.restarts}
         for replica in coming:
@@ -220,7 +221,7 @@ class DockerTarget:
             if now is None or self._ask(project, service, now) not in ("", ANSWERED):
                 raise ContainerRefused(f"{replica.name} was ready and is no more, so it takes nothing over")
         aside = [one for one in mine if one.id in ids and one.aside]
-        self._handover.give(project, aside, going, service.networks)
+        self._handover.give(application.permissions, aside, going, service.networks, here)
 
     def sessions(self, project: str, replica: Replica) -> int:
         return sum(map(self._edge(project).sessions, replica.addresses.values()))
@@ -292,16 +293,14 @@ class DockerTarget:
             self._handover.clear(application.project, self._engine.observe(application.project))
         self._compose.save(application)
         for service in application.services:
-            name = (
-                requests.own_name(application, service) if service.image else ""
-            )  # the edge is not the file's
-            if service.image and name and may_tag(name, application.permissions):
-                self._engine.tag(service.image, name)
+            name = requests.own_name(application, service) if service.image else ""  # the edge has none
+            if name and (tag := permit_tag(name, service, application.permissions)):
+                self._engine.tag(tag)
         named = any(requests.fixed_name(application, service.name) for service in application.services)
         for replica in self._engine.observe(application.project) if named else ():
             fixed = requests.fixed_name(application, replica.service)
             if fixed and replica.name == requests.next_name(application.project, fixed):
-                self._engine.rename(replica, fixed)
+                self._engine.rename(replica, permit_name(fixed, application.permissions))
         if application.routes:
             self._edge(application.project).settle(application.routes)
 

@@ -132,13 +132,15 @@ def _mount_of_mounted(mount: Body, folders: Folders) -> Body:
     return {**mount, "Source": mounted, "ReadOnly": True} if mounted else mount
 
 
-def networks_of_label(text: str) -> list[str]:
-    """Networks that the label `deployer.networks` names; none where it cannot be read."""
+def endpoints_of_label(text: str) -> dict[str, Any]:
+    """Networks that the label `deployer.networks` names, each with the container's settings on it; none where
+    it cannot be read.
+    """
     try:
         named = json.loads(text or "{}")
     except ValueError:
-        return []
-    return sorted(named) if isinstance(named, dict) else []
+        return {}
+    return named if isinstance(named, dict) else {}
 
 
 def free_numbers(project: str, service: str, names: Iterable[str], count: int) -> list[int]:

@@ -1,67 +1,70 @@
 """The last gate: requests to the Docker engine, judged as they are posted. In: a request's body, the
 permissions of its project. Out: the judged request, or PowerRefused with the grants that it would need.
 
-Every field of a request is named here or in `host_config.py`, and a field that is not named, by this version
-or by a newer engine, must be empty. So no reading of a Compose file decides who becomes root: a request that
-does not fit is not sent, whoever wrote it.
+Every field of a request is named (`request_shapes.py`, `host_config.py` and here), and a field that is not
+named, by this version or by a newer engine, must be empty. So no reading of a Compose file decides who
+becomes root: a request that does not fit is not sent, whoever wrote it. The engine's adapter takes the types
+that are made here, in `network_requests.py` and in `compose_calls.py`, so a way round the gate is a type
+error.
 
 Source: https://docs.docker.com/reference/api/engine/version/v1.51/
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deployer.core.docker.container_requests import NETWORKS_LABEL, OWN_LABELS, networks_of_label
-from deployer.core.docker.host_config import asked_by_host_config, asked_by_links, unknown_fields
-from deployer.core.errors import ComposeRejected
+from deployer.core.docker.container_requests import NETWORKS_LABEL, OWN_LABELS, endpoints_of_label
+from deployer.core.docker.host_config import HOST, asked_by_host_config, is_inside
+from deployer.core.docker.network_requests import PROJECT, asked_by_endpoints
+from deployer.core.docker.request_shapes import (
+    ENDPOINT,
+    HEALTHCHECK,
+    NAMES,
+    NETWORKING,
+    Each,
+    Fields,
+    unnamed_fields,
+)
+from deployer.core.docker.reserved_addresses import refuse_ports
 from deployer.core.image_config import ImageConfig
+from deployer.core.images import Image, canonical, split_tag
 from deployer.core.permissions import host_access
+from deployer.core.permissions.grants import PowerRefused
 from deployer.core.permissions.project_permissions import NOTHING_PRESENT, Permissions, Present
+from deployer.core.rollout.desired_state import Service
 
 Body = Mapping[str, Any]
 
-_PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
+_SERVICE = "com.docker.compose.service"
 _FREE = frozenset(
     {
-        *("Hostname", "Domainname", "User", "AttachStdin", "AttachStdout", "AttachStderr", "ExposedPorts"),
-        *("Tty", "OpenStdin", "StdinOnce", "Cmd", "Healthcheck", "ArgsEscaped", "Volumes", "WorkingDir"),
-        *("Entrypoint", "NetworkDisabled", "MacAddress", "OnBuild", "StopSignal", "Shell"),
+        *("Hostname", "Domainname", "User", "AttachStdin", "AttachStdout", "AttachStderr", "Tty"),
+        *("OpenStdin", "StdinOnce", "Cmd", "ArgsEscaped", "WorkingDir", "Entrypoint", "NetworkDisabled"),
+        *("MacAddress", "OnBuild", "StopSignal", "Shell"),
     }
 )
-_JUDGED = frozenset({"Env", "StopTimeout", "Image", "Labels", "HostConfig", "NetworkingConfig"})
-_ENDPOINT = frozenset(
+_JUDGED = frozenset({"Env", "StopTimeout", "Image", "Labels"})
+CONTAINER = Fields(
+    "",
+    _FREE | _JUDGED,
     {
-        *("IPAMConfig", "Aliases", "MacAddress", "NetworkID", "EndpointID", "Gateway", "IPAddress"),
-        *("IPPrefixLen", "IPv6Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen", "DNSNames", "GwPriority"),
-        *("DriverOpts", "Links"),
-    }
+        "HostConfig": HOST,
+        "NetworkingConfig": NETWORKING,
+        "Healthcheck": HEALTHCHECK,
+        "ExposedPorts": NAMES,
+        "Volumes": NAMES,
+    },
 )
 _ARCHIVE = frozenset({"path", "noOverwriteDirNonDir", "copyUIDGID"})
-_NETWORK = frozenset(
-    {
-        *(
-            "Name",
-            "CheckDuplicate",
-            "Internal",
-            "Attachable",
-            "EnableIPv4",
-            "EnableIPv6",
-            "Labels",
-            "Options",
-        ),
-        *("Driver", "IPAM", "Scope"),
-    }
-)
-_REACHING = ("Privileged", "Devices", "DeviceRequests", "PidMode", "IpcMode", "VolumesFrom", "PortBindings")
-_VOLUME = frozenset({"Name", "Driver", "DriverOpts", "Labels"})
 _NO_IMAGE_CONFIG = ImageConfig()
-_VERSION = re.compile(r"^/v[0-9.]+(?=/)")
-_LOOKS = re.compile(r"/(?:_ping|version|info|networks(?:/[^/]+)?|volumes(?:/[^/]+)?|containers/[^/]+/json)")
+# Of the container that is copied nothing stays that leads out of it.
+_NOT_COPIED = (
+    *("Privileged", "Devices", "DeviceRequests", "DeviceCgroupRules", "PidMode", "IpcMode", "UTSMode"),
+    *("UsernsMode", "CgroupnsMode", "CgroupParent", "VolumesFrom", "PortBindings", "Binds", "Links"),
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,22 @@ class PermittedContainer:
     name: str
     body: Body = field(hash=False)
     archives: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True)
+class PermittedName:
+    """A name for a container that was judged. Only `permit_name` makes one."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class PermittedTag:
+    """A local name for an image that was judged. Only `permit_tag` makes one."""
+
+    image: Image
+    repository: str
+    tag: str
 
 
 @dataclass(frozen=True)
@@ -91,88 +110,79 @@ def permit_container(
     present: Present = NOTHING_PRESENT,
     archives: Sequence[tuple[str, bytes]] = (),
 ) -> PermittedContainer:
-    """Raises PowerRefused."""
+    """Raises PowerRefused, PortTaken for a port at which the deployer itself listens."""
+    where, host = f"container {name}", body.get("HostConfig") or {}
+    permissions.refuse([(where, grant) for grant in unnamed_fields(body, CONTAINER)])
+    endpoints = (body.get("NetworkingConfig") or {}).get("EndpointsConfig") or {}
     asked = [
-        *_of_config(name, body, image, permissions),
-        *asked_by_host_config(body.get("HostConfig") or {}, permissions, present),
-        *_of_endpoints(body.get("NetworkingConfig") or {}, permissions, present),
+        *_of_config(name, body, image, permissions, present),
+        *asked_by_host_config(host, permissions, present),
+        *asked_by_endpoints(endpoints, permissions, present),
         *_of_archives(archives),
     ]
-    permissions.refuse([(f"container {name}", grant) for grant in asked])
+    permissions.refuse([(where, grant) for grant in asked])
+    refuse_ports(where, host.get("PortBindings") or {}, present.ports)
     return PermittedContainer(name, body, tuple(archives))
 
 
-def permit_copy(name: str, body: Body, permissions: Permissions) -> PermittedContainer:
-    """The copy of a container that runs: `copy_body` takes its network, ports, names and data away and adds
-    nothing. Raises PowerRefused for a copy that is not alone.
+def permit_copy(
+    name: str,
+    body: Body,
+    image: RequestedImage,
+    permissions: Permissions,
+    archives: Sequence[tuple[str, bytes]] = (),
+) -> PermittedContainer:
+    """The copy of a container that tests whether it starts: judged like every container, and without network,
+    namespace, device and mount of the host, but for the release's own files. Raises PowerRefused.
     """
     host: Body = body.get("HostConfig") or {}
-    is_alone = host.get("NetworkMode") == "none" and not body.get("NetworkingConfig")
-    reaches = [key for key in _REACHING if host.get(key)]
-    if not is_alone or reaches:
-        permissions.refuse([(f"container {name}", f"request:copy {key}") for key in reaches or ["network"]])
-    return PermittedContainer(name, body)
+    kept = [key for key in _NOT_COPIED if host.get(key)]
+    if host.get("NetworkMode") != "none" or body.get("NetworkingConfig"):
+        kept.append("NetworkMode")
+    own = (*permissions.readable, *host_access.READABLE_BY_ALL)
+    for mount in host.get("Mounts") or ():
+        if mount.get("Type") == "bind" and not is_inside(str(mount.get("Source")), own):
+            kept.append(f"a mount of {mount.get('Source')}")
+    if kept:
+        raise PowerRefused(f"container {name} is a copy for a test, which must not have {', '.join(kept)}")
+    return permit_container(name, body, image, permissions, NOTHING_PRESENT, archives)
 
 
-def permit_network(body: Body, permissions: Permissions) -> None:
-    """Raises PowerRefused for a network that reaches beyond its project."""
-    name = str(body.get("Name") or "")
-    permissions.refuse([(f"network {name}", grant) for grant in _of_network(name, body, permissions)])
+def permit_name(name: str, permissions: Permissions) -> PermittedName:
+    """Raises PowerRefused for a name that another project's next container may need."""
+    asked = host_access.container_name(name, permissions.project, permissions.around.projects)
+    permissions.refuse([(f"container {name}", grant) for grant in asked])
+    return PermittedName(name)
 
 
-def permit_volume(body: Body, permissions: Permissions) -> None:
-    """Raises PowerRefused for a volume that is no storage of its own project."""
-    name = str(body.get("Name") or "")
-    permissions.refuse([(f"volume {name}", grant) for grant in _of_volume(name, body, permissions)])
-
-
-def permit_call(method: str, path: str, body: bytes, permissions: Permissions) -> None:
-    """Judges a call of Compose's own to the engine's API. `path` with its query. Raises PowerRefused,
-    ComposeRejected for a call that Compose has no need of here.
+def permit_tag(name: str, service: Service, permissions: Permissions) -> PermittedTag | None:
+    """The local name `name` for the image of a service: a name of the image's own repository, or the one that
+    Compose gives to what it builds. None where it stands for another image, or for another project's service.
     """
-    bare = _VERSION.sub("", path.partition("?")[0])
-    if method in ("GET", "HEAD") and _LOOKS.fullmatch(bare):
-        return
-    if (method, bare) not in _MAKES:
-        raise ComposeRejected(
-            f"docker compose asks the engine for {method} {bare}, which the deployer does not pass on",
-            hint="create what the Compose file needs by hand and declare it as external",
-        )
-    _MAKES[method, bare](_object(body), permissions)
-
-
-def _object(body: bytes) -> Body:
-    """Raises ComposeRejected for a body that is no JSON object."""
-    try:
-        table = json.loads(body)
-    except ValueError:
-        table = None
-    if not isinstance(table, dict):
-        raise ComposeRejected("docker compose sent the engine a body that is no JSON object")
-    return table
-
-
-_MAKES = {("POST", "/networks/create"): permit_network, ("POST", "/volumes/create"): permit_volume}
-
-
-def may_tag(name: str, permissions: Permissions) -> bool:
-    """Whether the project may give its own image the local name `name`: never one that stands for a service
-    of another project.
-    """
+    image, (repository, tag) = service.image, split_tag(name)
+    assert image, "the edge's image gets no name"
     projects = {permissions.project, *permissions.around.projects}
-    return "/" in name or host_access.owner_of(name, projects) in ("", permissions.project)
+    short = canonical(name).removeprefix("docker.io/library/")
+    is_built = name == f"{permissions.project}-{service.name}"
+    is_same = canonical(name) == canonical(image.repository)
+    owner = "" if "/" in short else host_access.owner_of(short, projects)
+    if not (is_built or is_same) or owner not in ("", permissions.project):
+        return None
+    return PermittedTag(image, repository, tag or "latest")
 
 
-def _of_config(name: str, body: Body, image: RequestedImage, permissions: Permissions) -> Iterator[str]:
-    yield from unknown_fields("", body, _FREE | _JUDGED)
+def _of_config(
+    name: str, body: Body, image: RequestedImage, permissions: Permissions, present: Present
+) -> Iterator[str]:
     if int(body.get("StopTimeout") or 0) > host_access.MOST_GRACE:
         yield "stop_grace_period"
     if body.get("Image") != image.name:
         yield f"request:Image={body.get('Image')}"
     labels: Mapping[str, str] = body.get("Labels") or {}
-    if labels.get(_PROJECT) != permissions.project:
-        yield f"label:{_PROJECT}={labels.get(_PROJECT)}"
-    yield from _of_own_labels(labels, image.config.labels, permissions)
+    if labels.get(PROJECT) != permissions.project:
+        yield f"label:{PROJECT}={labels.get(PROJECT)}"
+    yield from _of_own_labels(labels, image.config.labels)
+    yield from _of_told_networks(labels.get(NETWORKS_LABEL, ""), permissions, present)
     yield from host_access.controller_labels({**image.config.labels, **labels})
     environment = (*image.config.environment, *(body.get("Env") or ()))
     yield from host_access.controller_variables({str(text).partition("=")[0] for text in environment})
@@ -181,9 +191,7 @@ def _of_config(name: str, body: Body, image: RequestedImage, permissions: Permis
     yield from judge(name, permissions.project, permissions.around.projects)
 
 
-def _of_own_labels(
-    labels: Mapping[str, str], inherited: Mapping[str, str], permissions: Permissions
-) -> Iterator[str]:
+def _of_own_labels(labels: Mapping[str, str], inherited: Mapping[str, str]) -> Iterator[str]:
     """Labels by which the deployer knows its containers: it writes them itself, no image and no file does."""
     foreign = [label for label in host_access.reserved_labels(labels) if label not in OWN_LABELS]
     foreign += [
@@ -192,20 +200,13 @@ def _of_own_labels(
         if not label.startswith(host_access.IMAGE_LABELS)
     ]
     yield from (f"label:{label}" for label in foreign)
-    for network in networks_of_label(labels.get(NETWORKS_LABEL, "")):
-        if not permissions.allows_network(network):
-            yield f"network:{network}"
 
 
-def _of_endpoints(config: Body, permissions: Permissions, present: Present) -> Iterator[str]:
-    yield from unknown_fields("NetworkingConfig.", config, {"EndpointsConfig"})
-    for name, endpoint in (config.get("EndpointsConfig") or {}).items():
-        if not permissions.allows_network(name):
-            yield f"network:{name}"
-        settings: Body = endpoint or {}
-        yield from unknown_fields("Endpoint.", settings, _ENDPOINT)
-        yield from host_access.network_options(settings.get("DriverOpts") or {})
-        yield from asked_by_links(settings.get("Links") or (), present)
+def _of_told_networks(label: str, permissions: Permissions, present: Present) -> Iterator[str]:
+    """The networks that a label says the container will be connected to, with its settings on each."""
+    told = endpoints_of_label(label)
+    yield from unnamed_fields(told, Each(ENDPOINT))
+    yield from asked_by_endpoints(told, permissions, present)
 
 
 def _of_archives(archives: Sequence[tuple[str, bytes]]) -> Iterator[str]:
@@ -213,40 +214,3 @@ def _of_archives(archives: Sequence[tuple[str, bytes]]) -> Iterator[str]:
     for query, _ in archives:
         keys = {part.partition("=")[0] for part in query.split("&") if part}
         yield from (f"request:archive.{key}" for key in sorted(keys - _ARCHIVE))
-
-
-def _of_network(name: str, body: Body, permissions: Permissions) -> Iterator[str]:
-    yield from unknown_fields("Network.", body, _NETWORK)
-    driver, ipam = str(body.get("Driver") or "bridge"), body.get("IPAM") or {}
-    if not permissions.allows_network(name):
-        yield f"network:{name}"
-    if driver not in ("bridge", "none"):
-        yield f"driver:{driver}"
-    else:
-        yield from host_access.network_options(body.get("Options") or {})
-    if str(body.get("Scope") or "local") != "local":
-        yield f"request:Network.Scope={body['Scope']}"
-    if str(ipam.get("Driver") or "default") != "default" or ipam.get("Options"):
-        yield f"ipam:{ipam.get('Driver') or 'options'}"
-    yield from host_access.subnets(ipam.get("Config") or (), permissions.around.subnets)
-    yield from _of_project_label(body, permissions)
-
-
-def _of_volume(name: str, body: Body, permissions: Permissions) -> Iterator[str]:
-    yield from unknown_fields("Volume.", body, _VOLUME)
-    driver = str(body.get("Driver") or "local")
-    if not permissions.allows_volume(name):
-        yield f"volume:{name}"
-    if driver != "local":
-        yield f"driver:{driver}"
-    else:
-        yield from host_access.volume_options(body.get("DriverOpts") or {})
-    yield from _of_project_label(body, permissions)
-
-
-def _of_project_label(body: Body, permissions: Permissions) -> Iterator[str]:
-    """A network or volume is labelled as its own project's, and carries no label of the deployer's."""
-    labels: Mapping[str, str] = body.get("Labels") or {}
-    if labels.get(_PROJECT, permissions.project) != permissions.project:
-        yield f"label:{_PROJECT}={labels[_PROJECT]}"
-    yield from (f"label:{label}" for label in host_access.reserved_labels(labels))

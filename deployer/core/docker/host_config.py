@@ -7,10 +7,11 @@ here must be empty.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from deployer.core.docker.request_shapes import HOST_PARTS, Fields
 from deployer.core.permissions import host_access
 from deployer.core.permissions.grants import host_path
 from deployer.core.permissions.project_permissions import Permissions, Present
@@ -19,7 +20,7 @@ Body = Mapping[str, Any]
 
 _FREE_HOST = frozenset(
     {
-        *("PortBindings", "RestartPolicy", "ConsoleSize", "CapDrop", "Dns", "DnsOptions", "DnsSearch"),
+        *("RestartPolicy", "ConsoleSize", "CapDrop", "Dns", "DnsOptions", "DnsSearch"),
         *("ExtraHosts", "GroupAdd", "ReadonlyRootfs", "CpuShares", "Memory", "NanoCpus"),
         *("BlkioWeight", "CpuPeriod", "CpuQuota", "CpusetCpus", "CpusetMems", "KernelMemory"),
         *("KernelMemoryTCP", "MemoryReservation", "MemorySwap", "MemorySwappiness", "PidsLimit", "Init"),
@@ -30,15 +31,13 @@ _JUDGED_HOST = frozenset(
         *("Annotations", "Binds", "CapAdd", "CgroupParent", "CgroupnsMode", "CpuRealtimePeriod"),
         *("CpuRealtimeRuntime", "DeviceCgroupRules", "DeviceRequests", "Devices", "IpcMode", "Links"),
         *("LogConfig", "MaskedPaths", "Mounts", "NetworkMode", "OomKillDisable", "OomScoreAdj", "PidMode"),
-        *("Privileged", "ReadonlyPaths", "Runtime", "SecurityOpt", "ShmSize", "StorageOpt", "Sysctls"),
-        *("Tmpfs", "UTSMode", "Ulimits", "UsernsMode", "VolumesFrom"),
+        *("PortBindings", "Privileged", "ReadonlyPaths", "Runtime", "SecurityOpt", "ShmSize"),
+        *("StorageOpt", "Sysctls", "Tmpfs", "UTSMode", "Ulimits", "UsernsMode", "VolumesFrom"),
         *(f"BlkioDevice{way}{unit}" for way in ("Read", "Write") for unit in ("Bps", "IOps")),
         "BlkioWeightDevice",
     }
 )
-_MOUNT = frozenset(
-    {"Type", "Source", "Target", "ReadOnly", "Consistency", "BindOptions", "VolumeOptions", "TmpfsOptions"}
-)
+HOST = Fields("HostConfig", _FREE_HOST | _JUDGED_HOST, HOST_PARTS)
 _BIND_FLAGS = frozenset({"", "ro", "rw", "z", "Z", "nocopy", "private", "rprivate"})
 _NAMESPACES = {
     "NetworkMode": "network_mode",
@@ -51,20 +50,8 @@ _NAMESPACES = {
 _OWN = ("", "private", "none", "shareable")
 
 
-def unknown_fields(prefix: str, body: Body, known: Collection[str]) -> Iterator[str]:
-    """Grants for fields that this gate does not name and that are not empty."""
-    yield from (f"request:{prefix}{key}" for key in sorted(body) if key not in known and _is_set(body[key]))
-
-
-def _is_set(value: object) -> bool:
-    if isinstance(value, Mapping):
-        return any(_is_set(inner) for inner in value.values())
-    return bool(value) and value not in ("default", "local")
-
-
 def asked_by_host_config(host: Body, permissions: Permissions, present: Present) -> Iterator[str]:
     """Grants that the settings of a container on its host would need, granted ones too."""
-    yield from unknown_fields("HostConfig.", host, _FREE_HOST | _JUDGED_HOST)
     yield from _of_namespaces(host, permissions, present)
     yield from _of_rights(host)
     yield from _of_devices(host)
@@ -154,35 +141,30 @@ def _of_bind(text: str, permissions: Permissions, present: Present) -> Iterator[
 
 
 def _of_mount(mount: Body, permissions: Permissions, present: Present) -> Iterator[str]:
-    yield from unknown_fields("Mount.", mount, _MOUNT)
     kind, source = str(mount.get("Type")), str(mount.get("Source") or "")
     if kind == "bind":
         yield from _of_path(source, permissions, read_only=bool(mount.get("ReadOnly")))
         options = mount.get("BindOptions") or {}
         if options.get("Propagation") not in (None, "", "private", "rprivate"):
             yield f"propagation:{options['Propagation']}"
-        known = {"Propagation", "NonRecursive", "CreateMountpoint", "ReadOnlyForceRecursive"}
-        yield from unknown_fields("BindOptions.", options, {*known, "ReadOnlyNonRecursive"})
     elif kind == "volume":
-        options = mount.get("VolumeOptions") or {}
-        yield from unknown_fields("VolumeOptions.", options, {"NoCopy", "Labels", "Subpath"})
-        yield from host_access.volume_labels(options.get("Labels") or {})
+        yield from host_access.volume_labels((mount.get("VolumeOptions") or {}).get("Labels") or {})
         yield from _of_volume_name(source, permissions, present)
-    elif kind == "tmpfs":
-        options = mount.get("TmpfsOptions") or {}
-        yield from unknown_fields("TmpfsOptions.", options, {"SizeBytes", "Mode"})
-    else:
+    elif kind != "tmpfs":
         yield f"mount:{kind}"
 
 
 def _of_path(path: str, permissions: Permissions, *, read_only: bool) -> Iterator[str]:
     """Files of the release may be read; every other path of the host is granted by name."""
+    readable = (*permissions.readable, *host_access.READABLE_BY_ALL) if read_only else ()
+    if not is_inside(path, (*permissions.writable, *readable)):
+        yield f"bind:{host_path(path)}"
+
+
+def is_inside(path: str, folders: Iterable[str]) -> bool:
+    """Whether a path of the host is one of these, or lies in one."""
     place = PurePosixPath(host_path(path))
-    if read_only and str(place) in host_access.READABLE_BY_ALL:
-        return
-    allowed = (*permissions.writable, *(permissions.readable if read_only else ()))
-    if not any(place.is_relative_to(host_path(folder)) for folder in allowed):
-        yield f"bind:{place}"
+    return any(place.is_relative_to(host_path(folder)) for folder in folders)
 
 
 def _of_volume_name(name: str, permissions: Permissions, present: Present) -> Iterator[str]:

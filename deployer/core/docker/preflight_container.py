@@ -1,9 +1,10 @@
 """The copy of a stop-first replica that must start before the old one is stopped. In: a request for a
 container, or the inspection of one. Out: the request for its copy.
 
-The copy is alone: no network, no published port, no name, no data. Whatever may be written is a scratch
-volume; what is read only, and files of the release, are the real ones. So it can neither take a port nor a
-lock, nor see or change anybody's data, and whether it starts at all is still seen.
+The copy is alone: no network, no published port, no name, no data, no namespace, no device, no path of the
+host. Whatever may be written or lies on the host is a scratch volume; volumes that are read only, and files
+of the release, are the real ones. So it can neither take a port nor a lock, nor see or change anybody's data,
+and whether it starts at all is still seen.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deployer.core.docker.container_requests import DEPLOYMENT_LABEL, HOOK_LABEL
+from deployer.core.permissions.host_access import READABLE_BY_ALL
 
 COPY = "preflight"
 SECONDS = 1.0  # as long as the copy must stay up
@@ -31,7 +33,7 @@ _KEPT = (
 )
 _LIMITS = (
     "CapAdd", "CapDrop", "Init", "Memory", "NanoCpus", "CpuQuota", "CpuPeriod", "PidsLimit", "ReadonlyRootfs",
-    "Runtime", "SecurityOpt", "ShmSize", "Tmpfs", "Ulimits", "GroupAdd", "ExtraHosts", "UsernsMode",
+    "Runtime", "SecurityOpt", "ShmSize", "Tmpfs", "Ulimits", "GroupAdd", "ExtraHosts",
 )  # fmt: skip
 
 
@@ -80,7 +82,8 @@ def _mount(one: Mapping[str, Any], files: str) -> dict[str, Any]:
     if one["Type"] == "tmpfs":
         return {"Type": "tmpfs", **target}
     source = str(one.get("Source") or "")
-    ours = bool(files) and one["Type"] == "bind" and source.startswith(f"{files}/")
-    if ours or one.get("ReadOnly"):
+    is_bind = one["Type"] == "bind"
+    ours = is_bind and bool(files) and source.startswith(f"{files}/")
+    if ours or (one.get("ReadOnly") and (not is_bind or source in READABLE_BY_ALL)):
         return {"Type": one["Type"], "Source": source, **target, "ReadOnly": True}
     return {"Type": "volume", **target}

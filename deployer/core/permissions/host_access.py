@@ -236,10 +236,10 @@ def _is_private(subnet: object, private: Collection[str]) -> bool:
     allowed = (ipaddress.ip_network(text, strict=False) for text in private)
     if wanted.prefixlen < _SHORTEST_PREFIX[wanted.version]:
         return False
-    return any(_is_within(wanted, pool) for pool in allowed)
+    return any(is_within(wanted, pool) for pool in allowed)
 
 
-def _is_within(one: ipaddress.IPv4Network | ipaddress.IPv6Network, other: object) -> bool:
+def is_within(one: ipaddress.IPv4Network | ipaddress.IPv6Network, other: object) -> bool:
     if isinstance(one, ipaddress.IPv4Network) and isinstance(other, ipaddress.IPv4Network):
         return one.subnet_of(other)
     if isinstance(one, ipaddress.IPv6Network) and isinstance(other, ipaddress.IPv6Network):

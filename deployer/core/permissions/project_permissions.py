@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from deployer.core.host_ports import HostPort
 from deployer.core.permissions.grants import Asked, refuse
 from deployer.core.permissions.host_access import PRIVATE_SUBNETS, owner_of
 
@@ -66,12 +67,15 @@ class Permissions:
 
 @dataclass(frozen=True)
 class Present:
-    """The part that changes: ids and names of the project's own containers, and the names of the nameless
-    volumes that one of them hands on.
+    """The part that changes: ids and names of the project's own containers, the names of the nameless volumes
+    that one of them hands on, ports of the host that the deployer itself listens at, and the subnets that the
+    host reaches otherwise than by a network of the engine, as CIDR.
     """
 
     containers: frozenset[str] = frozenset()
     volumes: frozenset[str] = frozenset()
+    ports: tuple[HostPort, ...] = ()
+    routes: tuple[str, ...] = ()
 
 
 NOTHING_PRESENT = Present()

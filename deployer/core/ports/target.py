@@ -111,7 +111,7 @@ class Target(Protocol):
     def read(self, project: str, service: Service, replica: Replica) -> Reading:
         """Observes once a replica that should become ready."""
 
-    def route(self, project: str, serving: Mapping[Service, Sequence[Replica]]) -> None:
+    def route(self, application: Application, serving: Mapping[Service, Sequence[Replica]]) -> None:
         """Switches new requests of each named service to exactly these replicas before it returns. Raises
         ContainerRefused, and leaves the old ones in place, if the new ones cannot have their host ports.
         """

@@ -55,7 +55,8 @@ def refuse_conflicts(application: Application, occupied: Occupied) -> None:
         for wanted in host_ports_of(table):
             _refuse_port(name, wanted, occupied)
     for name, table in (document.get("networks") or {}).items():
-        _refuse_subnets(name, ((table or {}).get("ipam") or {}).get("config") or (), occupied.routes)
+        pools = ((table or {}).get("ipam") or {}).get("config") or ()
+        refuse_subnets(name, _texts_of(pools), occupied.routes)
     for kind, there in (("network", occupied.networks), ("volume", occupied.volumes)):
         for name in _external(document.get(f"{kind}s") or {}):
             if name not in there:
@@ -75,20 +76,25 @@ def _refuse_name(service: str, name: str, occupied: Occupied) -> None:
         )
 
 
-def _refuse_subnets(network: str, pools: Iterable[Mapping[str, Any]], routes: Iterable[str]) -> None:
-    """A network whose subnet holds addresses that the host reaches otherwise would take them away from it,
-    and from every other application.
+def _texts_of(pools: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Addresses of a rendered network's pools."""
+    for pool in pools:
+        yield from (str(pool[key]) for key in ("subnet", "gateway", "ip_range") if pool.get(key))
+
+
+def refuse_subnets(network: str, texts: Iterable[str], routes: Iterable[str]) -> None:
+    """Raises SubnetTaken: a network whose subnet holds addresses that the host reaches otherwise would take
+    them away from it, and from every other application.
     """
     taken = [ipaddress.ip_network(route, strict=False) for route in routes]
-    for pool in pools:
-        for text in filter(None, (pool.get("subnet"), pool.get("gateway"), pool.get("ip_range"))):
-            wanted = ipaddress.ip_network(str(text), strict=False)
-            for route in taken:
-                if wanted.version == route.version and wanted.overlaps(route):
-                    raise SubnetTaken(
-                        f"network {network} has {text}, and the server reaches {route} otherwise",
-                        hint="leave `ipam` out, or choose a subnet that nothing else uses: `ip route`",
-                    )
+    for text in texts:
+        wanted = ipaddress.ip_network(text, strict=False)
+        for route in taken:
+            if wanted.version == route.version and wanted.overlaps(route):
+                raise SubnetTaken(
+                    f"network {network} has {text}, and the server reaches {route} otherwise",
+                    hint="leave `ipam` out, or choose a subnet that nothing else uses: `ip route`",
+                )
 
 
 def _refuse_port(service: str, wanted: HostPort, occupied: Occupied) -> None:

@@ -17,6 +17,7 @@ from deployer.adapters.docker.compose_cli import Compose
 from deployer.adapters.docker.engine import Engine
 from deployer.adapters.system.files import make_folder
 from deployer.core.compose.rendering import ADDED, FOLDER, MOUNTED, RENDERING
+from deployer.core.docker.compose_calls import PermittedCall
 from deployer.core.docker.engine_requests import PermittedContainer
 from deployer.core.errors import (
     CommandFailed,
@@ -330,9 +331,9 @@ def test_what_compose_would_create_is_recorded_once_and_its_networks_are_made(
     model = compose.render(project, one_service(lines + "secrets: {s: {environment: A}}\n"), {"A": "$5"})
     asked: list[str] = []
 
-    def forward(method: str, path: str, body: bytes, kind: str) -> tuple[int, Mapping[str, str], bytes]:
-        asked.append(path)
-        return Engine().forward(method, path, body, kind)
+    def forward(call: PermittedCall) -> tuple[int, Mapping[str, str], bytes]:
+        asked.append(call.path)
+        return Engine().forward(call)
 
     with compose.exclusive(project, 1.0):
         (one,) = compose.record(application(project, model), forward, {})

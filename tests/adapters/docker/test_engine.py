@@ -24,7 +24,7 @@ import docker as sdk
 import pytest
 
 from deployer.adapters.docker.engine import Engine
-from deployer.core.docker.engine_requests import PermittedContainer
+from deployer.core.docker.engine_requests import PermittedContainer, PermittedTag
 from deployer.core.errors import (
     ContainerRefused,
     DeployerError,
@@ -278,7 +278,7 @@ ASKS: dict[str, Callable[[Engine], object]] = {
     "log_tail": lambda engine: engine.log_tail(replica("a" * 64)),
     "image_id": lambda engine: engine.image_id(IMAGE),
     "create": lambda engine: engine.create(PermittedContainer("shop-web-1", {"Image": "x"})),
-    "tag": lambda engine: engine.tag(IMAGE, "shop-web"),
+    "tag": lambda engine: engine.tag(PermittedTag(IMAGE, "shop-web", "latest")),
     "networks": lambda engine: engine.networks(),
     "remove_networks": lambda engine: engine.remove_networks("shop"),
 }

@@ -26,14 +26,11 @@ from hypothesis import strategies as st
 from deployer.adapters.docker.compose_cli import Compose
 from deployer.adapters.system.files import make_folder
 from deployer.core.compose.rendering import FOLDER, MOUNTED, RENDERING, Folders
-from deployer.core.docker import engine_requests, host_config
+from deployer.core.docker import engine_requests, host_config, network_requests
+from deployer.core.docker.compose_calls import PermittedCall
 from deployer.core.docker.container_requests import Recorded, with_mounted_files
-from deployer.core.docker.engine_requests import (
-    RequestedImage,
-    permit_container,
-    permit_network,
-    permit_volume,
-)
+from deployer.core.docker.engine_requests import RequestedImage, permit_container
+from deployer.core.docker.network_requests import permit_network, permit_volume
 from deployer.core.errors import DeployerError
 from deployer.core.model import Bundle
 from deployer.core.permissions import compose_privileges as powers
@@ -113,7 +110,7 @@ class Bench:
             PROJECT, (), dict(model), rendering=str(model[RENDERING]), permissions=everything
         )
         with (
-            mock.patch("deployer.adapters.docker.compose_cli.permit_call", lambda *_: None),
+            mock.patch("deployer.adapters.docker.compose_cli.permit_call", _unjudged),
             suppress(DeployerError),
         ):
             recorded = self.compose.record(application, self._forward, {})
@@ -122,10 +119,10 @@ class Bench:
             return Case(text, model, containers, tuple(self.calls))
         return None
 
-    def _forward(self, method: str, path: str, body: bytes, kind: str) -> tuple[int, dict[str, str], bytes]:
-        bare = re.sub(r"^/v[0-9.]+(?=/)", "", path.partition("?")[0])
+    def _forward(self, call: PermittedCall) -> tuple[int, dict[str, str], bytes]:
+        bare = re.sub(r"^/v[0-9.]+(?=/)", "", call.path.partition("?")[0])
         if made := re.fullmatch(r"/(networks|volumes)/create", bare):
-            self.calls.append((made[1], json.loads(body)))
+            self.calls.append((made[1], json.loads(call.body)))
             return 201, {}, b'{"Id": "x", "Name": "x"}'
         if found := re.fullmatch(r"/(networks|volumes)/([^/]+)", bare):
             known = {body["Name"] for kind, body in self.calls if kind == found[1]}
@@ -139,6 +136,10 @@ class Bench:
         answers: dict[str, Any] = {"/_ping": "OK", "/version": {"ApiVersion": "1.45"}, "/info": {"ID": "x"}}
         answers |= {"/networks": [], "/volumes": {"Volumes": []}}
         return 200, {"Api-Version": "1.45"}, json.dumps(answers.get(bare, {})).encode()
+
+
+def _unjudged(method: str, path: str, body: bytes, *_: object) -> PermittedCall:
+    return PermittedCall(method, path, body)
 
 
 def _labels(name: str) -> dict[str, str]:
@@ -273,9 +274,9 @@ LATE_HOLES: dict[str, tuple[object, str, object]] = {
     "rights": (host_config, "_of_rights", lambda *_: ()),
     "limits of memory": (host_config, "_of_limits", lambda *_: ()),
     "links": (host_config, "asked_by_links", lambda *_: ()),
-    "networks": (engine_requests, "_of_network", lambda *_: ()),
-    "volumes": (engine_requests, "_of_volume", lambda *_: ()),
-    "endpoints": (engine_requests, "_of_endpoints", lambda *_: ()),
+    "networks": (network_requests, "_of_network", lambda *_: ()),
+    "volumes": (network_requests, "_of_volume", lambda *_: ()),
+    "endpoints": (network_requests, "asked_by_endpoints", lambda *_: ()),
 }
 
 
@@ -286,7 +287,8 @@ def unfound(
     dangerous = [case for case in corpus if case.powers()]
     missing = []
     for name, (module, rule, instead) in holes.items():
-        users = {id(one): one for one in (module, engine_requests, host_config) if hasattr(one, rule)}
+        modules = (module, engine_requests, host_config, network_requests)
+        users = {id(one): one for one in modules if hasattr(one, rule)}
         with ExitStack() as patches:
             for user in users.values():
                 patches.enter_context(mock.patch.object(user, rule, instead))

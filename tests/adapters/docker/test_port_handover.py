@@ -15,6 +15,7 @@ from deployer.adapters.docker.engine import Engine
 from deployer.adapters.docker.port_handover import Handover, holds_networks
 from deployer.core.errors import ContainerRefused
 from deployer.core.model import Replica
+from deployer.core.permissions.project_permissions import Permissions
 from testing.docker.docker_cli import docker, free_port, remove_containers, wait_for
 
 pytestmark = pytest.mark.engine
@@ -74,14 +75,18 @@ def test_what_cannot_have_all_its_ports_leaves_the_old_one_where_it_was(project:
         wait_for("the old one", lambda: pair.answers() == "old", 10)
         spoilt = pair.add("spoilt", other.getsockname()[1])
         with pytest.raises(ContainerRefused, match="address already in use"):
-            pair.handover.give(project, [spoilt], [pair.replica("old")], [f"{project}_net"])
+            pair.handover.give(Permissions(project), [spoilt], [pair.replica("old")], [f"{project}_net"])
         wait_for("the old one again", lambda: pair.answers() == "old", 10)
         assert holds_networks(pair.replica("old"))
         # What the rollback does: it asks for all of it once more.
-        pair.handover.give(project, [pair.replica("old")], [pair.replica("spoilt")], [f"{project}_net"])
+        pair.handover.give(
+            Permissions(project), [pair.replica("old")], [pair.replica("spoilt")], [f"{project}_net"]
+        )
         pair.engine.remove(pair.replica("spoilt"))
     assert list(pair.replica("old").addresses) == [f"{project}_net"] and pair.answers() == "old"
-    pair.handover.give(project, [pair.add("new", free_port())], [pair.replica("old")], [f"{project}_net"])
+    pair.handover.give(
+        Permissions(project), [pair.add("new", free_port())], [pair.replica("old")], [f"{project}_net"]
+    )
     wait_for("the new one", lambda: pair.answers() == "new", 10)
     assert pair.replica("old").aside and not holds_networks(pair.replica("old"))
     assert list(pair.replica("new").addresses) == [f"{project}_net"]

@@ -13,12 +13,12 @@ from deployer.core.docker.container_requests import (
     Place,
     Recorded,
     edge_body,
+    endpoints_of_label,
     fixed_name,
     free_numbers,
     inherit,
     name_of,
     networks_in,
-    networks_of_label,
     next_name,
     own_name,
     replica_body,
@@ -250,4 +250,4 @@ def test_a_name_that_waits_begins_with_the_project() -> None:
 
 
 def test_networks_of_a_label_that_cannot_be_read_are_none() -> None:
-    assert networks_of_label("[1]") == networks_of_label("{") == networks_of_label("") == []
+    assert endpoints_of_label("[1]") == endpoints_of_label("{") == endpoints_of_label("") == {}

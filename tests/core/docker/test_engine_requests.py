@@ -8,24 +8,35 @@ from typing import Any
 
 import pytest
 
+from deployer.core.docker.compose_calls import PermittedCall, permit_call
 from deployer.core.docker.container_requests import HEIR_LABEL, NETWORKS_LABEL, OWN_LABELS
 from deployer.core.docker.engine_requests import (
     RequestedImage,
-    may_tag,
-    permit_call,
     permit_container,
     permit_copy,
+    permit_name,
+    permit_tag,
 )
 from deployer.core.docker.host_config import _FREE_HOST, _JUDGED_HOST
-from deployer.core.errors import ComposeRejected
+from deployer.core.docker.network_requests import permit_endpoint
+from deployer.core.errors import ComposeRejected, PortTaken, SubnetTaken
+from deployer.core.host_ports import HostPort
 from deployer.core.image_config import ImageConfig
+from deployer.core.images import Image
 from deployer.core.permissions.grants import PowerRefused, is_grant
 from deployer.core.permissions.project_permissions import Neighbourhood, Permissions, Present
+from deployer.core.rollout.desired_state import Service, assemble
+from deployer.core.rollout.edge_container import EdgeSettings
 
 IMAGE = "ghcr.io/acme/shop-web@sha256:" + "a" * 64
 FILES = "/state/bundles/0123"
 AROUND = Neighbourhood(frozenset({"shop", "shop-staging", "shop_old", "billing"}))
-PRESENT = Present(frozenset({"c0ffee", "shop-db-1"}), frozenset({"f" * 64}))
+PRESENT = Present(
+    frozenset({"c0ffee", "shop-db-1"}),
+    frozenset({"f" * 64}),
+    (HostPort("127.0.0.1", 9000, 9000), HostPort("::1", 9000, 9000)),
+    ("10.1.0.0/16", "fd00:1::/64"),
+)
 # As Compose 2.26 sends it for a service that says nothing.
 EMPTY_HOST: dict[str, Any] = {
     "Binds": None,
@@ -189,7 +200,88 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (container(NetworkingConfig={"EndpointsConfig": {"shop_x": {"New": "y"}}}), "request:Endpoint.New"),
     (container(NetworkingConfig={"New": {"x": "y"}}), "request:NetworkingConfig.New"),
+    (
+        container(NetworkingConfig={"EndpointsConfig": {"shop_x": {"IPAMConfig": {"New": "y"}}}}),
+        "request:IPAMConfig.New",
+    ),
+    (container({"LogConfig": {"Type": "", "New": 1}}), "request:LogConfig.New"),
+    (container({"RestartPolicy": {"Name": "always", "New": 1}}), "request:RestartPolicy.New"),
+    (
+        container({"PortBindings": {"80/tcp": [{"HostPort": "8080", "New": 1}]}}),
+        "request:PortBinding.New",
+    ),
+    (container({"Ulimits": [{"Name": "core", "Hard": 1, "New": 1}]}), "request:Ulimit.New"),
+    (container(Healthcheck={"Test": ["NONE"], "New": 1}), "request:Healthcheck.New"),
+    (container(ExposedPorts={"80/tcp": {"New": 1}}), "request:Nothing.New"),
+    (container(Volumes={"/x": {"New": 1}}), "request:Nothing.New"),
+    (labelled(**{NETWORKS_LABEL: json.dumps({"shop_x": {"New": 1}})}), "request:Endpoint.New"),
+    (labelled(**{NETWORKS_LABEL: json.dumps({"shop_x": {"DriverOpts": {"x": "y"}}})}), "driver_opts:x"),
+    (labelled(**{NETWORKS_LABEL: json.dumps({"shop_x": {"Links": ["pg:db"]}})}), "external_links:pg:db"),
+    # Go takes them for the field that is spelled with other capitals.
+    (container({"maskedpaths": []}), "request:HostConfig.maskedpaths"),
+    (container({"Ma\u017fkedPaths": []}), "request:HostConfig.Ma\u017fkedPaths"),
+    (container({"privileged": True}), "request:HostConfig.privileged"),
+    (container(hostconfig={}), "request:hostconfig"),
 ]
+NESTED: list[tuple[dict[str, Any], str]] = [
+    (container({"Devices": [{"PathOnHost": "/dev/x", "New": 1}]}), "request:Device.New"),
+    (container({"DeviceRequests": [{"Count": 1, "New": 1}]}), "request:DeviceRequest.New"),
+    (container({"BlkioDeviceReadBps": [{"Path": "/x", "New": 1}]}), "request:BlkioDevice.New"),
+    (container({"BlkioWeightDevice": [{"Path": "/x", "New": 1}]}), "request:BlkioDevice.New"),
+    (container(mount("bind", "/x", BindOptions={"New": 1})), "request:BindOptions.New"),
+    (container({"Mounts": 1}), "request:Mount"),
+    (container({"Mounts": ["x"]}), "request:Mount"),
+    (container(Healthcheck="x"), "request:Healthcheck"),
+]
+
+
+@pytest.mark.case("X02")
+@pytest.mark.parametrize(("body", "grant"), NESTED, ids=[grant for _, grant in NESTED])
+def test_x2_every_object_in_a_request_has_named_fields(body: dict[str, Any], grant: str) -> None:
+    with pytest.raises(PowerRefused, match=f"asks for {grant}"):
+        permit(body, "devices:/dev/x", "gpus", "blkio_config", "bind:/x")
+
+
+BINDINGS: list[tuple[str, str, str]] = [
+    ("9000/tcp", "127.0.0.1", "9000"),
+    ("80/tcp", "", "9000"),
+    ("80", "0.0.0.0", "09000"),
+    ("80/tcp", "::", "8990-9010"),
+    ("80/tcp", "::1", "9000"),
+]
+
+
+@pytest.mark.parametrize(("inside", "address", "port"), BINDINGS)
+def test_no_container_has_the_port_at_which_the_deployer_listens(
+    inside: str, address: str, port: str
+) -> None:
+    host = {"PortBindings": {inside: [{"HostIp": address, "HostPort": port}]}}
+    with pytest.raises(PortTaken, match="where the deployer itself listens"):
+        permit(container(host))
+
+
+@pytest.mark.parametrize(
+    ("inside", "address", "port"),
+    [
+        *(("80/udp", "127.0.0.1", "9000"), ("80/tcp", "127.0.0.2", "9000"), ("80/tcp", "", "")),
+        *(("80/tcp", "", "0"), ("80", "::1", "9001-9002"), ("80/sctp", "0.0.0.0", "9000")),
+    ],
+)
+def test_other_ports_are_free(inside: str, address: str, port: str) -> None:
+    permit(container({"PortBindings": {inside: [{"HostIp": address, "HostPort": port}], "81/tcp": None}}))
+
+
+@pytest.mark.parametrize(
+    ("inside", "address", "port"),
+    [
+        *(("80/TCP", "", "9000"), ("80/tcp/x", "", "1"), ("x", "", "1"), ("80/tcp", "localhost", "9000")),
+        *(("80/tcp", "::ffff:127.0.0.1", "9000"), ("80/tcp", "[::1]", "9000"), ("80/tcp", "", " 9000")),
+        *(("80/tcp", "", "9000-"), ("80/tcp", "", "\uff19\uff10\uff10\uff10")),
+    ],
+)
+def test_a_binding_that_can_be_read_in_two_ways_is_refused(inside: str, address: str, port: str) -> None:
+    with pytest.raises(ComposeRejected, match="which is none"):
+        permit(container({"PortBindings": {inside: [{"HostIp": address, "HostPort": port}]}}))
 
 
 @pytest.mark.case("X02")
@@ -315,19 +407,79 @@ def test_an_archive_says_where_it_goes_and_nothing_else() -> None:
         )
 
 
-def test_a_copy_of_what_runs_is_alone_or_refused() -> None:
-    alone = {"HostConfig": {"NetworkMode": "none", "CapAdd": ["SYS_ADMIN"]}}
-    assert permit_copy("shop-web-preflight", alone, permissions()).body is alone
-    for host in ({"NetworkMode": "host"}, {"NetworkMode": "none", "Privileged": True}):
-        with pytest.raises(PowerRefused, match="request:copy"):
-            permit_copy("shop-web-preflight", {"HostConfig": host}, permissions())
+COPY: dict[str, Any] = {"NetworkMode": "none", "CapAdd": ["CHOWN"]}
+
+
+def copied(host: dict[str, Any], *granted: str, **changes: Any) -> Any:
+    body = container(NetworkingConfig=None, HostConfig=host) | changes
+    return permit_copy("shop-web-preflight", body, RequestedImage(IMAGE), permissions(*granted))
+
+
+def test_a_copy_has_files_of_its_release_and_nothing_of_the_host() -> None:
+    mounts = [
+        {"Type": "bind", "Source": f"{FILES}/a", "Target": "/a", "ReadOnly": True},
+        {"Type": "bind", "Source": "/etc/localtime", "Target": "/etc/localtime", "ReadOnly": True},
+        {"Type": "volume", "Target": "/data"},
+    ]
+    host = COPY | {"Mounts": mounts}
+    assert copied(host).body["HostConfig"] is host
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        {"NetworkMode": "host"},
+        {},
+        *({**COPY, key: value} for key, value in (
+            ("Privileged", True), ("Binds", ["/:/h"]), ("UsernsMode", "host"), ("UTSMode", "host"),
+            ("PidMode", "host"), ("IpcMode", "host"), ("CgroupnsMode", "host"), ("CgroupParent", "/x"),
+            ("Devices", [{"PathOnHost": "/dev/mem"}]), ("DeviceRequests", [{"Count": -1}]),
+            ("DeviceCgroupRules", ["c 1:1 rwm"]), ("VolumesFrom", ["c0ffee"]), ("Links", ["shop-db-1:db"]),
+            ("PortBindings", {"80/tcp": [{"HostPort": "80"}]}),
+            ("Mounts", [{"Type": "bind", "Source": "/srv/x", "Target": "/x", "ReadOnly": True}]),
+        )),
+    ],
+)  # fmt: skip
+def test_a_copy_has_no_namespace_device_or_mount_of_the_host_whatever_is_granted(
+    host: dict[str, Any],
+) -> None:
+    granted = ("privileged", "bind:/", "bind:/srv/x", "userns_mode:host", "uts:host", "pid:host", "gpus")
+    with pytest.raises(PowerRefused, match="is a copy for a test, which must not have"):
+        copied(host, *granted)
+
+
+def test_a_copy_on_a_network_is_refused() -> None:
+    with pytest.raises(PowerRefused, match="must not have NetworkMode"):
+        copied(COPY, NetworkingConfig={"EndpointsConfig": {"shop_default": {}}})
+
+
+@pytest.mark.case("X02")
+@pytest.mark.parametrize(
+    ("host", "grant"),
+    [
+        ({"CapAdd": ["ALL"]}, "cap_add:ALL"),
+        ({"CapAdd": ["SYS_ADMIN"]}, "cap_add:SYS_ADMIN"),
+        ({"Runtime": "runsc"}, "runtime:runsc"),
+        ({"SecurityOpt": ["apparmor=unconfined"]}, "security_opt:apparmor=unconfined"),
+        ({"Mounts": [{"Type": "volume", "Source": "billing_data", "ReadOnly": True}]}, "volume:billing_data"),
+    ],
+)
+def test_x2_a_copy_is_judged_by_the_grants_of_today(host: dict[str, Any], grant: str) -> None:
+    with pytest.raises(PowerRefused, match=f"asks for {grant}"):
+        copied(COPY | host)
+    copied(COPY | host, grant)
 
 
 # --- Compose's own calls
 
 
-def call(path: str, *granted: str, method: str = "POST", **body: Any) -> None:
-    permit_call(method, f"/v1.45{path}", json.dumps(body).encode(), permissions(*granted))
+def call(path: str, *granted: str, method: str = "POST", **body: Any) -> PermittedCall:
+    text = json.dumps(body).encode()
+    return permit_call(method, f"/v1.45{path}", text, permissions(*granted), lambda: PRESENT)
+
+
+def pool(**fields: Any) -> dict[str, Any]:
+    return {"Name": "shop_x", "IPAM": {"Config": [{"Subnet": "172.28.0.0/16", **fields}]}}
 
 
 NETWORK: dict[str, Any] = {
@@ -344,6 +496,19 @@ MADE: list[tuple[str, dict[str, Any], str]] = [
     ("network", {"Name": "shop_x", "IPAM": {"Driver": "x"}}, "ipam:x"),
     ("network", {"Name": "shop_x", "IPAM": {"Config": [{"Subnet": "8.8.8.0/24"}]}}, "subnet:8.8.8.0/24"),
     ("network", {"Name": "shop_x", "IPAM": {"Config": [{"IPRange": "8.8.8.0/24"}]}}, "subnet:8.8.8.0/24"),
+    ("network", {"Name": "shop_x", "IPAM": {"config": [{"Subnet": "8.8.8.0/24"}]}}, "request:IPAM.config"),
+    ("network", {"Name": "shop_x", "IPAM": {"Foo": 1}}, "request:IPAM.Foo"),
+    ("network", {"Name": "shop_x", "IPAM": [1]}, "request:IPAM"),
+    ("network", {"Name": "shop_x", "ipam": {"Config": [{"Subnet": "8.8.8.0/24"}]}}, "request:Network.ipam"),
+    ("network", {"Name": "shop_x", "IPAM": {"Config": [None]}}, "request:Pool"),
+    ("network", pool(Foo=1), "request:Pool.Foo"),
+    ("network", pool(subnet="8.8.8.0/24"), "request:Pool.subnet"),
+    ("network", pool(Gateway="8.8.8.8"), "subnet:8.8.8.8"),
+    ("network", pool(Gateway="fd00::1"), "subnet:fd00::1"),
+    ("network", pool(IPRange="172.29.0.0/24"), "subnet:172.29.0.0/24"),
+    ("network", pool(AuxiliaryAddresses={"a": "172.28.0.9", "b": "172.29.0.9"}), "subnet:172.29.0.9"),
+    ("network", pool(AuxiliaryAddresses={"a": "no address"}), "subnet:no address"),
+    ("network", pool(Subnet="", Gateway="172.28.0.1"), "subnet:172.28.0.1"),
     ("network", {"Name": "shop_x", "Scope": "swarm"}, "request:Network.Scope=swarm"),
     ("network", {"Name": "shop_x", "Ingress": True}, "request:Network.Ingress"),
     ("network", {"Name": "shop_x", "ConfigFrom": {"Network": "x"}}, "request:Network.ConfigFrom"),
@@ -376,12 +541,49 @@ def test_networks_and_volumes_of_the_project_are_made() -> None:
     call("/networks/create", "network:proxy", Name="proxy")
 
 
+def test_a_pool_with_addresses_of_its_own_is_made() -> None:
+    own = pool(IPRange="172.28.5.0/24", Gateway="172.28.5.254", AuxiliaryAddresses={"host": "172.28.1.5"})
+    assert json.loads(call("/networks/create", **own).body) == own
+    call("/networks/create", Name="shop_x", IPAM={"Config": [{"Subnet": "fd00:9::/64"}]})
+
+
+@pytest.mark.parametrize("subnet", ["10.1.2.0/24", "fd00:1::/64"])
+def test_no_network_takes_addresses_that_the_host_reaches_otherwise(subnet: str) -> None:
+    with pytest.raises(SubnetTaken, match=f"network shop_x has {subnet}, and the server reaches"):
+        call("/networks/create", **pool(Subnet=subnet))
+    with pytest.raises(SubnetTaken):  # a grant is for addresses, not for those that others use
+        call("/networks/create", "subnet:10.0.0.0/8", **pool(Subnet="10.0.0.0/8"))
+
+
+def test_a_subnet_that_nobody_can_read_is_refused_whatever_is_granted() -> None:
+    with pytest.raises(ComposeRejected, match="network shop_x"):
+        call("/networks/create", "subnet:x", **pool(Subnet="x"))
+
+
+@pytest.mark.case("X02")
+def test_x2_a_call_is_passed_on_as_it_was_judged() -> None:
+    """The engine would merge the two objects, and Python takes the second."""
+    twice = (
+        b'{"Name": "shop_x", "IPAM": {"Driver": "evil"}, "IPAM": {"Config": [{"Subnet": "172.28.0.0/16"}]}}'
+    )
+    passed = permit_call("POST", "/networks/create", twice, permissions())
+    assert b"evil" not in passed.body and json.loads(passed.body) == pool()
+    looked = permit_call("GET", "/v1.45/networks?filters=%7B%22name%22%3A%7B%7D%7D", b"x", permissions())
+    assert looked == PermittedCall("GET", "/v1.45/networks?filters=%7B%22name%22%3A%7B%7D%7D")
+
+
 @pytest.mark.parametrize(
-    "path", ["/_ping", "/version", "/info", "/networks?x=y", "/networks/shop_x", "/volumes/x", "/volumes"]
+    "path",
+    ["/_ping", "/version", "/info", "/networks?filters=y", "/networks/shop_x", "/volumes/x", "/volumes"],
 )
 def test_calls_that_look_pass(path: str) -> None:
     call(path, method="GET")
     permit_call("HEAD", "/_ping", b"", permissions())
+
+
+def test_a_look_with_an_unknown_query_is_refused() -> None:
+    with pytest.raises(ComposeRejected, match=r"/networks\?x, which the deployer does not pass on"):
+        call("/networks?filters=y&x=y", method="GET")
 
 
 @pytest.mark.parametrize(
@@ -392,6 +594,11 @@ def test_calls_that_look_pass(path: str) -> None:
         ("DELETE", "/networks/shop_x"),
         ("DELETE", "/containers/x"),
         ("GET", "/containers/x/archive"),
+        ("GET", "/containers/billing-db-1/json"),
+        ("GET", "/networks/..%2Fsecrets"),
+        ("GET", "/networks/%2e%2e"),
+        ("POST", "/networks/create?x=y"),
+        ("GET", "x"),
         ("GET", "/secrets"),
         ("POST", "/build"),
         ("POST", "/images/create"),
@@ -412,15 +619,52 @@ def test_a_body_that_cannot_be_read_is_refused(body: bytes) -> None:
         permit_call("POST", "/volumes/create", body, permissions())
 
 
+def service(image: str) -> Service:
+    images = {"web": Image(image, "sha256:" + "a" * 64)}
+    edge = EdgeSettings("haproxy", "/edge", "0:0")
+    (made,) = assemble({"services": {"web": {"image": "x"}}}, images, "shop", edge).services
+    return made
+
+
 @pytest.mark.parametrize(
-    ("name", "may"),
+    ("name", "image", "may"),
     [
-        ("shop-web", True),
-        ("ghcr.io/acme/billing-web", True),
-        ("web", True),
-        ("billing-web", False),
-        ("shop-staging-web", False),
+        ("shop-web", "ghcr.io/acme/shop-web", True),
+        ("ghcr.io/acme/shop-web:2", "ghcr.io/acme/shop-web", True),
+        ("postgres:16", "docker.io/library/postgres", True),
+        ("docker.io/library/postgres:16", "ghcr.io/acme/postgres", False),
+        ("postgres:16", "ghcr.io/acme/postgres", False),
+        ("ghcr.io/acme/billing-web", "ghcr.io/acme/shop-web", False),
+        ("shop-web:2", "ghcr.io/acme/shop-web", False),
+        ("shop-api", "ghcr.io/acme/shop-web", False),
+        ("billing-web", "docker.io/library/billing-web", False),
+        ("docker.io/library/billing-web", "docker.io/library/billing-web", False),
+        ("shop-staging-web", "docker.io/library/shop-staging-web", False),
     ],
 )
-def test_an_image_gets_no_local_name_of_another_projects_service(name: str, may: bool) -> None:
-    assert may_tag(name, permissions()) is may
+def test_an_image_gets_local_names_of_its_own_repository_alone(name: str, image: str, may: bool) -> None:
+    found = permit_tag(name, service(image), permissions())
+    assert (found is not None) is may
+    assert found is None or (found.image.repository == image and found.tag in ("latest", "2", "16"))
+
+
+@pytest.mark.case("X09")
+def test_x9_a_container_is_renamed_to_no_name_of_another_project() -> None:
+    assert permit_name("web", permissions()).name == "web"
+    with pytest.raises(PowerRefused, match="container_name:billing-web-2"):
+        permit_name("billing-web-2", permissions())
+
+
+@pytest.mark.case("X04")
+def test_x4_a_container_is_connected_to_networks_of_its_project_alone() -> None:
+    settings = {"Aliases": ["web"], "Links": ["shop-db-1:db"], "IPAMConfig": {"IPv4Address": "172.28.0.9"}}
+    assert permit_endpoint("shop_x", settings, permissions(), PRESENT).settings is settings
+    for network, asked, grant in (
+        ("billing_default", {}, "network:billing_default"),
+        ("shop_x", {"DriverOpts": {"x": "y"}}, "driver_opts:x"),
+        ("shop_x", {"New": 1}, "request:Endpoint.New"),
+        ("shop_x", {"Links": ["pg:db"]}, "external_links:pg:db"),
+    ):
+        with pytest.raises(PowerRefused, match=grant):
+            permit_endpoint(network, asked, permissions(), PRESENT)
+        permit_endpoint(network, asked, permissions(grant), PRESENT)

@@ -35,6 +35,7 @@ def test_it_is_alone_and_runs_the_same_program() -> None:
         RestartPolicy={"Name": "always"},
         Privileged=True,
         PidMode="host",
+        UsernsMode="host",
         Memory=64,
     )
     assert (made["Image"], made["Cmd"], made["Env"]) == ("shop@sha256:ab", ["serve"], ["A=1"])
@@ -47,11 +48,13 @@ def test_it_is_alone_and_runs_the_same_program() -> None:
 
 
 def test_what_may_be_written_is_scratch_and_the_rest_is_real() -> None:
-    binds = ["data:/data", "/srv/x:/x:rw", "/srv/y:/y:ro", f"{FILES}/1/app.conf:/etc/app.conf:rw"]
+    binds = ["data:/data", "/srv/x:/x:rw", "/srv/y:/y:ro", "/etc/localtime:/etc/localtime:ro"]
+    binds.append(f"{FILES}/1/app.conf:/etc/app.conf:rw")
     assert mounts(Binds=binds) == [
         {"Type": "volume", "Target": "/data"},
         {"Type": "volume", "Target": "/x"},
-        {"Type": "bind", "Source": "/srv/y", "Target": "/y", "ReadOnly": True},
+        {"Type": "volume", "Target": "/y"},
+        {"Type": "bind", "Source": "/etc/localtime", "Target": "/etc/localtime", "ReadOnly": True},
         {"Type": "bind", "Source": f"{FILES}/1/app.conf", "Target": "/etc/app.conf", "ReadOnly": True},
     ]
     listed = [
