@@ -137,7 +137,7 @@ CASES: dict[str, tuple[str, str]] = {
     ),
     "X02": (
         "a running container rewrites the Compose file after the judgement; a request beyond its model",
-        "Compose reads a folder that no container mounts; each request is judged as it is posted",
+        "Compose reads a folder that no container of the deployer's mounts; each request is judged as posted",
     ),
     "X03": (
         "a Compose file that names the server's files: `./.${X:-.}/key`, `!!binary`, text that two parsers"

@@ -1,6 +1,6 @@
 """The files of releases and plans on the disk. In: bundles. Out: folders named by their content.
 
-Two copies: one that Compose reads and no container mounts, one that containers mount. They are mounted into
+Two copies: one that Compose reads and no container of the deployer's mounts, one that containers mount, into
 containers that run under any user, so the files and the folders they lie in are readable by all; the state
 folder, which only we may enter, keeps others on the machine away. The engine opens the source of a mount as
 root.
@@ -49,7 +49,7 @@ class BundleFolders:
 
     def __init__(self, state: Path) -> None:
         self._state = state
-        self.read = state / "compose"  # Compose reads the files here, and no container mounts them
+        self.read = state / "compose"  # Compose reads here; no container of ours mounts it
         self.mounted = state / "bundles"  # containers mount the files from here
         self.written = state / "written"  # FOLDER/PATH/NAME: what containers wrote to mounted files
         self._marks = state / "plans"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 Body = Mapping[str, Any]
@@ -26,6 +27,11 @@ class Fields:
     name: str
     plain: frozenset[str]
     nested: Mapping[str, Fields | Each] = field(default_factory=dict, hash=False)
+
+    @cached_property
+    def folded(self) -> frozenset[str]:
+        """The names without regard to case."""
+        return frozenset(key.casefold() for key in (*self.plain, *self.nested))
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,10 @@ def _of_each(value: object, shape: Each) -> Iterator[str]:
 
 
 def _of_object(value: Body, shape: Fields) -> Iterator[str]:
-    folded = {key.casefold() for key in (*shape.plain, *shape.nested)}
     for key in sorted(value):
         if key in shape.nested:
             yield from unnamed_fields(value[key], shape.nested[key])
-        elif key not in shape.plain and (key.casefold() in folded or _is_set(key, value[key])):
+        elif key not in shape.plain and (key.casefold() in shape.folded or _is_set(key, value[key])):
             yield f"request:{f'{shape.name}.{key}'.lstrip('.')}"
 
 

@@ -17,11 +17,12 @@ from deployer.adapters.docker.engine import Engine
 from deployer.adapters.docker.target import DockerTarget
 from deployer.adapters.system.files import make_folder
 from deployer.core.compose.rendering import FOLDER, MOUNTED
-from deployer.core.errors import ComposeRejected, DeployerError
+from deployer.core.errors import ComposeRejected, DeployerError, PortTaken, SubnetTaken
 from deployer.core.images import Image
 from deployer.core.model import Bundle, Replica
+from deployer.core.permissions.grants import PowerRefused
 from deployer.core.permissions.project_permissions import Neighbourhood, Permissions
-from deployer.core.rollout.desired_state import Application, assemble
+from deployer.core.rollout.desired_state import EDGE, Application, assemble
 from testing.docker.docker_cli import docker, registry, remove_containers, wait_for
 
 pytestmark = pytest.mark.engine
@@ -101,6 +102,13 @@ def mounted(volume: str) -> str:
     return web("    volumes: ['host:/host']\n", f"volumes:\n  host: {volume}\n")
 
 
+def pool(line: str) -> str:
+    return web(
+        "    networks: [n]\n",
+        f"networks: {{n: {{ipam: {{config: [{{subnet: 172.31.249.0/24, {line}}}]}}}}}}\n",
+    )
+
+
 HOSTILE: dict[str, str] = {
     "x1": mounted("{driver_opts: {type: tmpfs, o: rbind, device: /}}"),
     "x1-none": mounted("{driver_opts: {type: none, o: bind, device: /etc}}"),
@@ -149,6 +157,10 @@ HOSTILE: dict[str, str] = {
     "blkio": web("    blkio_config: {device_read_bps: [{path: /dev/null, rate: 1}]}\n"),
     "name": web("    container_name: billing-web-2\n"),
     "subnet": web("    networks: [n]\n", "networks: {n: {ipam: {config: [{subnet: 169.254.169.0/24}]}}}\n"),
+    "gateway": pool("gateway: 8.8.8.8"),
+    "gateway-of-others": pool("gateway: 172.31.248.1"),
+    "range": pool("ip_range: 172.31.248.0/25"),
+    "auxiliary": pool("aux_addresses: {a: 8.8.8.8}"),
     "bridge-name": web(
         "    networks: [n]\n", "networks: {n: {driver_opts: {com.docker.network.bridge.name: br0}}}\n"
     ),
@@ -212,6 +224,46 @@ def test_x2_a_container_cannot_write_to_the_files_of_its_release(host: Host) -> 
     mounts = host.target._engine.details(replica)["Mounts"]
     assert {mount["RW"] for mount in mounts} == {False}
     assert {str(Path(mount["Source"]).parent.parent) for mount in mounts} == {str(host.state / "bundles")}
+
+
+def test_no_container_has_the_port_at_which_the_deployer_listens(host: Host) -> None:
+    host.target._engine.listen = "127.0.0.1:39177"
+    for line in ('"39177:80"', '"127.0.0.1:39170-39180:80"', '"0.0.0.0:39177:81"'):
+        application, _ = host.assemble(web(f"    ports: [{line}]\n"))
+        assert application.service(EDGE), "the edge has the port in the service's place"
+        for own in ("    x-deployer: {order: stop-first}\n", ""):
+            application, _ = host.assemble(web(f"    ports: [{line}]\n{own}"))
+            with pytest.raises(PortTaken, match="where the deployer itself listens at 127"):
+                host.target.create(application, {one.name: 1 for one in application.services})
+    assert not host.target.observe(host.project).replicas
+    assert host.create(web('    ports: ["127.0.0.1:39177:80/udp"]\n'))
+
+
+def test_no_network_takes_a_route_of_the_host_whatever_is_granted(host: Host) -> None:
+    routes = host.target._engine.reserved().routes
+    route = next(one for one in routes if ":" not in one)
+    text = web("    networks: [n]\n", f"networks: {{n: {{ipam: {{config: [{{subnet: {route}}}]}}}}}}\n")
+    with pytest.raises(SubnetTaken, match=f"the server reaches {route} otherwise"):
+        host.create(text, f"subnet:{route}")
+    assert f"{host.project}_n" not in host.target._engine.networks()
+
+
+@pytest.mark.case("X02")
+def test_x2_a_copy_that_tests_a_start_has_no_grant_that_was_taken_away(host: Host) -> None:
+    text = web(
+        f"    volumes: ['{host.canary.parent}:/host:ro', './a.txt:/a.txt']\n    cap_add: [NET_ADMIN]\n"
+    )
+    files = {"a.txt": "of the repository\n"}
+    granted = (f"bind:{host.canary.parent}", "cap_add:NET_ADMIN")
+    (old,) = host.create(text, *granted, **files)
+    for replica in (old, None):
+        with pytest.raises(PowerRefused, match="cap_add:NET_ADMIN"):
+            host.target.begin_copy(host.assemble(text, **files)[0], "web", replica)
+        copy = host.target.begin_copy(host.assemble(text, *granted, **files)[0], "web", replica)
+        mounts = {one["Destination"]: one for one in host.target._engine.details(copy)["Mounts"]}
+        assert mounts["/host"]["Type"] == "volume", "nothing of the host"
+        assert mounts["/a.txt"]["Source"].startswith(str(host.state / "bundles"))
+        host.target.end_copy(host.project)
 
 
 def test_every_power_can_be_granted(host: Host) -> None:
