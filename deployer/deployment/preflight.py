@@ -43,8 +43,8 @@ class Preflight:
         took = self.clock.monotonic() - begun
         if not wrong:
             self.say(PREFLIGHT, f"a copy of the new {step.service} starts, {took:.1f} s")
-        elif self._wrong(step.service, step.replicas[-1]):
-            self.say(PREFLIGHT, f"no result for {step.service}: a copy of the old one does not start either")
+        elif told := self._wrong(step.service, step.replicas[-1]):
+            self.say(PREFLIGHT, f"no result for {step.service}: a copy of the old one {told}")
         else:
             raise GateFailed(
                 f"service {step.service}: a copy of the new one {wrong}, and a copy of the old one stays up",
@@ -59,7 +59,7 @@ class Preflight:
         except PowerRefused as error:
             if old is None:
                 raise
-            return f"may not be copied: {error}"
+            return f"has powers that are not granted any more: {error}"
         except ContainerRefused as error:
             self.target.end_copy(project)
             return f"cannot be started: {error}"

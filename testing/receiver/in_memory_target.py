@@ -17,6 +17,7 @@ from deployer.core.errors import ContainerRefused, DeployerError
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import Bundle, Credentials, ObservedState, Replica
+from deployer.core.permissions.grants import PowerRefused
 from deployer.core.rollout.availability import Sample
 from deployer.core.rollout.conflicts import Occupied
 from deployer.core.rollout.desired_state import Application, Service
@@ -50,6 +51,7 @@ class MemoryTarget:
         self.failing: set[str] = set()  # moments whose hooks end with a code
         self.broken_copies: set[str] = set()  # `new`, `old`: which copy ends at once
         self.refuses_copies = False
+        self.forbidden_copies: set[str] = set()  # `new`, `old`: which copy the last gate refuses
         self.hooked: Replica | None = None
         self.in_flight = 0
         self.free: int | None = None
@@ -181,6 +183,8 @@ class MemoryTarget:
 
     def begin_copy(self, application: Application, service: str, old: Replica | None) -> Replica:
         self._call("copy", "old" if old else "new")
+        if ("old" if old else "new") in self.forbidden_copies:
+            raise PowerRefused("container copy asks for cap_add:SYS_ADMIN")
         if (failed := ("old" if old else "new") in self.broken_copies) and self.refuses_copies:
             raise ContainerRefused("no such program")
         state, code = ("exited", 5) if failed else ("running", 0)

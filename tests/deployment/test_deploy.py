@@ -681,6 +681,25 @@ def test_a_copy_that_says_nothing_stops_no_deploy(scene: Scene) -> None:
     assert any("a copy of the new backend starts" in line for line in scene.story(ended))
 
 
+def test_an_old_replica_that_may_not_be_copied_any_more_stops_no_deploy(scene: Scene) -> None:
+    stop_first(scene)
+    scene.deploy("aa")
+    scene.target.broken_copies, scene.target.forbidden_copies = {"new"}, {"old"}
+    ended = scene.deploy("ba")
+    assert ended.status is Status.SUCCESS and backends(scene) == ["b"]
+    told = "no result for backend: a copy of the old one has powers that are not granted any more"
+    assert any(told in line for line in scene.story(ended))
+
+
+def test_a_new_replica_that_may_not_be_copied_never_takes_the_old_one_down(scene: Scene) -> None:
+    stop_first(scene)
+    scene.deploy("aa")
+    scene.target.forbidden_copies = {"new"}
+    ended = scene.deploy("ba")
+    assert ended.status is Status.FAILURE and "cap_add:SYS_ADMIN" in ended.reason
+    assert "stop backend" not in scene.target.calls and backends(scene) == ["a"]
+
+
 def stubborn(scene: Scene, graces: list[float]) -> None:
     """Every process ignores its stop signal: it ends when it is killed."""
     stop = scene.target.stop

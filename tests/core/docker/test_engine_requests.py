@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 from typing import Any
@@ -27,6 +28,7 @@ from deployer.core.permissions.grants import PowerRefused, is_grant
 from deployer.core.permissions.project_permissions import Neighbourhood, Permissions, Present
 from deployer.core.rollout.desired_state import Service, assemble
 from deployer.core.rollout.edge_container import EdgeSettings
+from testing.docker.docker_cli import ROOT
 
 IMAGE = "ghcr.io/acme/shop-web@sha256:" + "a" * 64
 FILES = "/state/bundles/0123"
@@ -468,6 +470,21 @@ def test_x2_a_copy_is_judged_by_the_grants_of_today(host: dict[str, Any], grant:
     with pytest.raises(PowerRefused, match=f"asks for {grant}"):
         copied(COPY | host)
     copied(COPY | host, grant)
+
+
+def test_only_the_gate_makes_what_the_engine_takes() -> None:
+    makers: set[tuple[str, str]] = set()
+    for path in (ROOT / "deployer").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2].startswith(
+                "Permitted"
+            ):
+                makers.add((ast.unparse(node.func), path.name))
+    assert makers == {
+        *((f"Permitted{kind}", "engine_requests.py") for kind in ("Container", "Name", "Tag")),
+        *((f"Permitted{kind}", "network_requests.py") for kind in ("Network", "Endpoint")),
+        ("PermittedCall", "compose_calls.py"),
+    }
 
 
 # --- Compose's own calls
