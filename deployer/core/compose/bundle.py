@@ -1,7 +1,9 @@
-"""Which repository files a Compose model consists of. In: a Compose file's text, paths. Out: a `Bundle`.
+"""Selection of the repository files that a Compose model needs. In: a Compose file's text, paths. Out: a
+`Bundle`.
 
-The runner has no YAML parser, so words of the text are looked up among the repository's regular files: too
-many is harmless, too few is not. Never a folder, a path outside the repository, or an unnamed `.env`.
+The runner has no YAML parser, so words of the text are looked up among the repository's regular files: a file
+too many is harmless, a missing file is not. Never a folder, a path outside the repository, or an unnamed
+`.env`.
 """
 
 from __future__ import annotations
@@ -24,14 +26,15 @@ _DEFAULT = re.compile(r"\$\{\w+:?-([^}]*)\}")
 
 
 def named_files(text: str, exists: Container[str], *, path: str) -> frozenset[str]:
-    """Existing files that the Compose file at `path` names; paths start at the repository's top."""
+    """Returns the existing files that the Compose file at `path` names, relative to the repository's root."""
     folder = posixpath.dirname(path)
     inside = (_inside(folder, word) for word in _candidates(text))
     return frozenset(file for file in inside if file and file != path and file in exists)
 
 
 def collect_bundle(entry: str, exists: Container[str], read: Callable[[str], str | None]) -> Bundle:
-    """The Compose file, what it names, and what included Compose files name. Raises ReleaseIncomplete.
+    """Returns the Compose file, the files that it names, and those named by included Compose files. Raises
+    ReleaseIncomplete.
 
     `read` gives None for a file that is not text: a word that happens to be a file's name must not stop a
     deploy.

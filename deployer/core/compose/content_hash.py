@@ -1,8 +1,8 @@
-"""What a replica is made from, as one short hash. In: a service's model, the definitions it names, the files
-it mounts.
+"""Content hash of a replica's inputs, its spec. In: a service's model, the definitions it uses, the files it
+mounts. Out: a short hash. Never reads a file.
 
-Files count by content, not by path: a new bundle lies in a new folder, and a service whose files are the same
-must not be replaced for that.
+Files count by content, not by path: a new bundle lies in a new folder, and a service must not be replaced
+when its files are unchanged.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ _HINT = "single files that git tracks come along; folders and data need a volume
 
 @dataclass(frozen=True)
 class Files:
-    """The bundle as it lies on the target: its folder, and absolute path → SHA-256 of the content."""
+    """Files of a bundle on the target: its folder, and absolute path → SHA-256 of the content."""
 
     folder: str
     digests: Mapping[str, str]
 
     def content(self, path: str) -> str:
-        """What a path stands for: its files' digests inside the bundle, the path itself elsewhere on the
-        host.
+        """Returns the text that represents a mounted path in the hash: the digests of its files inside the
+        bundle, the path itself elsewhere on the host. Raises ComposeRejected for a path without files in the
+        bundle.
         """
         if not self.folder or not self._is_ours(path):
             return path
@@ -40,8 +41,8 @@ class Files:
         return json.dumps([(name.removeprefix(path), digest) for name, digest in inside])
 
     def refuse_data(self, volume: Mapping[str, Any]) -> None:
-        """Raises ComposeRejected for a folder of the bundle that is mounted to be written: each release has
-        its own.
+        """Raises ComposeRejected for a writable mount of a bundle's folder: each release has a folder of its
+        own, so written data would be lost.
         """
         source = str(volume.get("source", ""))
         if self._is_ours(source) and source not in self.digests and not volume.get("read_only"):
@@ -49,15 +50,15 @@ class Files:
             raise ComposeRejected(f"{name} is mounted writable from the release's own files", hint=_HINT)
 
     def _is_ours(self, path: str) -> bool:
-        """Whether a path lies where the deployer keeps its state."""
+        """True if a path lies in the deployer's state folder."""
         return bool(self.folder) and PurePosixPath(path).is_relative_to(
             PurePosixPath(self.folder).parent.parent
         )
 
 
 def spec_of(model: Mapping[str, Any], tops: Mapping[str, Any], files: Files) -> str:
-    """The same content always gives the same hash. Raises ComposeRejected for a mounted file that is not
-    there.
+    """Returns the spec of a service; equal content always gives an equal hash. Raises ComposeRejected for a
+    mounted file that is not in the bundle.
     """
     binds = [volume for volume in model.get("volumes") or () if volume.get("type") == "bind"]
     mounts = [files.content(str(volume["source"])) for volume in binds]
@@ -70,7 +71,9 @@ def spec_of(model: Mapping[str, Any], tops: Mapping[str, Any], files: Files) -> 
 
 
 def bind_specs(own: str, others: Sequence[str]) -> str:
-    """The spec of a service that lives in others' namespaces: new when one of them is."""
+    """Returns the spec of a service that shares other services' namespaces or volumes: it changes when one of
+    theirs does.
+    """
     if not others:
         return own
     return hashlib.sha256(" ".join((own, *others)).encode()).hexdigest()[:_SHOWN]
@@ -81,7 +84,7 @@ def _without_source(volume: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _definitions(used: Any, defined: Any, files: Files) -> list[Any]:
-    """The configs or secrets that the service uses, each with what its file holds."""
+    """Returns the configs or secrets that the service uses, each with its file's content."""
     names = [entry["source"] if isinstance(entry, Mapping) else str(entry) for entry in used or ()]
     found = [(name, (defined or {}).get(name) or {}) for name in names]
     return [[name, {**table, "file": files.content(str(table.get("file", "")))}] for name, table in found]

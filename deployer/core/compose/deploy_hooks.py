@@ -1,5 +1,5 @@
-"""Commands that a release wants run beside its roll-out. In: a rendered Compose model. Out: `Hook`: which
-service's image, at which moment, for how long. Never runs one.
+"""Hooks: commands that a release runs beside its rollout. In: a rendered Compose model. Out: `Hook`: the
+service that lends its image, the moment, the timeout. Never runs one.
 
 A hook runs as one more container of its service, with the service's environment, networks and volumes.
 """
@@ -22,7 +22,7 @@ _ONE_WAY = "never-after-pre-deploy"
 
 @dataclass(frozen=True)
 class Hook:
-    """`command` replaces that of the image; `seconds` is how long it may take."""
+    """Hook of one service. `command` replaces the image's command; `seconds` is its timeout."""
 
     service: str
     moment: str
@@ -31,7 +31,7 @@ class Hook:
 
 
 def hooks_of(tables: Mapping[str, Mapping[str, Any]]) -> tuple[Hook, ...]:
-    """In dependency order. Raises ComposeRejected for one that cannot be run."""
+    """Returns the hooks of all services in dependency order. Raises ComposeRejected for an invalid one."""
     levels = levels_of(tables)
     return tuple(
         hook
@@ -41,7 +41,7 @@ def hooks_of(tables: Mapping[str, Mapping[str, Any]]) -> tuple[Hook, ...]:
 
 
 def is_one_way(tables: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether nothing may go back by itself once a pre-deploy hook ran."""
+    """True if the model forbids an automatic rollback after a pre-deploy hook ran."""
     return any(_rollback_of(table) == _ONE_WAY for table in tables.values())
 
 
@@ -58,7 +58,9 @@ def _hooks(name: str, table: Mapping[str, Any]) -> Iterator[Hook]:
 
 
 def _words(moment: str, command: object) -> tuple[str, ...]:
-    """A line is split as a shell would; without a shell, as in Compose."""
+    """Returns the command as a list. A line is split by shell rules but runs without a shell, as in
+    Compose.
+    """
     try:
         words = shlex.split(command) if isinstance(command, str) else command
     except ValueError as error:

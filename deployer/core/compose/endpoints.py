@@ -1,5 +1,5 @@
-"""Published ports as users reach them. In: a rendered Compose model. Out: `Door`: where to knock, what to ask
-for, and how much of it may go wrong during a deploy. Never knocks.
+"""Published ports as users reach them. In: a rendered Compose model. Out: `Door`, an endpoint: its address,
+the path for the availability probe, and its budget for failures during a deploy. Never sends a request.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _ANYWHERE = ("", "0.0.0.0", "::")
 
 @dataclass(frozen=True)
 class Budget:
-    """What a deploy may cost the users of a service: lost requests, and milliseconds without an answer. None:
-    as much as it takes.
+    """Limits on the harm that a deploy may do to a service's users: lost requests, and milliseconds without
+    an answer. None means no limit.
     """
 
     max_failed: int | None = None
@@ -31,7 +31,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Door:
-    """One published TCP port of one service; `path` is what an HTTP service is asked for."""
+    """Endpoint: one published TCP port of one service; `path` is requested from an HTTP service."""
 
     service: str
     host: str
@@ -43,8 +43,8 @@ class Door:
 
 
 def doors_of(tables: Mapping[str, Mapping[str, Any]], tls: Collection[TlsPort] = ()) -> tuple[Door, ...]:
-    """One for each published port of each service, by service; `tls` are those at which the edge ends TLS.
-    Raises ComposeRejected for a wrong budget.
+    """Returns one endpoint for each published TCP port, sorted by service; `tls` are the ports at which the
+    edge ends TLS. Raises ComposeRejected for an invalid budget.
     """
     return tuple(
         door
@@ -54,7 +54,9 @@ def doors_of(tables: Mapping[str, Mapping[str, Any]], tls: Collection[TlsPort] =
 
 
 def budget_of(service: Mapping[str, Any]) -> Budget:
-    """`x-deployer: {max-failed: 0, max-gap: 500ms}`."""
+    """Reads a service's budget, as in `x-deployer: {max-failed: 0, max-gap: 500ms}`. Raises
+    ComposeRejected.
+    """
     settings = settings_of(service)
     failed, gap = settings.get("max-failed"), settings.get("max-gap")
     if failed is not None and (isinstance(failed, bool) or not isinstance(failed, int) or failed < 0):
@@ -67,7 +69,7 @@ def _doors(name: str, service: Mapping[str, Any], tls: Sequence[TlsPort]) -> Ite
     for port in service.get("ports") or ():
         published, target = str(port.get("published") or ""), int(port["target"])
         if not published.isdigit() or not int(published) or port.get("protocol") not in (None, "tcp"):
-            continue  # a range or another protocol: nobody can say which port answers, or whether
+            continue  # a range or another protocol: the port that answers, if any, is unknown
         host = str(port.get("host_ip") or "")
         path = probe.path if probe and probe.port == target else "/"
         http = speaks_http(service, target) or any(one.target == target for one in tls)

@@ -1,8 +1,8 @@
-"""Who stands in front of a service: the edge, or a proxy of the user's that finds containers by their labels.
-In: a service of a rendered Compose model. Out: why the edge does not, and what that means for its order.
+"""Detection of a user's own reverse proxy in front of a service, instead of the edge. In: a service of a
+rendered Compose model. Out: the reason why the edge is not used, and the resulting order.
 
-A service that Traefik, Caddy or nginx-proxy is told about in the usual way, and that publishes no port, is
-theirs without another word: an edge beside them would balance what they balance.
+A service that is configured for Traefik, Caddy or nginx-proxy in the usual way, and that publishes no port,
+is left to that proxy without a further setting: an edge beside it would balance the same traffic twice.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from deployer.core.errors import ComposeRejected
 from deployer.core.host_ports import HostPort, host_ports_of
 
 Table = Mapping[str, Any]
-NOTICE_SECONDS = 5.0  # Traefik reads what runs at most every 2 s, caddy-docker-proxy and nginx-proxy sooner
-_ON, _OFF = ("on", True), ("off", False)  # YAML 1.1 reads the words as truth
+NOTICE_SECONDS = 5.0  # Traefik lists containers at most every 2 s, caddy-docker-proxy and nginx-proxy sooner
+_ON, _OFF = ("on", True), ("off", False)  # YAML 1.1 reads these words as booleans
 
 
 def without_edge(service: Table) -> str:
-    """Why the edge does not stand in front; empty where it does. Raises ComposeRejected."""
+    """Returns the reason why the edge does not stand in front of the service; empty where it does. Raises
+    ComposeRejected.
+    """
     declared = settings_of(service).get("edge")
     if declared in _OFF:
         return "x-deployer says so"
@@ -39,8 +41,9 @@ def without_edge(service: Table) -> str:
 
 
 def order_without_edge(service: Table) -> Order:
-    """Two replicas cannot hold one host port, and no edge holds it for them: the old one stops first, unless
-    the file says that the new one may start aside. Raises ComposeRejected.
+    """Returns the order of a service without the edge. Two replicas cannot hold one host port, and no edge
+    holds it for them: the old replica stops first, unless the file asks for start-first, with the new replica
+    parked. Raises ComposeRejected.
     """
     order = order_of(service)
     if order.name == STOP_FIRST or not _lacks_ports(service):
@@ -58,8 +61,8 @@ def order_without_edge(service: Table) -> Order:
 
 
 def takes_over(service: Table) -> bool:
-    """Whether a new replica starts aside, off the service's networks, and gets these and the host ports from
-    the old one when it is ready.
+    """True if a new replica starts parked, off the service's networks, and receives these and the host ports
+    from the old replica when it is ready.
     """
     return (
         bool(without_edge(service))
@@ -69,18 +72,22 @@ def takes_over(service: Table) -> bool:
 
 
 def notice_seconds(service: Table) -> float:
-    """How long old replicas go on beside new ones that are ready, so that the proxy finds these."""
+    """Returns the seconds for which old replicas run on beside ready new ones, so that the proxy finds the
+    new ones.
+    """
     return seconds(settings_of(service).get("drain-timeout"), NOTICE_SECONDS)
 
 
 def _lacks_ports(service: Table) -> bool:
-    """Whether old and new replicas cannot all have their host ports at once."""
+    """True if old and new replicas cannot all have their host ports at once."""
     needed = 2 * max(1, replicas_of(service))
     return any(port.count < needed for port in _ports(service))
 
 
 def _ports(service: Table) -> tuple[HostPort, ...]:
-    """On the host's own network too: there the application itself takes them."""
+    """Returns the declared host ports, also for a service on the host's own network, where the application
+    itself takes them.
+    """
     return host_ports_of({"ports": service.get("ports")})
 
 

@@ -1,11 +1,11 @@
-"""Files that Compose reads by itself. In: a release's files, a reader of YAML. Out: nothing, or
-ComposeRejected.
+"""Path policy for the files that Compose reads by itself. In: a release's files, a reader of YAML. Out:
+nothing, or ComposeRejected. Never reads a file.
 
-Compose reads the entry file and, from there on, what `include`, `extends`, `env_file` and `label_file` name;
-all other files of a release are data, whatever they hold. Inside the release such a file is the repository's
-text; outside it would be the server's settings and keys, put into a container's environment. A path holds no
-variable, so that the text alone says which file is meant, and nothing is fetched from elsewhere. The kernel
-holds the same line (`adapters/confinement.py`) where this one is got round.
+Compose reads the entry file and, from there on, the files named by `include`, `extends`, `env_file` and
+`label_file`; all other files of a release are data, regardless of their content. Inside the release such a
+file is the repository's text; outside it would be the server's settings and keys, put into a container's
+environment. A path holds no variable, so that the text alone determines the file, and nothing is fetched from
+elsewhere. The kernel enforces the same limit (`adapters/system/landlock.py`) if this check is bypassed.
 https://docs.docker.com/reference/compose-file/
 """
 
@@ -18,14 +18,16 @@ from typing import Any
 
 from deployer.core.errors import ComposeRejected
 
-_NO = ("false", "no", "off", "n")  # as people write `required: false`
-_MOST_FILES = 500  # in one walk, each time that it is named from another folder
+_NO = ("false", "no", "off", "n")  # spellings of `required: false`
+_MOST_FILES = 500  # distinct visits: a file counts again for another folder or service
 
 Parse = Callable[[str], list[Any]]
 
 
 def judge_compose_files(entry: str, files: Mapping[str, str], parse: Parse) -> None:
-    """Raises ComposeRejected with the file that is wrong; `parse` gives the documents of one file's text."""
+    """Raises ComposeRejected with the path of the offending Compose file; `parse` gives the documents of one
+    file's text.
+    """
     if entry not in files:
         raise ComposeRejected(f"the release has no Compose file {entry!r}")
     walk = _Walk(files, parse)
@@ -41,8 +43,8 @@ def judge_compose_files(entry: str, files: Mapping[str, str], parse: Parse) -> N
 
 @dataclass(frozen=True)
 class _Visit:
-    """A Compose file as Compose comes to it: the folders that its paths may be relative to (versions of
-    Compose differ for `project_directory`), and the service that is asked of it; all where it is empty.
+    """Visit of a Compose file by Compose: the folders that its paths may be relative to (versions of Compose
+    differ for `project_directory`), and the service that is read from it; empty for all services.
     """
 
     path: str
@@ -52,7 +54,7 @@ class _Visit:
 
 @dataclass(frozen=True)
 class _Path:
-    """A path as a file has it, under its key. `needed`: Compose gives up without the file."""
+    """A path in a Compose file, with the key that names it. `needed`: Compose fails without the file."""
 
     key: str
     text: str
@@ -66,7 +68,9 @@ class _Walk:
         self._documents: dict[str, list[Any]] = {}
 
     def named_by(self, visit: _Visit) -> list[_Visit]:
-        """The Compose files that this one names, each file that it reads judged."""
+        """Returns the Compose files that this one names. Raises ComposeRejected for any file that it must not
+        read.
+        """
         try:
             return [
                 found
@@ -111,11 +115,11 @@ class _Walk:
         for text in texts:
             path = self._found(_local("extends", text), visit.folders)
             yield _Visit(path, (posixpath.dirname(path),), service)
-        if not texts and service and visit.service:  # of the same file, of which not all services are asked
+        if not texts and service and visit.service:  # in the same file, of which only some services are read
             yield _Visit(visit.path, visit.folders, service)
 
     def _found(self, path: _Path, folders: tuple[str, ...]) -> str:
-        """Its place in the release."""
+        """Returns the file's path in the release. Raises ComposeRejected if a needed file is missing."""
         places = _inside(path, folders)
         there = [place for place in places if place in self._files]
         if path.needed and not there:
@@ -128,7 +132,9 @@ class _Walk:
 
 
 def _read_by(service: Mapping[str, Any]) -> Iterator[_Path]:
-    """A service with a profile may be one that is never started, so Compose may never miss its files."""
+    """Yields the paths of `env_file` and `label_file`. A service with a profile may never be started, so its
+    files are never needed.
+    """
     always = not service.get("profiles")
     for key in ("env_file", "label_file"):
         for one in _listed(service.get(key)):
@@ -145,7 +151,9 @@ def _is_needed(required: Any) -> bool:
 
 
 def _local(key: str, text: str) -> _Path:
-    """As Compose tells a Git or OCI reference from a path."""
+    """Returns a path of the repository. Raises ComposeRejected for a Git or OCI reference, told from a path
+    by Compose's own rule.
+    """
     if "$" not in text and (":" in text or "@" in text or text.startswith("github.com/")):
         raise ComposeRejected(
             f"{key}: {text} is not a file of the repository", hint="put a copy of it into the repository"
@@ -154,7 +162,9 @@ def _local(key: str, text: str) -> _Path:
 
 
 def _inside(path: _Path, folders: tuple[str, ...]) -> list[str]:
-    """The path from the repository's top, for each folder that it may start from."""
+    """Returns the path from the repository's root, for each folder that it may start from. Raises
+    ComposeRejected for a variable in it or a path outside the repository.
+    """
     if "$" in path.text:
         raise ComposeRejected(
             f"{path.key}: {path.text} has a variable in its path",

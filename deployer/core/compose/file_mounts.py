@@ -1,9 +1,10 @@
-"""Files of the repository in containers. In: services of a rendered Compose model, the release's files. Out:
-those that the file mounts to be written, and ComposeRejected for data. Never reads a file.
+"""Files of the repository that containers mount. In: services of a rendered Compose model, the release's
+files. Out: the files with a writable mount, and ComposeRejected for data. Never reads a file.
 
 Each release has its own copy of the repository's files, mounted read-only: text that a container wrote there
-would be gone with the next release. Configuration written `./nginx.conf:/etc/nginx/nginx.conf` is never
-written, so it deploys and the plan says how it is mounted. A file that is there to be filled is refused.
+would be gone with the next release. Configuration mounted as `./nginx.conf:/etc/nginx/nginx.conf` is never
+written, so it deploys and the plan says how it is mounted. A file that exists to be filled by the application
+is refused.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _DATA_NAMES = re.compile(
     r"|.*\.(db3?|sqlite3?(-wal|-shm|-journal)?|sqlitedb|mdb|ldb|rdb|aof|log|pid|sock|lock|leases|jsonl|swp)",
     re.IGNORECASE,
 )
-# Content with which people track a file that their application fills.
+# Content with which a file is tracked that the application fills later.
 _EMPTY = frozenset(
     hashlib.sha256(text.encode()).hexdigest()
     for bare in ("", "{}", "[]", "null", '""')
@@ -36,12 +37,14 @@ _HINT = (
 
 
 def written_files(service: Table, folder: str, digests: Mapping[str, str]) -> tuple[str, ...]:
-    """Paths, from the release's folder, of its files that the service mounts without `read_only`."""
+    """Returns the files that the service mounts without `read_only`, as paths from the release's folder."""
     return tuple(sorted(source.removeprefix(f"{folder}/") for source in _written(service, digests)))
 
 
 def refuse_data_files(services: Mapping[str, Table], folder: str, digests: Mapping[str, str]) -> None:
-    """`digests`: absolute path → SHA-256. Raises ComposeRejected for a file that is obviously data."""
+    """Raises ComposeRejected for a writable mount of a file that is obviously data. `digests`: absolute path
+    → SHA-256.
+    """
     for name, service in services.items():
         for source in _written(service, digests):
             if _DATA_NAMES.fullmatch(PurePosixPath(source).name) or digests[source] in _EMPTY:

@@ -1,9 +1,9 @@
-"""The request inside a health check. In: the check's command. Out: `HttpProbe`, or None where the request
-alone says less.
+"""The HTTP request inside a health check. In: the check's command. Out: `HttpProbe`, or None where the
+request alone says less than the command. Never sends it.
 
-Only a plain curl or wget of the container itself is taken over. With a pipe, a condition, a header or a
-redirect the command decides by more than the answer's status, and then Docker's own word is the only one that
-counts.
+Only a plain curl or wget to the container itself is recognised. With a pipe, a condition, a header or a
+redirect the command decides by more than the answer's status, and then Docker's own verdict is the only one
+that counts.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ class HttpProbe:
 
 
 def find_probe(test: Any) -> HttpProbe | None:
-    """`test` as Compose has it: a shell line, or a list that begins with CMD or CMD-SHELL."""
+    """Returns the request of a health check's `test` in Compose's form: a shell line, or a list that begins
+    with CMD or CMD-SHELL. None for any other command.
+    """
     words = _words(test)
     if not words:
         return None
@@ -64,7 +66,7 @@ def _words(test: Any) -> list[str]:
 
 
 def _operands(program: str, words: Sequence[str]) -> list[str] | None:
-    """What is no known flag; None when a flag is not known."""
+    """Returns the words that are neither flags nor their values; None for an unknown flag."""
     rest: list[str] = []
     left = list(words)
     while left:

@@ -1,5 +1,6 @@
-"""What a container inherits from its image. In: a service of a rendered Compose model, its image's
-configuration. Out: the service as its container will be, in Compose's own shapes. Never changes what it gets.
+"""Settings that a container inherits from its image. In: a service of a rendered Compose model, its image's
+configuration. Out: the service as its container will be, in Compose's own shapes. Never changes its
+arguments.
 
 The engine fills in where the Compose file is silent: the health check field by field (a zero counts as
 silence), VOLUME where the file mounts nothing at the very path. Source of the rules: `merge` in
@@ -23,12 +24,12 @@ _DURATIONS = {
     "start_period": "StartPeriod",
     "start_interval": "StartInterval",
 }
-_PORTS = "x-image-ports"  # beside the file's own, which say more
+_PORTS = "x-image-ports"  # kept apart from the file's own, which are more reliable
 _NANOSECONDS = 1_000_000  # in a millisecond, the shortest time that the engine takes
 
 
 def with_image_defaults(service: Table, config: ImageConfig | None) -> Table:
-    """The service completed by its image; as it is where the image's configuration is not known."""
+    """Returns the service completed by its image, or unchanged if the image's configuration is not known."""
     if config is None:
         return service
     completed = {
@@ -41,7 +42,7 @@ def with_image_defaults(service: Table, config: ImageConfig | None) -> Table:
 
 
 def image_ports(service: Table) -> tuple[int, ...]:
-    """TCP ports that the image of a completed service names with EXPOSE."""
+    """Returns the TCP ports that the image of a completed service names with EXPOSE."""
     return tuple(service.get(_PORTS) or ())
 
 
@@ -57,8 +58,8 @@ def _pairs(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _check_in_force(own: Table, images: Mapping[str, Any]) -> Table:
-    """The file's check over the image's; `disable` and `NONE` of the file end it. What an image says in no
-    shape that the engine takes counts as silence.
+    """Returns the file's health check merged over the image's; `disable` and `NONE` in the file end it. An
+    image's value of a type that the engine refuses counts as silence.
     """
     if own.get("disable"):
         return own
@@ -84,7 +85,7 @@ def _is_silent(key: str, value: Any) -> bool:
 
 
 def _volumes(service: Table, config: ImageConfig) -> list[Table]:
-    """Volumes of the image for which the engine makes a nameless one."""
+    """Returns the image's volumes for which the engine makes a nameless one."""
     taken = {normpath(str(mount.get("target"))) for mount in service.get("volumes") or ()}
     taken |= {normpath(str(path).partition(":")[0]) for path in _texts(service.get("tmpfs"))}
     paths = dict.fromkeys(normpath(path) for path in config.volumes)
@@ -92,5 +93,5 @@ def _volumes(service: Table, config: ImageConfig) -> list[Table]:
 
 
 def _texts(value: Any) -> list[str]:
-    """Compose takes a text or a list of them."""
+    """Returns a list: Compose takes a text or a list of them."""
     return [value] if isinstance(value, str) else list(value or ())

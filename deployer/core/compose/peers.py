@@ -1,8 +1,9 @@
 """Peers of a service and the ports by which they reach it. In: services of a rendered Compose model, texts of
 the release's files. Out: `Reach`. Never asks a container.
 
-A Compose file need not declare the port of a service that only other services use: it stands where these name
-it (`API_URL: http://api:8000`, `proxy_pass http://api:8000`), or where its own health check asks.
+A Compose file need not declare the port of a service that only other services use: the port is found where
+these name the service (`API_URL: http://api:8000`, `proxy_pass http://api:8000`), or in the request of its
+own health check.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ Table = Mapping[str, Any]
 
 _LAST_PORT = 65_535
 _DEFAULTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-_PLACES = 2000  # of one name in one text: a file could be nothing else
-_HEAD = 240  # characters before a name that are looked at
+_PLACES = 2000  # matches of one name in one text: a bound for a file that repeats it
+_HEAD = 240  # characters before a name that are searched
 _PART_OF_A_NAME = re.compile(r"(?:[\w.-]|(?<!/)/)$")  # as in acme/api:8000, an image of a registry
 _LEADS = ("//", "@", "_pass", "server", "reverse_proxy", "host=")
 _SCHEME = re.compile(r"(?<!\w)([a-z]{2,5})://(?:[^\s/@]{0,200}@)?$")
-# Programs that a check starts, with the port that they ask where none is given.
+# Programs that a health check starts, with their default port.
 _PROGRAMS = {"pg_isready": 5432, "redis-cli": 6379, "mysqladmin": 3306, "mongosh": 27017}
 _LOCAL = re.compile(r"(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])['\"]?[\s,:]+['\"]?([0-9]{1,5})(?![0-9])")
 _OPTION = re.compile(r"(?:^|\s)(?:-p|--port)[\s=]?([0-9]{1,5})(?![0-9])")
@@ -36,14 +37,14 @@ _VARIABLE = re.compile(r"\$+\{?([A-Za-z_][A-Za-z0-9_]*)(?::?-[^}]*)?\}?")
 
 @dataclass(frozen=True)
 class Reach:
-    """Whether a peer may reach a service, and the ports that peers are seen to use."""
+    """Reachability of a service: `named` if a peer may reach it, and the ports that peers are seen to use."""
 
     named: bool = False
     ports: frozenset[int] = frozenset()
 
 
 def reach_of(name: str, services: Mapping[str, Table], texts: Iterable[str]) -> Reach:
-    """`texts`: files of the release, but the Compose file."""
+    """Returns a service's reach. `texts`: files of the release, without the Compose file."""
     own = services[name]
     peers = {other: table for other, table in services.items() if other != name and _meet(own, table)}
     links = [link for table in peers.values() for link in table.get("links") or ()]
@@ -58,7 +59,7 @@ def reach_of(name: str, services: Mapping[str, Table], texts: Iterable[str]) -> 
 
 
 def ports_asked(service: Table) -> frozenset[int]:
-    """Ports of the container itself that its health check's command shows."""
+    """Returns the container's own ports that its health check's command shows."""
     if not is_checked(service):
         return frozenset()
     line = _line(service["healthcheck"]["test"])
@@ -72,15 +73,15 @@ def ports_asked(service: Table) -> frozenset[int]:
 
 
 class _Forms:
-    """How text names a host: in an address, or after a word that wants one. The name is looked for first and
-    what stands before it is judged then, so that long files cost little.
+    """Search for a host's name in text: in an address, or after a word that takes a host. The name is
+    searched first and the text before it is judged only on a match, so that long files cost little.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = [re.compile(rf"{re.escape(name)}(?::([0-9]{{1,5}}))?(?![\w.:-])") for name in names]
 
     def found_in(self, text: str) -> Iterator[int]:
-        """The port of each place that names it, 0 where none is told."""
+        """Yields the port of each mention of the host, 0 where the text gives none."""
         for name in self._names:
             for found in islice(name.finditer(text), _PLACES):
                 head = text[max(0, found.start() - _HEAD) : found.start()]
@@ -102,7 +103,7 @@ def _names(name: str, own: Table, links: Iterable[Any]) -> set[str]:
 
 
 def _meet(one: Table, other: Table) -> bool:
-    """Whether the two share a network, or one of them has somebody else's."""
+    """True if the two services share a network, or one of them uses the host's or another container's."""
     if one.get("network_mode") or other.get("network_mode"):
         return True
     return not networks_of(one).keys().isdisjoint(networks_of(other))
@@ -125,7 +126,9 @@ def _environment(service: Table) -> dict[str, Any]:
 
 
 def _split_addresses(service: Table, names: set[str]) -> Iterator[int]:
-    """`API_HOST: api` beside `API_PORT: 8000`; 0 where the port stands nowhere."""
+    """Yields the port of an address in two variables, `API_HOST: api` beside `API_PORT: 8000`; 0 where no
+    variable gives the port.
+    """
     table = _environment(service)
     for key, value in table.items():
         if str(value) in names and _ADDRESS.search(key):

@@ -1,8 +1,8 @@
-"""Placeholders for variables' values. In: name → value. Out: name → a text of the same kind that tells
-nothing of the value but its kind.
+"""Placeholders for variables' values. In: name → value. Out: name → a text of the same type that discloses
+only the value's type.
 
-Compose quotes values in what it says. Its words for placeholders can be shown to people who may not know the
-values: the author of a pull request for one.
+Compose quotes values in its messages. Its messages about placeholders can be shown to readers who may not
+know the values, such as the author of a pull request.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ _SIZE = re.compile(r"[0-9]+(?:[kmgt]i?)?b?", re.IGNORECASE)
 _TRUTH = ("true", "false", "yes", "no", "on", "off")
 _ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _SUBNET = re.compile(rf"{_ADDRESS.pattern}/[0-9]+")
-_FIRST_NUMBER = 1001  # each has a number of its own, since Compose refuses some that are equal
+_FIRST_NUMBER = 1001  # each number is used once, since Compose refuses some that are equal
 _SHORTEST = 3
 
 
 def placeholders(variables: Mapping[str, str]) -> dict[str, str]:
-    """An empty value stays: a missing one is Compose's to tell."""
+    """Returns a placeholder for each variable. An empty value stays empty: Compose itself reports a missing
+    one.
+    """
     return {
         name: _placeholder(name, value, _FIRST_NUMBER + number)
         for number, (name, value) in enumerate(sorted(variables.items()))
@@ -48,5 +50,5 @@ def _placeholder(name: str, value: str, number: int) -> str:
 
 
 def quoted_names(text: str, variables: Mapping[str, str]) -> list[str]:
-    """The variables whose values stand in the text."""
+    """Returns the names of the variables that have their value in the text."""
     return sorted(name for name, value in variables.items() if len(value) >= _SHORTEST and value in text)

@@ -1,5 +1,6 @@
-"""Project names of Compose: the one that a repository's files give, and the one whose data is on the engine.
-In: a release's files and variables, projects that the engine knows. Out: words for the plan, or OtherProject.
+"""Project names of Compose: the name that a repository's files give, and the name under which the engine has
+data. In: a release's files and variables, projects that the engine knows. Out: a note for the plan, or
+OtherProject.
 
 A first deploy under another project name than the one that `docker compose up` used starts on empty volumes.
 """
@@ -23,16 +24,16 @@ _ENV_LINE = re.compile(r"^\s*(?:export\s+)?(?P<name>\w+)\s*=\s*(?P<text>[^#\n]*)
 
 @dataclass(frozen=True)
 class ComposeProject:
-    """One Compose project as the engine's labels tell of it."""
+    """A Compose project according to the engine's labels."""
 
     name: str
     services: frozenset[str] = frozenset()  # of its containers, running or not
-    volumes: frozenset[str] = frozenset()  # as the Compose file calls them
+    volumes: frozenset[str] = frozenset()  # keys in the Compose file
 
 
 def own_project(bundle: Bundle, variables: Mapping[str, str]) -> str:
-    """The project name that `docker compose` would take from the files and variables; empty where they give
-    none that can be told.
+    """Returns the project name that `docker compose` would take from the files and variables; empty where
+    they determine none.
     """
     folder = posixpath.dirname(bundle.entry)
     committed = bundle.files.get(posixpath.join(folder, ".env"), "")
@@ -52,9 +53,9 @@ def judge_project(
     others: Collection[str],
     table: str,
 ) -> str:
-    """What a first deploy to `project` says of other names; empty where there is nothing. `own` is the files'
-    name, `others` are projects of other environments, `table` is the environment's in the settings. Raises
-    OtherProject where data lies under the files' own name.
+    """Returns the plan's note about other project names at a first deploy to `project`; empty if there are
+    none. `own` is the files' name, `others` are projects of other environments, `table` is the environment's
+    table in the settings. Raises OtherProject where data lies under the files' own name.
     """
     declared = frozenset(_declared(rendered, project))
     if own and own != project:
@@ -87,7 +88,7 @@ def _judge_own(
 
 
 def _declared(rendered: Mapping[str, Any], project: str) -> Iterator[str]:
-    """Volumes whose names on the engine begin with the project's."""
+    """Yields the volumes that get the project's prefix on the engine."""
     for key, volume in (rendered.get("volumes") or {}).items():
         settings = volume or {}
         if not settings.get("external") and settings.get("name", f"{project}_{key}") == f"{project}_{key}":
@@ -95,7 +96,9 @@ def _declared(rendered: Mapping[str, Any], project: str) -> Iterator[str]:
 
 
 def _is_alike(one: ComposeProject, rendered: Mapping[str, Any], declared: frozenset[str]) -> bool:
-    """Whether it has every declared volume, and ran the same services where its containers are there."""
+    """True if the project has every declared volume and, where its containers exist, ran one of the same
+    services.
+    """
     services = set(rendered.get("services") or {})
     return bool(declared) and declared <= one.volumes and (not one.services or bool(one.services & services))
 
@@ -112,8 +115,9 @@ def _filled(text: str, variables: Mapping[str, str]) -> str:
 
 
 def refuse_foreign(project: str, observed: ObservedState) -> None:
-    """Raises ComposeRejected while a project that was never deployed runs containers: they are
-    somebody's, and their ports are taken. In a project of ours what was started by hand is replaced.
+    """Raises ComposeRejected while a project that was never deployed runs containers: the deployer does not
+    own them, and they hold their ports. In a deployed project, containers that were started by hand are
+    replaced.
     """
     names = [replica.name for replica in observed.replicas if replica.running and not replica.spec]
     if names:

@@ -15,16 +15,16 @@ ADDED = (FILES, FOLDER, MOUNTED, RENDERING)
 
 @dataclass(frozen=True)
 class Folders:
-    """The two copies of a release's files on the engine's host: Compose reads one, containers mount the
-    other.
+    """Folders of the two copies of a release's files on the engine's host: Compose reads one, containers
+    mount the other.
     """
 
     read: str = ""
     mounted: str = ""
 
     def mounted_path(self, path: str) -> str:
-        """The path from which a container mounts the file that Compose reads at `path`; empty for any other
-        path.
+        """Returns the path from which a container mounts the file that Compose reads at `path`; empty for any
+        other path.
         """
         if not self.read or not f"{path}/".startswith(f"{self.read}/"):
             return ""

@@ -1,9 +1,9 @@
-"""Routes of the edge. In: services of a rendered Compose model as their containers will be. Out: the order of
-each service, and the ports of those that stand behind the edge.
+"""Routes of the edge. In: services of a rendered Compose model, completed by their images. Out: the order of
+each service, and the ports of those that stand behind the edge. Never configures it.
 
 The edge has one listener for each port, so a port of two services goes to one of them. A service that peers
-reach must not have two addresses under one name: it stands behind the edge with all of the ports that they
-use, or it is replaced stop-first.
+reach must not have two addresses under one name: either the edge takes all of the ports that peers use, or
+the service is replaced stop-first.
 """
 
 from __future__ import annotations
@@ -36,14 +36,16 @@ Table = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Route:
-    """One port of one service behind the edge; `slots` servers hold its old and new replicas side by side."""
+    """Route: one port of one service behind the edge; `slots` servers hold its old and new replicas side by
+    side.
+    """
 
     service: str
     port: int
     http: bool
     slots: int
     tls: tuple[int, ...] = ()  # ports of the edge that end TLS for it
-    behind_proxy: bool = False  # who comes from outside comes through another proxy
+    behind_proxy: bool = False  # requests from outside come through another proxy
 
     @property
     def name(self) -> str:
@@ -52,8 +54,8 @@ class Route:
 
 @dataclass(frozen=True)
 class _Ports:
-    """Ports of one service. Peers must find all of `needed` behind the edge; `more` go there where nobody
-    else has them. `declared`: the file says so, or a request that its check makes.
+    """Ports of one service. Peers must find all of `needed` behind the edge; `more` are added if no other
+    service has them. `declared`: they come from the file, or from its health check's request.
     """
 
     needed: tuple[int, ...]
@@ -63,8 +65,9 @@ class _Ports:
 
 
 class Placing:
-    """Places the services of one model: orders, and routes of those behind the edge. A service whose ports
-    the file declares comes before one whose ports only its peers, its check or its image show.
+    """Placement of one model's services: orders, and routes of the services behind the edge. A service that
+    declares its ports in the file comes before one with ports known only from its peers, its check or its
+    image.
     """
 
     def __init__(
@@ -76,7 +79,7 @@ class Placing:
         self.orders = {name: _order(name, table) for name, table in tables.items()}
         self.routes: dict[str, tuple[Route, ...]] = {}
         self.asked: dict[str, tuple[int, ...]] = {}  # ports of which one must be open before it serves
-        self.presumed: set[str] = set()  # services whose image alone names their ports
+        self.presumed: set[str] = set()  # services with ports known from the image alone
         mine = [name for name in sorted(tables) if self._may_stand_behind(name)]
         ports = {
             name: _ports_of(name, tables, texts) if derive else _Ports(listens_on(tables[name]))
@@ -107,8 +110,8 @@ class Placing:
             self.orders[name] = Order(STOP_FIRST, cause)
 
     def _add(self, name: str, ports: _Ports) -> None:
-        """Ports that only the image shows, once the others have theirs. A service that nobody is seen to
-        reach goes behind the edge with all of them or stays beside it.
+        """Adds ports that only the image shows, after the other services have theirs. A service that no peer
+        is seen to reach goes behind the edge with all of them or not at all.
         """
         if name in self._refused:
             return
@@ -137,7 +140,7 @@ def _ports_of(name: str, tables: Mapping[str, Table], texts: Collection[str]) ->
         return _Ports(tuple(sorted(seen)), tuple(sorted(image - seen)), declared=False, named=reach.named)
     if reach.named:
         return _Ports(tuple(sorted(image)), declared=False, named=True)
-    # A worker made from a server's image: its command is another one.
+    # A worker that overrides the command of a server's image need not listen on the image's ports.
     counts = is_checked(table) or not (table.get("command") or table.get("entrypoint"))
     return _Ports((), tuple(sorted(image)) if counts else (), declared=False)
 
@@ -145,7 +148,9 @@ def _ports_of(name: str, tables: Mapping[str, Table], texts: Collection[str]) ->
 def end_tls(
     tables: Mapping[str, Mapping[str, Any]], routes: Mapping[str, tuple[Route, ...]]
 ) -> tuple[tuple[TlsPort, ...], dict[str, tuple[Route, ...]]]:
-    """The ports at which TLS ends, and the routes with them: they lead to HTTP."""
+    """Returns the ports at which the edge ends TLS, and all routes; those of TLS ports are changed to
+    HTTP.
+    """
     taken = frozenset(route.port for ours in routes.values() for route in ours)
     found = tls_ports({name: tables[name] for name in routes}, taken)
     inside = {
@@ -176,7 +181,7 @@ def _route(name: str, table: Mapping[str, Any], port: int, slots: int) -> Route:
 
 @contextmanager
 def _errors_of(service: str) -> Iterator[None]:
-    """Raises ComposeRejected with the service's name."""
+    """Adds the service's name to a ComposeRejected."""
     try:
         yield
     except ComposeRejected as error:

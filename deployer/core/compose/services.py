@@ -1,8 +1,8 @@
-"""Reading a rendered Compose model. In: `docker compose config` as plain values. Out: what a roll-out needs
-to know of a service.
+"""Readers of a rendered Compose model. In: `docker compose config` as plain values. Out: the facts about a
+service that a rollout needs.
 
-Nothing here changes the model (`application.py` does) and nothing interpolates: variables are filled in
-already.
+Never changes the model (`docker/container_requests.py` changes the requests made from it) and never
+interpolates: variables are filled in already.
 """
 
 from __future__ import annotations
@@ -72,14 +72,18 @@ START_FIRST, STOP_FIRST = "start-first", "stop-first"
 
 @dataclass(frozen=True)
 class Order:
-    """Which goes first when a replica is replaced, the new one's start or the old one's stop, and why."""
+    """Update order of a service's replicas, start-first (the new one starts before the old one stops) or
+    stop-first, and its cause.
+    """
 
     name: str
     cause: str
 
 
 def seconds(text: object, default: float) -> float:
-    """A Compose duration (`1m30s`, `250ms`) in seconds; a bare number is seconds."""
+    """Returns a Compose duration (`1m30s`, `250ms`) in seconds; a bare number is seconds. Raises
+    ComposeRejected.
+    """
     if isinstance(text, int | float) and not isinstance(text, bool) and text >= 0:
         return float(text)
     if text is not None and not isinstance(text, str):
@@ -97,12 +101,12 @@ def seconds(text: object, default: float) -> float:
 
 
 def networks_of(service: Table) -> dict[str, Table]:
-    """Network → its settings for this service."""
+    """Returns network → its settings for this service."""
     return {name: settings or {} for name, settings in (service.get("networks") or {}).items()}
 
 
 def dependencies_of(service: Table) -> dict[str, str]:
-    """Service → condition."""
+    """Returns service → condition of `depends_on`."""
     return {
         name: entry.get("condition", "service_started")
         for name, entry in (service.get("depends_on") or {}).items()
@@ -110,7 +114,9 @@ def dependencies_of(service: Table) -> dict[str, str]:
 
 
 def replicas_of(service: Table) -> int:
-    """How many containers the file asks for: `deploy.replicas`, else `scale`, else one."""
+    """Returns the number of containers that the file asks for: `deploy.replicas`, else `scale`, else one.
+    Raises ComposeRejected.
+    """
     declared = (service.get("deploy") or {}).get("replicas")
     count = declared if declared is not None else service.get("scale")
     number = 1 if count is None else int(count)
@@ -120,20 +126,23 @@ def replicas_of(service: Table) -> int:
 
 
 def probe_of(service: Table) -> HttpProbe | None:
-    """The HTTP request that the health check consists of, where it is nothing else."""
+    """Returns the HTTP request of the health check, if the check consists of nothing else."""
     return find_probe(service["healthcheck"]["test"]) if is_checked(service) else None
 
 
 def is_checked(service: Table) -> bool:
-    """Whether the service has a health check, of the file or, in a table completed by it, of the image."""
+    """True if the service has a health check, of the file or, in a table completed by the image, of the
+    image.
+    """
     check = service.get("healthcheck") or {}
     test = check.get("test")
     return bool(test and test[:1] != ["NONE"] and not check.get("disable"))
 
 
 def gate_seconds_of(service: Table) -> float:
-    """How long a new replica may take: what its health check itself allows, plus one round of grace. The
-    deployment's own deadline is the only other limit: a start period of a quarter of an hour is meant.
+    """Returns the seconds in which a new replica must become ready: the time that its health check allows,
+    plus one round of grace. The deployment's own deadline is the only other limit, so a start period of a
+    quarter of an hour is granted.
     """
     declared = settings_of(service).get("gate-timeout")
     if declared is not None:
@@ -145,7 +154,7 @@ def gate_seconds_of(service: Table) -> float:
 
 
 def settings_of(service: Table) -> Table:
-    """The service's `x-deployer` table, every key known."""
+    """Returns the service's `x-deployer` table. Raises ComposeRejected for an unknown key."""
     table = service.get("x-deployer") or {}
     if not isinstance(table, Mapping):
         raise ComposeRejected("x-deployer should be a mapping of settings")
@@ -160,8 +169,8 @@ def settings_of(service: Table) -> Table:
 
 
 def is_behind_proxy(service: Table, port: int) -> bool:
-    """True where requests from outside come to the container's port through another proxy, whose forwarded
-    headers count: as the file says, else where the port is published on the host's loopback alone. Raises
+    """True if requests from outside come to the container's port through another proxy with trusted forwarded
+    headers: the file declares it, or the port is published on the host's loopback alone. Raises
     ComposeRejected.
     """
     declared = settings_of(service).get("behind-proxy")
@@ -178,13 +187,15 @@ def _is_loopback(address: str) -> bool:
 
 
 def has_own_order(service: Table) -> bool:
-    """Whether the file says the order."""
+    """True if the file declares the order."""
     update = (service.get("deploy") or {}).get("update_config") or {}
     return settings_of(service).get("order") is not None or update.get("order") is not None
 
 
 def order_of(service: Table) -> Order:
-    """Start-first wherever two of the service may run at once."""
+    """Returns start-first wherever two replicas of the service may run at once, else stop-first. Raises
+    ComposeRejected.
+    """
     declared = settings_of(service).get("order")
     if declared in (START_FIRST, STOP_FIRST):
         return Order(declared, "x-deployer says so")
@@ -214,7 +225,9 @@ def order_of(service: Table) -> Order:
 
 
 def shares_with(service: Table) -> tuple[str, ...]:
-    """Services whose namespaces or volumes it uses: when one of them is replaced, it must be as well."""
+    """Returns the services that lend this one namespaces or volumes: when one of them is replaced, this one
+    must be as well.
+    """
     spaces = [str(service.get(name) or "") for name in ("network_mode", "pid", "ipc")]
     named = [space.removeprefix("service:") for space in spaces if space.startswith("service:")]
     borrowed = [str(name).partition(":")[0] for name in service.get("volumes_from") or ()]
@@ -239,8 +252,8 @@ def _image_name(service: Table) -> str:
 
 
 def listens_on(service: Table) -> tuple[int, ...]:
-    """Container ports that others reach the service on: published, exposed, and the one its health check
-    asks.
+    """Returns the container ports that peers reach the service on: published, exposed, and the port of its
+    health check's request.
     """
     published = [int(port["target"]) for port in service.get("ports") or ()]
     exposed = [
@@ -256,7 +269,7 @@ def _is_single_tcp(port: str) -> bool:
 
 
 def speaks_http(service: Table, port: int) -> bool:
-    """Whether the edge may read the service's traffic as HTTP on `port`; otherwise it passes bytes."""
+    """True if the edge may read the service's traffic as HTTP on `port`; otherwise it passes bytes."""
     declared = settings_of(service).get("protocol")
     if declared is not None:
         return str(declared) == "http"
@@ -270,26 +283,26 @@ def speaks_http(service: Table, port: int) -> bool:
 
 
 def completes(name: str, services: Mapping[str, Table]) -> bool:
-    """Whether others wait for the service to end well: a one-shot task, not a server."""
+    """True if other services wait for this one to end with success: a one-shot task, not a server."""
     return "service_completed_successfully" in {
         dependencies_of(service).get(name) for service in services.values()
     }
 
 
 def levels_of(services: Mapping[str, Table]) -> dict[str, int]:
-    """Service → its place among those that wait for each other, from 0: a level begins when the one before is
-    ready. Who must only have been started before shares the level.
+    """Returns service → start level, from 0: a level begins when the one before is ready. A service that only
+    waits for `service_started` shares the level of its dependency.
     """
     return _depths(services, _demands)
 
 
 def ranks_of(services: Mapping[str, Table]) -> dict[str, int]:
-    """Service → its place in the order of starts."""
+    """Returns service → position in the order of starts."""
     return _depths(services, lambda service, other, found: True)
 
 
 def _demands(service: Table, other: str, found: Table) -> bool:
-    """Whether the service can only begin when the other is ready."""
+    """True if the service can only begin when the other is ready."""
     waits = dependencies_of(service)[other] != "service_started"
     return waits or other in shares_with(service) or order_of(found).name == STOP_FIRST
 

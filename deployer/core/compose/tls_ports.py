@@ -1,8 +1,9 @@
-"""Published ports at which the edge ends TLS. In: services of a rendered Compose model. Out: which ones, and
-the edge's own port for each. Never sees a certificate.
+"""Published ports at which the edge ends TLS. In: services of a rendered Compose model. Out: these ports,
+with the edge's own port for each. Never sees a certificate.
 
 Where the environment has certificates, a published port takes TLS when it is 443, or its `app_protocol` is
-`https`, and the service itself speaks HTTP behind it. A service that speaks TLS itself keeps its bytes.
+`https`, and the service itself speaks HTTP behind it. A service that speaks TLS itself receives its bytes
+unchanged.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ _HTTPS = "443"
 
 @dataclass(frozen=True)
 class TlsPort:
-    """Host port `published` leads to the edge's port `inside`, and from there to the service's `target`."""
+    """TLS port: host port `published` leads to the edge's port `inside`, and from there to the service's
+    `target`.
+    """
 
     service: str
     published: int
@@ -27,8 +30,8 @@ class TlsPort:
 
 
 def tls_ports(tables: Mapping[str, Mapping[str, Any]], taken: frozenset[int]) -> tuple[TlsPort, ...]:
-    """Of the services behind the edge. Its own port is the published one, or the next that is not `taken` by
-    a route.
+    """Returns the TLS ports of the services behind the edge. The edge's own port is the published number, or
+    the next one that is not `taken` by a route.
     """
     found: list[TlsPort] = []
     for name, published, target in _takers(tables):
@@ -53,7 +56,9 @@ def _takers(tables: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, int,
 
 
 def _is_plain(table: Mapping[str, Any], target: int) -> bool:
-    """Whether the service speaks HTTP on the port: `https` says what is spoken outside."""
+    """True if the service speaks HTTP on the port. `app_protocol: https` describes the outside only and is
+    ignored.
+    """
     inner = [
         {**port, "app_protocol": None if port.get("app_protocol") == "https" else port.get("app_protocol")}
         for port in table.get("ports") or ()

@@ -1,8 +1,8 @@
-"""How fast a service's replicas are replaced. In: Compose's own `deploy.update_config`, what is left of a
-deployment's deadline. Out: how many at a time, the pause between, and the grace of a stop.
+"""Pace of replacing a service's replicas. In: Compose's own `deploy.update_config`, the rest of a
+deployment's deadline. Out: the batch size, the pause between batches, and the grace of a stop.
 
-Without it all go at once: quickest, and for a moment twice the memory. Compose's `failure_action` is not
-asked: whatever it says, a replica that does not become ready takes the whole release back.
+By default all replicas are replaced at once: quickest, and for a moment twice the memory. Compose's
+`failure_action` is ignored: a replica that does not become ready always rolls the whole release back.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ LEAST_GRACE = 10.0  # seconds, Docker's own; a stop after the deadline still has
 
 @dataclass(frozen=True)
 class Pace:
-    """`at_once` replicas, 0 for all; `delay` seconds before the next ones."""
+    """Batch size `at_once`, 0 for all replicas; `delay` seconds before the next batch."""
 
     at_once: int = 0
     delay: float = 0.0
 
     def share(self, missing: int) -> int:
-        """How many of the missing ones come now."""
+        """Returns the number of `missing` replicas in the next batch."""
         return min(missing, self.at_once or missing)
 
 
 def pace_of(service: Mapping[str, Any]) -> Pace:
-    """Raises ComposeRejected for what is no number or duration."""
+    """Reads a service's pace. Raises ComposeRejected for an invalid number or duration."""
     table = (service.get("deploy") or {}).get("update_config") or {}
     number = table.get("parallelism", 0)
     if isinstance(number, bool) or not isinstance(number, int) or number < 0:
@@ -39,10 +39,10 @@ def pace_of(service: Mapping[str, Any]) -> Pace:
 
 
 def grace_within(grace: float, left: float) -> float:
-    """Seconds for a stop with `left` seconds until the deployment's deadline."""
+    """Returns the seconds for a stop with `left` seconds until the deployment's deadline."""
     return min(grace, max(LEAST_GRACE, left))
 
 
 def pause_within(pause: float, left: float) -> float:
-    """Seconds before the next turn: none where the deadline would come first."""
+    """Returns the seconds before the next batch: none where the deadline would come first."""
     return pause if pause < left else 0.0
