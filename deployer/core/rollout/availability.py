@@ -1,8 +1,8 @@
-"""What users noticed of a deploy. In: the deployer's own requests through the published ports. Out: figures,
-and whether they keep to the budget. Asks nothing itself.
+"""Availability of a deploy as its users noticed it. In: the deployer's own requests through the published
+ports. Out: figures, and BudgetExceeded where they pass a budget. Never sends a request.
 
-A door counts from its first good answer on: what never answered cannot get worse, and a first deploy begins
-with nothing.
+An endpoint counts from its first good answer on: one that never answered cannot get worse, and a first deploy
+begins without a running service.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from deployer.core.model import Measured
 
 @dataclass(frozen=True)
 class Sample:
-    """One request: when it began (monotonic seconds), how long until its answer, whether that was good."""
+    """Result of one request: its start (monotonic seconds), the seconds until its answer, and `good`."""
 
     at: float
     took: float
@@ -28,7 +28,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class Marks:
-    """Where a deployment's phases meet: the first touch of anything, and the end of the last drain."""
+    """Times that separate a deployment's phases: the first change to anything, and the end of the last
+    drain.
+    """
 
     touched: float = math.inf
     drained: float = math.inf
@@ -41,17 +43,17 @@ class Marks:
 
 Seen = Mapping[Door, Sequence[Sample]]
 PHASES = ("before", "during", "after")
-# Ports that are asked in one deployment: a file may publish thousands, and each costs the receiver sockets.
+# Most endpoints that are probed in one deployment: a file may publish thousands, and each costs sockets.
 MOST_DOORS = 64
 
 
 def most_important(doors: Sequence[Door]) -> tuple[Door, ...]:
-    """Those with a budget first, as many as may be asked."""
+    """Returns at most `MOST_DOORS` endpoints, those with a budget first."""
     return tuple(sorted(doors, key=lambda door: not door.budget.given)[:MOST_DOORS])
 
 
 def measure(seen: Seen, marks: Marks, now: float) -> dict[str, Measured]:
-    """Service → its figures up to `now`; a service that never answered has none."""
+    """Returns service → its figures up to `now`; a service that never answered has none."""
     services: dict[str, list[list[Sample]]] = {}
     for door, samples in seen.items():
         if counted := _counted(samples):
@@ -60,13 +62,13 @@ def measure(seen: Seen, marks: Marks, now: float) -> dict[str, Measured]:
 
 
 def worst(figures: Mapping[str, Measured]) -> Measured | None:
-    """Those of the service that fared worst."""
+    """Returns the figures of the service with most failed requests, then with the longest gap."""
     return max(figures.values(), key=lambda one: (one.failed, one.longest_gap_ms), default=None)
 
 
 def judge_budget(seen: Seen, marks: Marks, now: float) -> None:
-    """Raises BudgetExceeded for the first service whose users had to bear more than it allows, from the first
-    touch on: what the release before loses by itself must not keep its mending out.
+    """Raises BudgetExceeded for the first service that passed its budget, counted from the deployment's first
+    change on: losses of the previous release must not block the deploy that repairs it.
     """
     if marks.touched == math.inf:
         return
@@ -81,8 +83,8 @@ def judge_budget(seen: Seen, marks: Marks, now: float) -> None:
 
 
 def awaits_answer(seen: Seen, since: float) -> bool:
-    """Whether a door with a budget, which answered once, has given no good answer to what was asked from then
-    on: some may still wait for one, and be lost.
+    """True if an endpoint with a budget, which answered before, has given no good answer to requests sent
+    from `since` on: some may still wait for one, and be lost.
     """
     return any(
         door.budget.given
@@ -93,7 +95,7 @@ def awaits_answer(seen: Seen, since: float) -> bool:
 
 
 def summary(figures: Measured) -> str:
-    """In one line."""
+    """Returns the figures in one line, with the times of each phase."""
     times = ", ".join(
         f"{phase} {figures.p50_ms[phase]:g}/{figures.p95_ms[phase]:g}"
         for phase in PHASES
@@ -103,7 +105,7 @@ def summary(figures: Measured) -> str:
 
 
 def brief(figures: Measured) -> str:
-    """In a few words."""
+    """Returns the failed requests and the longest gap in a few words."""
     return (
         f"{figures.failed} of {figures.requests} requests failed, longest gap {figures.longest_gap_ms:.0f} ms"
     )
@@ -114,8 +116,8 @@ def _counted(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def _since(touched: float, samples: Sequence[Sample]) -> list[Sample]:
-    """Answered from then on. A door that answered before counts as if it had done so at the touch: a gap that
-    began earlier is not the deployment's doing up to there.
+    """Returns the samples answered from `touched` on. An endpoint that answered before counts as if it had
+    done so at `touched`: the part of a gap before that time is not the deployment's doing.
     """
     counted = _counted(samples)
     after = [sample for sample in counted if sample.at + sample.took >= touched]
@@ -138,7 +140,7 @@ def _figures(doors: Sequence[Sequence[Sample]], marks: Marks, now: float) -> Mea
 
 
 def _gap(samples: Sequence[Sample], now: float) -> float:
-    """The longest time between two good answers, the last of which may still be missing."""
+    """Returns the longest time between two good answers; the last of them may still be missing at `now`."""
     ends = sorted(sample.at + sample.took for sample in samples if sample.good)
     return max(later - earlier for earlier, later in itertools.pairwise([*ends, max(ends[-1], now)]))
 

@@ -1,5 +1,5 @@
-"""What a merge would change. In: the application as it would be, and what runs. Out: a word for every
-service.
+"""Changes that a merge would make, for a pull request. In: the application as it would be, and the observed
+state. Out: one word for each service. Never pulls or deploys.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _UNKNOWN = "sha256:" + "0" * 64
 
 @dataclass(frozen=True)
 class Preview:
-    """`plan` as people read it, service → `image`, `configuration`, `new`, `removed` or `none`, and the names
-    of variables that nobody gives a value.
+    """Preview of a deploy: `plan` as text; service → `image`, `configuration`, `new`, `removed` or `none`;
+    and the names of variables without a value.
     """
 
     plan: str
@@ -27,7 +27,7 @@ class Preview:
 
 
 def changes_of(application: Application, observed: ObservedState) -> dict[str, str]:
-    """The edge is the deployer's own and not told."""
+    """Returns service → its change, sorted by name. The edge belongs to the deployer and is left out."""
     wanted = {service.name: service for service in application.services if service.name != EDGE}
     gone = {replica.service for replica in observed.replicas} - {*wanted, EDGE}
     told = {name: _change(service, observed.of(name)) for name, service in wanted.items()}
@@ -44,10 +44,11 @@ def _change(service: Service, replicas: Sequence[Replica]) -> str:
 
 
 def image_without_lookup(wanted: Wanted, serving: Release | None) -> Image:
-    """An image for a plan: given, else the one that serves from the same repository, else none that exists.
+    """Returns an image for a plan: the given one, else the serving one from the same repository, else an
+    image that does not exist.
 
-    A pull request may write what it likes into a Compose file, a variable's value for one, and no registry is
-    to hear of it.
+    A pull request may write any text into a Compose file, such as a variable's value, and it must not be sent
+    to a registry.
     """
     if wanted.image:
         return wanted.image

@@ -1,7 +1,7 @@
-"""From a release to what will run. In: the rendered Compose model and digests. Out: `Application`: services
-and how to make them.
+"""Desired state of one environment. In: the rendered Compose model and digests. Out: `Application`: services
+and how to make them. Never changes the user's model.
 
-Nothing here changes the user's model. What is made from it differs in three ways (`blueprint.py`): images by
+The containers made from it differ from the model in three ways (`docker/container_requests.py`): images by
 digest, a content label on every container, and the published ports of start-first services held by one more
 container, the edge.
 """
@@ -48,7 +48,7 @@ from deployer.core.permissions.project_permissions import Permissions
 from deployer.core.rollout.edge_container import EdgeSettings, aliases_of, edge_model
 
 EDGE = "deployer-edge"
-ASIDE = "_deployer-aside"  # ends the name of the network on which a replica waits for its host ports
+ASIDE = "_deployer-aside"  # ends the name of the network on which a parked replica waits for its host ports
 SPEC_LABEL = "deployer.spec"
 EDGE_MOUNT = "/run/edge"
 DRAIN_SECONDS = 30.0
@@ -58,7 +58,7 @@ _TOP = ("networks", "volumes", "configs", "secrets")
 
 @dataclass(frozen=True)
 class Service:
-    """One Compose service as the planner and the gate see it. Durations in seconds."""
+    """Compose service as the planner and the gate see it. Durations in seconds."""
 
     name: str
     image: Image | None  # None for the edge, whose image the settings name
@@ -69,22 +69,22 @@ class Service:
     routes: tuple[Route, ...]
     aliases: Mapping[str, tuple[str, ...]] = field(
         hash=False
-    )  # network → names that the edge answers to in the service's place
+    )  # network → names that the edge answers to instead of the service
     probe: HttpProbe | None
     checked: bool
     gate_seconds: float
     grace_seconds: float
     drain_seconds: float
     spec: str
-    publishes: tuple[HostPort, ...]  # that its containers hold themselves
-    rank: int = 0  # within its level, who starts first
-    notice_seconds: float = 0.0  # until a proxy of the user's has found a new replica
+    publishes: tuple[HostPort, ...]  # host ports that its containers hold themselves
+    rank: int = 0  # position in the order of starts within its level
+    notice_seconds: float = 0.0  # until the user's own proxy has found a new replica
     pace: Pace = field(default_factory=Pace)
-    takes_over: bool = False  # a new replica waits aside for the networks and host ports of the old one
-    asks: tuple[int, ...] = ()  # ports of which one must be open, where nothing else is asked
-    presumed: bool = False  # its image alone names them, and nobody is seen to use them
-    earlier: str | None = None  # of the edge: its spec without ports that are derived, empty for no edge
-    written: tuple[str, ...] = ()  # files of the repository that the file mounts as if to be written
+    takes_over: bool = False  # a new replica waits, parked, for the networks and host ports of the old one
+    asks: tuple[int, ...] = ()  # ports of which one must be open, where there is no other check
+    presumed: bool = False  # `asks` comes from the image alone, and no peer is seen to use it
+    earlier: str | None = None  # of the edge: its spec with the declared ports alone, empty for no edge
+    written: tuple[str, ...] = ()  # files of the repository that the Compose file mounts writable
     nameless: tuple[str, ...] = ()  # paths of volumes that one replica hands on to the next
     networks: frozenset[str] = frozenset()  # names of its networks on the engine
 
@@ -95,8 +95,8 @@ class Service:
 
 @dataclass(frozen=True)
 class Application:
-    """What one environment should run: services by level, the user's Compose model as rendered, and the
-    name of the rendering that makes its containers.
+    """Desired state of one environment: services by level, the user's Compose model as rendered, and the name
+    of the rendering that makes its containers.
     """
 
     project: str
@@ -107,7 +107,7 @@ class Application:
     rendering: str = ""
     doors: tuple[Door, ...] = ()
     hooks: tuple[Hook, ...] = ()
-    one_way: bool = False  # once a pre-deploy hook ran, nothing goes back by itself
+    one_way: bool = False  # no automatic rollback once a pre-deploy hook ran
     folders: Folders = field(default_factory=Folders)
     permissions: Permissions = field(default_factory=lambda: Permissions(""))
 
@@ -120,7 +120,9 @@ class Application:
 
 
 def nothing(project: str) -> Application:
-    """The application of a project that runs nothing: what a failed first deploy goes back to."""
+    """Returns the application of a project without services: the target of the rollback after a failed first
+    deploy.
+    """
     return Application(project, (), {"name": project, "services": {}})
 
 
@@ -132,14 +134,14 @@ def assemble(
     configs: Mapping[str, ImageConfig] | None = None,
     texts: Collection[str] = (),
 ) -> Application:
-    """`configs`: service → its image's configuration; `texts`: the release's files, but the Compose file.
-    Raises ComposeRejected or ReleaseIncomplete.
+    """Builds the application of a release. `configs`: service → its image's configuration; `texts`: the
+    release's files without the Compose file. Raises ComposeRejected or ReleaseIncomplete.
     """
     tables: Mapping[str, Mapping[str, Any]] = rendered.get("services") or {}
     _check_services(tables)
     _check_networks(rendered.get("networks") or {})
     check_ports(tables)
-    # Containers inherit from images; specs are made from the user's own words, so that they stay as they are.
+    # Containers inherit from images; specs come from the user's file alone and so stay the same.
     known = {name: with_image_defaults(table, (configs or {}).get(name)) for name, table in tables.items()}
     placing = Placing(known, texts)
     tls, routes = end_tls(known, placing.routes) if edge.tls else ((), placing.routes)
@@ -173,7 +175,9 @@ def assemble(
 def _specs(
     rendered: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]], levels: Mapping[str, int]
 ) -> dict[str, str]:
-    """Service → its content hash; a service in another one's namespaces gets a new one with that one's."""
+    """Returns service → its content hash; a service in another one's namespaces gets a new hash with that
+    one's.
+    """
     tables: Mapping[str, Mapping[str, Any]] = rendered["services"]
     tops = {key: rendered[key] for key in _TOP if rendered.get(key)}
     files = Files(rendered.get(FOLDER, ""), rendered.get(FILES) or {})
@@ -188,7 +192,9 @@ def _specs(
 
 
 def _earlier_edge(rendered: Mapping[str, Any], edge: EdgeSettings) -> str:
-    """The spec of the edge with the declared ports alone, as deployers before made it; empty for no edge."""
+    """Returns the spec of the edge with the declared ports alone, as earlier deployers made it; empty for no
+    edge.
+    """
     tables = rendered["services"]
     routes = Placing(tables, derive=False).routes
     tls, routes = end_tls(tables, routes) if edge.tls else ((), routes)
@@ -197,7 +203,9 @@ def _earlier_edge(rendered: Mapping[str, Any], edge: EdgeSettings) -> str:
 
 
 def _ordered(services: Sequence[Service], rendered: Mapping[str, Any]) -> tuple[Service, ...]:
-    """By level and name, each with the names of its networks and the files that it mounts to be written."""
+    """Returns the services by level and name, each with the names of its networks and the files that it
+    mounts writable.
+    """
     folder, digests = rendered.get(FOLDER, ""), rendered.get(FILES) or {}
     tables = {one.name: rendered["services"].get(one.name) or {} for one in services}
     named = [
@@ -212,7 +220,7 @@ def _ordered(services: Sequence[Service], rendered: Mapping[str, Any]) -> tuple[
 
 
 def _names_of_networks(table: Mapping[str, Any], rendered: Mapping[str, Any]) -> frozenset[str]:
-    """Names on the engine of the networks that a service is on."""
+    """Returns the names on the engine of the networks that a service is on."""
     named = rendered.get("networks") or {}
     return frozenset(str((named.get(key) or {}).get("name") or key) for key in networks_of(table))
 
@@ -220,7 +228,7 @@ def _names_of_networks(table: Mapping[str, Any], rendered: Mapping[str, Any]) ->
 def _model(
     table: Mapping[str, Any], name: str, images: Mapping[str, Image], *, behind: bool
 ) -> dict[str, Any]:
-    """What a replica is made from, for its spec."""
+    """Returns the model from which a replica's spec is computed."""
     if name not in images:
         raise ReleaseIncomplete(
             f"service {name} has no image in this release", hint="send the digest of every service"
@@ -231,7 +239,7 @@ def _model(
 
 
 def _check_services(tables: Mapping[str, Any]) -> None:
-    """Raises ComposeRejected where there is none, or one has the edge's name."""
+    """Raises ComposeRejected if there is no service, or one has the edge's name."""
     if not tables:
         raise ComposeRejected(
             "the Compose file has no service to run", hint="services behind a profile are not deployed"
@@ -241,8 +249,8 @@ def _check_services(tables: Mapping[str, Any]) -> None:
 
 
 def _check_networks(networks: Mapping[str, Any]) -> None:
-    """Raises ComposeRejected for the name of one on which replicas wait, and for more than one application
-    needs: the engine's addresses are for all of them.
+    """Raises ComposeRejected for the name of a network for parked replicas, and for more networks than one
+    application needs: all applications share the engine's addresses.
     """
     if len(networks) > _MOST_NETWORKS:
         raise ComposeRejected(f"{len(networks)} networks are declared, and at most {_MOST_NETWORKS} may be")
@@ -271,7 +279,7 @@ def _service(
         completes=completes(name, tables),
         routes=routes,
         aliases=aliases_of(name, table) if routes else {},
-        probe=None if away and not aside else probe_of(table),  # a proxy in front goes by Docker's word
+        probe=None if away and not aside else probe_of(table),  # a proxy in front goes by Docker's verdict
         checked=is_checked(table),
         gate_seconds=gate_seconds_of(table),
         grace_seconds=seconds(table.get("stop_grace_period"), 10.0),
@@ -282,7 +290,7 @@ def _service(
         notice_seconds=notice_seconds(table) if away and not aside else 0.0,
         pace=pace_of(table),
         takes_over=aside,
-        # A health check decides alone; an open port would say less than it.
+        # A health check decides alone; an open port proves less.
         asks=() if is_checked(table) else placing.asked.get(name, ()),
         presumed=name in placing.presumed,
         nameless=() if completes(name, tables) else nameless_of(table),
@@ -302,7 +310,7 @@ def _edge_service(spec: str, ports: tuple[HostPort, ...], earlier: str) -> Servi
         probe=None,
         checked=False,
         gate_seconds=20.0,
-        grace_seconds=1.0,  # nobody holds the ports meanwhile; idle clients would make it wait for ever
+        grace_seconds=1.0,  # the ports have no holder meanwhile; idle clients would prolong the stop for ever
         drain_seconds=0.0,
         spec=spec,
         publishes=ports,

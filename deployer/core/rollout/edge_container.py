@@ -1,5 +1,5 @@
 """Model of the edge's container, for its content hash. In: services behind the edge, its settings. Out: plain
-values that change when the container has to.
+values that change when the container has to. Never creates it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from deployer.core.compose.tls_ports import TlsPort
 
 @dataclass(frozen=True)
 class EdgeSettings:
-    """How the edge container is made: its image, its folder on the engine's host, the user it runs as, and
-    whether there are certificates.
+    """Settings of the edge container: its image, its folder on the engine's host, the user it runs as, and
+    `tls` if there are certificates.
     """
 
     image: str
@@ -27,7 +27,7 @@ class EdgeSettings:
 def edge_model(
     tables: Mapping[str, Mapping[str, Any]], edge: EdgeSettings, tls: tuple[TlsPort, ...]
 ) -> dict[str, Any]:
-    """What the edge is made from, for its spec."""
+    """Returns the model from which the edge's spec is computed."""
     names: dict[str, list[str]] = {}
     for service, table in sorted(tables.items()):
         for network, aliases in aliases_of(service, table).items():

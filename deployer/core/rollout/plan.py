@@ -1,4 +1,5 @@
-"""The plan: ordered steps from what runs to what should. A step is one action on one service, with its cause.
+"""The plan: ordered steps from the observed state to the desired one. A step is one action on one service,
+with its cause. Never executes one.
 
 `str(plan)` is stable text: tests assert it, `deployer plan` prints it, the record keeps it.
 """
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 from deployer.core.model import Replica
 
-# In the order they are carried out; the new comes before the old except where a service is stop-first.
+# In order of execution; the new replica comes before the old one unless the service is stop-first.
 CREATE, RETIRE, PREFLIGHT, REST, START, GATE, SWITCH, DRAIN, STOP, REMOVE = (
     "create",
     "retire",
@@ -30,7 +31,9 @@ _IDLE = "the release comes back, and the data may be a newer one's (`--run-tasks
 
 @dataclass(frozen=True)
 class Step:
-    """One action. `replicas` are those it is done to; new ones do not exist yet and are counted."""
+    """Action on one service. `replicas` are the existing replicas that it applies to; `count` is the number
+    of new ones, which have no names yet.
+    """
 
     verb: str
     service: str
@@ -52,9 +55,9 @@ class Plan:
 
     project: str
     steps: tuple[Step, ...]
-    idle: tuple[str, ...] = ()  # one-shot tasks that lack a finished run and do not get one
-    notes: tuple[str, ...] = ()  # sentences that people should read beside the steps
-    staying: frozenset[str] = frozenset()  # ids of old replicas that go on serving until the next plan's turn
+    idle: tuple[str, ...] = ()  # one-shot tasks without a finished run that this plan does not run
+    notes: tuple[str, ...] = ()  # sentences printed below the steps
+    staying: frozenset[str] = frozenset()  # ids of old replicas that serve on until the next batch's plan
 
     @property
     def empty(self) -> bool:
@@ -66,7 +69,7 @@ class Plan:
 
     @property
     def leaving(self) -> frozenset[str]:
-        """Ids of the replicas that this plan takes away: none of them may be sent a request."""
+        """Ids of the replicas that this plan stops or removes: none of them may be sent a request."""
         return frozenset(
             replica.id
             for step in self.steps
@@ -76,17 +79,17 @@ class Plan:
 
     @property
     def forsaken(self) -> frozenset[str]:
-        """Services of which this plan takes replicas away and brings none in."""
+        """Services that this plan takes replicas from without starting others."""
         away = {step.service for step in self.steps if step.verb in (RETIRE, REST, STOP, REMOVE)}
         return frozenset(away - {step.service for step in self.steps if step.verb in (CREATE, START)})
 
     @property
     def acts(self) -> frozenset[tuple[str, str]]:
-        """Verb and service of each step, whatever the replicas are called."""
+        """Verb and service of each step, without the replicas' names."""
         return frozenset((step.verb, step.service) for step in self.steps)
 
     def of(self, verb: str, level: int | None = None) -> Iterator[Step]:
-        """The steps with this verb, of one level or all."""
+        """Returns the steps with this verb, of one level or all."""
         return (step for step in self.steps if step.verb == verb and level in (None, step.level))
 
     def __str__(self) -> str:
@@ -104,6 +107,8 @@ class Plan:
 
 
 def goes_in_circles(plans: Sequence[Plan]) -> bool:
-    """Whether the newest plan does what the one before the last did, and the last one did something else."""
+    """True if the newest plan repeats the steps of the plan before the last one, and the last one had other
+    steps.
+    """
     acts = [plan.acts for plan in plans[-3:]]
     return len(acts) == 3 and acts[0] == acts[2] != acts[1]

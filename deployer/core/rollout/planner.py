@@ -1,11 +1,11 @@
-"""Choosing the steps. In: the application that should run and what was observed. Out: a plan. Never
-touches anything.
+"""Choice of the steps. In: the desired application and the observed state. Out: a plan. Never touches
+anything.
 
 New before old: every level is created, started and gated before the edge switches, and only then the old
-replicas drain, stop and go. Two exceptions, each with its cause in the plan: the old replica of a
-stop-first service rests right before the new one starts, and is started again when that one fails; and an
-old replica that holds a host port which another service now needs retires. A replica that stays is never
-retired for another service.
+replicas drain, stop and go. There are two exceptions, each with its cause in the plan. The old replica of a
+stop-first service rests right before the new one starts, and is started again when that one fails. An old
+replica that holds a host port which another service now needs retires; a replica that stays is never retired
+for another service.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ _UP = ("running", "restarting", "paused")
 
 @dataclass(frozen=True)
 class _Change:
-    """One service's difference between wish and observation."""
+    """Difference between the desired and the observed state of one service."""
 
     service: Service
-    kept: tuple[Replica, ...]  # right and running, or a finished task
+    kept: tuple[Replica, ...]  # running with the right spec, or a finished task
     old: tuple[Replica, ...]
-    stray: tuple[Replica, ...]  # not running: leftovers
-    spent: tuple[Replica, ...]  # a task's finished containers of the release before: kept until that is gone
-    asleep: tuple[Replica, ...]  # right, and stopped for a newer release that did not make it
+    stray: tuple[Replica, ...]  # leftovers that do not run
+    spent: tuple[Replica, ...]  # a task's finished containers of the previous release, kept as long as it
+    asleep: tuple[Replica, ...]  # right spec, and stopped for a newer release that failed
     missing: int
     cause: str
-    staying: tuple[Replica, ...] = ()  # old ones that serve on: it is not their turn yet
+    staying: tuple[Replica, ...] = ()  # old ones that serve on until a later batch
 
     @property
     def heirlooms(self) -> tuple[Replica, ...]:
-        """Replicas whose nameless volumes new ones are given, each to one; those that run come first."""
+        """Replicas that hand their nameless volumes on, each to one new replica; running ones come first."""
         taken = {name for replica in (*self.kept, *self.asleep) for name in replica.volumes.values()}
         found: list[Replica] = []
         for replica in (*self.old, *self.stray):
@@ -64,13 +64,13 @@ class _Change:
 
     @property
     def unproven(self) -> tuple[Replica, ...]:
-        """Right and running, but not serving: must pass the gate."""
+        """Replicas with the right spec that run but do not serve: they must pass the gate."""
         return tuple(replica for replica in self.kept if replica.running and not replica.serving)
 
 
 def plan_rollout(application: Application, observed: ObservedState, *, tasks: bool = True) -> Plan:
-    """The same inputs always give the same plan. Without `tasks` no one-shot task runs: on the way back the
-    data belongs to the newer release already.
+    """Returns the plan; the same inputs always give the same one. Without `tasks` no one-shot task runs: at a
+    rollback the data belongs to the newer release already.
     """
     changes = [_compare(service, observed.of(service.name), tasks) for service in application.services]
     known = {service.name for service in application.services}
@@ -97,8 +97,8 @@ def _is_idle(change: _Change) -> bool:
 
 
 def _is_edge_as_before(change: _Change, changes: Sequence[_Change]) -> bool:
-    """Whether the edge is the one of a deployer that knew declared ports only, and nothing else changes: it
-    is made anew with the next change, as that costs requests.
+    """True if an earlier deployer, which knew declared ports only, made the edge, and nothing else changes.
+    Such an edge is replaced with the next change, as replacing it costs requests.
     """
     old, earlier = change.old, change.service.earlier
     alike = not old if earlier == "" else [replica.spec for replica in old] == [earlier]
@@ -108,19 +108,21 @@ def _is_edge_as_before(change: _Change, changes: Sequence[_Change]) -> bool:
 
 
 def predecessors(service: Service, observed: ObservedState) -> tuple[Replica, ...]:
-    """The replicas whose nameless volumes go to the service's new ones, in their order."""
+    """Returns the replicas that hand their nameless volumes on to the service's new ones, in the same
+    order.
+    """
     return _compare(service, observed.of(service.name), True).heirlooms
 
 
 def is_settled(application: Application, observed: ObservedState) -> bool:
-    """Whether nobody else's containers are among the project's, and none of ours is missing. How they fare is
-    not asked.
+    """True if the project contains no foreign container and no desired replica is missing. Health is not
+    considered.
     """
     return all(replica.spec for replica in observed.replicas) and not lacking(application, observed)
 
 
 def lacking(application: Application, observed: ObservedState) -> list[str]:
-    """Services of which not all replicas run."""
+    """Returns the services with fewer running replicas than desired."""
     right = [(one.service, one.spec) for one in observed.replicas if one.state in _UP]
     return [
         service.name
@@ -130,9 +132,10 @@ def lacking(application: Application, observed: ObservedState) -> list[str]:
 
 
 def plan_routes(application: Application, observed: ObservedState) -> dict[Service, list[Replica]]:
-    """Services that are not served by exactly their running replicas that are not unhealthy, with these. One
-    that has none such stays as it is: a sick replica may still answer somebody. Where nothing of the release
-    runs, what somebody started by hand serves. Whoever asks must look whether they answer.
+    """Returns the services with routes to change, and the replicas that should receive traffic: running and
+    not unhealthy. Without such a replica the routes stay, as an unhealthy replica may still answer. If no
+    replica of the release runs, containers that were started by hand serve. The caller must check that they
+    answer.
     """
     wanted: dict[Service, list[Replica]] = {}
     for service in application.services:
@@ -175,7 +178,7 @@ def _compare(service: Service, replicas: Sequence[Replica], tasks: bool) -> _Cha
 
 
 def _staying(service: Service, old: Sequence[Replica], room: int) -> tuple[Replica, ...]:
-    """Old replicas in whose place nothing new comes yet."""
+    """Returns the old replicas that serve on, as their replacements come in a later batch."""
     return () if service.completes else tuple(replica for replica in old if replica.serving)[:room]
 
 
@@ -211,7 +214,7 @@ def _short(digest: str) -> str:
 
 
 def _held_ports(changes: Sequence[_Change], observed: ObservedState) -> dict[str, tuple[Replica, ...]]:
-    """Service → leaving replicas of other services that hold a host port its new replicas need."""
+    """Returns service → leaving replicas of other services that hold a host port its new replicas need."""
     staying = {one.id for change in changes for one in (*change.kept, *change.asleep, *change.staying)}
     leaving = [one for one in observed.replicas if one.state in _UP and one.id not in staying and one.ports]
     held: dict[str, tuple[Replica, ...]] = {}
@@ -229,8 +232,8 @@ def _holds_any(replica: Replica, needed: Sequence[HostPort]) -> bool:
 
 
 def _edge_last(changes: Sequence[_Change]) -> list[_Change]:
-    """An edge that takes over ports in use starts after everything else is ready: so the ports are without a
-    holder for its own start only.
+    """Moves an edge that takes over ports in use behind all other services: so the ports are without a holder
+    for its own start only.
     """
     last = max(change.service.level for change in changes) + 1
     moved = [
@@ -331,8 +334,8 @@ def _step(
 
 
 def _place(step: Step) -> tuple[int, int]:
-    """Where a step stands in the text: arrivals by level, then the switch, then what leaves. Sorting is
-    stable.
+    """Returns a step's sort key: arriving replicas by level, then the switch, then the departing ones.
+    Sorting is stable.
     """
     if step.level == _FIRST:
         return (0, 0)

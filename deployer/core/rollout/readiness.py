@@ -1,9 +1,10 @@
-"""The gate's judgement. In: looks at a new replica. Out: ready, waiting or failed, with the reason. Never
-looks itself.
+"""Judgement of the gate. In: readings of a new replica. Out: ready, waiting or failed, with the reason. Never
+inspects a replica.
 
 A replica is ready when its own health check says so, or when the request that this check makes was answered
-well twice in a row, whichever comes first: Docker asks once an interval, the deployer many times a second. An
-open port is no such answer: while the engine waits for a check of its own, that check alone decides.
+well twice in a row, whichever comes first: Docker's check runs once an interval, the deployer's
+request many times a second. An open port is no such answer: while the engine waits for a check of its own,
+that check alone decides.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from enum import StrEnum
 from deployer.core.rollout.desired_state import EDGE, Service
 
 ANSWERED = "ok"
-SETTLE_SECONDS = 2.0  # what nobody can ask must simply stay up this long
-PRESUMED_SECONDS = 10.0  # as long for a port that only the image names, and that may be another program's
+SETTLE_SECONDS = 2.0  # a replica without a check or a port must stay up this long
+PRESUMED_SECONDS = 10.0  # the same for a port known from the image alone: it may be another program's
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One look. `answer` is `ok`, what went wrong, or empty where there is nothing to ask or no way to ask
-    it; `started` in Unix seconds of the target's clock, 0 where it does not say.
+    """Reading of a replica. `answer` is `ok`, an error text, or empty if there is no request to send or no
+    way to send it; `started` in Unix seconds of the target's clock, 0 if unknown.
     """
 
     state: str
@@ -45,7 +46,7 @@ class Judgement:
 
 
 def judge_gate(service: Service, readings: tuple[Reading, Reading], waited: float) -> Judgement:
-    """The two newest readings, older first, `waited` seconds after the start."""
+    """Judges a replica by its two newest readings, older first, `waited` seconds after its start."""
     before, now = readings
     if service.completes:
         return _judge_task(service, now, waited)
