@@ -1,10 +1,10 @@
-"""Powers over the host that a rendered Compose model asks for. In: a rendered model, the settings' grants.
-Out: nothing, or PowerRefused.
+"""Powers over the host that a rendered Compose model asks for. In: a rendered model, the settings'
+grants. Out: nothing, or PowerRefused. Never changes the model.
 
-A client that may create containers as it likes is root on the engine's host, so a repository gets no such
-power by writing it into its Compose file: the server's settings grant each by name (`grants.py`). This
-judgement comes early, with the words of the file; the requests that are posted later are judged as well
-(`engine_requests.py`).
+A client that may create any container is root on the engine's host, so a repository gets no such power by
+writing it into its Compose file: the server's settings grant each by name (`grants.py`). This check comes
+early and names the keys of the file; the later requests to the engine are checked as well
+(`docker/engine_requests.py`).
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ def refuse_powers(
     around: Neighbourhood = ALONE,
 ) -> None:
     """Raises PowerRefused with every power that the model asks for and the settings do not grant,
-    ComposeRejected for a label that is the deployer's own. `setting` names the settings' table that could
-    grant it.
+    ComposeRejected for a label that is reserved for the deployer. `setting` names the settings' table that
+    could grant the powers.
     """
     _refuse_reserved(rendered)
     refuse(asked_by_model(rendered, project, around), granted, setting)
 
 
 def asked_by_model(rendered: Table, project: str, around: Neighbourhood = ALONE) -> Iterator[Asked]:
-    """Powers that the model asks for: where, and the grant that would allow it."""
+    """Yields each power that the model asks for: the part that asks, and the grant that would allow it."""
     folder = str(rendered.get(FOLDER, ""))
     for name, service in (rendered.get("services") or {}).items():
         for grant in _of_service(service, folder, project, around):
@@ -78,9 +78,7 @@ def asked_by_model(rendered: Table, project: str, around: Neighbourhood = ALONE)
 
 
 def _refuse_reserved(rendered: Table) -> None:
-    """Raises ComposeRejected for a label, wherever it stands, by which the deployer knows its own
-    containers.
-    """
+    """Raises ComposeRejected for a label, anywhere in the model, that marks the deployer's own containers."""
     for where, labels in _labels_in(rendered):
         if reserved := host_access.reserved_labels(labels):
             raise ComposeRejected(
@@ -148,7 +146,7 @@ def _of_devices(service: Table) -> Iterator[str]:
 
 
 def _device(entry: object) -> str:
-    """Compose prints `source:target:rights`, newer versions a table."""
+    """Returns a device's source. Compose prints `source:target:rights`, newer versions a table."""
     return str(entry.get("source", "")) if isinstance(entry, Mapping) else str(entry).partition(":")[0]
 
 
@@ -181,7 +179,9 @@ def _sizes_of_tmpfs(service: Table) -> Iterator[int]:
 
 
 def _hard(limit: object) -> int:
-    """The hard limit of one number, or of `soft` and `hard`; what is no number counts as unlimited."""
+    """Returns the hard limit of one number, or of `soft` and `hard`; a value that is not a number counts as
+    unlimited.
+    """
     value = limit.get("hard") if isinstance(limit, Mapping) else limit
     return int(value) if isinstance(value, int | str) and str(value).lstrip("-").isdigit() else -1
 
@@ -202,14 +202,14 @@ def _of_mounts(service: Table, folder: str) -> Iterator[str]:
 
 
 def _of_path(path: str, folder: str) -> Iterator[str]:
-    """The release's own files need no grant."""
+    """Yields the grant of a path; the release's own files need none."""
     place, own = host_path(path), host_path(folder)
     if not folder or not (place == own or place.startswith(f"{own}/")):
         yield f"bind:{place}"
 
 
 def _of_volume(name: str, table: Table, project: str, around: Neighbourhood) -> Iterator[str]:
-    """A volume of another project is another application's data."""
+    """Yields a volume's grants. A volume of another project is another application's data."""
     if str(table.get("driver") or "local") != "local":
         yield f"driver:{table['driver']}"
     else:
@@ -220,7 +220,7 @@ def _of_volume(name: str, table: Table, project: str, around: Neighbourhood) -> 
 
 
 def _of_network(name: str, table: Table, project: str, around: Neighbourhood) -> Iterator[str]:
-    """A network of another project reaches its services from inside."""
+    """Yields a network's grants. A network of another project reaches its services from inside."""
     driver = str(table.get("driver") or "bridge")
     if driver not in ("bridge", "none"):
         yield f"driver:{driver}"
@@ -236,6 +236,8 @@ def _of_network(name: str, table: Table, project: str, around: Neighbourhood) ->
 
 
 def _is_own(name: str, project: str, around: Neighbourhood) -> bool:
-    """True if a volume or network is the project's: `shop_x_data` is of `shop` unless there is a `shop_x`."""
+    """True if a volume or network is the project's: `shop_x_data` belongs to `shop` unless there is a project
+    `shop_x`.
+    """
     own = name.startswith(f"{project}_")
     return own and host_access.owner_of(name, {project, *around.projects}) == project

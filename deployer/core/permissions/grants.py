@@ -1,9 +1,10 @@
-"""Grants: the powers over the host that the server's settings may give to a Compose file. In: powers that
-are asked for, the settings' `allow`. Out: nothing, or PowerRefused with the line that would grant them.
+"""Grants: the powers over the host that the server's settings may give to a Compose file. In: requested
+powers, the settings' `allow`. Out: nothing, or PowerRefused with the line that would grant them. Never grants
+one by itself.
 
 A grant is spelled `KEY` or `KEY:VALUE`, in Compose's own words, so that the line of an error can be copied. A
-granted path is the one that is mounted, with all that lies in it; a path below needs a grant of its own. Two
-grants of which one lies in the other lead wherever a link in the outer one points to.
+granted path is the mounted one, with everything in it; a path below it needs a grant of its own. If one
+granted path lies in another, links in the outer one can redirect it.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ KEYS = (
 )
 GRANTS = f"as in bind:/srv/data or cap_add:NET_ADMIN; keys: {', '.join(sorted((*KEYS, *FLAGS)))}"
 _ENGINES = ("docker.sock", "containerd.sock", "podman.sock", "dockershim.sock", "crio.sock")
-Asked = tuple[str, str]  # who asks, as in `service web`, and the grant that would allow it
+Asked = tuple[str, str]  # the part that asks, as in `service web`, and the grant that would allow it
 
 
 class PowerRefused(ComposeRejected):
@@ -76,8 +77,8 @@ class PowerRefused(ComposeRejected):
 
 
 def refuse(asked: Iterable[Asked], granted: Collection[str], setting: str, *, sent: bool = False) -> None:
-    """Raises PowerRefused with every power that is asked for and not granted; `setting` names the settings'
-    table that could grant it. `sent`: a request to the engine asks, no Compose file.
+    """Raises PowerRefused with every requested power that is not granted; `setting` names the settings' table
+    that could grant it. `sent`: the powers come from a request to the engine, not from a Compose file.
     """
     missing = [
         (place, grant) for place, grant in dict.fromkeys(asked) if not covers(granted, grant, sent=sent)
@@ -92,7 +93,7 @@ def refuse(asked: Iterable[Asked], granted: Collection[str], setting: str, *, se
 
 
 def is_grant(text: str) -> bool:
-    """Whether a setting is one that could grant anything."""
+    """True if a setting is a valid grant."""
     key, colon, value = text.partition(":")
     if key in FLAGS:
         return not colon
@@ -102,7 +103,7 @@ def is_grant(text: str) -> bool:
 
 
 def covers(granted: Collection[str], grant: str, *, sent: bool = False) -> bool:
-    """Whether the settings give the power. A path is granted by itself alone: below it a link that a
+    """True if the settings give the power. A granted path covers only itself: below it a link that a
     container made could lead anywhere. A folder with the engine's socket in it needs the grant of the socket
     as well. Label prefixes cover longer ones.
     """
@@ -116,7 +117,7 @@ def covers(granted: Collection[str], grant: str, *, sent: bool = False) -> bool:
     roots = {host_path(_value(text)) for text in granted if text.startswith("bind:")}
     sockets = {f"/run/{name}" for name in _ENGINES}
     holds_socket = any(PurePosixPath(socket).is_relative_to(value) for socket in sockets) or value == "/var"
-    holds_socket = holds_socket and value != "/"  # the whole host, by its own word
+    holds_socket = holds_socket and value != "/"  # the path `/` grants the whole host, its sockets included
     return value in roots and (not holds_socket or bool(roots & sockets))
 
 
@@ -125,7 +126,7 @@ def _value(grant: str) -> str:
 
 
 def host_path(path: str) -> str:
-    """One spelling for a path of the host: absolute, no dots, and `/var/run` is `/run`."""
+    """Returns one spelling for a path of the host: absolute, without dots, and `/run` for `/var/run`."""
     parts: list[str] = []
     for part in PurePosixPath("/", path).parts[1:]:
         if part == "..":
