@@ -21,7 +21,7 @@ from deployer.core.redaction import redact, redact_secrets
 from deployer.core.release.failure import Failure, failure_of
 from deployer.core.reporting.deployment_text import describe
 from deployer.core.reporting.log_fields import about
-from deployer.core.rollout.conflicts import refuse_conflicts
+from deployer.core.rollout.conflicts import beside, refuse_conflicts
 from deployer.core.rollout.desired_state import Application, nothing
 from deployer.core.rollout.plan import Plan
 from deployer.core.rollout.planner import plan_rollout
@@ -134,7 +134,8 @@ class _Way:
         self._say(kind, str(plan))
         tell_written(plan, observed, world.target, self._say)
         if kind == "plan" and not plan.empty:
-            refuse_conflicts(application, world.target.occupied(project))
+            refuse_conflicts(application, occupied := world.target.occupied(project))
+            application = beside(application, occupied)
             self._prepare(application)
         self.touched = True
         if not plan.empty:

@@ -111,10 +111,10 @@ def with_network_names(recorded: Recorded, names: Mapping[str, str]) -> Recorded
 
 
 def next_name(project: str, name: str) -> str:
-    """The name of a container whose fixed name the old one still has; it begins with the project, so that no
-    other project may take it.
+    """The name of a container whose fixed name the old one still has. No project's name has a dot in it, and
+    no other project may take a name that begins with this one and a dot.
     """
-    return f"{project}-{name}-next"
+    return f"{project}.{name}.next"
 
 
 def _bind_of_mounted(text: str, folders: Folders) -> str:

@@ -12,11 +12,16 @@ Source: https://docs.docker.com/reference/api/engine/version/v1.51/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deployer.core.docker.container_requests import NETWORKS_LABEL, OWN_LABELS, endpoints_of_label
+from deployer.core.docker.container_requests import (
+    NETWORKS_LABEL,
+    OWN_LABELS,
+    SERVICE_LABEL,
+    endpoints_of_label,
+)
 from deployer.core.docker.host_config import HOST, asked_by_host_config, is_inside
 from deployer.core.docker.network_requests import PROJECT, asked_by_endpoints
 from deployer.core.docker.request_shapes import (
@@ -31,7 +36,7 @@ from deployer.core.docker.request_shapes import (
 from deployer.core.docker.reserved_addresses import refuse_ports
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image, canonical, split_tag
-from deployer.core.permissions import host_access
+from deployer.core.permissions import engine_load, host_access, log_options, names
 from deployer.core.permissions.grants import PowerRefused
 from deployer.core.permissions.project_permissions import NOTHING_PRESENT, Permissions, Present
 from deployer.core.rollout.desired_state import Service
@@ -150,7 +155,7 @@ def permit_copy(
 
 def permit_name(name: str, permissions: Permissions) -> PermittedName:
     """Raises PowerRefused for a name that another project's next container may need."""
-    asked = host_access.container_name(name, permissions.project, permissions.around.projects)
+    asked = names.container_name(name, permissions.project, permissions.around.known)
     permissions.refuse([(f"container {name}", grant) for grant in asked])
     return PermittedName(name)
 
@@ -161,12 +166,12 @@ def permit_tag(name: str, service: Service, permissions: Permissions) -> Permitt
     """
     image, (repository, tag) = service.image, split_tag(name)
     assert image, "the edge's image gets no name"
-    projects = {permissions.project, *permissions.around.projects}
     short = canonical(name).removeprefix("docker.io/library/")
     is_built = name == f"{permissions.project}-{service.name}"
     is_same = canonical(name) == canonical(image.repository)
-    owner = "" if "/" in short else host_access.owner_of(short, projects)
-    if not (is_built or is_same) or owner not in ("", permissions.project):
+    known = permissions.around.known
+    is_foreign = "/" not in short and names.is_image_of_another(short, permissions.project, known)
+    if not (is_built or is_same) or is_foreign:
         return None
     return PermittedTag(image, repository, tag or "latest")
 
@@ -176,6 +181,8 @@ def _of_config(
 ) -> Iterator[str]:
     if int(body.get("StopTimeout") or 0) > host_access.MOST_GRACE:
         yield "stop_grace_period"
+    yield from engine_load.health_check(*_intervals(body.get("Healthcheck") or {}, image.config.healthcheck))
+    yield from engine_load.size(body)
     if body.get("Image") != image.name:
         yield f"request:Image={body.get('Image')}"
     labels: Mapping[str, str] = body.get("Labels") or {}
@@ -184,11 +191,28 @@ def _of_config(
     yield from _of_own_labels(labels, image.config.labels)
     yield from _of_told_networks(labels.get(NETWORKS_LABEL, ""), permissions, present)
     yield from host_access.controller_labels({**image.config.labels, **labels})
-    environment = (*image.config.environment, *(body.get("Env") or ()))
-    yield from host_access.controller_variables({str(text).partition("=")[0] for text in environment})
-    own = f"{permissions.project}-{labels.get(_SERVICE)}-"
-    judge = host_access.default_name if name.removeprefix(own).isdecimal() else host_access.container_name
-    yield from judge(name, permissions.project, permissions.around.projects)
+    variables = _variables((*image.config.environment, *(body.get("Env") or ())))
+    yield from host_access.controller_variables(variables)
+    log: Body = (body.get("HostConfig") or {}).get("LogConfig") or {}
+    every_label = {**image.config.labels, **labels}
+    driver, options = str(log.get("Type") or ""), log.get("Config") or {}
+    yield from log_options.log_driver(driver, options, every_label, variables)
+    service = str(labels.get(SERVICE_LABEL) or labels.get(_SERVICE) or "")
+    if not names.is_default(name, permissions.project, service):
+        yield from names.container_name(name, permissions.project, permissions.around.known)
+
+
+def _intervals(own: Body, inherited: Body) -> tuple[float, float]:
+    """Seconds between two checks, running and starting: the image's where the request has none."""
+    if (own.get("Test") or inherited.get("Test") or ["NONE"])[0] == "NONE":
+        return 0, 0
+    interval, start = (int(own.get(key) or inherited.get(key) or 0) for key in ("Interval", "StartInterval"))
+    return interval / 1e9, start / 1e9
+
+
+def _variables(environment: Iterable[object]) -> dict[str, str]:
+    pairs = (str(text).partition("=") for text in environment)
+    return {name: value for name, _, value in pairs}
 
 
 def _of_own_labels(labels: Mapping[str, str], inherited: Mapping[str, str]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from deployer.core.docker.request_shapes import HOST_PARTS, Fields
-from deployer.core.permissions import host_access
+from deployer.core.permissions import engine_load, host_access, memory
 from deployer.core.permissions.grants import host_path
 from deployer.core.permissions.project_permissions import Permissions, Present
 
@@ -56,13 +56,13 @@ def asked_by_host_config(host: Body, permissions: Permissions, present: Present)
     yield from _of_rights(host)
     yield from _of_devices(host)
     yield from _of_limits(host)
+    bindings: Mapping[str, Any] = host.get("PortBindings") or {}
+    yield from engine_load.counts(ports=sum(len(bound or ()) for bound in bindings.values()))
     for bind in host.get("Binds") or ():
         yield from _of_bind(str(bind), permissions, present)
     for mount in host.get("Mounts") or ():
         yield from _of_mount(mount, permissions, present)
     yield from asked_by_links(host.get("Links") or (), present)
-    log = host.get("LogConfig") or {}
-    yield from host_access.log_driver(str(log.get("Type") or ""), log.get("Config") or {})
 
 
 def asked_by_links(links: Iterable[object], present: Present) -> Iterator[str]:
@@ -112,12 +112,10 @@ def _of_devices(host: Body) -> Iterator[str]:
 def _of_limits(host: Body) -> Iterator[str]:
     yield from host_access.limits({one["Name"]: int(one["Hard"]) for one in host.get("Ulimits") or ()})
     yield from host_access.kernel_settings(host.get("Sysctls") or {})
-    if int(host.get("ShmSize") or 0) > host_access.MOST_SHARED_MEMORY:
-        yield "shm_size"
-    sizes = [host_access.memory_of_tmpfs(str(text)) for text in (host.get("Tmpfs") or {}).values()]
+    sizes = [memory.size_of_tmpfs(str(text)) for text in (host.get("Tmpfs") or {}).values()]
     mounts: Iterable[Body] = host.get("Mounts") or ()
-    sizes += [host_access.size_of((mount.get("TmpfsOptions") or {}).get("SizeBytes")) for mount in mounts]
-    yield from host_access.memory_file_systems(sizes)
+    sizes += [memory.size_of((mount.get("TmpfsOptions") or {}).get("SizeBytes")) for mount in mounts]
+    yield from memory.memory_file_systems(int(host.get("ShmSize") or 0), sizes)
     if set(host.get("StorageOpt") or {}) - {"size"}:
         yield "storage_opt"
     flags = {

@@ -13,9 +13,9 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from deployer.core.compose.rendering import FOLDER
-from deployer.core.compose.services import networks_of, seconds
+from deployer.core.compose.services import networks_of, replicas_of, seconds
 from deployer.core.errors import ComposeRejected
-from deployer.core.permissions import host_access
+from deployer.core.permissions import engine_load, host_access, log_options, memory, names
 from deployer.core.permissions.grants import Asked, host_path, refuse
 from deployer.core.permissions.project_permissions import ALONE, Neighbourhood
 
@@ -61,10 +61,7 @@ def asked_by_model(rendered: Table, project: str, around: Neighbourhood = ALONE)
     for name, service in (rendered.get("services") or {}).items():
         for grant in _of_service(service, folder, project, around):
             yield f"service {name}", grant
-        if not service.get("container_name"):
-            called = f"{project}-{name}-1"
-            grants = host_access.default_name(called, project, around.projects)
-            yield from ((f"service {name}", grant) for grant in grants)
+    yield from (("the project", grant) for grant in _of_counts(rendered))
     if rendered.get("models"):
         yield "models", "models"
     for kind in ("configs", "secrets"):
@@ -106,14 +103,37 @@ def _of_service(service: Table, folder: str, project: str, around: Neighbourhood
     yield from _of_devices(service)
     yield from _of_mounts(service, folder)
     yield from _of_limits(service)
-    yield from host_access.container_name(str(service.get("container_name") or ""), project, around.projects)
+    yield from _of_load(service)
+    yield from names.container_name(str(service.get("container_name") or ""), project, around.known)
     yield from host_access.runtime_annotations(service.get("annotations") or {})
     yield from host_access.controller_labels(service.get("labels") or {})
     yield from host_access.controller_variables(service.get("environment") or {})
     logging = service.get("logging") or {}
-    yield from host_access.log_driver(str(logging.get("driver") or ""), logging.get("options") or {})
+    yield from log_options.log_driver(
+        str(logging.get("driver") or ""),
+        logging.get("options") or {},
+        service.get("labels") or {},
+        service.get("environment") or {},
+    )
     for endpoint in networks_of(service).values():
         yield from host_access.network_options(endpoint.get("driver_opts") or {})
+
+
+def _of_counts(rendered: Table) -> Iterator[str]:
+    tables = [
+        (table, replicas_of(table), len(table.get("ports") or ()))
+        for table in (rendered.get("services") or {}).values()
+    ]
+    yield from engine_load.counts_of(tables, len(rendered.get("volumes") or {}))
+
+
+def _of_load(service: Table) -> Iterator[str]:
+    check: Table = service.get("healthcheck") or {}
+    if not check.get("disable"):
+        yield from engine_load.health_check(
+            seconds(check.get("interval"), 0), seconds(check.get("start_interval"), 0)
+        )
+    yield from engine_load.size(service)
 
 
 def _of_namespaces(service: Table) -> Iterator[str]:
@@ -153,9 +173,8 @@ def _device(entry: object) -> str:
 def _of_limits(service: Table) -> Iterator[str]:
     yield from host_access.limits({k: _hard(v) for k, v in (service.get("ulimits") or {}).items()})
     yield from host_access.kernel_settings(service.get("sysctls") or {})
-    if host_access.size_of(service.get("shm_size")) > host_access.MOST_SHARED_MEMORY:
-        yield "shm_size"
-    yield from host_access.memory_file_systems(_sizes_of_tmpfs(service))
+    shared = memory.size_of(service.get("shm_size"))
+    yield from memory.memory_file_systems(shared, _sizes_of_tmpfs(service))
     weight = (service.get("blkio_config") or {}).get("weight")
     yield from host_access.processor_shares(service.get("cpu_shares"), weight)
     if seconds(service.get("stop_grace_period"), 0) > host_access.MOST_GRACE:
@@ -173,9 +192,9 @@ def _of_limits(service: Table) -> Iterator[str]:
 def _sizes_of_tmpfs(service: Table) -> Iterator[int]:
     given = service.get("tmpfs") or ()
     for text in (given,) if isinstance(given, str) else given:
-        yield host_access.memory_of_tmpfs(str(text).partition(":")[2])
+        yield memory.size_of_tmpfs(str(text).partition(":")[2])
     for mount in service.get("volumes") or ():
-        yield host_access.size_of((mount.get("tmpfs") or {}).get("size"))
+        yield memory.size_of((mount.get("tmpfs") or {}).get("size"))
 
 
 def _hard(limit: object) -> int:
@@ -215,7 +234,7 @@ def _of_volume(name: str, table: Table, project: str, around: Neighbourhood) -> 
     else:
         yield from host_access.volume_options(table.get("driver_opts") or {})
     called = str(table.get("name") or f"{project}_{name}")
-    if table.get("external") or not _is_own(called, project, around):
+    if table.get("external") or not around.owns(project, called):
         yield f"volume:{called}"
 
 
@@ -231,13 +250,5 @@ def _of_network(name: str, table: Table, project: str, around: Neighbourhood) ->
         yield f"ipam:{ipam.get('driver') or 'options'}"
     yield from host_access.subnets(ipam.get("config") or (), around.subnets)
     called = str(table.get("name") or f"{project}_{name}")
-    if table.get("external") or not _is_own(called, project, around):
+    if table.get("external") or not around.owns(project, called):
         yield f"network:{called}"
-
-
-def _is_own(name: str, project: str, around: Neighbourhood) -> bool:
-    """True if a volume or network is the project's: `shop_x_data` belongs to `shop` unless there is a project
-    `shop_x`.
-    """
-    own = name.startswith(f"{project}_")
-    return own and host_access.owner_of(name, {project, *around.projects}) == project

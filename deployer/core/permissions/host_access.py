@@ -8,12 +8,11 @@ The judgement of the rendered model (`powers.py`) and the one of the requests th
 from __future__ import annotations
 
 import ipaddress
-import re
-import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from deployer.core.permissions.grants import host_path
+from deployer.core.permissions.memory import memory_file_systems, size_of_tmpfs
 
 Table = Mapping[str, Any]
 
@@ -28,18 +27,6 @@ _HARDENING = (
     *("no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"),
     *("apparmor=docker-default", "apparmor:docker-default"),
 )
-# These drivers write to the engine's own folder or nowhere; every other one makes the engine, which is root
-# in the host's network, send chosen bytes to a chosen address.
-_LOG_DRIVERS = ("", "json-file", "local", "none")
-_PLAIN_TAG = re.compile(
-    r"(?:[^{}]|\{\{ *\.(?:ID|FullID|Name|ImageName|ImageID|ImageFullID|DaemonName) *\}\})*"
-)
-_MOST_BUFFERED = 64 * 2**20  # bytes of the engine's own memory
-_MOST_LOG_FILES = 100
-_SMALLEST_LOG_FILE = 64 * 2**10  # bytes
-_LONGEST_LOG_OPTION = 1_000  # characters
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(b|[kmgt]?i?b?)")
-_UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 # Largest values without a grant; None: any value.
 _LIMITS: Mapping[str, int | None] = {
     "core": None,
@@ -51,12 +38,14 @@ _LIMITS: Mapping[str, int | None] = {
     "nofile": 2**20,
     "nproc": None,
     "rss": None,
-    "sigpending": None,
+    "sigpending": 2**18,  # counted for the user on the whole host, in memory of its kernel
     "stack": None,
 }
-MOST_SHARED_MEMORY = 2 * 2**30  # bytes of /dev/shm, and of all tmpfs together
 # Kernel settings that belong to the container's own namespaces: docs.docker.com, `docker run --sysctl`.
 _SYSCTLS = ("net.", "fs.mqueue.")
+_FRAGMENTS = (
+    "frag"  # net.ipv4.ipfrag_high_thresh, net.ipv6.ip6frag_time, net.netfilter.nf_conntrack_frag6_...
+)
 _KERNEL_SYSCTLS = frozenset(
     f"kernel.{name}"
     for name in ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced")
@@ -76,7 +65,6 @@ _BIND = frozenset({"bind", "rbind"})
 _NETWORK_FILES = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "fuse.sshfs"})
 _PLAIN_FLAGS = frozenset({"nosuid", "nodev", "noexec", "noatime", "nodiratime", "relatime", "ro", "rw"})
 _TMPFS_FLAGS = _PLAIN_FLAGS | {"size", "uid", "gid", "mode", "nr_inodes", "nr_blocks", "huge", "mpol"}
-_RESERVED_NAMES = ("deployer",)  # of the receiver's own container
 _RESERVED_LABELS = "deployer."
 _COMPOSE_LABELS = "com.docker.compose."
 IMAGE_LABELS = "deployer.image."  # of images that the action built
@@ -105,68 +93,6 @@ def security_options(options: Iterable[object]) -> Iterator[str]:
     yield from (f"security_opt:{option}" for option in options if str(option) not in _HARDENING)
 
 
-def log_driver(driver: str, options: Table) -> Iterator[str]:
-    """Log drivers that make the engine send, options that only those have, and values that the engine itself
-    would work on without a bound: a template with a function, a buffer in its memory.
-    """
-    if driver not in _LOG_DRIVERS:
-        yield f"logging:{driver}"
-        return
-    for name, value in sorted(options.items()):
-        if name not in _LOG_OPTIONS or not _LOG_OPTIONS[name](str(value)):
-            yield f"logging:{driver or 'default'}.{name}"
-
-
-def _is_plain_tag(text: str) -> bool:
-    return _PLAIN_TAG.fullmatch(text) is not None
-
-
-def _is_number_of_files(text: str) -> bool:
-    """The engine renames all files of a log each time that it begins a new one."""
-    return text.isascii() and text.isdecimal() and int(text[:9]) <= _MOST_LOG_FILES
-
-
-def _is_size_of_file(text: str) -> bool:
-    """The engine begins a new file each time that this size is written; -1 is no limit."""
-    return text == "-1" or (_SIZE.fullmatch(text.lower()) is not None and size_of(text) >= _SMALLEST_LOG_FILE)
-
-
-def _is_size_of_buffer(text: str) -> bool:
-    """The buffer is in the engine's own memory."""
-    return size_of(text) <= _MOST_BUFFERED
-
-
-def _is_text(text: str) -> bool:
-    return len(text) <= _LONGEST_LOG_OPTION
-
-
-# Option of the drivers → judge of its value.
-_LOG_OPTIONS: Mapping[str, Callable[[str], bool]] = {
-    "max-size": _is_size_of_file,
-    "max-file": _is_number_of_files,
-    "compress": _is_text,
-    "mode": _is_text,
-    "max-buffer-size": _is_size_of_buffer,
-    "labels": _is_text,
-    "labels-regex": _is_text,
-    "env": _is_text,
-    "env-regex": _is_text,
-    "tag": _is_plain_tag,
-    "cache-disabled": _is_text,
-    "cache-max-size": _is_size_of_file,
-    "cache-max-file": _is_number_of_files,
-    "cache-compress": _is_text,
-}
-
-
-def size_of(text: object) -> int:
-    """Bytes of a size as Compose and the engine write it: a number, or one with a unit. A text that is no
-    size counts as endless.
-    """
-    found = _SIZE.fullmatch(str(text or 0).lower())
-    return int(float(found[1]) * _UNITS[found[2][:1]]) if found else sys.maxsize
-
-
 def limits(hard: Mapping[str, int]) -> Iterator[str]:
     """Limits (`ulimits`) that reach beyond the container: memory that cannot be swapped, priorities."""
     for name, value in sorted(hard.items()):
@@ -176,9 +102,12 @@ def limits(hard: Mapping[str, int]) -> Iterator[str]:
 
 
 def kernel_settings(sysctls: Iterable[str]) -> Iterator[str]:
-    """Kernel settings that no namespace of the container keeps to itself."""
+    """Kernel settings that no namespace of the container keeps to itself, and those of fragments of packets,
+    whose memory the kernel counts to no container.
+    """
     for name in sorted(sysctls):
-        if not name.startswith(_SYSCTLS) and name not in _KERNEL_SYSCTLS:
+        own = name.startswith(_SYSCTLS) or name in _KERNEL_SYSCTLS
+        if not own or _FRAGMENTS in name:
             yield f"sysctls:{name}"
 
 
@@ -265,54 +194,10 @@ def volume_options(options: Table) -> Iterator[str]:
         yield f"bind:{host_path(device)}"
     is_tmpfs = kind == "tmpfs" and not is_bound and is_nameless and flags <= _TMPFS_FLAGS
     if is_tmpfs:
-        yield from memory_file_systems([memory_of_tmpfs(str(options.get("o") or ""))])
+        yield from memory_file_systems(0, [size_of_tmpfs(str(options.get("o") or ""))])
     if not is_tmpfs and not (is_bound and flags <= _BIND | _PLAIN_FLAGS):
         yield f"mount:{kind or device or 'none'}"
     yield from (f"driver_opts:{name}" for name in sorted(set(options) - {"type", "device", "o"}))
-
-
-def owner_of(name: str, projects: Collection[str]) -> str:
-    """The project whose containers, images, networks or volumes may be called `name`: the longest one that it
-    begins with, empty where it begins with none.
-    """
-    fitting = (
-        project for project in projects if name == project or name.startswith((f"{project}-", f"{project}_"))
-    )
-    return max(fitting, key=len, default="")
-
-
-def container_name(name: str, project: str, projects: Collection[str]) -> Iterator[str]:
-    """A name that another project's next container may need."""
-    if name in _RESERVED_NAMES or (name and owner_of(name, {project, *projects}) not in ("", project)):
-        yield f"container_name:{name}"
-
-
-def default_name(name: str, project: str, projects: Collection[str]) -> Iterator[str]:
-    """A name as Compose gives it, `PROJECT-SERVICE-NUMBER`, that is another project's as well: service
-    `api-web` of `shop` beside service `web` of `shop-api`. Service `api` of `shop` shares no name with
-    `shop-api`.
-    """
-    for other in sorted(projects):
-        rest = name.removeprefix(f"{other}-") if other != project else name
-        if rest != name and re.fullmatch(r".+-[0-9]+", rest):
-            yield f"container_name:{name}"
-            return
-
-
-def memory_of_tmpfs(options: str) -> int:
-    """Bytes that the options of a tmpfs allow; without a size it is half of the machine's memory, of which
-    the container's own limit takes what is used.
-    """
-    sizes = [
-        flag.partition("=")[2] for flag in options.split(",") if flag.strip().lower().startswith("size=")
-    ]
-    return max((size_of(size) for size in sizes), default=0)
-
-
-def memory_file_systems(sizes: Iterable[int]) -> Iterator[str]:
-    """Memory file systems that are together larger than shared memory may be."""
-    if sum(sizes) > MOST_SHARED_MEMORY:
-        yield "tmpfs"
 
 
 def processor_shares(shares: object, weight: object) -> Iterator[str]:

@@ -5,12 +5,13 @@ posted to the engine is judged (`engine_requests.py`).
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from deployer.core.host_ports import HostPort
 from deployer.core.permissions.grants import Asked, refuse
-from deployer.core.permissions.host_access import PRIVATE_SUBNETS, owner_of
+from deployer.core.permissions.host_access import PRIVATE_SUBNETS
+from deployer.core.permissions.names import Projects, owner_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -18,11 +19,24 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 @dataclass(frozen=True)
 class Neighbourhood:
     """The surroundings of a project that its names and subnets are judged by: the projects of all configured
-    environments, and the subnets that networks may take.
+    environments, the subnets that networks may take, and `seen`, the projects that the engine has with the
+    services of each.
     """
 
     projects: frozenset[str] = frozenset()
     subnets: tuple[str, ...] = PRIVATE_SUBNETS
+    seen: Mapping[str, frozenset[str]] = field(default_factory=dict, hash=False)
+
+    @property
+    def known(self) -> Projects:
+        """All projects with their services, as far as these are known."""
+        return {**dict.fromkeys(self.projects, frozenset()), **self.seen}
+
+    def owns(self, project: str, name: str) -> bool:
+        """Whether a volume or network is the project's: `shop_old_data` is of `shop` unless there is a
+        `shop_old`.
+        """
+        return owner_of(name, {project, *self.known}) == project
 
 
 ALONE = Neighbourhood()
@@ -57,8 +71,11 @@ class Permissions:
         """True if the name is one of the project's and of no project with a longer name. A slash in it would
         lead on in the engine's API.
         """
-        own = name.startswith(f"{self.project}_") and _NAME.fullmatch(name) is not None
-        return own and owner_of(name, {self.project, *self.around.projects}) == self.project
+        return self.around.owns(self.project, name) and _NAME.fullmatch(name) is not None
+
+    def beside(self, seen: Mapping[str, frozenset[str]]) -> Permissions:
+        """The same permissions among the projects that the engine has, with their services."""
+        return replace(self, around=replace(self.around, seen=seen))
 
     def refuse(self, asked: Collection[Asked]) -> None:
         """Raises PowerRefused with every grant that is asked for and not given."""

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deployer.core.compose.project_names import ComposeProject
 from deployer.core.errors import ExternalMissing, NameTaken, PortTaken, SubnetTaken
 from deployer.core.host_ports import HostPort, host_ports_of
+from deployer.core.permissions.grants import Asked
+from deployer.core.permissions.names import container_name, is_default
+from deployer.core.permissions.project_permissions import Permissions
 from deployer.core.rollout.desired_state import Application
 
 _PROCESS = "a process of this machine"
@@ -46,12 +49,14 @@ class Occupied:
 
 
 def refuse_conflicts(application: Application, occupied: Occupied) -> None:
-    """Raises PortTaken, NameTaken or ExternalMissing for the first conflict, in the file's order."""
+    """Raises PortTaken, NameTaken or ExternalMissing for the first conflict, in the file's order, and
+    PowerRefused for a volume, a network or a container's name of a project that only the engine knows.
+    """
     document = application.document
     tables: Mapping[str, Mapping[str, Any]] = document.get("services") or {}
     _refuse_twice(tables)
     for name, table in tables.items():
-        _refuse_name(name, str(table.get("container_name") or ""), occupied)
+        _refuse_name(name, str(table.get("container_name") or ""), application.project, occupied)
         for wanted in host_ports_of(table):
             _refuse_port(name, wanted, occupied)
     for name, table in (document.get("networks") or {}).items():
@@ -64,15 +69,43 @@ def refuse_conflicts(application: Application, occupied: Occupied) -> None:
                     f"the {kind} {name}, which the Compose file calls external, does not exist here",
                     hint=f"`docker {kind} create {name}` makes it; Compose makes none that is external",
                 )
+    permissions = beside(application, occupied).permissions
+    permissions.refuse(list(_of_others(application, permissions)))
 
 
-def _refuse_name(service: str, name: str, occupied: Occupied) -> None:
-    if name and name in occupied.names:
-        project = occupied.names[name]
-        whose = f"a container of project {project}" if project else "a container of somebody else"
+def beside(application: Application, occupied: Occupied) -> Application:
+    """The application with permissions that know the projects of the engine, configured or not."""
+    seen = {name: one.services for name, one in occupied.projects.items()}
+    return replace(application, permissions=application.permissions.beside(seen))
+
+
+def _of_others(application: Application, permissions: Permissions) -> Iterator[Asked]:
+    """Names of the model that another project's volume, network or container has or may need."""
+    project, document, known = application.project, application.document, permissions.around.known
+    for name, table in (document.get("services") or {}).items():
+        fixed = str(table.get("container_name") or "")
+        yield from ((f"service {name}", grant) for grant in container_name(fixed, project, known))
+    for kind, allows in (("volume", permissions.allows_volume), ("network", permissions.allows_network)):
+        for key, table in (document.get(f"{kind}s") or {}).items():
+            called = str((table or {}).get("name") or f"{project}_{key}")
+            if called.startswith(f"{project}_") and not allows(called):
+                yield f"{kind} {key}", f"{kind}:{called}"
+
+
+def _refuse_name(service: str, fixed: str, project: str, occupied: Occupied) -> None:
+    """A fixed name has one container; by default each replica's name must be free."""
+    taken = [fixed] if fixed in occupied.names else []
+    if not fixed:
+        taken = [name for name in sorted(occupied.names) if is_default(name, project, service)]
+    if taken:
+        other = occupied.names[taken[0]]
+        whose = f"a container of project {other}" if other else "a container of somebody else"
+        leave = "leave container_name out: Compose names containers by project; or rename one of the two"
         raise NameTaken(
-            f"service {service} has the container_name {name}, which {whose} has",
-            hint="leave container_name out: Compose names containers by project; or rename one of the two",
+            f"service {service} has the container_name {fixed}, which {whose} has"
+            if fixed
+            else f"service {service} needs the name {taken[0]} for its container, which {whose} has",
+            hint=leave if fixed else "rename the service, or that container",
         )
 
 

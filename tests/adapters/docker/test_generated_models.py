@@ -34,7 +34,7 @@ from deployer.core.docker.network_requests import permit_network, permit_volume
 from deployer.core.errors import DeployerError
 from deployer.core.model import Bundle
 from deployer.core.permissions import compose_privileges as powers
-from deployer.core.permissions import host_access
+from deployer.core.permissions import host_access, log_options, names
 from deployer.core.permissions.compose_privileges import refuse_powers
 from deployer.core.permissions.grants import PowerRefused
 from deployer.core.permissions.project_permissions import Neighbourhood, Permissions, Present
@@ -248,14 +248,15 @@ HOLES: dict[str, tuple[object, str, object]] = {
         *(
             "capabilities",
             "security_options",
-            "log_driver",
             "limits",
             "kernel_settings",
             "runtime_annotations",
         ),
         *("controller_labels", "controller_variables", "subnets", "network_options", "volume_options"),
-        "container_name",
     )
+} | {
+    "log_driver": (log_options, "log_driver", lambda *_: ()),
+    "container_name": (names, "container_name", lambda *_: ()),
 }
 EARLY_HOLES: dict[str, tuple[object, str, object]] = {
     "namespaces": (powers, "_of_namespaces", lambda *_: ()),

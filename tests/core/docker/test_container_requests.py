@@ -246,7 +246,7 @@ def test_networks_are_named_where_compose_sends_their_ids() -> None:
 
 
 def test_a_name_that_waits_begins_with_the_project() -> None:
-    assert next_name("shop", "api") == "shop-api-next"
+    assert next_name("shop", "api") == "shop.api.next"
 
 
 def test_networks_of_a_label_that_cannot_be_read_are_none() -> None:

@@ -135,6 +135,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (container({"CpuShares": 262144}), "cpu_shares"),
     (container({"BlkioWeight": 1000}), "blkio_config"),
     (container(StopTimeout=31_536_000), "stop_grace_period"),
+    (container(Healthcheck={"Test": ["CMD", "true"], "Interval": 1_000_000}), "healthcheck"),
+    (container(Healthcheck={"Test": ["CMD", "true"], "StartInterval": 1_000_000}), "healthcheck"),
+    (container({"PortBindings": {f"{n}/udp": [{"HostPort": str(n)}] for n in range(1, 130)}}), "count:ports"),
+    (container(Env=["A=" + "x" * 2**20]), "request:size"),
+    (container({"Ulimits": [{"Name": "sigpending", "Hard": 2**30}]}), "ulimits:sigpending"),
     (container({"LogConfig": {"Type": "", "Config": {"tag": "{{printf 1}}"}}}), "logging:default.tag"),
     (
         container(NetworkingConfig={"EndpointsConfig": {"shop_a/../billing_default": {}}}),
@@ -347,28 +352,11 @@ def test_x4_x13_labels_and_variables_of_the_image_count_as_well(image: ImageConf
 
 @pytest.mark.case("X09")
 @pytest.mark.parametrize(
-    ("service", "name", "is_refused"),
+    "name",
     [
-        ("staging", "shop-staging-1", False),  # another project is called shop-staging
-        ("staging-web", "shop-staging-web-1", True),
-        ("staging-web", "shop-staging-web-12", True),
-        ("web", "shop-web-1", False),
+        *("billing-web-2", "billing_web_1", "shop-staging-web-1", "shop-staging-web-pre-deploy", "deployer"),
+        *("billing", "billing-deployer-edge-1", "billing.web.next", "shop_old-web-1"),
     ],
-)
-def test_x9_a_default_name_is_refused_only_where_another_project_can_form_it(
-    service: str, name: str, is_refused: bool
-) -> None:
-    body = labelled(**{"com.docker.compose.service": service})
-    if is_refused:
-        with pytest.raises(PowerRefused, match=f"container_name:{name}"):
-            permit(body, name=name)
-    else:
-        permit(body, name=name)
-
-
-@pytest.mark.case("X09")
-@pytest.mark.parametrize(
-    "name", ["billing", "billing-web-2", "billing_web_1", "shop-staging-web-1", "deployer"]
 )
 def test_x9_a_name_of_another_projects_containers_is_refused(name: str) -> None:
     with pytest.raises(PowerRefused, match=f"container_name:{name}"):
@@ -376,9 +364,44 @@ def test_x9_a_name_of_another_projects_containers_is_refused(name: str) -> None:
     permit(container(), f"container_name:{name}", name=name)
 
 
-@pytest.mark.parametrize("name", ["shop-web-1", "shop-web", "x-shop-staging", "bill", "shop-stag-1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("shop-web-1", "shop-web", "x-shop-staging", "bill", "shop-stag-1", "shop-staging-1"),
+        *("shop-staging", "billing-web", "shop.api.next", "api.v2"),
+    ],
+)
 def test_every_other_name_is_free(name: str) -> None:
     permit(container(), name=name)
+
+
+@pytest.mark.parametrize("last", ["1", "12", "pre-deploy", "preflight"])
+def test_the_default_names_of_a_service_are_the_projects_own(last: str) -> None:
+    """Of service `staging-web`, beside a project `shop-staging`."""
+    permit(labelled(**{"com.docker.compose.service": "staging-web"}), name=f"shop-staging-web-{last}")
+    with pytest.raises(PowerRefused):
+        permit(labelled(**{"com.docker.compose.service": "staging"}), name=f"shop-staging-web-{last}")
+    edge = {"com.docker.compose.service": "web", "deployer.service": "deployer-edge"}
+    permit(labelled(**edge), name="shop-deployer-edge-1")
+
+
+def test_a_project_whose_services_are_known_needs_their_names_alone() -> None:
+    seen = permissions().beside({"billing": frozenset({"web"}), "shop": frozenset({"old"})})
+    for name in ("billing-api-1", "billing-web-api-1"):
+        permit_container(name, container(), RequestedImage(IMAGE), seen)
+    with pytest.raises(PowerRefused):
+        permit_container("billing-web-1", container(), RequestedImage(IMAGE), seen)
+
+
+@pytest.mark.case("X09")
+def test_x9_data_of_a_project_that_only_the_engine_knows_is_not_of_a_shorter_name() -> None:
+    binds = container({"Binds": ["shop_legacy_data:/x"], "NetworkMode": "shop_legacy_default"})
+    permit(binds)
+    seen = permissions().beside({"shop_legacy": frozenset({"web"})})
+    with pytest.raises(PowerRefused) as refused:
+        permit_container("shop-web-1", binds, RequestedImage(IMAGE), seen)
+    assert "volume:shop_legacy_data" in str(refused.value)
+    assert "network_mode:shop_legacy_default" in str(refused.value)
 
 
 def test_a_seccomp_profile_is_granted_by_the_name_of_its_file() -> None:
@@ -685,3 +708,47 @@ def test_x4_a_container_is_connected_to_networks_of_its_project_alone() -> None:
         with pytest.raises(PowerRefused, match=grant):
             permit_endpoint(network, asked, permissions(), PRESENT)
         permit_endpoint(network, asked, permissions(grant), PRESENT)
+
+
+@pytest.mark.case("X07")
+@pytest.mark.parametrize(
+    ("options", "body", "grant"),
+    [
+        ({"labels": "a,big"}, labelled(big="x" * 2_000), "labels"),
+        ({"labels-regex": ".*"}, labelled(big="x" * 2_000), "labels-regex"),
+        ({"env": "BIG"}, container(Env=["BIG=" + "x" * 2_000]), "env"),
+        ({"env-regex": "B"}, container(Env=["BIG=" + "x" * 2_000]), "env-regex"),
+        ({"tag": "x" * 2_000}, container(), "tag"),
+    ],
+)
+def test_x7_what_goes_into_every_line_of_a_log_is_short(
+    options: dict[str, str], body: dict[str, Any], grant: str
+) -> None:
+    body = copy.deepcopy(body)
+    body["HostConfig"]["LogConfig"] = {"Type": "json-file", "Config": options}
+    with pytest.raises(PowerRefused, match=f"logging:json-file.{grant}"):
+        permit(body)
+    permit(body, f"logging:json-file.{grant}")
+    body |= {"Labels": {"com.docker.compose.project": "shop", "com.docker.compose.x": "x" * 2_000}}
+    permit(body | {"Env": ["BIG=1"]}, *(["logging:json-file.tag"] if grant == "tag" else []))
+
+
+@pytest.mark.parametrize(
+    ("own", "inherited", "is_refused"),
+    [
+        ({}, {"Test": ["CMD", "true"], "Interval": 1_000_000}, True),
+        ({"Interval": 10**9}, {"Test": ["CMD", "true"], "Interval": 1_000_000}, False),
+        ({"Test": ["NONE"]}, {"Test": ["CMD", "true"], "Interval": 1_000_000}, False),
+        ({"Test": ["NONE"], "Interval": 1_000_000}, {}, False),
+        ({"Test": ["CMD", "true"], "Interval": 500_000_000, "StartInterval": 100_000_000}, {}, False),
+        ({}, {}, False),
+    ],
+)
+def test_the_pace_of_the_images_check_counts_where_the_file_has_none(
+    own: dict[str, Any], inherited: dict[str, Any], is_refused: bool
+) -> None:
+    image, body = ImageConfig(healthcheck=inherited), container(Healthcheck=own)
+    if is_refused:
+        with pytest.raises(PowerRefused, match="asks for healthcheck"):
+            permit(body, image=image)
+    permit(body, *(["healthcheck"] if is_refused else []), image=image)

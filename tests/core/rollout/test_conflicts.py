@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from deployer.core.compose.project_names import ComposeProject
 from deployer.core.errors import DeployerError, ExternalMissing, NameTaken, PortTaken, SubnetTaken
-from deployer.core.rollout.conflicts import Held, Occupied, refuse_conflicts
+from deployer.core.permissions.grants import PowerRefused
+from deployer.core.permissions.project_permissions import Permissions
+from deployer.core.rollout.conflicts import Held, Occupied, beside, refuse_conflicts
 from testing.compose_models import application, shop
 
 MAIL = "container mail-web-1 of project mail"
@@ -192,3 +196,29 @@ def test_a_subnet_that_nothing_uses_is_no_conflict() -> None:
     model["networks"]["default"]["ipam"] = {"config": [{"subnet": "10.9.9.0/24"}, {"subnet": "fd00:9::/64"}]}
     model["networks"]["other"] = None
     refuse_conflicts(application(model=model), Occupied(routes=("10.77.77.0/24", "fd00:7::/48")))
+
+
+def test_a_default_name_that_another_container_has_is_told() -> None:
+    error = refused(Occupied(names={"shop-backend-2": "shop-backend"}), shop())
+    assert isinstance(error, NameTaken)
+    assert "service backend needs the name shop-backend-2" in str(error)
+    assert "a container of project shop-backend" in str(error)
+    free = Occupied(names={"shop-backend-api-1": "shop-backend", "shop-backend": "", "x-shop-backend-1": ""})
+    refuse_conflicts(application(model=shop()), free)
+
+
+def test_data_and_names_of_projects_that_only_the_engine_knows_are_theirs() -> None:
+    model = shop() | {"volumes": {"legacy_data": None, "other": {"name": "fast"}}, "networks": {"n": None}}
+    model["services"]["backend"]["container_name"] = "legacy-web-1"
+    app = application(model=model)
+    app = replace(app, permissions=Permissions("shop", frozenset({"volume:fast"}), "apps.shop"))
+    refuse_conflicts(app, Occupied())
+    services = frozenset({"web"})
+    legacy = {name: ComposeProject(name, services) for name in ("shop", "shop_legacy", "legacy")}
+    with pytest.raises(PowerRefused) as refused:
+        refuse_conflicts(app, Occupied(projects=legacy))
+    grants = '"container_name:legacy-web-1", "volume:shop_legacy_data"'
+    assert f"[apps.shop] allow = [{grants}]" in refused.value.hint
+    granted = frozenset({"container_name:legacy-web-1", "volume:shop_legacy_data"})
+    refuse_conflicts(replace(app, permissions=Permissions("shop", granted)), Occupied(projects=legacy))
+    assert beside(app, Occupied(projects=legacy)).permissions.around.seen["legacy"] == services

@@ -10,6 +10,7 @@ import pytest
 
 from deployer.core.rollout.desired_state import EDGE
 from testing.docker.compose_project import deploy_project, deployed_project
+from testing.github.events import OWNER_ID, REPOSITORY, REPOSITORY_ID
 from testing.stage import Published, Stage, docker, remove_containers
 from tests.scenarios.deploys.test_compose_shapes import ECHO, ask, ship
 
@@ -110,32 +111,90 @@ def test_volumes_of_the_same_names_are_told_in_a_first_deploy(
 
 
 NEAR = """
-[apps.near]
-repository = "acme/near"
-repository-id = 77
-owner-id = 78
-[apps.near.environments.production]
-project = "{project}-api"
-[apps.near.environments.staging]
-project = "{project}-staging"
+[apps.api]
+OWNER
+images = ["NAMESPACE/shop-*"]
+[apps.api.environments.production]
+project = "PROJECT-api"
+
+[apps.staging]
+OWNER
+images = ["NAMESPACE/shop-*"]
+[apps.staging.environments.production]
+project = "PROJECT-staging"
 
 [oidc]"""
 
 
+@pytest.fixture
+def neighbours(stage: Stage) -> Iterator[str]:
+    """Two more apps, whose projects begin with the name of the first."""
+    near = NEAR.replace("PROJECT", stage.project).replace("NAMESPACE", stage.namespace)
+    owner = f'repository = "{REPOSITORY}"\nrepository-id = {REPOSITORY_ID}\nowner-id = {OWNER_ID}'
+    stage.reconfigure("[oidc]", near.replace("OWNER", owner))
+    yield stage.project
+    for name in ("api", "staging"):
+        remove_containers(f"{stage.project}-{name}")
+
+
+def near_files(mark: str, *services: str, **fixed: str) -> dict[str, str]:
+    tables = {name: {"build": ".", "environment": {"MARK": mark}} for name in (*services, *fixed)}
+    for name, called in fixed.items():
+        tables[name] |= {"container_name": called}
+    return {"Dockerfile": "FROM nginx:alpine\n", "compose.yaml": json.dumps({"services": tables})}
+
+
+def names_of(project: str) -> set[str]:
+    label = f"label=com.docker.compose.project={project}"
+    listed = docker("ps", "--format", "{{.Names}}", "--filter", label).split()
+    return {name for name in listed if f"-{EDGE}-" not in name}
+
+
 @pytest.mark.case("X09")
-def test_a_service_may_be_called_as_another_projects_name_ends(stage: Stage) -> None:
-    stage.reconfigure("[oidc]", NEAR.format(project=stage.project))
-    names = {"api", "staging"}
+def test_x9_apps_whose_names_begin_alike_deploy_change_and_roll_back_beside_each_other(
+    stage: Stage, neighbours: str
+) -> None:
+    fixed = {"web": f"{neighbours}-staging"}  # as the other project is called, and as no container of it is
+    for mark in ("one", "two", "three"):
+        deployed_project(stage, near_files(mark, "api", "staging", "api-more", **fixed), app="shop")
+        deployed_project(stage, near_files(mark, "web"), app="api")
+        deployed_project(stage, near_files(mark, "web"), app="staging")
+    for app in ("shop", "api", "staging"):
+        told = stage.cli("rollback", app)
+        assert told.returncode == 0, told.stdout + told.stderr
+    ours = {name.removeprefix(f"{neighbours}-").rstrip("-12") for name in names_of(neighbours)}
+    assert ours == {"api", "staging", "api-more"}
+    before = {one for end in ("", "-api", "-staging") for one in names_of(neighbours + end)}
+    assert len(before) == 6, before
+    for service, owner in (("api-web", "api"), ("staging-web", "staging")):
+        refused = deploy_project(stage, near_files("four", "api", service), app="shop")
+        assert "[name-taken]" in refused["reason"], refused["reason"]
+        assert f"which a container of project {neighbours}-{owner} has" in refused["reason"]
+    taken = f"{neighbours}-api-web-9"
+    refused = deploy_project(stage, near_files("four", "api", web=taken), app="shop")
+    assert f"container_name:{taken}" in refused["reason"], refused["reason"]
+    after = {one for end in ("", "-api", "-staging") for one in names_of(neighbours + end)}
+    assert after == before, "nothing was touched"
 
-    def files(mark: str, *more: str) -> dict[str, str]:
-        services = {name: {"build": ".", "environment": {"MARK": mark}} for name in (*names, *more)}
-        return {"Dockerfile": "FROM nginx:alpine\n", "compose.yaml": json.dumps({"services": services})}
 
-    deployed_project(stage, files("one"))
-    deployed_project(stage, files("two"))
-    listed = docker("ps", "--format", "{{.Names}}", "--filter", f"name={stage.project}-")
-    made = {name.rpartition("-")[0].removeprefix(f"{stage.project}-") for name in listed.split()}
-    assert made - {EDGE} == names
-    assert stage.cli("rollback", "shop").returncode == 0
-    refused = deploy_project(stage, files("three", "api-web"))
-    assert refused["status"] == "failure" and "container_name:" in refused["reason"], refused["reason"]
+@pytest.mark.case("X09")
+def test_x9_data_of_a_project_run_by_hand_is_not_of_a_shorter_name(stage: Stage, tmp_path: Path) -> None:
+    hand, key = f"{stage.project}_legacy", "legacy_data"
+    services = {"web": {"build": ".", "volumes": [f"{key}:/data"]}}
+    compose = json.dumps({"services": services, "volumes": {key: None}})
+    files = {"Dockerfile": "FROM nginx:alpine\n", "compose.yaml": compose}
+    deployed_project(stage, files)  # its own volume, as there is no such project
+    (tmp_path / "compose.yaml").write_text("services: {web: {image: 'nginx:alpine'}}", encoding="utf-8")
+    try:
+        docker("compose", "-p", hand, "up", "-d", cwd=tmp_path)
+        deployed_project(stage, files)  # changes nothing
+        changed = {**files, "compose.yaml": compose.replace('"build"', '"environment": {"A": "1"}, "build"')}
+        refused = deploy_project(stage, changed)
+        assert "[power-refused]" in refused["reason"], refused["reason"]
+        assert f"asks for volume:{hand}_data" in refused["reason"]
+        at = f'project = "{stage.project}"'
+        stage.reconfigure(at, f'{at}\nallow = ["volume:{hand}_data"]')
+        deployed_project(stage, changed)
+        assert stage.cli("rollback", "shop").returncode == 0
+    finally:
+        remove_containers(hand)
