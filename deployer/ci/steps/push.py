@@ -165,11 +165,11 @@ def _tag(
     trees = [
         (place, f"{TREE}{image.tree}") for place, image in images.items() if image.tree and not image.reused
     ]
-    wished = [*trees, *((place, tag) for place in images for tag in moving)]
+    entries = [*trees, *((place, tag) for place in images for tag in moving)]
     for place, tag in needed:
         _put(place, tag, manifests[place], login)
-    tried = _at_once(lambda wish: _try(wish[0], wish[1], manifests[wish[0]], login), wished)
-    done = [wish for wish, written in zip(wished, tried, strict=True) if written]
+    tried = _at_once(lambda entry: _try(entry[0], entry[1], manifests[entry[0]], login), entries)
+    done = [entry for entry, written in zip(entries, tried, strict=True) if written]
     _keep_tested(images, manifests, login)
     return {
         place: (image.tag, *(tag for other, tag in done if other == place)) for place, image in images.items()
