@@ -13,7 +13,7 @@ from typing import Any
 from bench.contest import Ours, Peer, Shape
 from bench.rows import Row
 from deployer.bootstrap import Parts, build
-from deployer.core.model import Kind, Wish
+from deployer.core.model import DeployJob, Kind
 from deployer.deployment.deploy import deploy
 from testing.load.latency import latency_ms
 from testing.stage import Stage
@@ -68,8 +68,8 @@ def _redeploy(parts: Parts) -> float:
     clocked = _Clocked(parts.world.target)
     serving = parts.store.serving("shop", "production")
     assert serving
-    wish = Wish("shop", "production", Kind.REDEPLOY, "cli", "bench", release=serving.release)
-    parts.store.enqueue(wish, time.time())
+    job = DeployJob("shop", "production", Kind.REDEPLOY, "cli", "bench", release=serving.release)
+    parts.store.enqueue(job, time.time())
     claimed = parts.store.claim(time.time())
     assert claimed
     ended = deploy(*claimed, replace(parts.world, target=clocked))

@@ -249,8 +249,8 @@ def build(path: Path) -> Parts:
     intake = _intake(config, store)
     intake = replace(
         intake,
-        preview=lambda wish: preview(wish, world),
-        resolve_hint=lambda wishes: resolve_hint(wishes, world),
+        preview=lambda job: preview(job, world),
+        resolve_hint=lambda jobs: resolve_hint(jobs, world),
     )
     hook_log = _hook_log(config)
     look = partial(recover, intake, hook_log) if hook_log else None

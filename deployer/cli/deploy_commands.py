@@ -13,7 +13,7 @@ import time
 from deployer.bootstrap import Parts, build, config_path, start_log
 from deployer.cli.arguments import Verbs, add_verb, revision
 from deployer.cli.output import print_events, print_state
-from deployer.cli.status_commands import me, place, wish_of
+from deployer.cli.status_commands import job_of, me, place
 from deployer.core.auth.api_tokens import Right, Token
 from deployer.core.errors import ConfigError
 from deployer.core.model import Kind, Status
@@ -83,7 +83,7 @@ def _deploy(arguments: argparse.Namespace) -> int:
             "or deploy with the action, which sends the Compose file; `redeploy` and `rollback` need no token"
         )
         raise ConfigError("github.token-file", "is not set: the Compose file is read from GitHub", hint=hint)
-    deployment, outcome = parts.store.enqueue(wish_of(arguments), time.time())
+    deployment, outcome = parts.store.enqueue(job_of(arguments), time.time())
     return _follow(parts, Receipt(Outcome(outcome), deployment, ""))
 
 

@@ -16,11 +16,11 @@ from deployer.cli.arguments import Verbs, add_verb, limit, revision
 from deployer.cli.output import print_events, print_state
 from deployer.core.config.settings import App, Environment
 from deployer.core.errors import NotFound
-from deployer.core.model import Kind, Release, Wish
+from deployer.core.model import DeployJob, Kind, Release
 from deployer.core.reporting.deployment_text import history_table
 from deployer.core.reporting.environment_status import Overview, overview_text
 from deployer.core.rollout.planner import plan_rollout
-from deployer.deployment.dry_run import look, plan_of_release, plan_of_wish
+from deployer.deployment.dry_run import look, plan_of_job, plan_of_release
 from deployer.deployment.release_assembly import tasks_run
 
 
@@ -47,7 +47,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     parts = build(config_path(arguments.config))
     app, environment = place(parts, arguments)
     if arguments.revision:
-        print(plan_of_wish(wish_of(arguments), parts.world))
+        print(plan_of_job(job_of(arguments), parts.world))
     else:
         release = _served(parts, app, environment)
         tasks = _tasks_run(parts, app, environment, release)
@@ -69,8 +69,8 @@ def _tasks_run(parts: Parts, app: App, environment: Environment, release: Releas
     """True if a redeploy would run the release's one-shot tasks; otherwise a missing finished task is no
     drift.
     """
-    wish = Wish(app.name, environment.name, Kind.REDEPLOY, "cli", "")
-    return tasks_run(wish, release.id, parts.world)
+    job = DeployJob(app.name, environment.name, Kind.REDEPLOY, "cli", "")
+    return tasks_run(job, release.id, parts.world)
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -124,8 +124,10 @@ def place(parts: Parts, arguments: argparse.Namespace) -> tuple[App, Environment
     return app, app.environment(arguments.environment)
 
 
-def wish_of(arguments: argparse.Namespace) -> Wish:
-    return Wish(arguments.app, arguments.environment, Kind.DEPLOY, "cli", me(), revision=arguments.revision)
+def job_of(arguments: argparse.Namespace) -> DeployJob:
+    return DeployJob(
+        arguments.app, arguments.environment, Kind.DEPLOY, "cli", me(), revision=arguments.revision
+    )
 
 
 def me() -> str:

@@ -80,7 +80,7 @@ class Attested:
 
 
 @dataclass(frozen=True)
-class Wish:
+class DeployJob:
     """Deploy job on its way to the queue. `images` and `bundle` are None if the server must look them up."""
 
     app: str

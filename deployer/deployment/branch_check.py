@@ -10,21 +10,21 @@ from __future__ import annotations
 
 from deployer.core.config.settings import App, Environment
 from deployer.core.errors import Forbidden
-from deployer.core.model import Wish
+from deployer.core.model import DeployJob
 from deployer.core.ports.github import Forge
 
 
-def check_branch(wish: Wish, app: App, environment: Environment, forge: Forge) -> None:
+def check_branch(job: DeployJob, app: App, environment: Environment, forge: Forge) -> None:
     """Raises Forbidden if the commit is not on the branch or a tag shares the branch's name, ForgeUnavailable
     if GitHub cannot tell.
     """
-    branch = wish.branch or environment.branch
+    branch = job.branch or environment.branch
     tip = forge.tip(app.repository, branch)
-    if tip == wish.revision:
+    if tip == job.revision:
         return
-    if not tip or not forge.contains(app.repository, tip, wish.revision):
+    if not tip or not forge.contains(app.repository, tip, job.revision):
         raise Forbidden(
-            f"{wish.revision[:7]} is no commit of the branch {branch!r}",
+            f"{job.revision[:7]} is no commit of the branch {branch!r}",
             hint="runs for a tag of that name and runs from before a reset of the branch are not deployed",
         )
     if forge.has_tag(app.repository, branch):

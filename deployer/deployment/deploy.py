@@ -16,7 +16,7 @@ from deployer.core.compose.deploy_hooks import ON_ROLLBACK, POST_DEPLOY, PRE_DEP
 from deployer.core.compose.project_names import refuse_foreign
 from deployer.core.config.settings import App, Environment
 from deployer.core.errors import DeployerError, StoreUnavailable
-from deployer.core.model import Deployment, Kind, ObservedState, Release, Status, Wish
+from deployer.core.model import DeployJob, Deployment, Kind, ObservedState, Release, Status
 from deployer.core.redaction import redact, redact_secrets
 from deployer.core.release.failure import Failure, failure_of
 from deployer.core.reporting.deployment_text import describe
@@ -48,19 +48,19 @@ _DISTURBED = "somebody else, perhaps `docker compose up` by hand, changed the pr
 _LOCK_SECONDS = 120.0  # for the child of a killed deployer, which holds the project
 
 
-def deploy(deployment: Deployment, wish: Wish, world: World) -> Deployment:
+def deploy(deployment: Deployment, job: DeployJob, world: World) -> Deployment:
     """Claimed → recorded and reported."""
-    return _Way(deployment, wish, world).go()
+    return _Way(deployment, job, world).go()
 
 
 class _Way:
-    def __init__(self, deployment: Deployment, wish: Wish, world: World) -> None:
+    def __init__(self, deployment: Deployment, job: DeployJob, world: World) -> None:
         self.deployment = deployment
-        self.wish = wish
+        self.job = job
         self.world = world
         self.touched = False
         self.variables: Mapping[str, str] = {}  # what no line of the story may show
-        self.deadline = world.clock.monotonic() + world.config.deadline + wish.confirm
+        self.deadline = world.clock.monotonic() + world.config.deadline + job.confirm
         self.tasks = True  # one-shots run
         self.one_way = False  # a schema changed that the release before cannot work with
         self.tried: Application | None = None
@@ -108,14 +108,14 @@ class _Way:
 
     def _forward(self) -> None:
         """Resolve and pull while nothing is touched; then observe, plan, execute."""
-        judge_job(self.wish, self.app)
-        self.variables = releases.variables_of(self.wish, self.environment, self.world)
+        judge_job(self.job, self.app)
+        self.variables = releases.variables_of(self.job, self.environment, self.world)
         release = self._resolve()
-        self.tasks = releases.tasks_run(self.wish, release.id, self.world, self.deployment.id)
+        self.tasks = releases.tasks_run(self.job, release.id, self.world, self.deployment.id)
         self.variables = {**self.variables, **release.variables}
         assemble = partial(releases.assembled, self.environment, release, self.world, judged=True)
-        self.tried = application = assemble(credentials=self.wish.credentials)
-        if self.wish.kind is not Kind.ROLLBACK:  # the edge still has those that it served
+        self.tried = application = assemble(credentials=self.job.credentials)
+        if self.job.kind is not Kind.ROLLBACK:  # the edge still has those that it served
             releases.warn(application, release, self.app, self.environment, self.world, self._say)
         # Before a request to what may be another's.
         unchanged = refuse_taken(application, self.world.target, self.tasks)
@@ -203,7 +203,7 @@ class _Way:
 
     def _prepare(self, application: Application) -> None:
         """Hooks before anything is touched. On the way back by hand the newer release undoes its changes."""
-        if self.wish.kind is not Kind.ROLLBACK:
+        if self.job.kind is not Kind.ROLLBACK:
             ran = self.tasks and self.hooks.run(application, PRE_DEPLOY, self.deadline)
             self.one_way = ran and application.one_way
             return
@@ -226,7 +226,7 @@ class _Way:
         last word.
         """
         self.measuring.judge()
-        if seconds := self.wish.confirm:
+        if seconds := self.job.confirm:
             await_confirmation(self.deployment.id, seconds, self.world.store, self.world.clock, self._say)
             self.measuring.judge(wait=0.0)
 
@@ -273,16 +273,16 @@ class _Way:
         self._roll_out("rollback", releases.assembled(self.environment, release, self.world))
 
     def _resolve(self) -> Release:
-        if self.wish.release:
-            release = self.world.store.release(self.wish.release)
+        if self.job.release:
+            release = self.world.store.release(self.job.release)
             judge_release(release, self.app.name)
             return release
-        if self.wish.trigger == "webhook":
-            check_branch(self.wish, self.app, self.environment, self.world.forge)
+        if self.job.trigger == "webhook":
+            check_branch(self.job, self.app, self.environment, self.world.forge)
         draft = releases.complete(
-            self.wish, self.app, self.environment, self.world, partial(self._say, "image")
+            self.job, self.app, self.environment, self.world, partial(self._say, "image")
         )
-        keep_proof(self.wish, draft, self.world.store)
+        keep_proof(self.job, draft, self.world.store)
         release = self.world.store.save_release(self.deployment.id, draft, self.world.clock.now())
         named = ", ".join(f"{service} {image.short}" for service, image in release.images.items())
         self._say("resolve", f"release {release.id}: {named}")
@@ -290,7 +290,7 @@ class _Way:
 
     def _pull(self, application: Application) -> None:
         before = served_images(self.world.store, self.app.name, self.environment.name)
-        pulling = Pulling(self.world, self.app, self.wish.credentials, self._say, self.deadline)
+        pulling = Pulling(self.world, self.app, self.job.credentials, self._say, self.deadline)
         pulling.pull(application, before)
 
     def _record(self, failure: Failure | None) -> Deployment:
@@ -315,7 +315,7 @@ class _Way:
 
     def _shown(self, text: str) -> str:
         """What the request brought comes from secrets, so all of it is hidden, whatever its name."""
-        return redact_secrets(redact(text, self.wish.variables), self.variables)
+        return redact_secrets(redact(text, self.job.variables), self.variables)
 
     def _hide(self, text: str) -> str:
         return redact(text, self.variables)
@@ -337,8 +337,8 @@ class _Way:
 
 def restore(deployment: Deployment, world: World) -> None:
     """Brings back what served before a deployment that was given up; never raises."""
-    wish = Wish(deployment.app, deployment.environment, Kind.ROLLBACK, "recovery", "deployer")
-    way = _Way(deployment, wish, world)
+    job = DeployJob(deployment.app, deployment.environment, Kind.ROLLBACK, "recovery", "deployer")
+    way = _Way(deployment, job, world)
     try:
         _log.warning("deployment %s: %s", deployment.id, way.restore(), extra=about("restored", deployment))
     except DeployerError as error:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from deployer.core.config.settings import Environment
 from deployer.core.image_config import ImageConfig
-from deployer.core.model import ObservedState, Release, Wish
+from deployer.core.model import DeployJob, ObservedState, Release
 from deployer.core.rollout.conflicts import refuse_conflicts
 from deployer.core.rollout.desired_state import Application
 from deployer.core.rollout.plan import Plan
@@ -49,11 +49,11 @@ def look(
     return application, world.target.observe(environment.project)
 
 
-def plan_of_wish(wish: Wish, world: World) -> Plan:
+def plan_of_job(job: DeployJob, world: World) -> Plan:
     """Returns the plan of the deploy job, after resolving its images and reading its files."""
-    app = world.config.app(wish.app)
-    environment = app.environment(wish.environment)
-    release = complete(wish, app, environment, world)
+    app = world.config.app(job.app)
+    environment = app.environment(job.environment)
+    release = complete(job, app, environment, world)
     application, observed = look(environment, release, world)
     note = project_note(application, release, app, environment, world)
     plan = plan_of(application, observed, world)

@@ -14,7 +14,7 @@ from deployer.core.compose.interpolation import missing_variables
 from deployer.core.config.settings import Environment
 from deployer.core.errors import ComposeRejected, DeployerError
 from deployer.core.image_config import ImageConfig
-from deployer.core.model import Bundle, Release, Wish
+from deployer.core.model import Bundle, DeployJob, Release
 from deployer.core.redaction import hide_values, redact, redact_secrets
 from deployer.core.release.image_selection import wanted_images
 from deployer.core.rollout.changes import Preview, changes_of, image_without_lookup
@@ -26,12 +26,12 @@ from deployer.deployment.release_assembly import variables_of
 _FIGURE = re.compile(r"\b(within|at most) [0-9.]+ s\b")
 
 
-def preview(wish: Wish, world: World) -> Preview:
+def preview(job: DeployJob, world: World) -> Preview:
     """Returns the preview. Raises the errors that a deploy of the job would raise before its first change,
     without variable values in their texts.
     """
-    environment = world.config.app(wish.app).environment(wish.environment)
-    variables = variables_of(wish, environment, world)
+    environment = world.config.app(job.app).environment(job.environment)
+    variables = variables_of(job, environment, world)
 
     def hide(text: str) -> str:
         return redact_secrets(redact(text, variables), variables)
@@ -39,12 +39,12 @@ def preview(wish: Wish, world: World) -> Preview:
     def hide_all(text: str) -> str:
         return hide_values(redact_secrets(text, variables), frozenset(variables.values()))
 
-    bundle = wish.bundle or Bundle("", {})
+    bundle = job.bundle or Bundle("", {})
     missing = missing_variables(bundle.files, variables)
     try:
         with world.target.planning(bundle):
-            release = _release(wish, environment, bundle, variables, world)
-            application, observed = look(environment, release, world, _configs(release, wish, world))
+            release = _release(job, environment, bundle, variables, world)
+            application, observed = look(environment, release, world, _configs(release, job, world))
             plan = plan_of(application, observed, world)
     except DeployerError as error:
         error.args, error.hint = (hide_all(str(error)),), hide_all(error.hint)
@@ -54,11 +54,11 @@ def preview(wish: Wish, world: World) -> Preview:
     return Preview(hide(_FIGURE.sub(r"\1 its limit", str(plan))), changes_of(application, observed), missing)
 
 
-def _configs(release: Release, wish: Wish, world: World) -> dict[str, ImageConfig]:
+def _configs(release: Release, job: DeployJob, world: World) -> dict[str, ImageConfig]:
     """Returns service → configuration of its image, or of the serving image when the new one is not on the
     target.
     """
-    before = world.store.serving(wish.app, wish.environment)
+    before = world.store.serving(job.app, job.environment)
     serving = world.store.release(before.release).images if before else {}
     images = {name: (image, serving.get(name)) for name, image in release.images.items()}
     return {
@@ -70,20 +70,20 @@ def _configs(release: Release, wish: Wish, world: World) -> dict[str, ImageConfi
 
 
 def _release(
-    wish: Wish, environment: Environment, bundle: Bundle, variables: dict[str, str], world: World
+    job: DeployJob, environment: Environment, bundle: Bundle, variables: dict[str, str], world: World
 ) -> Release:
-    app = world.config.app(wish.app)
+    app = world.config.app(job.app)
     rendered = world.target.render(environment.project, bundle, variables)
     before = world.store.serving(app.name, environment.name)
     serving = world.store.release(before.release) if before else None
     wanted = wanted_images(
         rendered,
-        wish.images or {},
-        revision=wish.revision,
+        job.images or {},
+        revision=job.revision,
         registry=world.config.registry_host,
         source=app.repository,
         compose=bundle.entry,
     )
     images = {want.service: image_without_lookup(want, serving) for want in wanted}
     judge_images(app, wanted, images)
-    return Release("", app.name, wish.revision, images, bundle, variables)
+    return Release("", app.name, job.revision, images, bundle, variables)

@@ -20,7 +20,7 @@ from deployer.core.config.settings import App, Environment
 from deployer.core.errors import ContainerRefused, RegistryUnavailable
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
-from deployer.core.model import Credentials, Kind, ObservedState, Release, Wish
+from deployer.core.model import Credentials, DeployJob, Kind, ObservedState, Release
 from deployer.core.permissions.compose_privileges import asked_by_model, refuse_powers
 from deployer.core.permissions.project_permissions import Permissions
 from deployer.core.ports.clock import Clock, Say
@@ -33,7 +33,7 @@ from deployer.deployment.release_images import ImageFinder
 
 
 def complete(
-    wish: Wish,
+    job: DeployJob,
     app: App,
     environment: Environment,
     world: World,
@@ -42,28 +42,28 @@ def complete(
     """Returns a complete release, without an id yet, from the request, the repository and the registry.
     `note` receives a line for each image that was resolved elsewhere than in the request.
     """
-    bundle = wish.bundle or world.forge.read_bundle(app.repository, wish.revision, environment.compose)
-    variables = variables_of(wish, environment, world)
+    bundle = job.bundle or world.forge.read_bundle(app.repository, job.revision, environment.compose)
+    variables = variables_of(job, environment, world)
     rendered = world.target.render(environment.project, bundle, variables)
     _judge_powers(rendered, app.name, environment, world)
     wanted = wanted_images(
         rendered,
-        wish.images or {},
-        revision=wish.revision,
+        job.images or {},
+        revision=job.revision,
         registry=world.config.registry_host,
         source=app.repository,
         compose=bundle.entry,
     )
     store, registry, login = world.store, world.registry, world.login
-    finder = ImageFinder(wish, app, environment, bundle.entry, store, registry, login, note)
+    finder = ImageFinder(job, app, environment, bundle.entry, store, registry, login, note)
     images = finder.find(wanted)
     judge_images(app, wanted, images)
-    return Release("", app.name, wish.revision, images, bundle, variables)
+    return Release("", app.name, job.revision, images, bundle, variables)
 
 
-def variables_of(wish: Wish, environment: Environment, world: World) -> dict[str, str]:
+def variables_of(job: DeployJob, environment: Environment, world: World) -> dict[str, str]:
     """Returns the server's variables file, overridden by the request's variables."""
-    return {**world.variables(environment.variables_file), **wish.variables}
+    return {**world.variables(environment.variables_file), **job.variables}
 
 
 def assembled(
@@ -150,12 +150,10 @@ def warn(
         say("project", note)
 
 
-def tasks_run(wish: Wish, release: str, world: World, own: str = "") -> bool:
+def tasks_run(job: DeployJob, release: str, world: World, own: str = "") -> bool:
     """True if the release's one-shot tasks run; `own` is the id of the job's own deployment."""
-    past = (
-        world.store.deployments(wish.app, wish.environment, LOOK_BACK) if wish.kind is Kind.REDEPLOY else ()
-    )
-    return run_one_shots(wish.kind, release, (one for one in past if one.id != own), asked=wish.run_tasks)
+    past = world.store.deployments(job.app, job.environment, LOOK_BACK) if job.kind is Kind.REDEPLOY else ()
+    return run_one_shots(job.kind, release, (one for one in past if one.id != own), asked=job.run_tasks)
 
 
 def refuse_other_images(application: Application, observed: ObservedState, target: Target) -> None:

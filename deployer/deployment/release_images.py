@@ -14,7 +14,7 @@ from deployer.core.auth.authorization import login_for, may_use_login, withheld
 from deployer.core.config.settings import App, Environment
 from deployer.core.errors import Forbidden, ImageNotFound, ImageUnproven, NotFound
 from deployer.core.images import Image
-from deployer.core.model import Credentials, Kind, Release, Wish
+from deployer.core.model import Credentials, DeployJob, Kind, Release
 from deployer.core.ports.registry import Registry
 from deployer.core.ports.store import Store
 from deployer.core.release.image_labels import is_labelled, judge_labels
@@ -31,7 +31,7 @@ class ImageFinder:
     file.
     """
 
-    wish: Wish
+    job: DeployJob
     app: App
     environment: Environment
     compose: str
@@ -45,7 +45,7 @@ class ImageFinder:
         RegistryUnavailable.
         """
         records = self.store.proven(self.app.name, self.environment.name)
-        proven = images_of_revision(records, self.wish.revision)
+        proven = images_of_revision(records, self.job.revision)
         return {want.service: self._image(want, proven) for want in wanted}
 
     def _image(self, want: Wanted, proven: Mapping[str, Image]) -> Image:
@@ -57,7 +57,7 @@ class ImageFinder:
             if found:
                 self.note(f"{want.service}: {found}, proven by a protected run of this commit")
             return found or self._by_tag(want)
-        if self.wish.trigger == "webhook" and want.image not in known:
+        if self.job.trigger == "webhook" and want.image not in known:
             self._require_trust(want, str(want.image))
             self._judge(want, want.image, str(want.image))
         return want.image
@@ -96,18 +96,18 @@ class ImageFinder:
         self.note(f"{want.service}: {name} is taken as it is, not proven by a protected run{unlabelled}")
 
     def _require_trust(self, want: Wanted, name: str) -> None:
-        if self.wish.trigger == _OPERATOR or self.environment.trust_tags:
+        if self.job.trigger == _OPERATOR or self.environment.trust_tags:
             return
         place = f"apps.{self.app.name}.environments.{self.environment.name}"
         raise ImageUnproven(
-            f"service {want.service}: no protected run of {self.wish.revision[:7]} proved its image, and"
+            f"service {want.service}: no protected run of {self.job.revision[:7]} proved its image, and"
             f" {name} alone does not show who pushed it",
             hint=f"{_SAFER}; or set {place}.trust-tags = true: then every job that may write packages of"
             " the repository decides what runs",
         )
 
     def _login_to(self, repository: str) -> Credentials | None:
-        return login_for(self.app, repository, self.wish.credentials, self.login)
+        return login_for(self.app, repository, self.job.credentials, self.login)
 
 
 def served_images(store: Store, app: str, environment: str) -> Mapping[str, Image]:
@@ -121,28 +121,28 @@ def served_images(store: Store, app: str, environment: str) -> Mapping[str, Imag
         return {}
 
 
-def keep_proof(wish: Wish, release: Release, store: Store) -> None:
+def keep_proof(job: DeployJob, release: Release, store: Store) -> None:
     """Records the images that the job's run proved, if any. Raises Forbidden if the run reused an image from
     a record that was not written with this server's key.
     """
-    if wish.tested is None or wish.kind is not Kind.DEPLOY or wish.images is None:
+    if job.tested is None or job.kind is not Kind.DEPLOY or job.images is None:
         return
-    records = store.proven(wish.app, wish.environment)
-    if unknown := unproven_reuse(records, wish.tested, wish.images):
-        store.sweep_proven(wish.app, wish.environment)
+    records = store.proven(job.app, job.environment)
+    if unknown := unproven_reuse(records, job.tested, job.images):
+        store.sweep_proven(job.app, job.environment)
         raise Forbidden(
-            f"service {unknown[0]}: the run reused {wish.images[unknown[0]]} as proven, but no protected run"
+            f"service {unknown[0]}: the run reused {job.images[unknown[0]]} as proven, but no protected run"
             " proved it",
             hint="run the workflow again; the run builds the image then",
         )
-    trees = {name: tree for name, tree in wish.tested.trees.items() if name in wish.images}
+    trees = {name: tree for name, tree in job.tested.trees.items() if name in job.images}
     store.note_proven(
         ProvenRun(
-            wish.app,
-            wish.environment,
+            job.app,
+            job.environment,
             release.revision,
-            wish.tested.combination,
-            {name: image for name, image in wish.images.items() if name in release.images},
+            job.tested.combination,
+            {name: image for name, image in job.images.items() if name in release.images},
             trees,
         )
     )

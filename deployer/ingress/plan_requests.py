@@ -7,7 +7,7 @@ from __future__ import annotations
 from deployer.core.auth.api_tokens import PERSON_PREFIX
 from deployer.core.auth.authorization import authorise_plan
 from deployer.core.errors import DeployerError, TokenRejected, TooManyRequests, WorkerSilent
-from deployer.core.model import Wish
+from deployer.core.model import DeployJob
 from deployer.core.ports.receiver_store import Proof
 from deployer.core.queue.delegated_task import PATIENCE, Task
 from deployer.core.requests.deploy_request import audience_of, parse_request
@@ -27,23 +27,23 @@ def accept_plan(intake: Intake, *, raw: bytes, bearer: str | None) -> Preview:
             "a plan needs a workflow's token", hint="the workflow's job needs `permissions: id-token: write`"
         )
     claims = intake.verify_token(bearer, audience_of(intake.config.url, raw))
-    wish = authorise_plan(claims, parse_request(raw), intake.config)
+    job = authorise_plan(claims, parse_request(raw), intake.config)
     if not intake.planning.acquire(timeout=_PLAN_PATIENCE):
         raise TooManyRequests(_PLAN_LATER, "too many plans are being made")
     try:
         if intake.preview is None:
-            return _ask_worker(intake, wish, proof_of(claims))
+            return _ask_worker(intake, job, proof_of(claims))
         intake.store.spend_proof(proof_of(claims), intake.clock.now())
-        return intake.preview(wish)
+        return intake.preview(job)
     finally:
         intake.planning.release()
 
 
-def _ask_worker(intake: Intake, wish: Wish, proof: Proof) -> Preview:
+def _ask_worker(intake: Intake, job: DeployJob, proof: Proof) -> Preview:
     """Delegates the plan to the process that has the engine. Raises the error that the worker reports, or
     WorkerSilent if the worker does not answer in time.
     """
-    id = intake.store.hand_over(Task.PLAN, [wish], intake.clock.now(), proof)
+    id = intake.store.hand_over(Task.PLAN, [job], intake.clock.now(), proof)
     end = intake.clock.monotonic() + PATIENCE
     while (answer := intake.store.errand_answer(id)) is None and intake.clock.monotonic() < end:
         intake.clock.sleep(_PLAN_LOOK)

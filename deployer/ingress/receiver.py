@@ -25,7 +25,7 @@ from deployer.core.auth.authorization import (
 )
 from deployer.core.config.settings import Config
 from deployer.core.errors import DeployerError, NotFound, StoreUnavailable, TokenRejected
-from deployer.core.model import Deployment, Kind, Wish
+from deployer.core.model import DeployJob, Deployment, Kind
 from deployer.core.ports.clock import Clock
 from deployer.core.ports.receiver_store import Arrival, Inbox, Proof
 from deployer.core.queue.delegated_task import Task
@@ -55,8 +55,10 @@ class Intake:
     verify_token: Callable[[str, str], Mapping[str, object]]  # token, audience → claims; raises TokenRejected
     secrets: Mapping[str, Sequence[bytes]] = field(repr=False)
     clock: Clock
-    preview: Callable[[Wish], Preview] | None = None  # in a process with an engine
-    resolve_hint: Callable[[Sequence[Wish]], Wish | str] | None = None  # where Compose and a registry are
+    preview: Callable[[DeployJob], Preview] | None = None  # in a process with an engine
+    resolve_hint: Callable[[Sequence[DeployJob]], DeployJob | str] | None = (
+        None  # where Compose and a registry are
+    )
     reading: threading.Semaphore = field(
         default_factory=lambda: threading.Semaphore(_READERS), repr=False, compare=False
     )
@@ -124,12 +126,12 @@ def _act(intake: Intake, delivery: Delivery, decision: Deploy | Ignore | Hint) -
         decision = _look_up(intake.resolve_hint, decision)
     if isinstance(decision, Ignore):
         return _ignore(intake, delivery, decision.reason)
-    receipt = _enqueue(intake, decision.wish, delivery)
+    receipt = _enqueue(intake, decision.job, delivery)
     return replace(receipt, reason="; ".join(filter(None, (receipt.reason, decision.note))))
 
 
-def _look_up(resolve: Callable[[Sequence[Wish]], Wish | str], hint: Hint) -> Deploy | Ignore:
-    found = resolve(hint.wishes)
+def _look_up(resolve: Callable[[Sequence[DeployJob]], DeployJob | str], hint: Hint) -> Deploy | Ignore:
+    found = resolve(hint.jobs)
     return Ignore(found) if isinstance(found, str) else Deploy(found)
 
 
@@ -137,8 +139,8 @@ def _hand_over(intake: Intake, hint: Hint, delivery: Delivery) -> Receipt:
     """Delegates an image announcement to the process with Compose and the registry login. That process queues
     the release that the image completes.
     """
-    wishes = [replace(wish, origin=intake.origin) for wish in hint.wishes]
-    intake.store.hand_over(Task.HINT, wishes, intake.clock.now(), delivery)
+    jobs = [replace(job, origin=intake.origin) for job in hint.jobs]
+    intake.store.hand_over(Task.HINT, jobs, intake.clock.now(), delivery)
     return Receipt(
         Outcome.IGNORED, None, "the worker checks if the image completes a release and then deploys it"
     )
@@ -160,16 +162,16 @@ def accept_request(
             "there is no bearer token", hint="the workflow's job needs `permissions: id-token: write`"
         )
     claims = intake.verify_token(bearer, audience_of(intake.config.url, raw))
-    wish = authorise_claims(claims, parse_request(raw), intake.config)
-    return _follow(intake, _enqueue(intake, wish, proof_of(claims)))
+    job = authorise_claims(claims, parse_request(raw), intake.config)
+    return _follow(intake, _enqueue(intake, job, proof_of(claims)))
 
 
 def _accept_signed(intake: Intake, raw: bytes, signature: str) -> Receipt:
     signers = intake.keyring.signers(raw, signature)
     stamp = judge_stamp(raw, intake.config.url, intake.clock.now())
-    wish = authorise_signed(signers, parse_request(raw), intake.config)
+    job = authorise_signed(signers, parse_request(raw), intake.config)
     proof = Proof(f"signed {stamp.nonce}", stamp.at + LIFETIME + _PROOF_MARGIN)
-    return _follow(intake, _enqueue(intake, wish, proof))
+    return _follow(intake, _enqueue(intake, job, proof))
 
 
 def proof_of(claims: Mapping[str, object]) -> Proof:
@@ -194,9 +196,9 @@ def accept_manual(
     intake.config.app(app).environment(environment)
     wanted = release or _meant(intake, app, environment, kind)
     revision = intake.store.revision_of(app, wanted)
-    wish = Wish(app, environment, kind, trigger, principal.name, revision=revision, release=wanted)
-    wish = replace(wish, run_tasks=run_tasks)
-    return _follow(intake, _enqueue(intake, wish))
+    job = DeployJob(app, environment, kind, trigger, principal.name, revision=revision, release=wanted)
+    job = replace(job, run_tasks=run_tasks)
+    return _follow(intake, _enqueue(intake, job))
 
 
 def person(intake: Intake, bearer: str | None) -> Token:
@@ -223,11 +225,11 @@ def _ignore(intake: Intake, delivery: Delivery, reason: str) -> Receipt:
     return Receipt(Outcome.IGNORED, None, reason)
 
 
-def _enqueue(intake: Intake, wish: Wish, arrival: Arrival | None = None) -> Receipt:
+def _enqueue(intake: Intake, job: DeployJob, arrival: Arrival | None = None) -> Receipt:
     deployment, outcome = intake.store.enqueue(
-        replace(wish, origin=intake.origin), intake.clock.now(), arrival
+        replace(job, origin=intake.origin), intake.clock.now(), arrival
     )
-    return Receipt(Outcome(outcome), deployment, _reason(Outcome(outcome), wish, deployment))
+    return Receipt(Outcome(outcome), deployment, _reason(Outcome(outcome), job, deployment))
 
 
 def _follow(intake: Intake, receipt: Receipt) -> Receipt:
@@ -240,13 +242,13 @@ def _follow(intake: Intake, receipt: Receipt) -> Receipt:
     )
 
 
-def _reason(outcome: Outcome, wish: Wish, deployment: Deployment) -> str:
+def _reason(outcome: Outcome, job: DeployJob, deployment: Deployment) -> str:
     if outcome is Outcome.DUPLICATE:
         return f"this run is deployment {deployment.id} already, which is {deployment.status}"
-    if outcome is Outcome.STALE and wish.run:
+    if outcome is Outcome.STALE and job.run:
         newer = deployment.run
         return (
-            f"run {wish.run.number}.{wish.run.attempt} is older than {newer.number}.{newer.attempt},"
+            f"run {job.run.number}.{job.run.attempt} is older than {newer.number}.{newer.attempt},"
             f" which was accepted as deployment {deployment.id}"
         )
     return ""

@@ -21,7 +21,7 @@ from deployer.core.errors import (
     RegistryRefused,
     ReleaseIncomplete,
 )
-from deployer.core.model import Wish
+from deployer.core.model import DeployJob
 from deployer.core.redaction import redact, redact_secrets
 from deployer.core.refs import matches
 from deployer.deployment.context import World
@@ -31,45 +31,45 @@ _AT_ONCE = threading.BoundedSemaphore(4)  # a lookup asks GitHub and a registry 
 _PATIENCE = 5.0
 
 
-def resolve_hint(wishes: Sequence[Wish], world: World) -> Wish | str:
+def resolve_hint(jobs: Sequence[DeployJob], world: World) -> DeployJob | str:
     """Returns the deploy job that an announced image completes, or the reason why there is none. Raises
     ForgeUnavailable or RegistryUnavailable, so that GitHub shows the delivery as failed.
     """
     if not _AT_ONCE.acquire(timeout=_PATIENCE):
         raise ForgeUnavailable("too many images are being looked up", hint="redeliver it later")
     try:
-        return _resolve(wishes, world)
+        return _resolve(jobs, world)
     finally:
         _AT_ONCE.release()
 
 
-def _resolve(wishes: Sequence[Wish], world: World) -> Wish | str:
-    newest = [found for wish in wishes if (found := _newest(wish, world))]
+def _resolve(jobs: Sequence[DeployJob], world: World) -> DeployJob | str:
+    newest = [found for job in jobs if (found := _newest(job, world))]
     if not newest:
-        return f"{wishes[0].revision[:7]} is not the newest commit of a branch that is deployed"
+        return f"{jobs[0].revision[:7]} is not the newest commit of a branch that is deployed"
     if len(newest) > 1:
-        names = ", ".join(f"{wish.app}/{wish.environment}" for wish in newest)
+        names = ", ".join(f"{job.app}/{job.environment}" for job in newest)
         return f"the image fits {names}: set `images` so that it fits one app, or `packages` for one"
-    wish = newest[0]
-    app = world.config.app(wish.app)
-    environment = app.environment(wish.environment)
+    job = newest[0]
+    app = world.config.app(job.app)
+    environment = app.environment(job.environment)
     try:
-        release = complete(wish, app, environment, world)
+        release = complete(job, app, environment, world)
     except (ImageUnproven, ImageOfAnother, RegistryRefused) as error:
         return f"{error}: {error.hint}"
     except (ImageNotFound, ReleaseIncomplete, ComposeRejected) as error:
-        variables = variables_of(wish, environment, world)  # Compose's messages may quote them
+        variables = variables_of(job, environment, world)  # Compose's messages may quote them
         return f"the release is incomplete: {redact_secrets(redact(str(error), variables), variables)}"
-    return replace(wish, images=release.images, bundle=release.bundle)
+    return replace(job, images=release.images, bundle=release.bundle)
 
 
-def _newest(wish: Wish, world: World) -> Wish | None:
+def _newest(job: DeployJob, world: World) -> DeployJob | None:
     """Returns the deploy job, with its branch, if its commit is the newest one of a branch that the
     environment accepts.
     """
-    app = world.config.app(wish.app)
-    setting = app.environment(wish.environment).branch
+    app = world.config.app(job.app)
+    setting = app.environment(job.environment).branch
     if "*" not in setting:
-        return wish if world.forge.tip(app.repository, setting) == wish.revision else None
-    names = world.forge.branches_at(app.repository, wish.revision)
-    return next((replace(wish, branch=name) for name in names if matches(setting, name)), None)
+        return job if world.forge.tip(app.repository, setting) == job.revision else None
+    names = world.forge.branches_at(app.repository, job.revision)
+    return next((replace(job, branch=name) for name in names if matches(setting, name)), None)

@@ -12,7 +12,7 @@ import logging
 from dataclasses import asdict
 
 from deployer.core.errors import DeployerError, Forbidden, ForgeUnavailable, RegistryUnavailable
-from deployer.core.queue.delegated_task import PATIENCE, TRIES, Errand, Task, fit_wishes
+from deployer.core.queue.delegated_task import PATIENCE, TRIES, Errand, Task, fit_jobs
 from deployer.core.reporting.log_fields import about
 from deployer.deployment.context import World
 from deployer.deployment.plan_preview import preview
@@ -64,20 +64,20 @@ def _plan(errand: Errand, world: World) -> None:
         world.store.drop_errand(errand.id)
         return
     try:
-        wishes = fit_wishes(errand, world.config)
-        if len(wishes) != 1:
+        jobs = fit_jobs(errand, world.config)
+        if len(jobs) != 1:
             raise Forbidden("the worker's settings answer no such plan")
-        answer = asdict(preview(wishes[0], world))
+        answer = asdict(preview(jobs[0], world))
     except DeployerError as error:
         answer = {"error": error.code, "message": str(error), "hint": error.hint}
     world.store.answer_errand(errand.id, answer)
 
 
 def _hint(errand: Errand, world: World) -> None:
-    wishes = fit_wishes(errand, world.config)
+    jobs = fit_jobs(errand, world.config)
     told = about("hint", id=errand.id)
     try:
-        found = resolve_hint(wishes, world) if wishes else "no environment of this server accepts it"
+        found = resolve_hint(jobs, world) if jobs else "no environment of this server accepts it"
     except (ForgeUnavailable, RegistryUnavailable) as error:
         if _put_off(errand, world):
             return

@@ -100,7 +100,7 @@ class Worker:
         claimed = self._world.store.claim(self._world.clock.now())
         if claimed is None:
             return False
-        begun, wish = claimed
+        begun, job = claimed
         _log.info(
             "deployment %s of %s/%s: attempt %d",
             begun.id,
@@ -109,7 +109,7 @@ class Worker:
             begun.attempts,
             extra=about("deployment-begun", begun, kind=begun.kind, revision=begun.revision),
         )
-        deployment = deploy(begun, wish, self._world)
+        deployment = deploy(begun, job, self._world)
         if app := self._world.config.apps.get(deployment.app):
             prune(app, self._world)
         _log.info(

@@ -6,14 +6,14 @@ from typing import Any
 
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.images import Image
-from deployer.core.model import Credentials, Deployment, Kind, Release, Run, Status, Wish
+from deployer.core.model import Credentials, DeployJob, Deployment, Kind, Release, Run, Status
 from testing.receiver.receiver_inputs import BUNDLE, DIGEST, REVISION
 
 LOGIN = Credentials("ghcr.io", "octocat", "canary-registry-password")
 IMAGES = {"web": Image("ghcr.io/acme/shop-web", DIGEST)}
 
 
-def wish(number: int = 1, attempt: int = 1, **changes: Any) -> Wish:
+def job(number: int = 1, attempt: int = 1, **changes: Any) -> DeployJob:
     fields: dict[str, Any] = {
         "app": "shop",
         "environment": "production",
@@ -26,7 +26,7 @@ def wish(number: int = 1, attempt: int = 1, **changes: Any) -> Wish:
         "bundle": BUNDLE,
         "workflow": "deploy.yml",
     }
-    return Wish(**{**fields, **changes})
+    return DeployJob(**{**fields, **changes})
 
 
 def release(**changes: Any) -> Release:
@@ -41,7 +41,9 @@ def release(**changes: Any) -> Release:
     return Release(**{**fields, **changes})
 
 
-def run_through(store: SqliteStore, wanted: Wish, status: Status, draft: Release | None = None) -> Deployment:
+def run_through(
+    store: SqliteStore, wanted: DeployJob, status: Status, draft: Release | None = None
+) -> Deployment:
     """Queued, claimed, finished."""
     store.enqueue(wanted, 1.0)
     claimed = store.claim(2.0)

@@ -15,7 +15,7 @@ from deployer.adapters.github.forge import GithubForge
 from deployer.adapters.github.null_forge import NoForge
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.errors import Forbidden, ForgeUnavailable
-from deployer.core.model import Kind, Status, Wish
+from deployer.core.model import DeployJob, Kind, Status
 from deployer.deployment.branch_check import check_branch
 from deployer.deployment.deploy import deploy
 from testing.github.rest_api import Forge
@@ -62,8 +62,8 @@ def forge(repository: Repository, store: SqliteStore) -> Iterator[GithubForge]:
 
 def check(forge: GithubForge, revision: str, *, setting: str = "main", branch: str = "") -> None:
     app = config_of(branch=setting).app("shop")
-    wish = Wish("shop", "production", Kind.DEPLOY, "webhook", "ada", revision, branch=branch)
-    check_branch(wish, app, app.environment("production"), forge)
+    job = DeployJob("shop", "production", Kind.DEPLOY, "webhook", "ada", revision, branch=branch)
+    check_branch(job, app, app.environment("production"), forge)
 
 
 def test_the_branchs_commits_pass_also_when_it_has_moved_on(
@@ -131,7 +131,7 @@ def test_a_refused_run_touches_nothing(tmp_path: Path, forge: GithubForge, repos
     scene.deploy("aa")
     scene.world = replace(scene.world, forge=forge)
     scene.store.enqueue(
-        Wish("shop", "production", Kind.DEPLOY, "webhook", "ada", repository.stray), scene.clock.now()
+        DeployJob("shop", "production", Kind.DEPLOY, "webhook", "ada", repository.stray), scene.clock.now()
     )
     scene.target.calls.clear()
     claimed = scene.store.claim(scene.clock.now())

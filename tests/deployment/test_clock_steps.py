@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deployer.core.model import Kind, Run, Status, Wish
+from deployer.core.model import DeployJob, Kind, Run, Status
 from tests.deployment.test_deploy import FastClock, Scene
 
 HOUR = 3600.0
@@ -54,7 +54,7 @@ def test_which_run_is_newer_is_no_question_of_time(tmp_path: Path, step: float) 
     now = 1_800_000_000.0
 
     def arrive(number: int, at: float) -> str:
-        wish = Wish(
+        job = DeployJob(
             "shop",
             "production",
             Kind.DEPLOY,
@@ -64,7 +64,7 @@ def test_which_run_is_newer_is_no_question_of_time(tmp_path: Path, step: float) 
             Run(number, 1),
             workflow="deploy.yml",
         )
-        return scene.store.enqueue(wish, at)[1]
+        return scene.store.enqueue(job, at)[1]
 
     assert arrive(5, now) == "queued"
     assert arrive(6, now + step) == "queued"

@@ -30,13 +30,13 @@ from deployer.core.images import Image
 from deployer.core.model import (
     Bundle,
     Credentials,
+    DeployJob,
     Deployment,
     Kind,
     ObservedState,
     Release,
     Replica,
     Status,
-    Wish,
 )
 from deployer.core.release.confirmation import Verdict
 from deployer.core.rollout.availability import Sample
@@ -119,9 +119,9 @@ class Scene:
             variables=lambda _: {"DATABASE_URL": "postgres://u:hunter22@db"},
         )
 
-    def deploy(self, marks: str, **wishes: Any) -> Deployment:
+    def deploy(self, marks: str, **jobs: Any) -> Deployment:
         images = {"backend": image("backend", marks[0]), "frontend": image("frontend", marks[1])}
-        wish = Wish(
+        job = DeployJob(
             app="shop",
             environment="production",
             kind=Kind.DEPLOY,
@@ -129,9 +129,9 @@ class Scene:
             actor="ada",
             revision=(marks[0] * 40)[:40],
             bundle=Bundle("compose.yaml", {"compose.yaml": "services: {}\n"}),
-            **({"images": images} | wishes),
+            **({"images": images} | jobs),
         )
-        self.store.enqueue(wish, self.clock.now())
+        self.store.enqueue(job, self.clock.now())
         self.target.calls.clear()
         claimed = self.store.claim(self.clock.now())
         assert claimed
@@ -171,7 +171,7 @@ def test_a_model_that_asks_for_more_than_the_settings_grant_touches_nothing(scen
 def test_a_forged_row_deploys_no_foreign_image_and_no_other_apps_release(scene: Scene) -> None:
     """As a web process that was taken over could write it; nothing of what the door checks holds for it."""
     scene.deploy("aa")
-    forged = Wish(
+    forged = DeployJob(
         "shop",
         "production",
         Kind.DEPLOY,
@@ -186,11 +186,14 @@ def test_a_forged_row_deploys_no_foreign_image_and_no_other_apps_release(scene: 
         Release("", "bank", "c" * 40, {}, forged.bundle or Bundle("", {}), {}),
         1.0,
     )
-    for wish, reason in (
+    for job, reason in (
         (forged, "evil.example/x is not an image repository of shop"),
-        (Wish("shop", "production", Kind.ROLLBACK, "api", "ada", release=other.id), "shop has no release"),
+        (
+            DeployJob("shop", "production", Kind.ROLLBACK, "api", "ada", release=other.id),
+            "shop has no release",
+        ),
     ):
-        scene.store.enqueue(wish, scene.clock.now())
+        scene.store.enqueue(job, scene.clock.now())
         scene.target.calls.clear()
         claimed = scene.store.claim(scene.clock.now())
         assert claimed
@@ -459,7 +462,7 @@ def test_an_app_that_left_the_settings_ends_its_deployment(scene: Scene) -> None
 def test_a_deployment_given_up_is_undone_by_the_worker(scene: Scene) -> None:
     scene.deploy("ab")
     worker = Worker(scene.world)
-    scene.store.enqueue(Wish("shop", "production", Kind.REDEPLOY, "api", "ada"), scene.clock.now())
+    scene.store.enqueue(DeployJob("shop", "production", Kind.REDEPLOY, "api", "ada"), scene.clock.now())
     for _ in range(3):
         assert scene.store.claim(scene.clock.now())
         worker.recover()

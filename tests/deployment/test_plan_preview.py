@@ -15,7 +15,7 @@ from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.config.settings import load_config
 from deployer.core.errors import ComposeRejected, DeployerError, Forbidden, TokenRejected, TooManyRequests
 from deployer.core.images import Image
-from deployer.core.model import Bundle, Kind, Wish
+from deployer.core.model import Bundle, DeployJob, Kind
 from deployer.core.requests.deploy_request import audience_of, encode_request
 from deployer.deployment.context import World
 from deployer.deployment.plan_preview import preview
@@ -51,7 +51,7 @@ def intake(store: SqliteStore, issuer: Issuer, target: MemoryTarget, tmp_path: P
     verifier = OidcVerifier(issuer.url, tmp_path / "jwks.json")
     issuer.claims = {"event_name": "pull_request", "base_ref": "main", "ref": "refs/pull/7/merge"}
     return intake_of(
-        store, config, verify_token=verifier.verify_token, preview=lambda wish: preview(wish, world)
+        store, config, verify_token=verifier.verify_token, preview=lambda job: preview(job, world)
     )
 
 
@@ -163,11 +163,11 @@ def test_an_unmerged_compose_file_cannot_make_compose_say_a_value_of_the_server(
         variables=lambda _path: {"DATABASE_PASSWORD": value},
     )
     text = f"services:\n  web:\n    image: ghcr.io/acme/shop\n{HOSTILE[line]}"
-    wish = Wish(
+    job = DeployJob(
         "shop", "production", Kind.DEPLOY, "ci", "me", bundle=Bundle("compose.yaml", {"compose.yaml": text})
     )
     try:
-        said = repr(preview(wish, world))
+        said = repr(preview(job, world))
     except DeployerError as error:
         said = error.diagnostics()
     words = [word.casefold() for word in re.findall("[^\\W_]{6,}", value)]

@@ -15,7 +15,7 @@ from deployer.core.auth.authorization import authorise_claims, login_for
 from deployer.core.errors import Forbidden, ImageNotFound, ImageOfAnother, ImageUnproven, StoreUnavailable
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
-from deployer.core.model import Attested, Bundle, Credentials, Kind, Release, Run, Status, Wish
+from deployer.core.model import Attested, Bundle, Credentials, DeployJob, Kind, Release, Run, Status
 from deployer.core.release.image_labels import COMPOSE_LABEL, SERVICE_LABEL, SOURCE_LABEL
 from deployer.core.release.image_selection import Wanted
 from deployer.core.release.proven_images import KEPT, ProvenRun
@@ -59,14 +59,14 @@ POISON = Image(WEB, digest("e"))
 PROVEN = Image(WEB, digest("a"))
 
 
-def wish(trigger: str, images: dict[str, Image] | None = None, **changes: Any) -> Wish:
-    made = Wish("shop", "production", Kind.DEPLOY, trigger, "ada", revision=REVISION, images=images)
+def job(trigger: str, images: dict[str, Image] | None = None, **changes: Any) -> DeployJob:
+    made = DeployJob("shop", "production", Kind.DEPLOY, trigger, "ada", revision=REVISION, images=images)
     return replace(made, **changes)
 
 
 def find(
     store: SqliteStore,
-    asked: Wish,
+    asked: DeployJob,
     want: Wanted = BY_TAG,
     *,
     trust: bool = False,
@@ -96,10 +96,10 @@ def prove(store: SqliteStore, image: Image = PROVEN, revision: str = REVISION) -
 @pytest.mark.parametrize("trigger", ["webhook", "api", "action"])
 def test_a_tag_alone_decides_nothing_unless_the_setting_says_so(store: SqliteStore, trigger: str) -> None:
     with pytest.raises(ImageUnproven, match="no protected run of aaaaaaa") as caught:
-        find(store, wish(trigger))
+        find(store, job(trigger))
     assert "apps.shop.environments.production.trust-tags = true" in caught.value.hint
     assert "let the action ask the server" in caught.value.hint
-    image, notes = find(store, wish(trigger), trust=True)
+    image, notes = find(store, job(trigger), trust=True)
     assert image == POISON and "not proven by a protected run" in notes[0]
 
 
@@ -110,7 +110,7 @@ def test_what_a_protected_run_proved_of_the_commit_goes_before_any_tag(
     store: SqliteStore, trigger: str, trust: bool
 ) -> None:
     prove(store)
-    image, notes = find(store, wish(trigger), trust=trust)
+    image, notes = find(store, job(trigger), trust=trust)
     assert image == PROVEN and "proven by a protected run of this commit" in notes[0]
 
 
@@ -120,11 +120,11 @@ def test_the_record_of_another_commit_environment_or_app_proves_nothing(store: S
     for place in (("shop", "staging"), ("admin", "production")):
         store.note_proven(ProvenRun(*place, REVISION, "", {"web": PROVEN}, {"web": T1}))
     with pytest.raises(ImageUnproven):
-        find(store, wish("webhook"))
+        find(store, job("webhook"))
 
 
 def test_the_operator_takes_a_tag_and_hears_that_it_proves_nothing(store: SqliteStore) -> None:
-    image, notes = find(store, wish("cli"), labels={})
+    image, notes = find(store, job("cli"), labels={})
     assert image == POISON
     assert "not proven by a protected run, and without the action's labels" in notes[0]
 
@@ -133,19 +133,19 @@ def test_the_operator_takes_a_tag_and_hears_that_it_proves_nothing(store: Sqlite
 def test_images_that_a_deployment_event_names_must_be_proven_or_trusted(store: SqliteStore) -> None:
     given = Wanted("web", POISON, makers=("web",))
     with pytest.raises(ImageUnproven):
-        find(store, wish("webhook", {"web": POISON}), given)
-    assert find(store, wish("webhook", {"web": POISON}), given, trust=True)[0] == POISON
+        find(store, job("webhook", {"web": POISON}), given)
+    assert find(store, job("webhook", {"web": POISON}), given, trust=True)[0] == POISON
     prove(store, POISON)
-    assert find(store, wish("webhook", {"web": POISON}), given) == (POISON, [])
+    assert find(store, job("webhook", {"web": POISON}), given) == (POISON, [])
 
 
 def test_a_request_of_the_action_names_its_images_itself(store: SqliteStore) -> None:
-    assert find(store, wish("action", {"web": POISON}), Wanted("web", POISON, makers=("web",))) == (
+    assert find(store, job("action", {"web": POISON}), Wanted("web", POISON, makers=("web",))) == (
         POISON,
         [],
     )
     other = Wanted("web", None, "docker.io/library/redis", "7")
-    assert find(store, wish("webhook"), other)[0] == POISON
+    assert find(store, job("webhook"), other)[0] == POISON
 
 
 @pytest.mark.case("H02")
@@ -155,10 +155,10 @@ def test_an_image_that_was_built_for_another_service_is_refused_by_its_labels(
 ) -> None:
     admin = {**OWN, COMPOSE_LABEL: "apps/admin/compose.yaml"}
     with pytest.raises(ImageOfAnother, match=r"apps/admin/compose\.yaml"):
-        find(store, wish(trigger), trust=True, labels=admin)
+        find(store, job(trigger), trust=True, labels=admin)
 
 
-def run_of(images: dict[str, Image], reused: Sequence[str] = ()) -> Wish:
+def run_of(images: dict[str, Image], reused: Sequence[str] = ()) -> DeployJob:
     """The wish of a protected run."""
     word = Attested("", dict.fromkeys(images, T1), frozenset(reused))
     request = deploy_request(images=images, tested=word, run=Run(12, 1))
@@ -172,8 +172,8 @@ def test_what_a_protected_run_tested_is_kept_and_no_other_requests_word(store: S
     (kept,) = store.proven("shop", "production")
     assert (kept.revision, kept.images, kept.trees) == (REVISION, {"web": PROVEN}, {"web": T1})
     for other in (
-        wish("webhook", {"web": POISON}),
-        wish("cli"),
+        job("webhook", {"web": POISON}),
+        job("cli"),
         replace(asked, tested=None),
         replace(asked, kind=Kind.ROLLBACK),
     ):
@@ -204,7 +204,7 @@ def test_a_record_that_the_web_process_forged_is_not_believed_and_goes(
             (PROVEN.digest, POISON.digest),
         )
     assert web.proven("shop", "production")[0].images == {"web": POISON}
-    assert find(store, wish("webhook"))[0] == PROVEN
+    assert find(store, job("webhook"))[0] == PROVEN
     with pytest.raises(Forbidden, match="no protected run proved it"):
         keep_proof(run_of({"web": POISON}, ["web"]), release_of({"web": POISON}), store)
     assert web.proven("shop", "production")[0].images == {"web": PROVEN}
@@ -232,14 +232,14 @@ def test_another_apps_private_image_is_not_had_by_its_digest_although_it_is_on_t
     want, tags = Wanted("stolen", SECRET), Tags(POISON, OWN, (SECRET,))
 
     def take(**changes: Any) -> tuple[Image, list[str]]:
-        return find(store, Wish("shop", "production", Kind.DEPLOY, "cli", "ada", revision=REVISION),
+        return find(store, DeployJob("shop", "production", Kind.DEPLOY, "cli", "ada", revision=REVISION),
                     replace(want, service="web"), tags=tags, login=own, **changes)  # fmt: skip
 
     with pytest.raises(ImageNotFound) as caught:
         take()
     assert "grant it with other-images" in caught.value.hint
     assert take(other=("ghcr.io/acme/payroll",))[0] == SECRET
-    deployment, _ = store.enqueue(wish("cli"), 1.0)
+    deployment, _ = store.enqueue(job("cli"), 1.0)
     store.claim(2.0)
     store.save_release(deployment.id, release_of({"web": SECRET}), 3.0)
     store.finish(deployment.id, Status.SUCCESS, "", 4.0)

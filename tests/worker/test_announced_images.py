@@ -110,7 +110,7 @@ def world(store: SqliteStore, github: Forge, registry: Pushed) -> Iterator[World
 
 @pytest.fixture
 def intake(store: SqliteStore, world: World) -> Intake:
-    return intake_of(store, world.config, resolve_hint=lambda wishes: resolve_hint(wishes, world))
+    return intake_of(store, world.config, resolve_hint=lambda jobs: resolve_hint(jobs, world))
 
 
 def send(intake: Intake, event: str = "package", **changes: Any) -> Receipt:
@@ -129,12 +129,12 @@ def test_only_the_image_that_makes_the_release_whole_deploys_it(
     assert send(intake, name="shop-frontend").outcome is Outcome.QUEUED
     claimed = store.claim(1.0)
     assert claimed
-    wish = claimed[1]
-    assert {name: image.digest[-1] for name, image in (wish.images or {}).items()} == {
+    job = claimed[1]
+    assert {name: image.digest[-1] for name, image in (job.images or {}).items()} == {
         "backend": "b",
         "frontend": "d",
     }
-    assert wish.bundle and dict(wish.bundle.files) == COMPOSE
+    assert job.bundle and dict(job.bundle.files) == COMPOSE
 
 
 def test_all_other_events_of_the_release_find_it_there(

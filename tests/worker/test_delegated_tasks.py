@@ -20,7 +20,7 @@ from deployer.adapters.sqlite.encryption import open_vault
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.config.settings import load_config
 from deployer.core.errors import DeployerError, StoreUnavailable, TokenRejected, WorkerSilent
-from deployer.core.model import Bundle, Kind, Wish
+from deployer.core.model import Bundle, DeployJob, Kind
 from deployer.core.ports.receiver_store import Proof
 from deployer.core.queue.delegated_task import PATIENCE, PAUSE, TRIES, Task
 from deployer.core.queue.supersede import Outcome
@@ -55,8 +55,8 @@ def proof() -> Proof:
     return Proof(f"token-{next(_NUMBERS)}", 2_000_000_000.0)
 
 
-def a_wish() -> Wish:
-    return Wish("shop", "production", Kind.DEPLOY, "action", "ada", REVISION, images={})
+def a_job() -> DeployJob:
+    return DeployJob("shop", "production", Kind.DEPLOY, "action", "ada", REVISION, images={})
 
 
 class Halves:
@@ -201,7 +201,7 @@ def test_a_plan_without_a_worker_ends_in_time_and_is_made_for_nobody(halves: Hal
         halves.ask()
     assert "deployer worker" in refused.value.hint
     assert count(halves.mine, "errand") == 0
-    halves.webs.hand_over(Task.PLAN, [a_wish()], halves.clock.now(), proof())
+    halves.webs.hand_over(Task.PLAN, [a_job()], halves.clock.now(), proof())
     halves.clock.time += PATIENCE
     assert halves.work() == 1 and halves.target.calls == []
 
@@ -212,7 +212,7 @@ def test_the_worker_acts_on_nothing_that_its_settings_do_not_allow(halves: Halve
     halves.registry.push("frontend")
     halves.settle(packages=False)
     halves.announce()
-    forged = [dataclasses.replace(a_wish(), app="bank"), dataclasses.replace(a_wish(), revision="x")]
+    forged = [dataclasses.replace(a_job(), app="bank"), dataclasses.replace(a_job(), revision="x")]
     halves.webs.hand_over(Task.HINT, forged, 1.0, proof())
     assert halves.work() == 2 and count(halves.mine, "deployment") == 0
 
@@ -246,9 +246,9 @@ def test_a_door_reads_nothing_of_what_it_handed_over_and_a_token_makes_one_plan(
     with pytest.raises(StoreUnavailable, match="no key"):
         halves.webs.next_errand(2_000_000_000.0)
     once = proof()
-    halves.webs.hand_over(Task.PLAN, [a_wish()], 1.0, once)
+    halves.webs.hand_over(Task.PLAN, [a_job()], 1.0, once)
     with pytest.raises(TokenRejected, match="used before"):
-        halves.webs.hand_over(Task.PLAN, [a_wish()], 1.0, once)
+        halves.webs.hand_over(Task.PLAN, [a_job()], 1.0, once)
 
 
 def test_a_bug_in_one_errand_is_a_try_and_holds_up_nothing(

@@ -15,7 +15,7 @@ from deployer.adapters.sqlite.releases import ReleaseRows
 from deployer.adapters.sqlite.rows import pack_errand, unpack_errand
 from deployer.adapters.sqlite.tokens import note_arrival, spend
 from deployer.core.errors import StoreUnavailable
-from deployer.core.model import Wish
+from deployer.core.model import DeployJob
 from deployer.core.ports.receiver_store import Arrival, Proof
 from deployer.core.queue.delegated_task import MOST, MOST_PLANS, PAUSE, Errand, Task
 from deployer.core.queue.supersede import Outcome
@@ -28,9 +28,9 @@ class ErrandRows(ReleaseRows):
     _database: Database
     _slot: Slot
 
-    def hand_over(self, task: Task, wishes: Sequence[Wish], now: float, arrival: Arrival) -> str:
+    def hand_over(self, task: Task, jobs: Sequence[DeployJob], now: float, arrival: Arrival) -> str:
         id = secrets.token_hex(12)
-        sealed = self._slot.seal(f"errand {id}", pack_errand(wishes))
+        sealed = self._slot.seal(f"errand {id}", pack_errand(jobs))
         with self._database.write() as sql:
             waiting = sql.execute("SELECT count(*) FROM errand WHERE task = ?", (task,)).fetchone()[0]
             if waiting >= (MOST_PLANS if task is Task.PLAN else MOST):
@@ -54,10 +54,8 @@ class ErrandRows(ReleaseRows):
         )
         for row in rows:
             try:
-                wishes = unpack_errand(
-                    self._vault.open_slot(f"errand {row['id']}", row["sealed"]), row["task"]
-                )
-                return Errand(row["id"], Task(row["task"]), wishes, row["at"], row["tries"])
+                jobs = unpack_errand(self._vault.open_slot(f"errand {row['id']}", row["sealed"]), row["task"])
+                return Errand(row["id"], Task(row["task"]), jobs, row["at"], row["tries"])
             except (
                 SealBroken,
                 ValueError,

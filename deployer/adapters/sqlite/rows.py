@@ -17,17 +17,17 @@ from deployer.core.model import (
     Attested,
     Bundle,
     Credentials,
+    DeployJob,
     Deployment,
     Kind,
     Measured,
     Release,
     Run,
     Status,
-    Wish,
 )
 from deployer.core.queue.delegated_task import Task
 from deployer.core.release.proven_images import encode_tested
-from deployer.core.webhooks.triggers import hint_wish
+from deployer.core.webhooks.triggers import announcement_job
 
 _COLUMNS = (
     "id, app, environment, kind, trigger, actor, revision, workflow, run_number, run_attempt, images_sha256,"
@@ -62,28 +62,28 @@ def deployment_of(row: Row) -> Deployment:
     )
 
 
-def new_row(slot: Slot, id: str, wish: Wish, now: float) -> dict[str, Any]:
+def new_row(slot: Slot, id: str, job: DeployJob, now: float) -> dict[str, Any]:
     """Returns the row of a queued deployment, by column."""
-    wanted, credentials = sealed_wish(slot, id, wish)
+    wanted, credentials = sealed_job(slot, id, job)
     return {
         "id": id,
-        "app": wish.app,
-        "environment": wish.environment,
-        "kind": wish.kind,
-        "trigger": wish.trigger,
-        "actor": wish.actor,
-        "revision": wish.revision,
-        "workflow": wish.workflow,
-        "run_number": wish.run.number if wish.run else None,
-        "run_attempt": wish.run.attempt if wish.run else None,
-        "images_sha256": images_sha256(wish.images),
+        "app": job.app,
+        "environment": job.environment,
+        "kind": job.kind,
+        "trigger": job.trigger,
+        "actor": job.actor,
+        "revision": job.revision,
+        "workflow": job.workflow,
+        "run_number": job.run.number if job.run else None,
+        "run_attempt": job.run.attempt if job.run else None,
+        "images_sha256": images_sha256(job.images),
         "status": Status.QUEUED,
         "reason": "",
         "created_at": now,
         "started_at": None,
         "ended_at": None,
         "attempts": 0,
-        "release": wish.release,
+        "release": job.release,
         "previous": "",
         "measured": None,
         "sealed_wish": wanted,
@@ -95,28 +95,28 @@ def run_of(row: Row) -> Run | None:
     return None if row["run_number"] is None else Run(row["run_number"], row["run_attempt"])
 
 
-def sealed_wish(slot: Slot, id: str, wish: Wish) -> tuple[bytes | None, bytes | None]:
+def sealed_job(slot: Slot, id: str, job: DeployJob) -> tuple[bytes | None, bytes | None]:
     """Returns the columns `sealed_wish` and `sealed_credentials`; None if the deploy job holds nothing beyond
     the other columns, as that of a webhook's run.
     """
-    if wish.images is None and not (
-        wish.bundle or wish.confirm or wish.variables or wish.credentials or wish.branch or wish.run_tasks
+    if job.images is None and not (
+        job.bundle or job.confirm or job.variables or job.credentials or job.branch or job.run_tasks
     ):
         return None, None
     content: dict[str, Any] = {
-        "images": _pack_images(wish.images),
-        "bundle": _pack_bundle(wish.bundle),
-        "confirm": wish.confirm,
+        "images": _pack_images(job.images),
+        "bundle": _pack_bundle(job.bundle),
+        "confirm": job.confirm,
     }
-    if wish.variables:
-        content["variables"] = dict(wish.variables)
-    if wish.branch:
-        content["branch"] = wish.branch
-    if wish.tested:
-        content["tested"] = encode_tested(wish.tested)
-    if wish.run_tasks:
+    if job.variables:
+        content["variables"] = dict(job.variables)
+    if job.branch:
+        content["branch"] = job.branch
+    if job.tested:
+        content["tested"] = encode_tested(job.tested)
+    if job.run_tasks:
         content["run_tasks"] = True
-    login = wish.credentials
+    login = job.credentials
     credentials = json.dumps([login.host, login.username, login.password]) if login else None
     return (
         slot.seal(f"wish of {id}", json.dumps(content)),
@@ -124,7 +124,7 @@ def sealed_wish(slot: Slot, id: str, wish: Wish) -> tuple[bytes | None, bytes | 
     )
 
 
-def wish_of(vault: Vault, row: sqlite3.Row) -> Wish:
+def job_of(vault: Vault, row: sqlite3.Row) -> DeployJob:
     """Returns the deploy job of an unfinished row. Raises SealBroken: any process that writes to the queue
     can seal any content, so the content is not trusted.
     """
@@ -136,10 +136,10 @@ def wish_of(vault: Vault, row: sqlite3.Row) -> Wish:
         ) from None
 
 
-def _opened(vault: Vault, row: sqlite3.Row) -> Wish:
+def _opened(vault: Vault, row: sqlite3.Row) -> DeployJob:
     sealed, login = row["sealed_wish"], row["sealed_credentials"]
     content = json.loads(vault.open_slot(f"wish of {row['id']}", sealed)) if sealed else _NOTHING
-    return Wish(
+    return DeployJob(
         app=row["app"],
         environment=row["environment"],
         kind=Kind(row["kind"]),
@@ -209,26 +209,26 @@ def _pack_bundle(bundle: Bundle | None) -> dict[str, Any] | None:
     return None if bundle is None else {"entry": bundle.entry, "files": dict(bundle.files)}
 
 
-def pack_errand(wishes: Sequence[Wish]) -> str:
+def pack_errand(jobs: Sequence[DeployJob]) -> str:
     """Returns the parts of deploy jobs that a worker needs in order to judge them."""
     return json.dumps(
         [
             {
-                "app": wish.app,
-                "environment": wish.environment,
-                "actor": wish.actor,
-                "revision": wish.revision,
-                "origin": wish.origin,
-                "images": _pack_images(wish.images),
-                "bundle": _pack_bundle(wish.bundle),
-                "variables": dict(wish.variables),
+                "app": job.app,
+                "environment": job.environment,
+                "actor": job.actor,
+                "revision": job.revision,
+                "origin": job.origin,
+                "images": _pack_images(job.images),
+                "bundle": _pack_bundle(job.bundle),
+                "variables": dict(job.variables),
             }
-            for wish in wishes
+            for job in jobs
         ]
     )
 
 
-def unpack_errand(text: str, task: str) -> tuple[Wish, ...]:
+def unpack_errand(text: str, task: str) -> tuple[DeployJob, ...]:
     """Returns the deploy jobs. Raises ValueError, TypeError, KeyError or AttributeError for content that
     `pack_errand` did not write.
     """
@@ -236,13 +236,13 @@ def unpack_errand(text: str, task: str) -> tuple[Wish, ...]:
     return tuple(unpack(one) for one in json.loads(text))
 
 
-def _unpack_hint(one: Mapping[str, Any]) -> Wish:
-    wish = hint_wish(str(one["app"]), str(one["environment"]), str(one["actor"]), str(one["revision"]))
-    return replace(wish, origin=str(one["origin"]))
+def _unpack_hint(one: Mapping[str, Any]) -> DeployJob:
+    job = announcement_job(str(one["app"]), str(one["environment"]), str(one["actor"]), str(one["revision"]))
+    return replace(job, origin=str(one["origin"]))
 
 
-def _unpack_plan(one: Mapping[str, Any]) -> Wish:
-    return Wish(
+def _unpack_plan(one: Mapping[str, Any]) -> DeployJob:
+    return DeployJob(
         app=str(one["app"]),
         environment=str(one["environment"]),
         kind=Kind.DEPLOY,

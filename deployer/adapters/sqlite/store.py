@@ -30,11 +30,11 @@ from deployer.adapters.sqlite.rows import (
     INSERT_DEPLOYMENT,
     deployment_of,
     images_sha256,
+    job_of,
     new_row,
     pack_release,
     run_of,
     unpack_release,
-    wish_of,
 )
 from deployer.adapters.sqlite.schema import SCHEMA, UPGRADES, VERSION
 from deployer.adapters.sqlite.tokens import AccessRows, note_arrival, spend
@@ -42,7 +42,7 @@ from deployer.core.audit.chain import Act
 from deployer.core.audit.events import acceptance, completion, confirmation, ending
 from deployer.core.auth.job_authorization import no_release
 from deployer.core.errors import ConfigError, Forbidden, NotFound
-from deployer.core.model import Deployment, Event, Measured, Release, Status, Wish
+from deployer.core.model import DeployJob, Deployment, Event, Measured, Release, Status
 from deployer.core.ports.receiver_store import Arrival, Proof
 from deployer.core.queue.supersede import Outcome, judge_interrupted, judge_run, superseded_by
 from deployer.core.release.confirmation import Verdict
@@ -80,24 +80,24 @@ class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryR
         self.end_refusals()
         self._database.close()
 
-    def enqueue(self, wish: Wish, now: float, arrival: Arrival | None = None) -> tuple[Deployment, str]:
+    def enqueue(self, job: DeployJob, now: float, arrival: Arrival | None = None) -> tuple[Deployment, str]:
         with self._database.write() as sql:
             if isinstance(arrival, Proof):
                 spend(sql, arrival, now)
-            newest = _newest_run(sql, wish)
-            outcome = _judge(wish, newest) if newest else Outcome.QUEUED
+            newest = _newest_run(sql, job)
+            outcome = _judge(job, newest) if newest else Outcome.QUEUED
             superseded: list[Act] = []
             if outcome is Outcome.QUEUED or newest is None:
-                deployment, superseded = self._queue(sql, wish, now)
+                deployment, superseded = self._queue(sql, job, now)
             else:
                 deployment = deployment_of(newest)
             note_arrival(sql, arrival, outcome, "", deployment.id, now)
-            self._ledger.record(sql, now, *superseded, acceptance(wish, deployment.id, outcome))
+            self._ledger.record(sql, now, *superseded, acceptance(job, deployment.id, outcome))
         if outcome is Outcome.QUEUED and not superseded:  # the superseded one's notification covers this one
             self.queued()
         return deployment, outcome
 
-    def claim(self, now: float) -> tuple[Deployment, Wish] | None:
+    def claim(self, now: float) -> tuple[Deployment, DeployJob] | None:
         self.absorb()
         if not self._database.read(
             _CLAIMABLE
@@ -106,7 +106,7 @@ class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryR
         with self._database.write() as sql:
             while row := sql.execute(_CLAIMABLE).fetchone():
                 try:
-                    wish = wish_of(self._vault, row)
+                    job = job_of(self._vault, row)
                 except SealBroken as error:  # one damaged row must not block the queue
                     self._end(sql, row["id"], Status.ERROR, f"{error} [{error.code}]", now)
                     continue
@@ -116,7 +116,7 @@ class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryR
                     (now, _served(sql, row), row["id"]),
                 )
                 _append(sql, row["id"], "claim", f"attempt {row['attempts'] + 1}", now)
-                return deployment_of(_row(sql, row["id"])), wish
+                return deployment_of(_row(sql, row["id"])), job
         return None
 
     def requeue_interrupted(self, now: float) -> Sequence[Deployment]:
@@ -215,18 +215,16 @@ class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryR
         sql = f"{of} AND {condition} ORDER BY seq DESC LIMIT ?"
         return [deployment_of(row) for row in self._database.read(sql, (*values, limit))]
 
-    def _queue(self, sql: sqlite3.Connection, wish: Wish, now: float) -> tuple[Deployment, list[Act]]:
+    def _queue(self, sql: sqlite3.Connection, job: DeployJob, now: float) -> tuple[Deployment, list[Act]]:
         """Returns the new deployment, and the audit event of the queued one that it supersedes, if any."""
         id = _new_id(now)
-        place = {"app": wish.app, "environment": wish.environment}
+        place = {"app": job.app, "environment": job.environment}
         ended = _end(sql, _END_WAITING, place, Status.INACTIVE, superseded_by(id), now)
-        columns = new_row(self._slot, id, wish, now)
+        columns = new_row(self._slot, id, job, now)
         sql.execute(INSERT_DEPLOYMENT, columns)
-        if wish.forge:
-            sql.execute("INSERT INTO forge (deployment_id, number) VALUES (?, ?)", (id, wish.forge))
-        _append(
-            sql, id, "enqueue", f"{wish.kind} of {wish.revision[:7] or wish.release} by {wish.actor}", now
-        )
+        if job.forge:
+            sql.execute("INSERT INTO forge (deployment_id, number) VALUES (?, ?)", (id, job.forge))
+        _append(sql, id, "enqueue", f"{job.kind} of {job.revision[:7] or job.release} by {job.actor}", now)
         return deployment_of(columns), [ending(ended)] if ended else []
 
     def _end(self, sql: sqlite3.Connection, id: str, status: Status, reason: str, now: float) -> None:
@@ -268,10 +266,10 @@ def _end(
     return deployment_of(row)
 
 
-def _judge(wish: Wish, newest: sqlite3.Row) -> Outcome:
+def _judge(job: DeployJob, newest: sqlite3.Row) -> Outcome:
     run = run_of(newest)
-    outcome = judge_run(wish.run, run, Status(newest["status"])) if run else Outcome.QUEUED
-    asked, known = images_sha256(wish.images), newest["images_sha256"]
+    outcome = judge_run(job.run, run, Status(newest["status"])) if run else Outcome.QUEUED
+    asked, known = images_sha256(job.images), newest["images_sha256"]
     if outcome is Outcome.DUPLICATE and asked and known and asked != known:
         raise Forbidden(
             "images: this attempt of the run already asked for other images",
@@ -280,11 +278,11 @@ def _judge(wish: Wish, newest: sqlite3.Row) -> Outcome:
     return outcome
 
 
-def _newest_run(sql: sqlite3.Connection, wish: Wish) -> sqlite3.Row | None:
+def _newest_run(sql: sqlite3.Connection, job: DeployJob) -> sqlite3.Row | None:
     row: sqlite3.Row | None = sql.execute(
         "SELECT * FROM deployment WHERE app = ? AND environment = ? AND workflow = ?"
         " AND run_number IS NOT NULL ORDER BY run_number DESC, run_attempt DESC, seq DESC LIMIT 1",
-        (wish.app, wish.environment, wish.workflow),
+        (job.app, job.environment, job.workflow),
     ).fetchone()
     return row
 

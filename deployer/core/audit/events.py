@@ -7,29 +7,29 @@ from collections.abc import Mapping
 from deployer.core.audit.chain import Act, Action
 from deployer.core.auth.api_tokens import Right
 from deployer.core.images import Image
-from deployer.core.model import Deployment, Wish
+from deployer.core.model import DeployJob, Deployment
 
 SERVER = "deployer"  # the actor that ends a deployment
 LOCAL = "local"
 
 
-def acceptance(wish: Wish, id: str, outcome: str) -> Act:
+def acceptance(job: DeployJob, id: str, outcome: str) -> Act:
     """Returns the event of an authorised deploy job and its outcome; the deployment `id` stands for it."""
     return Act(
         Action.ACCEPT,
-        who=wish.actor,
-        origin=wish.origin,
-        app=wish.app,
-        environment=wish.environment,
+        who=job.actor,
+        origin=job.origin,
+        app=job.app,
+        environment=job.environment,
         verdict=outcome,
         facts={
             "deployment": id,
-            "kind": wish.kind,
-            "trigger": wish.trigger,
-            "revision": wish.revision,
-            "release": wish.release,
-            "run": f"{wish.run.number}.{wish.run.attempt}" if wish.run else "",
-            "workflow": wish.workflow,
+            "kind": job.kind,
+            "trigger": job.trigger,
+            "revision": job.revision,
+            "release": job.release,
+            "run": f"{job.run.number}.{job.run.attempt}" if job.run else "",
+            "workflow": job.workflow,
         },
     )
 

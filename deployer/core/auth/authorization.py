@@ -16,7 +16,7 @@ from deployer.core.auth.api_tokens import Right, Token
 from deployer.core.config.settings import App, Config, Environment
 from deployer.core.errors import Forbidden, ImageNotFound
 from deployer.core.images import Image, split_host
-from deployer.core.model import Credentials, Deployment, Kind, Run, Status, Wish
+from deployer.core.model import Credentials, DeployJob, Deployment, Kind, Run, Status
 from deployer.core.refs import matches, ref_pattern
 from deployer.core.release.proven_images import ProvenQuery
 from deployer.core.requests.deploy_request import DeployRequest
@@ -27,16 +27,14 @@ _CLAIMED_EVENTS = (*DEPLOYING_EVENTS, "release", "schedule")
 _RIGHTS = {Kind.DEPLOY: Right.DEPLOY, Kind.REDEPLOY: Right.REDEPLOY, Kind.ROLLBACK: Right.ROLLBACK}
 
 
-def authorise_claims(claims: Mapping[str, object], request: DeployRequest, config: Config) -> Wish:
+def authorise_claims(claims: Mapping[str, object], request: DeployRequest, config: Config) -> DeployJob:
     """Returns the deploy job if the OIDC token's claims cover it in every point; raises Forbidden with the
     claim that does not.
     """
     app, environment, workflow = _authorise_run(claims, request, config)
     check_images(app, request.images)
-    wish = _wish(
-        request, app, "action", actor=str(claims.get("actor", "")), run=request.run, workflow=workflow
-    )
-    return replace(wish, environment=environment.name, tested=request.tested)
+    job = _job(request, app, "action", actor=str(claims.get("actor", "")), run=request.run, workflow=workflow)
+    return replace(job, environment=environment.name, tested=request.tested)
 
 
 def authorise_query(
@@ -72,7 +70,7 @@ def _authorise_run(
     return app, environment, workflow
 
 
-def authorise_plan(claims: Mapping[str, object], request: DeployRequest, config: Config) -> Wish:
+def authorise_plan(claims: Mapping[str, object], request: DeployRequest, config: Config) -> DeployJob:
     """Returns the deploy job of a pull request's merge into the environment's branch, for a plan only.
 
     GitHub gives no token to a pull request from a fork, unless the repository's owner wants it to.
@@ -89,10 +87,10 @@ def authorise_plan(claims: Mapping[str, object], request: DeployRequest, config:
     _require_match(claims, "base_ref", environment.branch)
     _require(claims, "sha", request.revision)
     check_images(app, request.images)
-    return _wish(request, app, "action", actor=str(claims.get("actor", "")), run=request.run, workflow="")
+    return _job(request, app, "action", actor=str(claims.get("actor", "")), run=request.run, workflow="")
 
 
-def authorise_person(token: Token, request: DeployRequest, config: Config) -> Wish:
+def authorise_person(token: Token, request: DeployRequest, config: Config) -> DeployJob:
     """Returns the deploy job of a person with an API token: without claims, the token's app and rights
     decide.
     """
@@ -103,10 +101,10 @@ def authorise_person(token: Token, request: DeployRequest, config: Config) -> Wi
     app.environment(request.environment)
     check_images(app, request.images)
     run = request.run if request.run != Run() else None  # 0.0: not from a run, so nothing is newer or older
-    return _wish(request, app, "api", actor=token.name, run=run, workflow="")
+    return _job(request, app, "api", actor=token.name, run=run, workflow="")
 
 
-def authorise_signed(signers: Collection[str], request: DeployRequest, config: Config) -> Wish:
+def authorise_signed(signers: Collection[str], request: DeployRequest, config: Config) -> DeployJob:
     """Returns the deploy job of a request signed with the webhook secret of the apps `signers`. A signed
     request cannot show run, workflow or environment, so it deploys only where none of these is demanded.
     """
@@ -129,7 +127,7 @@ def authorise_signed(signers: Collection[str], request: DeployRequest, config: C
                 hint="let the job ask for a token, `permissions: id-token: write`, or change the setting",
             )
     check_images(app, request.images)
-    return _wish(request, app, "action", actor=request.actor, run=request.run, workflow="")
+    return _job(request, app, "action", actor=request.actor, run=request.run, workflow="")
 
 
 def require_right(token: Token, kind: Kind, app: str) -> None:
@@ -268,10 +266,10 @@ def pattern(text: str) -> re.Pattern[str]:
     return re.compile(r"[^/\s]*".join(re.escape(part) for part in text.split("*")))
 
 
-def _wish(
+def _job(
     request: DeployRequest, app: App, trigger: str, *, actor: str, run: Run | None, workflow: str
-) -> Wish:
-    return Wish(
+) -> DeployJob:
+    return DeployJob(
         app=app.name,
         environment=request.environment,
         kind=Kind.DEPLOY,

@@ -15,23 +15,23 @@ from deployer.core.auth.authorization import check_images, pattern
 from deployer.core.config.settings import App
 from deployer.core.errors import Forbidden, NotFound
 from deployer.core.images import REVISION, Image, split_host
-from deployer.core.model import Kind, Release, Wish
+from deployer.core.model import DeployJob, Kind, Release
 from deployer.core.release.image_selection import Wanted
 
 _HINT = "the receiver never queues such a job: check which accounts can write to the database"
 
 
-def judge_job(wish: Wish, app: App) -> None:
+def judge_job(job: DeployJob, app: App) -> None:
     """Raises Forbidden for a job that the receiver would not have queued, NotFound for an environment that is
     not configured.
     """
-    app.environment(wish.environment)
+    app.environment(job.environment)
     # A deploy gets a release's id when it is resolved, so that it can resume after a killed server.
-    if wish.kind is not Kind.DEPLOY and not wish.release:
-        raise Forbidden(f"a {wish.kind} without a release's id", hint=_HINT)
-    if wish.kind is Kind.DEPLOY and not REVISION.fullmatch(wish.revision):
+    if job.kind is not Kind.DEPLOY and not job.release:
+        raise Forbidden(f"a {job.kind} without a release's id", hint=_HINT)
+    if job.kind is Kind.DEPLOY and not REVISION.fullmatch(job.revision):
         raise Forbidden("a deploy without a full commit id", hint=_HINT)
-    check_images(app, wish.images or {})
+    check_images(app, job.images or {})
 
 
 def judge_release(release: Release, app: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from deployer.core.audit.chain import Act, Entry
 from deployer.core.auth.api_tokens import Right, Token
-from deployer.core.model import Deployment, Wish
+from deployer.core.model import DeployJob, Deployment
 from deployer.core.ports.store import Store
 from deployer.core.queue.delegated_task import Task
 from deployer.core.release.confirmation import Verdict
@@ -33,7 +33,7 @@ Arrival = Delivery | Proof
 class Inbox(Store, Protocol):
     """The store as the receiver uses it. Every method is one transaction; writes raise StoreUnavailable."""
 
-    def enqueue(self, wish: Wish, now: float, arrival: Arrival | None = None) -> tuple[Deployment, str]:
+    def enqueue(self, job: DeployJob, now: float, arrival: Arrival | None = None) -> tuple[Deployment, str]:
         """Queues as `Store.enqueue`; records the arrival in the same transaction. Raises TokenRejected for a
         spent proof, Forbidden if a run that was accepted before now asks for other images.
         """
@@ -47,7 +47,7 @@ class Inbox(Store, Protocol):
     def spend_proof(self, proof: Proof, now: float) -> None:
         """Spends the proof of a request that stores nothing else. Raises TokenRejected for a spent proof."""
 
-    def hand_over(self, task: Task, wishes: Sequence[Wish], now: float, arrival: Arrival) -> str:
+    def hand_over(self, task: Task, jobs: Sequence[DeployJob], now: float, arrival: Arrival) -> str:
         """Delegates a task to the process with the engine, and records the arrival in the same transaction;
         returns the task's id. Raises TokenRejected for a spent proof.
         """

@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 from deployer.core.images import Image
 from deployer.core.model import (
+    DeployJob,
     Deployment,
     Event,
     Measured,
     Release,
     Status,
-    Wish,
 )
 from deployer.core.queue.delegated_task import Errand
 from deployer.core.release.confirmation import Confirmation
@@ -22,10 +22,10 @@ from deployer.core.release.proven_images import ProvenRun
 class Store(Protocol):
     """Queue and record of deployments. Every method is one transaction; writes raise StoreUnavailable."""
 
-    def enqueue(self, wish: Wish, now: float) -> tuple[Deployment, str]:
+    def enqueue(self, job: DeployJob, now: float) -> tuple[Deployment, str]:
         """Stores a decision; returns the deployment, and `queued`, `duplicate` or `stale`."""
 
-    def claim(self, now: float) -> tuple[Deployment, Wish] | None:
+    def claim(self, now: float) -> tuple[Deployment, DeployJob] | None:
         """Returns the oldest queued deployment of an app and environment with none in progress, and marks it
         as in progress.
         """

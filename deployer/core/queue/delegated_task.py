@@ -14,7 +14,7 @@ from enum import StrEnum
 from deployer.core.auth.job_authorization import judge_job
 from deployer.core.config.settings import Config
 from deployer.core.errors import DeployerError
-from deployer.core.model import Wish
+from deployer.core.model import DeployJob
 
 MOST = 200  # queued image announcements; more come from a flooded registry or an unknown sender
 MOST_PLANS = 8  # queued, each with a bundle of megabytes; a receiver waits for two at once
@@ -36,21 +36,21 @@ class Errand:
 
     id: str
     task: Task
-    wishes: tuple[Wish, ...]
+    jobs: tuple[DeployJob, ...]
     at: float  # Unix seconds of its arrival
     tries: int = 0
 
 
-def fit_wishes(errand: Errand, config: Config) -> tuple[Wish, ...]:
+def fit_jobs(errand: Errand, config: Config) -> tuple[DeployJob, ...]:
     """Returns the deploy jobs that the settings permit."""
-    return tuple(wish for wish in errand.wishes if _fits(errand.task, wish, config))
+    return tuple(job for job in errand.jobs if _fits(errand.task, job, config))
 
 
-def _fits(task: Task, wish: Wish, config: Config) -> bool:
+def _fits(task: Task, job: DeployJob, config: Config) -> bool:
     try:
-        app = config.app(wish.app)
-        environment = app.environment(wish.environment)
-        judge_job(wish, app)
+        app = config.app(job.app)
+        environment = app.environment(job.environment)
+        judge_job(job, app)
     except DeployerError:
         return False
     if task is Task.PLAN:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from deployer.core.auth.authorization import DEPLOYING_EVENTS, allows_image, check_images, is_environment
 from deployer.core.config.settings import App, Config, Environment
-from deployer.core.model import Kind, Run, Wish
+from deployer.core.model import DeployJob, Kind, Run
 from deployer.core.refs import matches
 from deployer.core.webhooks.delivery import Delivery, WorkflowRun, ping_of, workflow_run_of
 from deployer.core.webhooks.image_events import (
@@ -35,7 +35,7 @@ _NO_APP = "no app with this webhook secret has this repository id"
 class Deploy:
     """The delivery requests a deployment."""
 
-    wish: Wish
+    job: DeployJob
     note: str = ""  # a notice for the reader of the answer
 
 
@@ -52,7 +52,7 @@ class Hint:
     does.
     """
 
-    wishes: tuple[Wish, ...]
+    jobs: tuple[DeployJob, ...]
 
 
 def decide(delivery: Delivery, config: Config) -> Deploy | Ignore | Hint:
@@ -112,7 +112,7 @@ def _place(run: WorkflowRun, config: Config) -> Deploy | Ignore:
     if environment.protected:
         return Ignore(_wants_claim(environment))
     return Deploy(
-        Wish(
+        DeployJob(
             app=app.name,
             environment=environment.name,
             kind=Kind.DEPLOY,
@@ -160,12 +160,12 @@ def _decide_announcement(made: Announcement, config: Config) -> Deploy | Ignore:
         return Ignore(unfit)
     images = images_of(made)
     check_images(apps[0], images)
-    wish = _wish(apps[0], environment, made.actor, made.sha)
+    job = _job(apps[0], environment, made.actor, made.sha)
     assert made.started, "what no run made does not fit"
     run, workflow = made.started.run, made.started.path
     return Deploy(
         replace(
-            wish,
+            job,
             images=images,
             run=run,
             workflow=workflow,
@@ -209,19 +209,19 @@ def _decide_package(package: Package, config: Config) -> Hint | Ignore:
     if unfit:
         return Ignore(unfit)
     image = f"{config.registry_host}/{package.namespace}/{package.name}".lower()
-    wishes = tuple(
-        hint_wish(app.name, environment.name, package.actor, package.revision)
+    jobs = tuple(
+        announcement_job(app.name, environment.name, package.actor, package.revision)
         for app, environment in _taking_packages(package, image, config)
     )
-    return Hint(wishes) if wishes else Ignore(f"no environment with `packages = true` accepts {image}")
+    return Hint(jobs) if jobs else Ignore(f"no environment with `packages = true` accepts {image}")
 
 
-def hint_wish(app: str, environment: str, actor: str, revision: str) -> Wish:
+def announcement_job(app: str, environment: str, actor: str, revision: str) -> DeployJob:
     """Returns the deploy job of an announced image. A revision has one release, however many of its images
     are announced.
     """
-    wish = Wish(app, environment, Kind.DEPLOY, "webhook", actor, revision=revision)
-    return replace(wish, run=Run(1, 1), workflow=f"package {revision}")
+    job = DeployJob(app, environment, Kind.DEPLOY, "webhook", actor, revision=revision)
+    return replace(job, run=Run(1, 1), workflow=f"package {revision}")
 
 
 def _unfit_package(package: Package) -> str:
@@ -247,8 +247,8 @@ def _taking_packages(package: Package, image: str, config: Config) -> Iterator[t
                     yield app, environment
 
 
-def _wish(app: App, environment: Environment, actor: str, revision: str) -> Wish:
-    return Wish(app.name, environment.name, Kind.DEPLOY, "webhook", actor, revision=revision)
+def _job(app: App, environment: Environment, actor: str, revision: str) -> DeployJob:
+    return DeployJob(app.name, environment.name, Kind.DEPLOY, "webhook", actor, revision=revision)
 
 
 def _apps_of(repository_id: int, config: Config) -> list[App]:

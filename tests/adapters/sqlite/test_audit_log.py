@@ -19,7 +19,7 @@ from deployer.core.audit.events import refusal
 from deployer.core.auth.api_tokens import Right
 from deployer.core.errors import StoreUnavailable
 from deployer.core.model import Status
-from testing.receiver.jobs import release, wish
+from testing.receiver.jobs import job, release
 from testing.receiver.receiver_inputs import open_store
 
 
@@ -35,7 +35,7 @@ def entries(store: SqliteStore) -> list[dict[str, Any]]:
 
 
 def deployed(store: SqliteStore) -> str:
-    deployment, _ = store.enqueue(wish(), 1.0)
+    deployment, _ = store.enqueue(job(), 1.0)
     store.claim(2.0)
     store.save_release(deployment.id, release(), 3.0)
     store.finish(deployment.id, Status.SUCCESS, "", 4.0)
@@ -171,8 +171,8 @@ def test_what_a_process_without_the_key_records_is_linked_by_one_that_has_it(
     store: SqliteStore, tmp_path: Path
 ) -> None:
     front = SqliteStore(tmp_path / "deployer.db", open_vault(tmp_path / "key").slot)
-    store.enqueue(wish(1), 1.0)
-    id = front.enqueue(wish(2), 2.0)[0].id
+    store.enqueue(job(1), 1.0)
+    id = front.enqueue(job(2), 2.0)[0].id
     front.record_refusal(Act(Action.REFUSE, "mallory", "192.0.2.7", verdict="signature-mismatch"), 3.0)
     with pytest.raises(StoreUnavailable, match="no key to the audit log"):
         front.verify_audit()
@@ -200,6 +200,6 @@ def test_what_cannot_be_read_beside_the_chain_is_recorded_as_that(
 ) -> None:
     with sqlite3.connect(tmp_path / "deployer.db") as other:
         other.execute("INSERT INTO audit_pending (at, act) VALUES (1.0, ?)", (text,))
-    store.enqueue(wish(1), 2.0)
+    store.enqueue(job(1), 2.0)
     assert "cannot be read" in store.audit()[0].text
     assert store.verify_audit()[1] == "" and len(store.audit()) == 2

@@ -17,7 +17,7 @@ from deployer.core.model import Deployment, Run, Status
 from deployer.core.ports.receiver_store import Proof
 from deployer.core.queue.delegated_task import MOST_PLANS, Task
 from deployer.core.webhooks.delivery import Delivery
-from testing.receiver.jobs import release, wish
+from testing.receiver.jobs import job, release
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def deployed(
     workflow: str = "deploy.yml",
 ) -> str:
     """One deployment from its delivery to its end, with everything that belongs to it."""
-    made = wish(number, app=app, workflow=workflow)
+    made = job(number, app=app, workflow=workflow)
     id = store.enqueue(made, float(number), Delivery(f"guid-{number}", "workflow_run", "00", {}))[0].id
     store.claim(float(number))
     if status is Status.SUCCESS:
@@ -54,7 +54,7 @@ def test_what_serves_and_served_before_and_the_newest_of_each_workflow_stay(stor
     before = deployed(store, 1, Status.SUCCESS)
     serves = deployed(store, 2, Status.SUCCESS)
     failed = [deployed(store, number) for number in range(3, 30)]
-    waiting = store.enqueue(wish(40), 40.0)[0].id
+    waiting = store.enqueue(job(40), 40.0)[0].id
     assert store.forget_old(50.0) == len(failed) - 4
     kept = {item.id for item in store.deployments("shop", "production", 100)}
     assert kept == {other, before, serves, *failed[-4:], waiting}
@@ -63,7 +63,7 @@ def test_what_serves_and_served_before_and_the_newest_of_each_workflow_stay(stor
     earlier = store.before("shop", "production", serving.release)
     assert earlier and earlier.id == before
     assert store.release(earlier.release).variables == {"N": "1"}
-    assert store.enqueue(wish(800, workflow="nightly.yml"), 60.0)[1] == "stale"
+    assert store.enqueue(job(800, workflow="nightly.yml"), 60.0)[1] == "stale"
     assert store.forget_old(61.0) == 0
 
 
@@ -101,7 +101,7 @@ def test_deliveries_proofs_and_read_tokens_end_by_number_and_age(
     monkeypatch.setattr(expiry, "KEEP_DELIVERIES", 10)
     for number in range(25):
         store.record_ignored(Delivery(f"guid-{number}", "push", "00", {}), "not mine", 1.0)
-    id = store.enqueue(wish(1), 1.0)[0].id
+    id = store.enqueue(job(1), 1.0)[0].id
     old, new = store.issue_read_token(id, 1.0), store.issue_read_token(id, KEEP_READ_TOKENS)
     store.forget_old(KEEP_READ_TOKENS + 2.0)
     assert count(store, "delivery") == 10
@@ -148,7 +148,7 @@ def store_copy(sql: sqlite3.Connection, id: str, new: str) -> str:
 def test_a_release_that_is_saved_while_others_are_pruned_stays(store: SqliteStore) -> None:
     """Two workers: one tidies up after a deployment, the other has begun the next one of the same app."""
     deployed(store, 1, Status.SUCCESS)
-    id = store.enqueue(wish(2), 2.0)[0].id
+    id = store.enqueue(job(2), 2.0)[0].id
     store.claim(2.0)
     asked, saved = threading.Event(), threading.Event()
 
@@ -174,11 +174,11 @@ def test_a_release_that_is_saved_while_others_are_pruned_stays(store: SqliteStor
 def test_plans_of_doors_that_were_killed_go_and_take_no_place(store: SqliteStore) -> None:
     """Each holds a bundle of megabytes; an answered one that is never fetched would stay for ever."""
     for number in range(MOST_PLANS):
-        id = store.hand_over(Task.PLAN, [wish(1)], 100.0, Proof(f"jti-{number}", 1_000.0))
+        id = store.hand_over(Task.PLAN, [job(1)], 100.0, Proof(f"jti-{number}", 1_000.0))
     store.answer_errand(id, {"plan": ""})
     with pytest.raises(StoreUnavailable, match="wait for the worker"):
-        store.hand_over(Task.PLAN, [wish(1)], 101.0, Proof("one-more", 1_000.0))
-    hint = store.hand_over(Task.HINT, [wish(1)], 101.0, Delivery("guid", "package", "00", {}))
+        store.hand_over(Task.PLAN, [job(1)], 101.0, Proof("one-more", 1_000.0))
+    hint = store.hand_over(Task.HINT, [job(1)], 101.0, Delivery("guid", "package", "00", {}))
     store.forget_old(701.0)
     assert count(store, "errand") == 1 and store.errand_answer(hint) is None
-    store.hand_over(Task.PLAN, [wish(1)], 701.0, Proof("another", 1_000.0))
+    store.hand_over(Task.PLAN, [job(1)], 701.0, Proof("another", 1_000.0))

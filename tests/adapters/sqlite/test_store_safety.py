@@ -26,14 +26,14 @@ from deployer.core.model import Run, Status
 from deployer.core.ports.receiver_store import Proof
 from deployer.core.release.proven_images import ProvenRun
 from deployer.core.webhooks.delivery import Delivery
-from testing.receiver.jobs import LOGIN, release, wish
+from testing.receiver.jobs import LOGIN, job, release
 from testing.receiver.receiver_inputs import BUNDLE, open_store
 
 
 @pytest.mark.case("D06")
 def test_no_secret_stands_readable_in_any_file_of_the_database(store: SqliteStore, tmp_path: Path) -> None:
     bundle = replace(BUNDLE, files={"compose.yaml": "# canary-bundle"})
-    id = store.enqueue(wish(credentials=LOGIN, bundle=bundle), 1.0)[0].id
+    id = store.enqueue(job(credentials=LOGIN, bundle=bundle), 1.0)[0].id
     store.save_release(id, release(bundle=bundle), 0.0)
     secret = store.create_token(name="anna", app="shop", can=frozenset(), expires_at=None, now=1.0)
     reader = store.issue_read_token(id, 1.0)
@@ -44,7 +44,7 @@ def test_no_secret_stands_readable_in_any_file_of_the_database(store: SqliteStor
 
 
 def test_all_files_are_for_their_owner_only(store: SqliteStore, tmp_path: Path) -> None:
-    store.enqueue(wish(), 1.0)
+    store.enqueue(job(), 1.0)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert modes == dict.fromkeys(["deployer.db", "deployer.db-shm", "deployer.db-wal", "key"], 0o600)
 
@@ -54,16 +54,16 @@ def test_in_a_folder_that_a_group_shares_the_files_are_for_the_group(tmp_path: P
     folder.mkdir()
     folder.chmod(0o2770)
     shared = SqliteStore(folder / "deployer.db", open_vault(tmp_path / "key"))
-    shared.enqueue(wish(), 1.0)
+    shared.enqueue(job(), 1.0)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     shared.close()
     assert modes == dict.fromkeys(["deployer.db", "deployer.db-shm", "deployer.db-wal"], 0o660)
 
 
 def test_without_the_key_a_store_takes_wishes_and_opens_nothing(store: SqliteStore, tmp_path: Path) -> None:
-    kept = store.save_release(store.enqueue(wish(1), 1.0)[0].id, release(), 1.0)
+    kept = store.save_release(store.enqueue(job(1), 1.0)[0].id, release(), 1.0)
     door = SqliteStore(tmp_path / "deployer.db", open_vault(tmp_path / "key").slot)
-    id = door.enqueue(wish(2, credentials=LOGIN), 2.0)[0].id
+    id = door.enqueue(job(2, credentials=LOGIN), 2.0)[0].id
     assert door.revision_of("shop", kept.id) == kept.revision
     for act in (
         lambda: door.release(kept.id),
@@ -83,7 +83,7 @@ def test_without_the_key_a_store_takes_wishes_and_opens_nothing(store: SqliteSto
 def test_a_forged_wish_ends_as_an_error_and_does_not_block_the_queue(
     store: SqliteStore, tmp_path: Path, text: str
 ) -> None:
-    forged, good = store.enqueue(wish(1, app="admin"), 1.0)[0].id, store.enqueue(wish(1), 2.0)[0].id
+    forged, good = store.enqueue(job(1, app="admin"), 1.0)[0].id, store.enqueue(job(1), 2.0)[0].id
     sealed = open_vault(tmp_path / "key").slot.seal(f"wish of {forged}", text)
     with sqlite3.connect(tmp_path / "deployer.db") as other:
         other.execute("UPDATE deployment SET sealed_wish = ? WHERE id = ?", (sealed, forged))
@@ -102,8 +102,8 @@ def test_a_key_that_does_not_fit_the_database_stops_the_start(store: SqliteStore
 def test_one_damaged_row_ends_as_an_error_and_does_not_block_the_queue(
     store: SqliteStore, tmp_path: Path
 ) -> None:
-    damaged, _ = store.enqueue(wish(1, app="admin"), 1.0)
-    good, _ = store.enqueue(wish(1), 2.0)
+    damaged, _ = store.enqueue(job(1, app="admin"), 1.0)
+    good, _ = store.enqueue(job(1), 2.0)
     with sqlite3.connect(tmp_path / "deployer.db") as other:
         [sealed] = other.execute("SELECT sealed_wish FROM deployment WHERE id = ?", (good.id,)).fetchone()
         other.execute("UPDATE deployment SET sealed_wish = ? WHERE id = ?", (sealed, damaged.id))
@@ -114,26 +114,26 @@ def test_one_damaged_row_ends_as_an_error_and_does_not_block_the_queue(
 
 
 def test_a_proof_is_taken_once_until_it_has_expired(store: SqliteStore) -> None:
-    store.enqueue(wish(1), 1.0, Proof("jti-1", 100.0))
+    store.enqueue(job(1), 1.0, Proof("jti-1", 100.0))
     for number in (1, 2):
         with pytest.raises(TokenRejected, match="before"):
-            store.enqueue(wish(number), 2.0, Proof("jti-1", 100.0))
+            store.enqueue(job(number), 2.0, Proof("jti-1", 100.0))
     assert len(store.deployments("shop", "production")) == 1
-    assert store.enqueue(wish(2), 101.0, Proof("jti-1", 200.0))[1] == "queued"
+    assert store.enqueue(job(2), 101.0, Proof("jti-1", 200.0))[1] == "queued"
 
 
 def test_a_request_that_is_refused_spends_no_proof(store: SqliteStore) -> None:
-    store.enqueue(wish(), 1.0)
+    store.enqueue(job(), 1.0)
     other = {"web": Image("ghcr.io/acme/shop-web", "sha256:" + "c" * 64)}
     with pytest.raises(Forbidden):
-        store.enqueue(wish(images=other), 2.0, Proof("jti-1", 100.0))
-    assert store.enqueue(wish(2), 3.0, Proof("jti-1", 100.0))[1] == "queued"
+        store.enqueue(job(images=other), 2.0, Proof("jti-1", 100.0))
+    assert store.enqueue(job(2), 3.0, Proof("jti-1", 100.0))[1] == "queued"
 
 
 def test_every_delivery_is_kept_with_what_became_of_it(store: SqliteStore, tmp_path: Path) -> None:
     delivery = Delivery("guid-1", "workflow_run", "00ff", {})
-    queued, _ = store.enqueue(wish(), 1.0, delivery)
-    store.enqueue(wish(), 2.0, delivery)
+    queued, _ = store.enqueue(job(), 1.0, delivery)
+    store.enqueue(job(), 2.0, delivery)
     store.record_ignored(Delivery("guid-2", "ping", "11ee", {}), "pong", 3.0)
     rows = sqlite3.connect(tmp_path / "deployer.db").execute(
         "SELECT guid, event, body_sha256, received_at, outcome, reason, deployment_id"
@@ -159,7 +159,7 @@ def test_fifty_senders_of_one_run_get_one_deployment(store: SqliteStore) -> None
 
     def send() -> None:
         begin.wait()
-        deployment, outcome = store.enqueue(wish(), 1.0)
+        deployment, outcome = store.enqueue(job(), 1.0)
         outcomes.append((deployment.id, outcome))
 
     threads = [threading.Thread(target=send) for _ in range(50)]
@@ -173,7 +173,7 @@ def test_fifty_senders_of_one_run_get_one_deployment(store: SqliteStore) -> None
 
 def test_two_claimers_never_get_the_same_or_two_of_one_environment(store: SqliteStore) -> None:
     for number in range(20):
-        store.enqueue(wish(1, app=f"app-{number}"), 1.0)
+        store.enqueue(job(1, app=f"app-{number}"), 1.0)
     begin = threading.Barrier(4)
     claimed: list[str] = []
 
@@ -199,22 +199,22 @@ def limit_pages(store: SqliteStore) -> None:
 
 @pytest.mark.case("F03")
 def test_on_a_full_disk_nothing_is_accepted_reads_go_on_and_it_recovers(store: SqliteStore) -> None:
-    id = store.enqueue(wish(1), 1.0)[0].id
+    id = store.enqueue(job(1), 1.0)[0].id
     limit_pages(store)
     big = replace(BUNDLE, files={"compose.yaml": "#" * 200_000})
     with pytest.raises(StoreUnavailable, match="full"):
-        store.enqueue(wish(2, bundle=big), 2.0)
+        store.enqueue(job(2, bundle=big), 2.0)
     assert [item.id for item in store.deployments("shop", "production")] == [id]
     assert store.deployment(id).status is Status.QUEUED
     with store._database.write() as sql:
         sql.execute("PRAGMA max_page_count=1000000")
-    assert store.enqueue(wish(2, bundle=big), 3.0)[1] == "queued"
+    assert store.enqueue(job(2, bundle=big), 3.0)[1] == "queued"
 
 
 def test_a_database_that_may_not_be_written_is_out_of_reach(store: SqliteStore) -> None:
     store._database._writer.execute("PRAGMA query_only=ON")
     with pytest.raises(StoreUnavailable, match="read-only"):
-        store.enqueue(wish(), 1.0)
+        store.enqueue(job(), 1.0)
     assert not store.ready(), "what arrives could not be stored"
     store._database._writer.execute("PRAGMA query_only=OFF")
     assert store.ready() and store.ready()
@@ -228,9 +228,9 @@ def test_a_database_that_another_process_holds_is_out_of_reach_and_then_not(
     other = sqlite3.connect(tmp_path / "deployer.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable, match="another process"):
-        store.enqueue(wish(), 1.0)
+        store.enqueue(job(), 1.0)
     other.execute("ROLLBACK")
-    assert store.enqueue(wish(), 2.0)[1] == "queued"
+    assert store.enqueue(job(), 2.0)[1] == "queued"
 
 
 def test_a_thread_that_cannot_have_the_writer_in_time_gives_up(
@@ -238,7 +238,7 @@ def test_a_thread_that_cannot_have_the_writer_in_time_gives_up(
 ) -> None:
     monkeypatch.setattr(database, "_BUSY", 0.1)
     with store._database._lock, pytest.raises(StoreUnavailable, match="busy"):
-        store.enqueue(wish(), 1.0)
+        store.enqueue(job(), 1.0)
 
 
 @pytest.mark.parametrize("content", [b"this is no database, whatever its name says" * 100])
@@ -250,7 +250,7 @@ def test_a_file_that_is_no_database_stops_the_start(tmp_path: Path, content: byt
 
 @pytest.mark.case("F03")
 def test_a_corrupt_database_stops_the_start(store: SqliteStore, tmp_path: Path) -> None:
-    id = store.enqueue(wish(), 1.0)[0].id
+    id = store.enqueue(job(), 1.0)[0].id
     for number in range(200):
         store.append(id, "pull", f"{number} " + "x" * 500, 2.0)
     store.close()
@@ -374,7 +374,7 @@ class Queue(RuleBasedStateMachine):
     @rule(number=st.integers(1, 6), attempt=st.integers(1, 2))
     def arrive(self, number: int, attempt: int) -> None:
         run = Run(number, attempt)
-        _, outcome = self.store.enqueue(wish(number, attempt), 1.0)
+        _, outcome = self.store.enqueue(job(number, attempt), 1.0)
         assert (outcome == "stale") == (run < self.newest)
         self.newest = max(run, self.newest)
 

@@ -21,7 +21,7 @@ from deployer.core.auth.authorization import (
 from deployer.core.config.settings import load_config
 from deployer.core.errors import Forbidden, NotFound
 from deployer.core.images import Image
-from deployer.core.model import Credentials, Deployment, Kind, Run, Status, Wish
+from deployer.core.model import Credentials, DeployJob, Deployment, Kind, Run, Status
 from deployer.core.requests.deploy_request import DeployRequest
 from testing.github.oidc_issuer import CLAIMS
 from testing.receiver.receiver_inputs import (
@@ -39,7 +39,7 @@ WORKFLOW = ".github/workflows/deploy.yml"
 
 def test_claims_that_cover_the_request_are_a_wish() -> None:
     login = Credentials("ghcr.io", "octocat", "secret")
-    assert authorise_claims(CLAIMS, deploy_request(credentials=login), config_of()) == Wish(
+    assert authorise_claims(CLAIMS, deploy_request(credentials=login), config_of()) == DeployJob(
         app="shop",
         environment="production",
         kind=Kind.DEPLOY,
@@ -145,10 +145,10 @@ def test_an_environment_that_is_not_configured_is_not_found() -> None:
 def test_claims_of_any_type_are_refused_or_still_true(changes: dict[str, object]) -> None:
     config = config_of(workflow=WORKFLOW)
     try:
-        wish = authorise_claims({**CLAIMS, **changes}, deploy_request(), config)
+        job = authorise_claims({**CLAIMS, **changes}, deploy_request(), config)
     except Forbidden:
         return
-    assert (wish.revision, wish.run) == (REVISION, Run(12, 1))
+    assert (job.revision, job.run) == (REVISION, Run(12, 1))
     decisive = {"repository_id", "repository_owner_id", "ref", "sha", "run_number", "run_attempt"}
     assert not {name for name in decisive & set(changes) if changes[name] != CLAIMS[name]}
 
@@ -157,8 +157,8 @@ TOKEN = Token("anna", "shop", frozenset({Right.DEPLOY}), 0.0, None)
 
 
 def test_a_person_deploys_under_the_name_of_the_token() -> None:
-    wish = authorise_person(TOKEN, deploy_request(), config_of())
-    assert (wish.app, wish.trigger, wish.actor, wish.run, wish.workflow) == (
+    job = authorise_person(TOKEN, deploy_request(), config_of())
+    assert (job.app, job.trigger, job.actor, job.run, job.workflow) == (
         "shop",
         "api",
         "anna",
@@ -277,9 +277,9 @@ def test_a_rollback_during_a_rollout_means_the_release_that_still_serves(
 
 def test_a_signed_request_is_a_wish_of_the_app_whose_secret_signed_it() -> None:
     request = deploy_request(variables={"A": "1"}, repository="Acme/Shop")
-    wish = authorise_signed({"shop"}, request, config_of())
-    assert (wish.app, wish.trigger, wish.actor, wish.run) == ("shop", "action", request.actor, Run(12, 1))
-    assert wish.variables == {"A": "1"} and wish.images == request.images
+    job = authorise_signed({"shop"}, request, config_of())
+    assert (job.app, job.trigger, job.actor, job.run) == ("shop", "action", request.actor, Run(12, 1))
+    assert job.variables == {"A": "1"} and job.images == request.images
 
 
 @pytest.mark.parametrize(
@@ -318,8 +318,8 @@ PULL = {**CLAIMS, "event_name": "pull_request", "ref": "refs/pull/7/merge", "bas
 
 
 def test_a_pull_request_may_ask_what_its_merge_would_change() -> None:
-    wish = authorise_plan(PULL, deploy_request(), config_of(plans=True))
-    assert (wish.app, wish.environment, wish.actor) == ("shop", "production", "octocat")
+    job = authorise_plan(PULL, deploy_request(), config_of(plans=True))
+    assert (job.app, job.environment, job.actor) == ("shop", "production", "octocat")
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from deployer.core.auth.job_authorization import judge_images, judge_job, judge_
 from deployer.core.config.settings import App, load_config
 from deployer.core.errors import DeployerError, Forbidden, NotFound
 from deployer.core.images import Image
-from deployer.core.model import Kind, Release, Wish
+from deployer.core.model import DeployJob, Kind, Release
 from deployer.core.release.image_selection import Wanted
 from testing.receiver.receiver_inputs import BUNDLE, DIGEST, REVISION, config_table
 
-GOOD = Wish(
+GOOD = DeployJob(
     "shop",
     "production",
     Kind.DEPLOY,
@@ -24,7 +24,7 @@ GOOD = Wish(
     REVISION,
     images={"web": Image("ghcr.io/acme/shop-web", DIGEST)},
 )
-AGAIN = Wish("shop", "production", Kind.ROLLBACK, "api", "ada", REVISION, release="0123456789abcdef")
+AGAIN = DeployJob("shop", "production", Kind.ROLLBACK, "api", "ada", REVISION, release="0123456789abcdef")
 
 
 def the_app(*other_images: str) -> App:
@@ -43,8 +43,8 @@ def the_app(*other_images: str) -> App:
         replace(AGAIN, kind=Kind.REDEPLOY),
     ],
 )
-def test_what_the_door_queues_passes(wish: Wish) -> None:
-    judge_job(wish, the_app())
+def test_what_the_door_queues_passes(job: DeployJob) -> None:
+    judge_job(job, the_app())
 
 
 @pytest.mark.parametrize(

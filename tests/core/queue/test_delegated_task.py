@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from deployer.core.images import Image
-from deployer.core.model import Kind, Wish
-from deployer.core.queue.delegated_task import Errand, Task, fit_wishes
+from deployer.core.model import DeployJob, Kind
+from deployer.core.queue.delegated_task import Errand, Task, fit_jobs
 from testing.receiver.receiver_inputs import DIGEST, REVISION, config_of
 
 
-def wish(**changes: Any) -> Wish:
+def job(**changes: Any) -> DeployJob:
     given: dict[str, Any] = {"app": "shop", "environment": "production", "revision": REVISION, **changes}
-    return Wish(kind=Kind.DEPLOY, trigger="webhook", actor="ada", **given)
+    return DeployJob(kind=Kind.DEPLOY, trigger="webhook", actor="ada", **given)
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ def wish(**changes: Any) -> Wish:
     ],
 )
 def test_the_settings_say_what_is_done(task: Task, settings: dict[str, Any], fits: bool) -> None:
-    errand = Errand("1", task, (wish(),), 1.0)
-    assert fit_wishes(errand, config_of(**settings)) == (errand.wishes if fits else ())
+    errand = Errand("1", task, (job(),), 1.0)
+    assert fit_jobs(errand, config_of(**settings)) == (errand.jobs if fits else ())
 
 
 @pytest.mark.parametrize(
@@ -43,5 +43,5 @@ def test_the_settings_say_what_is_done(task: Task, settings: dict[str, Any], fit
     ],
 )
 def test_what_no_door_decides_is_left_out(changes: dict[str, Any]) -> None:
-    errand = Errand("1", Task.PLAN, (wish(**changes), wish()), 1.0)
-    assert fit_wishes(errand, config_of(plans=True)) == (wish(),)
+    errand = Errand("1", Task.PLAN, (job(**changes), job()), 1.0)
+    assert fit_jobs(errand, config_of(plans=True)) == (job(),)

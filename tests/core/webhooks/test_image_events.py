@@ -12,7 +12,7 @@ import pytest
 from deployer.core.config.settings import Config, load_config
 from deployer.core.errors import Forbidden, PayloadRejected
 from deployer.core.images import Image
-from deployer.core.model import Kind, Run, Wish
+from deployer.core.model import DeployJob, Kind, Run
 from deployer.core.webhooks.triggers import Deploy, Hint, Ignore
 from testing.receiver import receiver_inputs
 from testing.receiver.receiver_inputs import (
@@ -38,17 +38,17 @@ def reason(payload: dict[str, Any], config: Config | None = None, event: str = "
     return receiver_inputs.reason(payload, config, event)
 
 
-def wish(**changes: Any) -> Wish:
+def job(**changes: Any) -> DeployJob:
     answer = decision(announcement(**changes))
     assert isinstance(answer, Deploy)
-    return answer.wish
+    return answer.job
 
 
 # --- deployment
 
 
 def test_a_deployment_of_ours_is_a_wish_for_its_images_and_is_told_of_its_statuses() -> None:
-    assert wish() == Wish(
+    assert job() == DeployJob(
         app="shop",
         environment="production",
         kind=Kind.DEPLOY,
@@ -69,11 +69,11 @@ def test_one_that_no_run_made_starts_nothing_whatever_branch_it_names() -> None:
 
 def test_githubs_text_of_a_payload_is_read_like_the_payload() -> None:
     release = announcement()["deployment"]["payload"]
-    assert wish(payload=json.dumps(release)) == wish()
+    assert job(payload=json.dumps(release)) == job()
 
 
 def test_the_environment_is_named_in_any_case() -> None:
-    assert wish(environment="Production").environment == "production"
+    assert job(environment="Production").environment == "production"
 
 
 @pytest.mark.case("A17", "A20", "A22")
@@ -123,7 +123,7 @@ def test_apps_that_share_a_repository_are_told_apart_by_name() -> None:
     payload = announcement()
     payload["deployment"]["payload"]["app"] = "admin"
     answer = decision(payload, two_apps())
-    assert isinstance(answer, Deploy) and answer.wish.app == "admin"
+    assert isinstance(answer, Deploy) and answer.job.app == "admin"
 
 
 @pytest.mark.case("D03")
@@ -192,7 +192,7 @@ def hint(payload: dict[str, Any], config: Config | None = None, event: str = "pa
     ],
 )
 def test_an_image_of_a_commit_is_a_hint_at_its_release(event: str, changes: dict[str, Any]) -> None:
-    (found,) = hint(package_event(event, **changes), event=event).wishes
+    (found,) = hint(package_event(event, **changes), event=event).jobs
     assert (found.app, found.environment, found.revision) == ("shop", "production", REVISION)
     assert (found.run, found.workflow, found.images) == (Run(1, 1), f"package {REVISION}", None)
 
@@ -229,8 +229,8 @@ def test_each_environment_that_asks_is_a_candidate() -> None:
     table = config_table(packages=True)
     table["apps"]["shop"]["environments"]["staging"] = {"packages": True, "branch": "develop"}
     table["apps"]["shop"]["environments"]["other"] = {}
-    found = hint(package_event(), load_config(table)).wishes
-    assert [wish.environment for wish in found] == ["production", "staging"]
+    found = hint(package_event(), load_config(table)).jobs
+    assert [job.environment for job in found] == ["production", "staging"]
 
 
 def test_an_untagged_part_of_an_image_may_lack_everything_else() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deployer.core.errors import PayloadRejected
-from deployer.core.model import Kind, Run, Wish
+from deployer.core.model import DeployJob, Kind, Run
 from deployer.core.webhooks.triggers import Deploy
 from testing.receiver.receiver_inputs import (
     REVISION,
@@ -24,7 +24,7 @@ WORKFLOW = ".github/workflows/deploy.yml"
 
 def test_a_successful_run_on_the_branch_is_a_wish_for_its_revision() -> None:
     assert decision(run_payload()) == Deploy(
-        Wish(
+        DeployJob(
             app="shop",
             environment="production",
             kind=Kind.DEPLOY,
@@ -146,7 +146,7 @@ def test_a_ping_is_answered_with_what_is_wrong_in_the_webhooks_settings(
 def test_a_branch_that_fits_the_environments_pattern_deploys_and_is_named() -> None:
     config = config_of(branch="release/*")
     made = decision(run_payload(head_branch="release/1"), config)
-    assert isinstance(made, Deploy) and made.wish.branch == "release/1"
+    assert isinstance(made, Deploy) and made.job.branch == "release/1"
     for other in ("release/1/x", "main", "release"):
         assert "no environment accepts branch" in reason(run_payload(head_branch=other), config)
     tags = config_of(branch="tags v*")
