@@ -65,14 +65,14 @@ def measure_edge(runs: int) -> list[Row]:
 
 def _redeploy(parts: Parts) -> float:
     """Milliseconds that one redeploy spends in calls to the engine and the edge."""
-    clocked = _Clocked(parts.world.target)
+    clocked = _Clocked(parts.context.target)
     serving = parts.store.serving("shop", "production")
     assert serving
     job = DeployJob("shop", "production", Kind.REDEPLOY, "cli", "bench", release=serving.release)
     parts.store.enqueue(job, time.time())
     claimed = parts.store.claim(time.time())
     assert claimed
-    ended = deploy(*claimed, replace(parts.world, target=clocked))
+    ended = deploy(*claimed, replace(parts.context, target=clocked))
     assert ended.status == "success", ended.reason
     return clocked.spent * 1000
 

@@ -39,7 +39,7 @@ from deployer.core.model import Credentials, Deployment
 from deployer.core.registry_hosts import named_hosts
 from deployer.core.reporting.log_fields import about
 from deployer.core.webhooks.redelivery import HookLog
-from deployer.deployment.context import World
+from deployer.deployment.context import DeployContext
 from deployer.deployment.plan_preview import preview
 from deployer.ingress.missed_deliveries import recover
 from deployer.ingress.receiver import Intake, Receipt
@@ -102,7 +102,7 @@ class Reception:
 class Parts(Reception):
     """The dependencies of one server, ready to be started."""
 
-    world: World
+    context: DeployContext
     worker: Worker
     forge: GithubForge | NoForge
     recover_missed: Callable[[], list[Receipt]] | None  # None: GitHub may not be asked
@@ -236,7 +236,7 @@ def build(path: Path) -> Parts:
     forge = _forge(config, store)
     engine = Engine()
     engine.listen = config.listen
-    world = World(
+    context = DeployContext(
         config=config,
         store=store,
         target=DockerTarget(engine, Compose(state), state, config.edge_image, _certificates(config)),
@@ -249,14 +249,14 @@ def build(path: Path) -> Parts:
     intake = _intake(config, store)
     intake = replace(
         intake,
-        preview=lambda job: preview(job, world),
-        resolve_hint=lambda jobs: resolve_hint(jobs, world),
+        preview=lambda job: preview(job, context),
+        resolve_hint=lambda jobs: resolve_hint(jobs, context),
     )
     hook_log = _hook_log(config)
     look = partial(recover, intake, hook_log) if hook_log else None
-    worker = Worker(world, look, partial(run_errand, world))
+    worker = Worker(context, look, partial(run_errand, context))
     store.queued = worker.wake
-    return Parts(config, store, intake, world, worker, forge, look)
+    return Parts(config, store, intake, context, worker, forge, look)
 
 
 def _intake(config: Config, store: SqliteStore) -> Intake:

@@ -47,11 +47,11 @@ def _plan(arguments: argparse.Namespace) -> int:
     parts = build(config_path(arguments.config))
     app, environment = place(parts, arguments)
     if arguments.revision:
-        print(plan_of_job(job_of(arguments), parts.world))
+        print(plan_of_job(job_of(arguments), parts.context))
     else:
         release = _served(parts, app, environment)
         tasks = _tasks_run(parts, app, environment, release)
-        print(plan_of_release(environment, release, parts.world, tasks=tasks))
+        print(plan_of_release(environment, release, parts.context, tasks=tasks))
     return 0
 
 
@@ -70,7 +70,7 @@ def _tasks_run(parts: Parts, app: App, environment: Environment, release: Releas
     drift.
     """
     job = DeployJob(app.name, environment.name, Kind.REDEPLOY, "cli", "")
-    return tasks_run(job, release.id, parts.world)
+    return tasks_run(job, release.id, parts.context)
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -86,12 +86,12 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def _look(parts: Parts, app: App, environment: Environment) -> Overview:
     serving = parts.store.serving(app.name, environment.name)
-    observed = parts.world.target.observe(environment.project)
+    observed = parts.context.target.observe(environment.project)
     release = parts.store.release(serving.release) if serving else None
     plan = None
     if release:
         tasks = _tasks_run(parts, app, environment, release)
-        plan = plan_rollout(*look(environment, release, parts.world), tasks=tasks)
+        plan = plan_rollout(*look(environment, release, parts.context), tasks=tasks)
     return Overview(app.name, environment.name, environment.url, serving, observed, plan)
 
 

@@ -15,7 +15,7 @@ from deployer.core.ports.target import Target
 
 
 @dataclass(frozen=True)
-class World:
+class DeployContext:
     """Dependencies that a deployment's use cases work with."""
 
     config: Config

@@ -30,7 +30,7 @@ from deployer.deployment.availability_monitor import Measuring
 from deployer.deployment.batches import take_turns
 from deployer.deployment.branch_check import check_branch
 from deployer.deployment.confirmation import await_confirmation
-from deployer.deployment.context import World
+from deployer.deployment.context import DeployContext
 from deployer.deployment.deploy_hooks import Hooks
 from deployer.deployment.final_status import record
 from deployer.deployment.image_pull import Pulling
@@ -48,33 +48,33 @@ _DISTURBED = "somebody else, perhaps `docker compose up` by hand, changed the pr
 _LOCK_SECONDS = 120.0  # for the child of a killed deployer, which holds the project
 
 
-def deploy(deployment: Deployment, job: DeployJob, world: World) -> Deployment:
+def deploy(deployment: Deployment, job: DeployJob, context: DeployContext) -> Deployment:
     """Claimed → recorded and reported."""
-    return _Way(deployment, job, world).go()
+    return _Way(deployment, job, context).go()
 
 
 class _Way:
-    def __init__(self, deployment: Deployment, job: DeployJob, world: World) -> None:
+    def __init__(self, deployment: Deployment, job: DeployJob, context: DeployContext) -> None:
         self.deployment = deployment
         self.job = job
-        self.world = world
+        self.context = context
         self.touched = False
         self.variables: Mapping[str, str] = {}  # what no line of the story may show
-        self.deadline = world.clock.monotonic() + world.config.deadline + job.confirm
+        self.deadline = context.clock.monotonic() + context.config.deadline + job.confirm
         self.tasks = True  # one-shots run
         self.one_way = False  # a schema changed that the release before cannot work with
         self.tried: Application | None = None
         self.returning = False
         self.foreign: set[str] = set()  # containers of the project that nobody deployed
         self.disturbed = False  # by somebody who changed this project's containers meanwhile
-        self.hooks = Hooks(deployment.id, world.target, world.clock, self._say, self._hide)
-        self.measuring = Measuring(world.target, world.clock, self._say)
-        self.startups = Startups(deployment, world.store, world.clock)
+        self.hooks = Hooks(deployment.id, context.target, context.clock, self._say, self._hide)
+        self.measuring = Measuring(context.target, context.clock, self._say)
+        self.startups = Startups(deployment, context.store, context.clock)
         self.unserved: set[str] = set()  # ids of replicas that were made and never served
 
     @property
     def app(self) -> App:
-        return self.world.config.app(self.deployment.app)
+        return self.context.config.app(self.deployment.app)
 
     @property
     def environment(self) -> Environment:
@@ -89,11 +89,11 @@ class _Way:
 
     def _keep_figures(self) -> None:
         if figures := self.measuring.stop():
-            self.world.store.note_measured(self.deployment.id, figures)
+            self.context.store.note_measured(self.deployment.id, figures)
 
     def _in_turn(self) -> Failure | None:
-        wait = min(_LOCK_SECONDS, self.deadline - self.world.clock.monotonic())
-        with self.world.target.exclusive(self.environment.project, wait):
+        wait = min(_LOCK_SECONDS, self.deadline - self.context.clock.monotonic())
+        with self.context.target.exclusive(self.environment.project, wait):
             failure = self._caught(self._forward)
             self._caught(lambda: self.hooks.clear(self.environment.project))
             if failure is None or not self.touched:
@@ -109,32 +109,32 @@ class _Way:
     def _forward(self) -> None:
         """Resolve and pull while nothing is touched; then observe, plan, execute."""
         judge_job(self.job, self.app)
-        self.variables = releases.variables_of(self.job, self.environment, self.world)
+        self.variables = releases.variables_of(self.job, self.environment, self.context)
         release = self._resolve()
-        self.tasks = releases.tasks_run(self.job, release.id, self.world, self.deployment.id)
+        self.tasks = releases.tasks_run(self.job, release.id, self.context, self.deployment.id)
         self.variables = {**self.variables, **release.variables}
-        assemble = partial(releases.assembled, self.environment, release, self.world, judged=True)
+        assemble = partial(releases.assembled, self.environment, release, self.context, judged=True)
         self.tried = application = assemble(credentials=self.job.credentials)
         if self.job.kind is not Kind.ROLLBACK:  # the edge still has those that it served
-            releases.warn(application, release, self.app, self.environment, self.world, self._say)
+            releases.warn(application, release, self.app, self.environment, self.context, self._say)
         # Before a request to what may be another's.
-        unchanged = refuse_taken(application, self.world.target, self.tasks)
+        unchanged = refuse_taken(application, self.context.target, self.tasks)
         self.measuring.start(application.doors)
         self._pull(application)
         self._roll_out("plan", application, unchanged)
 
     def _roll_out(self, kind: str, application: Application, seen: ObservedState | None = None) -> None:
         """Observe, plan, execute. After the switch and its confirmation nothing takes the release back."""
-        world, project = self.world, self.environment.project
-        observed = seen or world.target.observe(project)
-        if world.store.serving(self.app.name, self.environment.name) is None:
+        context, project = self.context, self.environment.project
+        observed = seen or context.target.observe(project)
+        if context.store.serving(self.app.name, self.environment.name) is None:
             refuse_foreign(project, observed)
         self._note_foreign(observed)
         plan = plan_rollout(application, observed, tasks=kind == "plan" and self.tasks)
         self._say(kind, str(plan))
-        tell_written(plan, observed, world.target, self._say)
+        tell_written(plan, observed, context.target, self._say)
         if kind == "plan" and not plan.empty:
-            refuse_conflicts(application, occupied := world.target.occupied(project))
+            refuse_conflicts(application, occupied := context.target.occupied(project))
             application = beside(application, occupied)
             self._prepare(application)
         self.touched = True
@@ -143,8 +143,8 @@ class _Way:
         rollout = self._rollout(application, plan, observed)
         self._bring_in(rollout)
         if kind == "plan":
-            now = observed if plan.empty else world.target.observe(project)
-            releases.refuse_other_images(application, now, world.target)
+            now = observed if plan.empty else context.target.observe(project)
+            releases.refuse_other_images(application, now, context.target)
             self._prove()
         untidy = self._caught(rollout.drain)
         self.measuring.drained()
@@ -160,7 +160,7 @@ class _Way:
             self._finish(application)
 
     def _rollout(self, application: Application, plan: Plan, observed: ObservedState) -> Rollout:
-        target, clock = self.world.target, self.world.clock
+        target, clock = self.context.target, self.context.clock
         say, hide, startups, new = self._say, self._hide, self.startups, self.unserved
         return Rollout(application, plan, observed, target, clock, say, hide, startups, new, self.deadline)
 
@@ -169,7 +169,11 @@ class _Way:
             self.measuring.drained()
             self.measuring.judge(wait=0.0)
 
-        target, clock, rollout_of = self.world.target, self.world.clock, partial(self._rollout, application)
+        target, clock, rollout_of = (
+            self.context.target,
+            self.context.clock,
+            partial(self._rollout, application),
+        )
         take_turns(application, target, clock, self._say, rollout_of, judge, self.deadline)
 
     def _bring_in(self, rollout: Rollout) -> None:
@@ -188,7 +192,11 @@ class _Way:
 
     def _settle(self, application: Application, plan: Plan) -> bool:
         """Whether what the plan made had to be made right again."""
-        target, clock, rollout_of = self.world.target, self.world.clock, partial(self._rollout, application)
+        target, clock, rollout_of = (
+            self.context.target,
+            self.context.clock,
+            partial(self._rollout, application),
+        )
         settling = Settling(application, target, clock, self._say, rollout_of, self.deadline, [plan])
         if not (self.disturbed or settling.needed):
             return False
@@ -207,11 +215,11 @@ class _Way:
             ran = self.tasks and self.hooks.run(application, PRE_DEPLOY, self.deadline)
             self.one_way = ran and application.one_way
             return
-        if newer := self.world.store.serving(self.app.name, self.environment.name):
-            release = self.world.store.release(newer.release)
+        if newer := self.context.store.serving(self.app.name, self.environment.name):
+            release = self.context.store.release(newer.release)
             self.variables = {**release.variables, **self.variables}
             self.hooks.run(
-                releases.assembled(self.environment, release, self.world), ON_ROLLBACK, self.deadline
+                releases.assembled(self.environment, release, self.context), ON_ROLLBACK, self.deadline
             )
 
     def _finish(self, application: Application) -> None:
@@ -227,13 +235,13 @@ class _Way:
         """
         self.measuring.judge()
         if seconds := self.job.confirm:
-            await_confirmation(self.deployment.id, seconds, self.world.store, self.world.clock, self._say)
+            await_confirmation(self.deployment.id, seconds, self.context.store, self.context.clock, self._say)
             self.measuring.judge(wait=0.0)
 
     def restore(self) -> str:
         """Brings back what served before a deployment that was given up."""
         project = self.environment.project
-        with self.world.target.exclusive(project):
+        with self.context.target.exclusive(project):
             told = _FORWARD_ONLY if self._went_one_way() else self._back()
             self._say("restored", told)
             self.hooks.clear(project)
@@ -243,16 +251,16 @@ class _Way:
         """Whether a process that died ran the hook after which nothing goes back."""
         if not self.deployment.release:
             return False
-        release = self.world.store.release(self.deployment.release)
+        release = self.context.store.release(self.deployment.release)
         self.variables = {**release.variables, **self.variables}
-        one_way = releases.assembled(self.environment, release, self.world).one_way
-        return one_way and self.world.target.has_hooks(self.environment.project, self.deployment.id)
+        one_way = releases.assembled(self.environment, release, self.context).one_way
+        return one_way and self.context.target.has_hooks(self.environment.project, self.deployment.id)
 
     def _back(self) -> str:
         """Rolls the release that served before out again, with a deadline of its own; says how that went."""
         self.returning = True
-        self.deadline = self.world.clock.monotonic() + self.world.config.deadline
-        before = self.world.store.serving(self.app.name, self.environment.name)
+        self.deadline = self.context.clock.monotonic() + self.context.config.deadline
+        before = self.context.store.serving(self.app.name, self.environment.name)
         failure = self._caught(lambda: self._roll_back(before))
         if failure:
             return f"and the release before did not come back: {failure.reason}"
@@ -268,47 +276,47 @@ class _Way:
         if before is None:
             self._roll_out("rollback", nothing(self.environment.project))
             return
-        release = self.world.store.release(before.release)
+        release = self.context.store.release(before.release)
         self.variables = {**release.variables, **self.variables}
-        self._roll_out("rollback", releases.assembled(self.environment, release, self.world))
+        self._roll_out("rollback", releases.assembled(self.environment, release, self.context))
 
     def _resolve(self) -> Release:
         if self.job.release:
-            release = self.world.store.release(self.job.release)
+            release = self.context.store.release(self.job.release)
             judge_release(release, self.app.name)
             return release
         if self.job.trigger == "webhook":
-            check_branch(self.job, self.app, self.environment, self.world.forge)
+            check_branch(self.job, self.app, self.environment, self.context.forge)
         draft = releases.complete(
-            self.job, self.app, self.environment, self.world, partial(self._say, "image")
+            self.job, self.app, self.environment, self.context, partial(self._say, "image")
         )
-        keep_proof(self.job, draft, self.world.store)
-        release = self.world.store.save_release(self.deployment.id, draft, self.world.clock.now())
+        keep_proof(self.job, draft, self.context.store)
+        release = self.context.store.save_release(self.deployment.id, draft, self.context.clock.now())
         named = ", ".join(f"{service} {image.short}" for service, image in release.images.items())
         self._say("resolve", f"release {release.id}: {named}")
         return release
 
     def _pull(self, application: Application) -> None:
-        before = served_images(self.world.store, self.app.name, self.environment.name)
-        pulling = Pulling(self.world, self.app, self.job.credentials, self._say, self.deadline)
+        before = served_images(self.context.store, self.app.name, self.environment.name)
+        pulling = Pulling(self.context, self.app, self.job.credentials, self._say, self.deadline)
         pulling.pull(application, before)
 
     def _record(self, failure: Failure | None) -> Deployment:
-        ended = record(self.deployment, failure, self.world.store, self.world.clock)
+        ended = record(self.deployment, failure, self.context.store, self.context.clock)
         self.report(ended)
         return ended
 
     def report(self, deployment: Deployment) -> None:
         """GitHub's word for it; an app that left the settings has nobody to tell."""
-        if deployment.app in self.world.config.apps:
-            url = f"{self.world.config.url}/api/v1/deployments/{deployment.id}"
-            self.world.forge.report(self.app.repository, deployment, url, describe(deployment))
+        if deployment.app in self.context.config.apps:
+            url = f"{self.context.config.url}/api/v1/deployments/{deployment.id}"
+            self.context.forge.report(self.app.repository, deployment, url, describe(deployment))
 
     def _say(self, kind: str, text: str) -> None:
         """A full disk costs a line of the story, not the rollout."""
         shown = self._shown(text)
         try:
-            self.world.store.append(self.deployment.id, kind, shown, self.world.clock.now())
+            self.context.store.append(self.deployment.id, kind, shown, self.context.clock.now())
         except StoreUnavailable as error:
             told = about("story-lost", self.deployment)
             _log.error("deployment %s, %s: %s (%s)", self.deployment.id, kind, shown, error, extra=told)
@@ -335,10 +343,10 @@ class _Way:
             return Failure(Status.ERROR, f"the deployer broke ({name}); its log has the details")
 
 
-def restore(deployment: Deployment, world: World) -> None:
+def restore(deployment: Deployment, context: DeployContext) -> None:
     """Brings back what served before a deployment that was given up; never raises."""
     job = DeployJob(deployment.app, deployment.environment, Kind.ROLLBACK, "recovery", "deployer")
-    way = _Way(deployment, job, world)
+    way = _Way(deployment, job, context)
     try:
         _log.warning("deployment %s: %s", deployment.id, way.restore(), extra=about("restored", deployment))
     except DeployerError as error:

@@ -24,7 +24,7 @@ from deployer.core.model import Credentials
 from deployer.core.ports.clock import Say
 from deployer.core.release.retention import bytes_needed, judge_space
 from deployer.core.rollout.desired_state import Application
-from deployer.deployment.context import World
+from deployer.deployment.context import DeployContext
 
 _LONGEST = 600.0  # seconds of one image's pull
 _BIT = 0.2  # seconds
@@ -35,7 +35,7 @@ _AT_ONCE = 3  # as many as the engine fetches layers of one image
 class Pulling:
     """Pulls one deployment's images, until `deadline` on the monotonic clock."""
 
-    world: World
+    context: DeployContext
     app: App
     credentials: Credentials | None  # from the request
     say: Say
@@ -48,19 +48,19 @@ class Pulling:
         missing = {
             service.name: service.image
             for service in application.services
-            if service.image and not self.world.target.image_id(service.image)
+            if service.image and not self.context.target.image_id(service.image)
         }
         for image in missing.values():
-            self.world.registry.judge(image.repository)
+            self.context.registry.judge(image.repository)
         self._check_space(missing, before)
         self._fetch_all(missing)
         if application.routes:
-            self.world.target.fetch_edge(lambda text: self.say("pull", f"the edge: {text}"))
+            self.context.target.fetch_edge(lambda text: self.say("pull", f"the edge: {text}"))
 
     def _check_space(self, missing: Mapping[str, Image], before: Mapping[str, Image]) -> None:
         if not missing:
             return
-        free = self.world.target.free_bytes()
+        free = self.context.target.free_bytes()
         if free is None:
             self.say("pull", "free disk space is not checked: the engine's disk is not visible from here")
             return
@@ -77,9 +77,9 @@ class Pulling:
         wanted: dict[str, int] = {}
         present: set[str] = set()
         for service, image in missing.items():
-            wanted |= self.world.registry.layers(image, self._login(image))
+            wanted |= self.context.registry.layers(image, self._login(image))
             if service in before:
-                present |= set(self.world.registry.layers(before[service], self._login(before[service])))
+                present |= set(self.context.registry.layers(before[service], self._login(before[service])))
         return wanted, present
 
     def _fetch_all(self, missing: Mapping[str, Image]) -> None:
@@ -113,8 +113,8 @@ class Pulling:
         return None
 
     def _fetch(self, service: str, image: Image, over: threading.Event) -> None:
-        begun, tried = self.world.clock.monotonic(), 0
-        self.world.store.note_pull(image)
+        begun, tried = self.context.clock.monotonic(), 0
+        self.context.store.note_pull(image)
         while True:
             self._in_time()
             _go_on(over)
@@ -124,16 +124,16 @@ class Pulling:
             except RegistryUnavailable as error:
                 _go_on(over)
                 tried += 1
-                rest = pause(tried, self.world.clock.monotonic() - begun, random.random())
+                rest = pause(tried, self.context.clock.monotonic() - begun, random.random())
                 if rest is None:
                     raise
                 self.say("pull", f"{service}: {error}; trying again in {rest:.1f} s")
                 self._rest(rest, over)
         _go_on(over)
-        self.say("pull", f"{service} {image.short} in {self.world.clock.monotonic() - begun:.1f} s")
+        self.say("pull", f"{service} {image.short} in {self.context.clock.monotonic() - begun:.1f} s")
 
     def _once(self, service: str, image: Image, over: threading.Event) -> None:
-        left = self.deadline - self.world.clock.monotonic()
+        left = self.deadline - self.context.clock.monotonic()
 
         def say(text: str) -> None:
             _go_on(over)
@@ -141,23 +141,23 @@ class Pulling:
 
         stored = may_use_login(self.app, image.repository)
         try:
-            self.world.target.pull(image, self._login(image), say, min(_LONGEST, left), stored=stored)
+            self.context.target.pull(image, self._login(image), say, min(_LONGEST, left), stored=stored)
         except ImageNotFound as error:
             raise withheld(self.app, image.repository, error) from None
 
     def _rest(self, seconds: float, over: threading.Event) -> None:
         """Sleeps in small steps, and ends early when another pull has failed."""
-        end = self.world.clock.monotonic() + seconds
-        while (left := end - self.world.clock.monotonic()) > 0:
+        end = self.context.clock.monotonic() + seconds
+        while (left := end - self.context.clock.monotonic()) > 0:
             _go_on(over)
-            self.world.clock.sleep(min(_BIT, left))
+            self.context.clock.sleep(min(_BIT, left))
 
     def _in_time(self) -> None:
-        if self.world.clock.monotonic() > self.deadline:
+        if self.context.clock.monotonic() > self.deadline:
             raise RegistryUnavailable("the images were not pulled by the deployment's deadline")
 
     def _login(self, image: Image) -> Credentials | None:
-        return login_for(self.app, image.repository, self.credentials, self.world.login)
+        return login_for(self.app, image.repository, self.credentials, self.context.login)
 
 
 class _GivenUpError(Exception):

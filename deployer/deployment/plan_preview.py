@@ -18,7 +18,7 @@ from deployer.core.model import Bundle, DeployJob, Release
 from deployer.core.redaction import hide_values, redact, redact_secrets
 from deployer.core.release.image_selection import wanted_images
 from deployer.core.rollout.changes import Preview, changes_of, image_without_lookup
-from deployer.deployment.context import World
+from deployer.deployment.context import DeployContext
 from deployer.deployment.dry_run import look, plan_of
 from deployer.deployment.release_assembly import variables_of
 
@@ -26,12 +26,12 @@ from deployer.deployment.release_assembly import variables_of
 _FIGURE = re.compile(r"\b(within|at most) [0-9.]+ s\b")
 
 
-def preview(job: DeployJob, world: World) -> Preview:
+def preview(job: DeployJob, context: DeployContext) -> Preview:
     """Returns the preview. Raises the errors that a deploy of the job would raise before its first change,
     without variable values in their texts.
     """
-    environment = world.config.app(job.app).environment(job.environment)
-    variables = variables_of(job, environment, world)
+    environment = context.config.app(job.app).environment(job.environment)
+    variables = variables_of(job, environment, context)
 
     def hide(text: str) -> str:
         return redact_secrets(redact(text, variables), variables)
@@ -42,10 +42,10 @@ def preview(job: DeployJob, world: World) -> Preview:
     bundle = job.bundle or Bundle("", {})
     missing = missing_variables(bundle.files, variables)
     try:
-        with world.target.planning(bundle):
-            release = _release(job, environment, bundle, variables, world)
-            application, observed = look(environment, release, world, _configs(release, job, world))
-            plan = plan_of(application, observed, world)
+        with context.target.planning(bundle):
+            release = _release(job, environment, bundle, variables, context)
+            application, observed = look(environment, release, context, _configs(release, job, context))
+            plan = plan_of(application, observed, context)
     except DeployerError as error:
         error.args, error.hint = (hide_all(str(error)),), hide_all(error.hint)
         if missing and isinstance(error, ComposeRejected):
@@ -54,33 +54,37 @@ def preview(job: DeployJob, world: World) -> Preview:
     return Preview(hide(_FIGURE.sub(r"\1 its limit", str(plan))), changes_of(application, observed), missing)
 
 
-def _configs(release: Release, job: DeployJob, world: World) -> dict[str, ImageConfig]:
+def _configs(release: Release, job: DeployJob, context: DeployContext) -> dict[str, ImageConfig]:
     """Returns service → configuration of its image, or of the serving image when the new one is not on the
     target.
     """
-    before = world.store.serving(job.app, job.environment)
-    serving = world.store.release(before.release).images if before else {}
+    before = context.store.serving(job.app, job.environment)
+    serving = context.store.release(before.release).images if before else {}
     images = {name: (image, serving.get(name)) for name, image in release.images.items()}
     return {
         name: next(
-            (found for one in both if one and (found := world.target.image_config(one))), ImageConfig()
+            (found for one in both if one and (found := context.target.image_config(one))), ImageConfig()
         )
         for name, both in images.items()
     }
 
 
 def _release(
-    job: DeployJob, environment: Environment, bundle: Bundle, variables: dict[str, str], world: World
+    job: DeployJob,
+    environment: Environment,
+    bundle: Bundle,
+    variables: dict[str, str],
+    context: DeployContext,
 ) -> Release:
-    app = world.config.app(job.app)
-    rendered = world.target.render(environment.project, bundle, variables)
-    before = world.store.serving(app.name, environment.name)
-    serving = world.store.release(before.release) if before else None
+    app = context.config.app(job.app)
+    rendered = context.target.render(environment.project, bundle, variables)
+    before = context.store.serving(app.name, environment.name)
+    serving = context.store.release(before.release) if before else None
     wanted = wanted_images(
         rendered,
         job.images or {},
         revision=job.revision,
-        registry=world.config.registry_host,
+        registry=context.config.registry_host,
         source=app.repository,
         compose=bundle.entry,
     )

@@ -28,7 +28,7 @@ from deployer.core.ports.target import Target
 from deployer.core.release.image_selection import wanted_images
 from deployer.core.release.one_shots import LOOK_BACK, run_one_shots
 from deployer.core.rollout.desired_state import Application, assemble
-from deployer.deployment.context import World
+from deployer.deployment.context import DeployContext
 from deployer.deployment.release_images import ImageFinder
 
 
@@ -36,40 +36,40 @@ def complete(
     job: DeployJob,
     app: App,
     environment: Environment,
-    world: World,
+    context: DeployContext,
     note: Callable[[str], None] = lambda _: None,
 ) -> Release:
     """Returns a complete release, without an id yet, from the request, the repository and the registry.
     `note` receives a line for each image that was resolved elsewhere than in the request.
     """
-    bundle = job.bundle or world.forge.read_bundle(app.repository, job.revision, environment.compose)
-    variables = variables_of(job, environment, world)
-    rendered = world.target.render(environment.project, bundle, variables)
-    _judge_powers(rendered, app.name, environment, world)
+    bundle = job.bundle or context.forge.read_bundle(app.repository, job.revision, environment.compose)
+    variables = variables_of(job, environment, context)
+    rendered = context.target.render(environment.project, bundle, variables)
+    _judge_powers(rendered, app.name, environment, context)
     wanted = wanted_images(
         rendered,
         job.images or {},
         revision=job.revision,
-        registry=world.config.registry_host,
+        registry=context.config.registry_host,
         source=app.repository,
         compose=bundle.entry,
     )
-    store, registry, login = world.store, world.registry, world.login
+    store, registry, login = context.store, context.registry, context.login
     finder = ImageFinder(job, app, environment, bundle.entry, store, registry, login, note)
     images = finder.find(wanted)
     judge_images(app, wanted, images)
     return Release("", app.name, job.revision, images, bundle, variables)
 
 
-def variables_of(job: DeployJob, environment: Environment, world: World) -> dict[str, str]:
+def variables_of(job: DeployJob, environment: Environment, context: DeployContext) -> dict[str, str]:
     """Returns the server's variables file, overridden by the request's variables."""
-    return {**world.variables(environment.variables_file), **job.variables}
+    return {**context.variables(environment.variables_file), **job.variables}
 
 
 def assembled(
     environment: Environment,
     release: Release,
-    world: World,
+    context: DeployContext,
     *,
     judged: bool = False,
     credentials: Credentials | None = None,
@@ -79,31 +79,31 @@ def assembled(
     return under settings that became stricter. `configs`: service → its image's configuration, if the caller
     has it already.
     """
-    rendered = world.target.render(environment.project, release.bundle, release.variables)
+    rendered = context.target.render(environment.project, release.bundle, release.variables)
     if judged:
-        _judge_powers(rendered, release.app, environment, world)
-    edge = world.target.edge_settings(environment.project)
+        _judge_powers(rendered, release.app, environment, context)
+    edge = context.target.edge_settings(environment.project)
     if configs is None:
-        configs = image_configs(release, world, credentials)
+        configs = image_configs(release, context, credentials)
     texts = [text for name, text in release.bundle.files.items() if name != release.bundle.entry]
     application = assemble(rendered, release.images, environment.project, edge, configs, texts)
-    permissions = _permissions(rendered, release.app, environment, world, judged=judged)
+    permissions = _permissions(rendered, release.app, environment, context, judged=judged)
     return replace(application, permissions=permissions)
 
 
 def image_configs(
-    release: Release, world: World, credentials: Credentials | None = None
+    release: Release, context: DeployContext, credentials: Credentials | None = None
 ) -> dict[str, ImageConfig]:
     """Returns service → its image's configuration, from the target or, for an image that is not pulled yet,
     from the registry.
     """
 
     def ask(image: Image) -> ImageConfig:
-        login = login_for(world.config.app(release.app), image.repository, credentials, world.login)
-        return _persist(world.clock, partial(world.registry.image_config, image, login))
+        login = login_for(context.config.app(release.app), image.repository, credentials, context.login)
+        return _persist(context.clock, partial(context.registry.image_config, image, login))
 
     return {
-        service: world.target.image_config(image) or ask(image) for service, image in release.images.items()
+        service: context.target.image_config(image) or ask(image) for service, image in release.images.items()
     }
 
 
@@ -122,37 +122,42 @@ def _persist(clock: Clock, ask: Callable[[], ImageConfig]) -> ImageConfig:
 
 
 def project_note(
-    application: Application, release: Release, app: App, environment: Environment, world: World
+    application: Application, release: Release, app: App, environment: Environment, context: DeployContext
 ) -> str:
     """Returns a notice about a first deploy's project name, empty if there is none. Raises OtherProject."""
-    if world.store.serving(app.name, environment.name) is not None:
+    if context.store.serving(app.name, environment.name) is not None:
         return ""
-    places = (one for each in world.config.apps.values() for one in each.environments.values())
+    places = (one for each in context.config.apps.values() for one in each.environments.values())
     return judge_project(
         application.document,
         own_project(release.bundle, release.variables),
         environment.project,
-        world.target.occupied(environment.project).projects,
+        context.target.occupied(environment.project).projects,
         others=[one.project for one in places if one.project != environment.project],
         table=f"[apps.{app.name}.environments.{environment.name}]",
     )
 
 
 def warn(
-    application: Application, release: Release, app: App, environment: Environment, world: World, say: Say
+    application: Application,
+    release: Release,
+    app: App,
+    environment: Environment,
+    context: DeployContext,
+    say: Say,
 ) -> None:
     """Records notices about certificates and the project name. Raises CertificateInvalid, ComposeRejected or
     OtherProject.
     """
-    if warning := world.target.check_edge(application, world.clock.now()):
+    if warning := context.target.check_edge(application, context.clock.now()):
         say("certificate", warning)
-    if note := project_note(application, release, app, environment, world):
+    if note := project_note(application, release, app, environment, context):
         say("project", note)
 
 
-def tasks_run(job: DeployJob, release: str, world: World, own: str = "") -> bool:
+def tasks_run(job: DeployJob, release: str, context: DeployContext, own: str = "") -> bool:
     """True if the release's one-shot tasks run; `own` is the id of the job's own deployment."""
-    past = world.store.deployments(job.app, job.environment, LOOK_BACK) if job.kind is Kind.REDEPLOY else ()
+    past = context.store.deployments(job.app, job.environment, LOOK_BACK) if job.kind is Kind.REDEPLOY else ()
     return run_one_shots(job.kind, release, (one for one in past if one.id != own), asked=job.run_tasks)
 
 
@@ -170,25 +175,27 @@ def refuse_other_images(application: Application, observed: ObservedState, targe
                 )
 
 
-def _judge_powers(rendered: Mapping[str, Any], app: str, environment: Environment, world: World) -> None:
+def _judge_powers(
+    rendered: Mapping[str, Any], app: str, environment: Environment, context: DeployContext
+) -> None:
     refuse_powers(
         rendered,
         environment.allow,
         project=environment.project,
         setting=_setting(app, environment),
-        around=world.config.neighbourhood,
+        around=context.config.neighbourhood,
     )
     refuse_data_files(rendered.get("services") or {}, rendered.get(FOLDER, ""), rendered.get(FILES) or {})
 
 
 def _permissions(
-    rendered: Mapping[str, Any], app: str, environment: Environment, world: World, *, judged: bool
+    rendered: Mapping[str, Any], app: str, environment: Environment, context: DeployContext, *, judged: bool
 ) -> Permissions:
     """Returns the policy for the create requests. On the way back the privileges of the model count as
     granted: it served, and settings may have become stricter since. A request that goes beyond its model is
     refused all the same.
     """
-    around, granted = world.config.neighbourhood, set(environment.allow)
+    around, granted = context.config.neighbourhood, set(environment.allow)
     if not judged:
         granted |= {grant for _, grant in asked_by_model(rendered, environment.project, around)}
     mounted = rendered.get(MOUNTED)

@@ -14,72 +14,72 @@ from dataclasses import asdict
 from deployer.core.errors import DeployerError, Forbidden, ForgeUnavailable, RegistryUnavailable
 from deployer.core.queue.delegated_task import PATIENCE, TRIES, Errand, Task, fit_jobs
 from deployer.core.reporting.log_fields import about
-from deployer.deployment.context import World
+from deployer.deployment.context import DeployContext
 from deployer.deployment.plan_preview import preview
 from deployer.worker.announced_images import resolve_hint
 
 _log = logging.getLogger("deployer.errands")
 
 
-def run_errand(world: World) -> bool:
+def run_errand(context: DeployContext) -> bool:
     """Runs the next delegated task. Returns False if there is none."""
-    errand = world.store.next_errand(world.clock.now())
+    errand = context.store.next_errand(context.clock.now())
     if errand is None:
         return False
     act = _plan if errand.task is Task.PLAN else _hint
     try:
-        act(errand, world)
+        act(errand, context)
     except Exception as error:  # no task may block the tasks behind it for ever
         if isinstance(error, DeployerError):
             _log.error("%s", error.diagnostics(), extra=about("worker-failed", code=error.code, id=errand.id))
         else:
             _log.exception("a delegated task failed", extra=about("bug", id=errand.id))
-        _give_way(errand, error, world)
+        _give_way(errand, error, context)
     return True
 
 
-def _give_way(errand: Errand, error: Exception, world: World) -> None:
+def _give_way(errand: Errand, error: Exception, context: DeployContext) -> None:
     """Answers a failed plan at once, because its client waits; puts an image announcement off, up to the
     limit of tries.
     """
     if errand.task is Task.PLAN:
         told = f"the worker broke ({type(error).__name__}); its log has the details under {errand.id}"
-        world.store.answer_errand(errand.id, {"error": "internal", "message": told, "hint": ""})
-    elif not _put_off(errand, world):
+        context.store.answer_errand(errand.id, {"error": "internal", "message": told, "hint": ""})
+    elif not _put_off(errand, context):
         told = f"given up after {TRIES} tries: {type(error).__name__}"
         _log.error("an announced image starts nothing: %s", told, extra=about("hint", id=errand.id))
-        world.store.drop_errand(errand.id)
+        context.store.drop_errand(errand.id)
 
 
-def _put_off(errand: Errand, world: World) -> bool:
+def _put_off(errand: Errand, context: DeployContext) -> bool:
     """Returns False if the task has used all its tries."""
     if errand.tries + 1 >= TRIES:
         return False
-    world.store.put_off(errand.id, world.clock.now())
+    context.store.put_off(errand.id, context.clock.now())
     return True
 
 
-def _plan(errand: Errand, world: World) -> None:
-    if not 0 <= world.clock.now() - errand.at < PATIENCE:
-        world.store.drop_errand(errand.id)
+def _plan(errand: Errand, context: DeployContext) -> None:
+    if not 0 <= context.clock.now() - errand.at < PATIENCE:
+        context.store.drop_errand(errand.id)
         return
     try:
-        jobs = fit_jobs(errand, world.config)
+        jobs = fit_jobs(errand, context.config)
         if len(jobs) != 1:
             raise Forbidden("the worker's settings answer no such plan")
-        answer = asdict(preview(jobs[0], world))
+        answer = asdict(preview(jobs[0], context))
     except DeployerError as error:
         answer = {"error": error.code, "message": str(error), "hint": error.hint}
-    world.store.answer_errand(errand.id, answer)
+    context.store.answer_errand(errand.id, answer)
 
 
-def _hint(errand: Errand, world: World) -> None:
-    jobs = fit_jobs(errand, world.config)
+def _hint(errand: Errand, context: DeployContext) -> None:
+    jobs = fit_jobs(errand, context.config)
     told = about("hint", id=errand.id)
     try:
-        found = resolve_hint(jobs, world) if jobs else "no environment of this server accepts it"
+        found = resolve_hint(jobs, context) if jobs else "no environment of this server accepts it"
     except (ForgeUnavailable, RegistryUnavailable) as error:
-        if _put_off(errand, world):
+        if _put_off(errand, context):
             return
         found = f"given up after {TRIES} tries: {error}"
     except DeployerError as error:
@@ -87,6 +87,6 @@ def _hint(errand: Errand, world: World) -> None:
     if isinstance(found, str):
         _log.info("an announced image starts nothing: %s", found, extra=told)
     else:
-        deployment, outcome = world.store.enqueue(found, world.clock.now())
+        deployment, outcome = context.store.enqueue(found, context.clock.now())
         _log.info("an announced image: %s", outcome, extra=about("hint", deployment, outcome=outcome))
-    world.store.drop_errand(errand.id)
+    context.store.drop_errand(errand.id)

@@ -16,7 +16,7 @@ from deployer.core.rollout.desired_state import EDGE, Service
 from deployer.core.rollout.plan import Plan
 from deployer.core.rollout.planner import plan_routes
 from deployer.core.rollout.readiness import ANSWERED
-from deployer.deployment.context import World
+from deployer.deployment.context import DeployContext
 from deployer.deployment.reconcile import Settling
 from deployer.deployment.release_assembly import assembled
 from deployer.deployment.rollout import Rollout
@@ -25,78 +25,78 @@ from deployer.deployment.startup_times import Startups
 _AFTERMATH = 60.0  # seconds after a deployment in which containers that it did not create are replaced
 
 
-def reroute(environment: Environment, app: App, world: World) -> list[str]:
+def reroute(environment: Environment, app: App, context: DeployContext) -> list[str]:
     """Points the edge at replicas that run and answer but are not served, because a reboot or a restart by
     hand gave them new addresses or because they are healthy again. Removes replicas that became unhealthy
     while others serve. Changes nothing else and never waits. Returns the names of the services with changed
     routes.
     """
     project = environment.project
-    replicas = world.target.observe(project).replicas
+    replicas = context.target.observe(project).replicas
     if replicas and all(replica.service == EDGE for replica in replicas):
-        with world.target.exclusive(project, wait=0.0):
-            world.target.clear(project)  # `docker compose down` by hand does not know the edge
+        with context.target.exclusive(project, wait=0.0):
+            context.target.clear(project)  # `docker compose down` by hand does not know the edge
     if not any(_is_misplaced(replica) for replica in replicas):
         return []
-    serving = world.store.serving(app.name, environment.name)
+    serving = context.store.serving(app.name, environment.name)
     if serving is None:
         return []
-    application = assembled(environment, world.store.release(serving.release), world)
-    with world.target.exclusive(project, wait=0.0):
-        now = world.target.observe(project)
+    application = assembled(environment, context.store.release(serving.release), context)
+    with context.target.exclusive(project, wait=0.0):
+        now = context.target.observe(project)
         answering = {
             service: found
             for service, replicas in plan_routes(application, now).items()
-            if (found := [replica for replica in replicas if _answers(service, replica, project, world)])
+            if (found := [replica for replica in replicas if _answers(service, replica, project, context)])
             and {one.id for one in found} != {one.id for one in now.of(service.name) if one.serving}
         }
         if answering:
-            world.target.route(application, answering)
+            context.target.route(application, answering)
     return sorted(service.name for service in answering)
 
 
-def settle_after(deployment: Deployment, environment: Environment, world: World, say: Say) -> bool:
+def settle_after(deployment: Deployment, environment: Environment, context: DeployContext, say: Say) -> bool:
     """Returns True if foreign containers had to be replaced soon after `deployment`, the newest one of the
     environment, which has ended. Raises Busy during the next deployment, and the error of the last try to
     reconcile.
     """
-    project, now = environment.project, world.clock.now()
+    project, now = environment.project, context.clock.now()
     if deployment.ended_at is None or not 0 <= now - deployment.ended_at <= _AFTERMATH:
         return False
-    if all(replica.spec for replica in world.target.observe(project).replicas):
+    if all(replica.spec for replica in context.target.observe(project).replicas):
         return False
-    serving = world.store.serving(deployment.app, deployment.environment)
+    serving = context.store.serving(deployment.app, deployment.environment)
     if serving is None:
         return False
-    release = world.store.release(serving.release)
-    with world.target.exclusive(project, wait=0.0):
-        application = assembled(environment, release, world)
-        until = world.clock.monotonic() + world.config.deadline
-        startups = Startups(deployment, world.store, world.clock)
+    release = context.store.release(serving.release)
+    with context.target.exclusive(project, wait=0.0):
+        application = assembled(environment, release, context)
+        until = context.clock.monotonic() + context.config.deadline
+        startups = Startups(deployment, context.store, context.clock)
 
         def hide(text: str) -> str:
             return redact(text, release.variables)
 
         def rollout_of(plan: Plan, observed: ObservedState) -> Rollout:
-            clock = world.clock
+            clock = context.clock
             return Rollout(
-                application, plan, observed, world.target, clock, say, hide, startups, unserved, until
+                application, plan, observed, context.target, clock, say, hide, startups, unserved, until
             )
 
         begun, unserved = [Plan(project, ())], set[str]()
-        Settling(application, world.target, world.clock, say, rollout_of, until, begun).run()
+        Settling(application, context.target, context.clock, say, rollout_of, until, begun).run()
     return True
 
 
-def renew(environment: Environment, world: World) -> bool:
+def renew(environment: Environment, context: DeployContext) -> bool:
     """Returns True if the edge now serves other certificates. Raises CertificateInvalid, and Busy during a
     deploy.
     """
-    return world.target.renew_certificates(environment.project)
+    return context.target.renew_certificates(environment.project)
 
 
-def _answers(service: Service, replica: Replica, project: str, world: World) -> bool:
-    reading = world.target.read(project, service, replica)
+def _answers(service: Service, replica: Replica, project: str, context: DeployContext) -> bool:
+    reading = context.target.read(project, service, replica)
     return replica.serving or reading.answer == ANSWERED or reading.health == "healthy"
 
 

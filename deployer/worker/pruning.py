@@ -13,23 +13,23 @@ from deployer.core.config.settings import App
 from deployer.core.errors import DeployerError
 from deployer.core.images import Image
 from deployer.core.release.retention import kept_releases, unneeded
-from deployer.deployment.context import World
+from deployer.deployment.context import DeployContext
 
 _log = logging.getLogger("deployer.retention")
 
 
-def prune(app: App, world: World) -> None:
+def prune(app: App, context: DeployContext) -> None:
     """Removes the releases, images and files outside the rollback set. Logs an expected failure instead of
     raising it.
     """
     try:
         keep = {environment.name: environment.releases for environment in app.environments.values()}
-        gone = world.store.keep_releases(app.name, lambda history: kept_releases(history, keep))
+        gone = context.store.keep_releases(app.name, lambda history: kept_releases(history, keep))
         # In this order: an image that another deployment pulls meanwhile belongs to a release read after it.
-        pulled = world.store.pulled()
-        releases = world.store.releases()  # of all apps: they may share images
-        folders = world.target.keep_files([release.bundle for release in releases])
-        removed = [image for image in unneeded(pulled, releases) if _remove(image, world)]
+        pulled = context.store.pulled()
+        releases = context.store.releases()  # of all apps: they may share images
+        folders = context.target.keep_files([release.bundle for release in releases])
+        removed = [image for image in unneeded(pulled, releases) if _remove(image, context)]
         if gone or removed or folders:
             _log.info(
                 "%s: %d releases, %d images, %d folders were pruned", app.name, gone, len(removed), folders
@@ -38,8 +38,8 @@ def prune(app: App, world: World) -> None:
         _log.error("%s could not be pruned: %s", app.name, error.diagnostics())
 
 
-def _remove(image: Image, world: World) -> bool:
-    if not world.target.forget_image(image):
+def _remove(image: Image, context: DeployContext) -> bool:
+    if not context.target.forget_image(image):
         return False
-    world.store.forget_pull(image)
+    context.store.forget_pull(image)
     return True

@@ -17,7 +17,7 @@ from deployer.core.config.settings import App, Environment
 from deployer.core.errors import Busy, DeployerError, EngineUnavailable
 from deployer.core.model import Deployment, Status
 from deployer.core.reporting.log_fields import about
-from deployer.deployment.context import World
+from deployer.deployment.context import DeployContext
 from deployer.deployment.deploy import deploy, restore
 from deployer.worker.maintenance import renew, reroute, settle_after
 from deployer.worker.pruning import prune
@@ -35,11 +35,11 @@ class Worker:
 
     def __init__(
         self,
-        world: World,
+        context: DeployContext,
         recover_missed: Callable[[], object] | None = None,
         run_errand: Callable[[], bool] | None = None,
     ) -> None:
-        self._world = world
+        self._context = context
         self._run_errand = run_errand  # runs the next delegated task of the web process; False: none
         self._recover_missed = recover_missed  # asks GitHub for missed deliveries
         self._stopping = threading.Event()
@@ -48,12 +48,12 @@ class Worker:
         self._given_up: list[Deployment] = []
         self.reaches = True  # the target answered the last request
         self._looked = 0  # number of looks at environments so far; selects the next one
-        self._tidied = world.clock.monotonic()
+        self._tidied = context.clock.monotonic()
 
     def start(self) -> None:
         """Requeues interrupted deployments, then starts as many deploying threads as the settings say."""
         self.recover()
-        for number in range(self._world.config.workers):
+        for number in range(self._context.config.workers):
             self._run(self._work, f"worker-{number + 1}")
         self._run(self._watch, "routes")
         if self._run_errand:
@@ -67,9 +67,9 @@ class Worker:
         """
         self._stopping.set()
         self.wake()
-        deadline = self._world.clock.monotonic() + wait
+        deadline = self._context.clock.monotonic() + wait
         for thread in self._threads:
-            thread.join(max(0.0, deadline - self._world.clock.monotonic()))
+            thread.join(max(0.0, deadline - self._context.clock.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
     def wake(self) -> None:
@@ -80,7 +80,7 @@ class Worker:
         """Requeues the deployments that a dead process left in progress. A deployment without attempts left
         is remembered, and the first worker restores its environment.
         """
-        for deployment in self._world.store.requeue_interrupted(self._world.clock.now()):
+        for deployment in self._context.store.requeue_interrupted(self._context.clock.now()):
             _log.warning(
                 "deployment %s was interrupted and is now %s",
                 deployment.id,
@@ -95,9 +95,9 @@ class Worker:
         Returns False if there is none.
         """
         with contextlib.suppress(IndexError):
-            restore(self._given_up.pop(), self._world)
+            restore(self._given_up.pop(), self._context)
             return True
-        claimed = self._world.store.claim(self._world.clock.now())
+        claimed = self._context.store.claim(self._context.clock.now())
         if claimed is None:
             return False
         begun, job = claimed
@@ -109,9 +109,9 @@ class Worker:
             begun.attempts,
             extra=about("deployment-begun", begun, kind=begun.kind, revision=begun.revision),
         )
-        deployment = deploy(begun, job, self._world)
-        if app := self._world.config.apps.get(deployment.app):
-            prune(app, self._world)
+        deployment = deploy(begun, job, self._context)
+        if app := self._context.config.apps.get(deployment.app):
+            prune(app, self._context)
         _log.info(
             "deployment %s of %s/%s: %s",
             deployment.id,
@@ -124,18 +124,18 @@ class Worker:
 
     def reroute_all(self) -> None:
         """Maintains the next environments without a running deployment. Raises EngineUnavailable."""
-        apps = self._world.config.apps.values()
+        apps = self._context.config.apps.values()
         places = [(app, environment) for app in apps for environment in app.environments.values()]
         for _ in range(min(_LOOKS, len(places))):
             app, environment = places[self._looked % len(places)]
             self._looked += 1
-            newest = self._world.store.deployments(app.name, environment.name, 1)
+            newest = self._context.store.deployments(app.name, environment.name, 1)
             if newest and newest[0].status.final:
                 self._attend(app, environment, newest[0])
 
     def look_at_target(self) -> None:
         """Logs once when the engine stops answering, and once when it answers again."""
-        before, self.reaches = self.reaches, self._world.target.answers()
+        before, self.reaches = self.reaches, self._context.target.answers()
         if before and not self.reaches:
             _log.error(
                 "Docker does not answer: nothing can be deployed; `deployer status` says why",
@@ -146,10 +146,10 @@ class Worker:
 
     def tidy(self) -> None:
         """Deletes old records from time to time."""
-        now = self._world.clock.monotonic()
+        now = self._context.clock.monotonic()
         if now - self._tidied >= _TIDY:
             self._tidied = now
-            if forgotten := self._world.store.forget_old(self._world.clock.now()):
+            if forgotten := self._context.store.forget_old(self._context.clock.now()):
                 _log.info("%d old deployments were deleted", forgotten, extra=about("old-forgotten"))
 
     def _attend(self, app: App, environment: Environment, newest: Deployment) -> None:
@@ -173,15 +173,15 @@ class Worker:
         def say(kind: str, text: str) -> None:
             _log.warning("%s, after its deployment: %s: %s", environment.project, kind, text, extra=told)
 
-        settle_after(newest, environment, self._world, say)
+        settle_after(newest, environment, self._context, say)
 
     def _renew(self, app: App, environment: Environment) -> None:
-        if renew(environment, self._world):
+        if renew(environment, self._context):
             told = about("certificates-renewed", app=app.name, environment=environment.name)
             _log.info("%s: the edge serves other certificates now", environment.project, extra=told)
 
     def _reroute(self, app: App, environment: Environment) -> None:
-        if routed := reroute(environment, app, self._world):
+        if routed := reroute(environment, app, self._context):
             told = about("rerouted", app=app.name, environment=environment.name)
             _log.warning(
                 "%s: the edge routes to %s again", environment.project, ", ".join(routed), extra=told

@@ -183,10 +183,10 @@ def main() -> int:
     def cheap(path: Path) -> Any:
         parts = build(path)
         fleet: Any = Fleet(folder, Path(parts.config.state), float(os.environ.get(TAKES, "0")))
-        world = dataclasses.replace(parts.world, target=fleet, registry=Registry(), forge=Forge())
-        working = Worker(world)
+        context = dataclasses.replace(parts.context, target=fleet, registry=Registry(), forge=Forge())
+        working = Worker(context)
         parts.store.queued = working.wake
-        return dataclasses.replace(parts, world=world, worker=working)
+        return dataclasses.replace(parts, context=context, worker=working)
 
     half = sys.argv[2] if len(sys.argv) > 2 else ""
     if half == "worker":

@@ -129,14 +129,14 @@ def test_without_a_token_nothing_can_be_looked_up() -> None:
 def test_a_refused_run_touches_nothing(tmp_path: Path, forge: GithubForge, repository: Repository) -> None:
     scene = Scene(tmp_path)
     scene.deploy("aa")
-    scene.world = replace(scene.world, forge=forge)
+    scene.context = replace(scene.context, forge=forge)
     scene.store.enqueue(
         DeployJob("shop", "production", Kind.DEPLOY, "webhook", "ada", repository.stray), scene.clock.now()
     )
     scene.target.calls.clear()
     claimed = scene.store.claim(scene.clock.now())
     assert claimed
-    ended = deploy(*claimed, scene.world)
+    ended = deploy(*claimed, scene.context)
     assert ended.status is Status.ERROR and "is no commit of the branch" in ended.reason
     assert scene.marks() == "aa" and scene.target.calls == []
     scene.store.close()

@@ -31,7 +31,7 @@ def test_a_step_in_the_middle_of_a_deploy_ends_no_wait_early_or_late(
 ) -> None:
     scene = Scene(tmp_path)
     clock = scene.clock = SteppedClock()
-    scene.world = scene.world.__class__(**{**vars(scene.world), "clock": clock})
+    scene.context = scene.context.__class__(**{**vars(scene.context), "clock": clock})
     scene.deploy("ab")
     act = getattr(scene.target, moment)
 

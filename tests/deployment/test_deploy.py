@@ -45,7 +45,7 @@ from deployer.core.rollout.desired_state import Application, Service
 from deployer.core.rollout.plan import RETIRE, Plan, Step
 from deployer.core.rollout.planner import plan_rollout
 from deployer.core.rollout.readiness import Reading
-from deployer.deployment.context import World
+from deployer.deployment.context import DeployContext
 from deployer.deployment.deploy import deploy
 from deployer.deployment.reconcile import Settling
 from deployer.deployment.rollout import Rollout
@@ -109,7 +109,7 @@ class Scene:
         self.store = SqliteStore(folder / "deployer.db", open_vault(folder / "key"))
         self.target = MemoryTarget(shop())
         self.clock = FastClock()
-        self.world = World(
+        self.context = DeployContext(
             config=load_config(SETTINGS),
             store=self.store,
             target=self.target,
@@ -135,13 +135,13 @@ class Scene:
         self.target.calls.clear()
         claimed = self.store.claim(self.clock.now())
         assert claimed
-        return deploy(*claimed, self.world)
+        return deploy(*claimed, self.context)
 
     def allow(self, *granted: str) -> None:
         """Other settings from now on, also for a deployment that is under way."""
         settings = copy.deepcopy(SETTINGS)
         settings["apps"]["shop"]["environments"]["production"]["allow"] = list(granted)
-        object.__setattr__(self.world, "config", load_config(settings))
+        object.__setattr__(self.context, "config", load_config(settings))
 
     def marks(self) -> str:
         """Whose images requests reach: backend's mark, then frontend's."""
@@ -197,7 +197,7 @@ def test_a_forged_row_deploys_no_foreign_image_and_no_other_apps_release(scene: 
         scene.target.calls.clear()
         claimed = scene.store.claim(scene.clock.now())
         assert claimed
-        ended = deploy(*claimed, scene.world)
+        ended = deploy(*claimed, scene.context)
         assert ended.status is Status.ERROR and reason in ended.reason
         assert scene.marks() == "aa" and scene.target.calls == []
 
@@ -453,15 +453,15 @@ def test_a_record_that_cannot_be_written_is_tried_until_it_can(
 
 
 def test_an_app_that_left_the_settings_ends_its_deployment(scene: Scene) -> None:
-    config = dataclasses.replace(scene.world.config, apps={})
-    scene.world = dataclasses.replace(scene.world, config=config)
+    config = dataclasses.replace(scene.context.config, apps={})
+    scene.context = dataclasses.replace(scene.context, config=config)
     ended = scene.deploy("ab")
     assert ended.status is Status.ERROR and "[not-found]" in ended.reason
 
 
 def test_a_deployment_given_up_is_undone_by_the_worker(scene: Scene) -> None:
     scene.deploy("ab")
-    worker = Worker(scene.world)
+    worker = Worker(scene.context)
     scene.store.enqueue(DeployJob("shop", "production", Kind.REDEPLOY, "api", "ada"), scene.clock.now())
     for _ in range(3):
         assert scene.store.claim(scene.clock.now())
@@ -475,22 +475,22 @@ def test_a_deployment_given_up_is_undone_by_the_worker(scene: Scene) -> None:
 
 def test_the_watch_routes_what_answers_and_nothing_else(scene: Scene) -> None:
     scene.deploy("ab")
-    app = scene.world.config.app("shop")
+    app = scene.context.config.app("shop")
     environment = app.environment("production")
-    assert reroute(environment, app, scene.world) == []
+    assert reroute(environment, app, scene.context) == []
     for replica in list(scene.target.replicas.values()):
         if replica.service != "deployer-edge":
             scene.target.replicas[replica.id] = dataclasses.replace(replica, serving=False, restarts=1)
     scene.target.sick = {_spec(scene, "ab", "frontend")}
     scene.target.calls.clear()
-    assert reroute(environment, app, scene.world) == ["backend"]
+    assert reroute(environment, app, scene.context) == ["backend"]
     assert scene.target.calls == ["route backend"]
 
 
 def test_an_engine_that_goes_away_and_comes_back_is_said_once_each(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
-    worker = Worker(scene.world)
+    worker = Worker(scene.context)
     with caplog.at_level("INFO", "deployer.worker"):
         worker.look_at_target()
         scene.target.breaks["answers"] = EngineUnavailable("away")
@@ -570,11 +570,11 @@ def never(plan: Plan, observed: ObservedState) -> Rollout:
 
 def test_what_compose_made_after_the_end_is_replaced_within_a_minute(scene: Scene) -> None:
     ended = scene.deploy("aa")
-    environment = scene.world.config.app("shop").environment("production")
+    environment = scene.context.config.app("shop").environment("production")
     told: list[str] = []
 
     def settle() -> bool:
-        return settle_after(ended, environment, scene.world, lambda kind, text: told.append(text))
+        return settle_after(ended, environment, scene.context, lambda kind, text: told.append(text))
 
     assert not settle()
     fell(scene, "backend")

@@ -91,7 +91,7 @@ def test_what_a_hook_forbids_stays_forbidden_when_the_deployer_dies_again_and_ag
 ) -> None:
     scene.deploy("aa")
     scene.target.model["services"]["backend"]["x-deployer"]["rollback"] = rollback
-    start, worker = scene.target.start, Worker(scene.world)
+    start, worker = scene.target.start, Worker(scene.context)
 
     def die(project: str, replicas: Sequence[Replica]) -> None:
         raise SystemExit

@@ -71,7 +71,7 @@ def test_a_registry_that_fails_for_a_moment_is_asked_again_for_a_configuration(
         return ImageConfig()
 
     monkeypatch.setattr(scene.target, "image_config", lambda image: None)
-    monkeypatch.setattr(scene.world.registry, "image_config", image_config)
+    monkeypatch.setattr(scene.context.registry, "image_config", image_config)
     assert scene.deploy("ab").status is status
     assert max(tries.values()) == asked
 
@@ -139,14 +139,14 @@ def test_exactly_the_rollback_set_is_kept(scene: Scene) -> None:
     keep(scene, 2)
     releases = [scene.deploy(marks).release for marks in ("ab", "cb", "de")]
     scene.target.calls.clear()
-    app = scene.world.config.app("shop")
-    prune(app, scene.world)
+    app = scene.context.config.app("shop")
+    prune(app, scene.context)
     assert scene.target.calls == ["forget_image a"]  # b is the second release's too
     with pytest.raises(NotFound, match="no release"):
         scene.store.release(releases[0])
     assert {release.id for release in scene.store.releases()} == set(releases[1:])
     scene.target.calls.clear()
-    prune(app, scene.world)
+    prune(app, scene.context)
     assert scene.target.calls == []
 
 
@@ -155,11 +155,11 @@ def test_an_image_that_something_uses_is_tried_again_later(scene: Scene) -> None
     scene.deploy("ab")
     scene.deploy("cb")
     scene.target.in_use = {"sha256:" + "a" * 64}
-    app = scene.world.config.app("shop")
-    prune(app, scene.world)
+    app = scene.context.config.app("shop")
+    prune(app, scene.context)
     scene.target.in_use = set()
     scene.target.calls.clear()
-    prune(app, scene.world)
+    prune(app, scene.context)
     assert scene.target.calls == ["forget_image a"]
 
 
@@ -169,7 +169,7 @@ def test_an_image_that_was_here_before_is_never_removed(scene: Scene) -> None:
     scene.deploy("ab")
     scene.deploy("cb")
     scene.target.calls.clear()
-    prune(scene.world.config.app("shop"), scene.world)
+    prune(scene.context.config.app("shop"), scene.context)
     assert scene.target.calls == []
 
 
@@ -178,16 +178,18 @@ def test_trouble_with_pruning_is_only_logged(scene: Scene, caplog: pytest.LogCap
     scene.deploy("ab")
     scene.deploy("cb")
     scene.target.breaks = {"forget_image": RegistryUnavailable("oops")}
-    prune(scene.world.config.app("shop"), scene.world)
+    prune(scene.context.config.app("shop"), scene.context)
     assert "shop could not be pruned: oops" in caplog.text
 
 
 def keep(scene: Scene, count: int) -> None:
-    config: Config = scene.world.config
+    config: Config = scene.context.config
     app = config.app("shop")
     production = dataclasses.replace(app.environment("production"), releases=count)
     changed = dataclasses.replace(app, environments={"production": production})
-    scene.world = dataclasses.replace(scene.world, config=dataclasses.replace(config, apps={"shop": changed}))
+    scene.context = dataclasses.replace(
+        scene.context, config=dataclasses.replace(config, apps={"shop": changed})
+    )
 
 
 def test_a_pull_gets_no_more_time_than_its_deployment_has_left(scene: Scene) -> None:

@@ -17,7 +17,7 @@ from deployer.core.errors import ComposeRejected, DeployerError, Forbidden, Toke
 from deployer.core.images import Image
 from deployer.core.model import Bundle, DeployJob, Kind
 from deployer.core.requests.deploy_request import audience_of, encode_request
-from deployer.deployment.context import World
+from deployer.deployment.context import DeployContext
 from deployer.deployment.plan_preview import preview
 from deployer.ingress.plan_requests import accept_plan
 from deployer.ingress.receiver import Intake
@@ -39,7 +39,7 @@ def target() -> MemoryTarget:
 @pytest.fixture
 def intake(store: SqliteStore, issuer: Issuer, target: MemoryTarget, tmp_path: Path) -> Intake:
     config = load_config(config_table(plans=True))
-    world = World(
+    context = DeployContext(
         config=config,
         store=store,
         target=target,
@@ -51,7 +51,7 @@ def intake(store: SqliteStore, issuer: Issuer, target: MemoryTarget, tmp_path: P
     verifier = OidcVerifier(issuer.url, tmp_path / "jwks.json")
     issuer.claims = {"event_name": "pull_request", "base_ref": "main", "ref": "refs/pull/7/merge"}
     return intake_of(
-        store, config, verify_token=verifier.verify_token, preview=lambda job: preview(job, world)
+        store, config, verify_token=verifier.verify_token, preview=lambda job: preview(job, context)
     )
 
 
@@ -153,7 +153,7 @@ def test_an_unmerged_compose_file_cannot_make_compose_say_a_value_of_the_server(
     compose = Compose(tmp_path / "state")
     target.render = compose.render  # type: ignore[method-assign]
     config = load_config(config_table(plans=True))
-    world = World(
+    context = DeployContext(
         config=config,
         store=store,
         target=target,
@@ -167,7 +167,7 @@ def test_an_unmerged_compose_file_cannot_make_compose_say_a_value_of_the_server(
         "shop", "production", Kind.DEPLOY, "ci", "me", bundle=Bundle("compose.yaml", {"compose.yaml": text})
     )
     try:
-        said = repr(preview(job, world))
+        said = repr(preview(job, context))
     except DeployerError as error:
         said = error.diagnostics()
     words = [word.casefold() for word in re.findall("[^\\W_]{6,}", value)]

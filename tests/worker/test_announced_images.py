@@ -17,7 +17,7 @@ from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import Credentials, Status
 from deployer.core.queue.supersede import Outcome
-from deployer.deployment.context import World
+from deployer.deployment.context import DeployContext
 from deployer.ingress.receiver import Intake, Receipt, accept_delivery
 from deployer.worker.announced_images import resolve_hint
 from testing.compose_models import shop
@@ -84,7 +84,7 @@ def registry() -> Pushed:
 
 
 @pytest.fixture
-def world(store: SqliteStore, github: Forge, registry: Pushed) -> Iterator[World]:
+def context(store: SqliteStore, github: Forge, registry: Pushed) -> Iterator[DeployContext]:
     table = config_table(packages=True, trust_tags=True)
     table["apps"]["shop"]["environments"]["staging"] = {
         "packages": True,
@@ -95,7 +95,7 @@ def world(store: SqliteStore, github: Forge, registry: Pushed) -> Iterator[World
     for name in ("backend", "frontend"):
         model["services"][name] = {"build": ".", "networks": {"default": None}}
     forge = GithubForge(api=github.url, token="t", ledger=store)
-    yield World(
+    yield DeployContext(
         config=load_config(table),
         store=store,
         target=MemoryTarget(model),
@@ -109,8 +109,8 @@ def world(store: SqliteStore, github: Forge, registry: Pushed) -> Iterator[World
 
 
 @pytest.fixture
-def intake(store: SqliteStore, world: World) -> Intake:
-    return intake_of(store, world.config, resolve_hint=lambda jobs: resolve_hint(jobs, world))
+def intake(store: SqliteStore, context: DeployContext) -> Intake:
+    return intake_of(store, context.config, resolve_hint=lambda jobs: resolve_hint(jobs, context))
 
 
 def send(intake: Intake, event: str = "package", **changes: Any) -> Receipt:
@@ -164,8 +164,10 @@ def test_an_older_commit_or_one_of_another_branch_deploys_nothing(
     assert "not the newest commit" in receipt.reason
 
 
-def test_two_environments_of_one_branch_are_not_chosen_between(intake: Intake, world: World) -> None:
-    object.__setattr__(world.config.app("shop").environment("staging"), "branch", "main")
+def test_two_environments_of_one_branch_are_not_chosen_between(
+    intake: Intake, context: DeployContext
+) -> None:
+    object.__setattr__(context.config.app("shop").environment("staging"), "branch", "main")
     assert "shop/production, shop/staging" in send(intake).reason
 
 
@@ -179,7 +181,7 @@ def test_what_cannot_be_looked_up_is_shown_as_failed(intake: Intake, registry: P
 
 
 def test_what_compose_says_of_a_model_is_told_without_secrets(
-    intake: Intake, world: World, monkeypatch: pytest.MonkeyPatch
+    intake: Intake, context: DeployContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise ComposeRejected("port canary-of-the-server is none")
@@ -195,7 +197,7 @@ def test_without_a_token_for_github_nothing_can_be_looked_up() -> None:
 
 
 def test_a_deployment_on_github_asks_for_its_images_and_hears_of_them(
-    intake: Intake, store: SqliteStore, world: World
+    intake: Intake, store: SqliteStore, context: DeployContext
 ) -> None:
     raw = body_of(
         announcement(payload={"schema": 1, "images": {"web": "ghcr.io/acme/shop-web@sha256:" + "b" * 64}})
@@ -209,10 +211,10 @@ def test_a_deployment_on_github_asks_for_its_images_and_hears_of_them(
 
 
 def test_of_an_environment_with_a_pattern_the_newest_commit_of_a_branch_that_fits_is_deployed(
-    intake: Intake, world: World, registry: Pushed, store: SqliteStore
+    intake: Intake, context: DeployContext, registry: Pushed, store: SqliteStore
 ) -> None:
     for setting, outcome in (("rel/*", Outcome.IGNORED), ("m*", Outcome.QUEUED)):
-        object.__setattr__(world.config.app("shop").environment("production"), "branch", setting)
+        object.__setattr__(context.config.app("shop").environment("production"), "branch", setting)
         registry.push("backend")
         registry.push("frontend")
         assert send(intake).outcome is outcome

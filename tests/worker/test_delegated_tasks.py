@@ -25,7 +25,7 @@ from deployer.core.ports.receiver_store import Proof
 from deployer.core.queue.delegated_task import PATIENCE, PAUSE, TRIES, Task
 from deployer.core.queue.supersede import Outcome
 from deployer.core.requests.deploy_request import audience_of, encode_request
-from deployer.deployment.context import World
+from deployer.deployment.context import DeployContext
 from deployer.ingress.plan_requests import accept_plan
 from deployer.ingress.receiver import Intake, Receipt, accept_delivery
 from deployer.worker.delegated_tasks import run_errand
@@ -73,7 +73,7 @@ class Halves:
             model["services"][name] = {"build": ".", "networks": {"default": None}}
         self.target = MemoryTarget(model)
         self.forge = GithubForge(api=github.url, token="t", ledger=self.mine)
-        self.world = World(
+        self.context = DeployContext(
             config=load_config(config_table(packages=True, plans=True, trust_tags=True)),
             store=self.mine,
             target=self.target,
@@ -86,7 +86,7 @@ class Halves:
         issuer.claims = {"event_name": "pull_request", "base_ref": "main", "ref": "refs/pull/7/merge"}
         verifier = OidcVerifier(issuer.url, folder / "jwks.json")
         self.intake: Intake = intake_of(
-            self.webs, self.world.config, verify_token=verifier.verify_token, clock=FastClock()
+            self.webs, self.context.config, verify_token=verifier.verify_token, clock=FastClock()
         )
 
     def announce(self, **changes: Any) -> Receipt:
@@ -102,12 +102,12 @@ class Halves:
 
     def settle(self, **settings: Any) -> None:
         """Other settings for the worker alone."""
-        self.world = dataclasses.replace(self.world, config=load_config(config_table(**settings)))
+        self.context = dataclasses.replace(self.context, config=load_config(config_table(**settings)))
 
     def work(self) -> int:
         """Everything that is due; how much it was."""
         done = 0
-        while run_errand(self.world):
+        while run_errand(self.context):
             done += 1
         return done
 
@@ -138,7 +138,7 @@ def working(halves: Halves) -> Iterator[Halves]:
 
     def work() -> None:
         while not over.is_set():
-            if not run_errand(halves.world):
+            if not run_errand(halves.context):
                 over.wait(0.01)
 
     thread = threading.Thread(target=work, daemon=True)
