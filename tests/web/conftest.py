@@ -22,7 +22,7 @@ from testing.receiver.receiver_inputs import deploy_request, encoded, intake_of,
 
 
 @dataclass
-class Receiver:
+class WebClient:
     """One running receiver with what the tests need of it."""
 
     intake: Intake
@@ -52,18 +52,18 @@ def bearer(secret: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def receiver(tmp_path: Path) -> Iterator[Receiver]:
+def web_client(tmp_path: Path) -> Iterator[WebClient]:
     store = open_store(tmp_path)
     with Issuer() as issuer:
         intake = intake_of(store, verify_token=OidcVerifier(issuer.url, tmp_path / "jwks.json").verify_token)
-        yield Receiver(intake, create_app(intake).test_client(), issuer)
+        yield WebClient(intake, create_app(intake).test_client(), issuer)
     store.close()
 
 
 @pytest.fixture
-def served(receiver: Receiver) -> Iterator[str]:
+def served(web_client: WebClient) -> Iterator[str]:
     """The receiver's address on a real socket; streams there are few, short and lively."""
-    app = create_app(receiver.intake, streams=StreamLimits(count=2, length=1.5, beat=0.2, look=0.02))
+    app = create_app(web_client.intake, streams=StreamLimits(count=2, length=1.5, beat=0.2, look=0.02))
     server = create_server(app, host="127.0.0.1", port=0, threads=8, asyncore_use_poll=True)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

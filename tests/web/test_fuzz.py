@@ -38,7 +38,7 @@ from testing.receiver.receiver_inputs import (
     run_payload,
     sign,
 )
-from tests.web.conftest import Receiver
+from tests.web.conftest import WebClient
 
 ANYTHING = st.recursive(
     st.none()
@@ -97,11 +97,11 @@ def text_of(table: object) -> bytes:
 class Fuzz:
     """What is asked of a receiver; `seen` counts the answers."""
 
-    def __init__(self, receiver: Receiver) -> None:
-        self._client = receiver.client
-        self._store = receiver.intake.store
-        self._person = receiver.token(Right.DEPLOY, Right.REDEPLOY, Right.ROLLBACK, Right.READ)
-        self._id = receiver.deploy()["id"]
+    def __init__(self, web_client: WebClient) -> None:
+        self._client = web_client.client
+        self._store = web_client.intake.store
+        self._person = web_client.token(Right.DEPLOY, Right.REDEPLOY, Right.ROLLBACK, Right.READ)
+        self._id = web_client.deploy()["id"]
         self.seen: Counter[int] = Counter()
         self.outcomes: Counter[str] = Counter()  # of signed events
 
@@ -250,8 +250,8 @@ def run_cases(strategy: st.SearchStrategy[Any], judge: Callable[[Any], None], bu
 @pytest.mark.case("C11", "D01", "E01")
 @pytest.mark.parametrize("budget", BUDGETS)
 @pytest.mark.parametrize("name", RECEIVER)
-def test_the_receiver_answers_anything_well(receiver: Receiver, name: str, budget: int) -> None:
-    fuzz = Fuzz(receiver)
+def test_the_receiver_answers_anything_well(web_client: WebClient, name: str, budget: int) -> None:
+    fuzz = Fuzz(web_client)
     judged = run_cases(RECEIVER[name], getattr(fuzz, name), budget)
     print(f"{judged} cases at the receiver, {name}: {dict(sorted(fuzz.seen.items()))} {dict(fuzz.outcomes)}")
     assert judged >= budget * LEAST and not any(status >= 500 for status in fuzz.seen)

@@ -14,13 +14,13 @@ from deployer.core.release.proven_images import ProvenQuery, ProvenRun, Source, 
 from deployer.core.requests.deploy_request import audience_of
 from deployer.web.api.health import HAS_ENGINE
 from testing.receiver.receiver_inputs import BUNDLE, DIGEST, REVISION, URL, deploy_request, encoded
-from tests.web.conftest import Receiver, bearer
+from tests.web.conftest import WebClient, bearer
 
 
-def test_the_actions_request_is_answered_with_all_it_needs_to_follow(receiver: Receiver) -> None:
+def test_the_actions_request_is_answered_with_all_it_needs_to_follow(web_client: WebClient) -> None:
     raw, audience = encoded(deploy_request())
-    answer = receiver.client.post(
-        "/api/v1/deployments", data=raw, headers=bearer(receiver.issuer.mint(audience))
+    answer = web_client.client.post(
+        "/api/v1/deployments", data=raw, headers=bearer(web_client.issuer.mint(audience))
     )
     body = answer.get_json()
     assert answer.status_code == 202
@@ -28,7 +28,7 @@ def test_the_actions_request_is_answered_with_all_it_needs_to_follow(receiver: R
         "id", "app", "status", "outcome", "reason", "url", "events", "environment_url", "read_token",
     }  # fmt: skip
     assert body["events"] == f"{body['url']}/events"
-    read = receiver.client.get(f"/api/v1/deployments/{body['id']}", headers=bearer(body["read_token"]))
+    read = web_client.client.get(f"/api/v1/deployments/{body['id']}", headers=bearer(body["read_token"]))
     assert read.status_code == 200
     record = read.get_json()
     assert (record["status"], record["revision"], record["run"]) == (
@@ -40,24 +40,24 @@ def test_the_actions_request_is_answered_with_all_it_needs_to_follow(receiver: R
     assert read.headers["Cache-Control"] == "no-store"
 
 
-def test_the_same_run_with_a_new_token_is_200_and_can_be_followed_too(receiver: Receiver) -> None:
-    first, again = receiver.deploy(), receiver.deploy()
+def test_the_same_run_with_a_new_token_is_200_and_can_be_followed_too(web_client: WebClient) -> None:
+    first, again = web_client.deploy(), web_client.deploy()
     assert (again["outcome"], again["id"]) == ("duplicate", first["id"])
-    answer = receiver.client.get(f"/api/v1/deployments/{first['id']}", headers=bearer(again["read_token"]))
+    answer = web_client.client.get(f"/api/v1/deployments/{first['id']}", headers=bearer(again["read_token"]))
     assert answer.status_code == 200
 
 
-def test_events_can_be_polled_from_any_point(receiver: Receiver) -> None:
-    made = receiver.deploy()
-    receiver.intake.store.append(made["id"], "pull", "web", 5.0)
+def test_events_can_be_polled_from_any_point(web_client: WebClient) -> None:
+    made = web_client.deploy()
+    web_client.intake.store.append(made["id"], "pull", "web", 5.0)
     url, headers = f"/api/v1/deployments/{made['id']}", bearer(made["read_token"])
-    all_ = receiver.client.get(f"{url}?after=0", headers=headers).get_json()["events"]
+    all_ = web_client.client.get(f"{url}?after=0", headers=headers).get_json()["events"]
     assert [event["n"] for event in all_] == [1, 2]
-    assert receiver.client.get(f"{url}?after=1", headers=headers).get_json()["events"] == [
+    assert web_client.client.get(f"{url}?after=1", headers=headers).get_json()["events"] == [
         {"n": 2, "at": 5.0, "kind": "pull", "text": "web"}
     ]
     for wrong in ("", "-1", "x", "٣", "9" * 30):
-        assert receiver.client.get(url, query_string={"after": wrong}, headers=headers).status_code == 400
+        assert web_client.client.get(url, query_string={"after": wrong}, headers=headers).status_code == 400
 
 
 @pytest.mark.case("E01")
@@ -72,8 +72,8 @@ def test_events_can_be_polled_from_any_point(receiver: Receiver) -> None:
         {"Authorization": "Bearer é"},
     ],
 )
-def test_without_a_valid_token_everything_is_401(receiver: Receiver, headers: dict[str, str]) -> None:
-    made = receiver.deploy()
+def test_without_a_valid_token_everything_is_401(web_client: WebClient, headers: dict[str, str]) -> None:
+    made = web_client.deploy()
     calls = [
         ("POST", "/api/v1/deployments"),
         ("GET", f"/api/v1/deployments/{made['id']}"),
@@ -83,40 +83,40 @@ def test_without_a_valid_token_everything_is_401(receiver: Receiver, headers: di
         ("POST", "/api/v1/apps/bank/production/rollback"),
     ]
     for method, path in calls:
-        answer = receiver.client.open(path, method=method, headers=headers)
+        answer = web_client.client.open(path, method=method, headers=headers)
         assert (answer.status_code, answer.get_json()["error"]) == (401, "token-rejected"), path
         assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
 @pytest.mark.case("E03")
-def test_a_claim_that_does_not_fit_is_403_and_named(receiver: Receiver) -> None:
+def test_a_claim_that_does_not_fit_is_403_and_named(web_client: WebClient) -> None:
     raw, audience = encoded(deploy_request())
-    minted = receiver.issuer.mint(audience, event_name="pull_request_target")
-    answer = receiver.client.post("/api/v1/deployments", data=raw, headers=bearer(minted))
+    minted = web_client.issuer.mint(audience, event_name="pull_request_target")
+    answer = web_client.client.post("/api/v1/deployments", data=raw, headers=bearer(minted))
     assert (answer.status_code, answer.get_json()["error"]) == (403, "forbidden")
     assert answer.get_json()["message"].startswith("event_name: ")
 
 
-def test_an_outage_of_the_issuer_is_503(receiver: Receiver) -> None:
+def test_an_outage_of_the_issuer_is_503(web_client: WebClient) -> None:
     raw, audience = encoded(deploy_request())
-    receiver.issuer.down = True
-    answer = receiver.client.post(
-        "/api/v1/deployments", data=raw, headers=bearer(receiver.issuer.mint(audience))
+    web_client.issuer.down = True
+    answer = web_client.client.post(
+        "/api/v1/deployments", data=raw, headers=bearer(web_client.issuer.mint(audience))
     )
     assert (answer.status_code, answer.get_json()["error"]) == (503, "issuer-unavailable")
 
 
-def test_a_person_redeploys_and_rolls_back(receiver: Receiver) -> None:
-    store = receiver.intake.store
+def test_a_person_redeploys_and_rolls_back(web_client: WebClient) -> None:
+    store = web_client.intake.store
     releases = []
     for number in (1, 2):
-        made = receiver.deploy(run=Run(number, 1))
+        made = web_client.deploy(run=Run(number, 1))
         store.claim(1.0)
         images = {"web": Image("ghcr.io/acme/shop-web", DIGEST)}
         draft = Release("", "shop", REVISION, images, BUNDLE, {"NUMBER": str(number)})
         releases.append(store.save_release(made["id"], draft, 0.0).id)
         store.finish(made["id"], Status.SUCCESS, "", 2.0)
-    headers = receiver.token(Right.REDEPLOY, Right.ROLLBACK, Right.READ)
+    headers = web_client.token(Right.REDEPLOY, Right.ROLLBACK, Right.READ)
     base = "/api/v1/apps/shop/production"
     for verb, body, release in [
         ("redeploy", None, releases[1]),
@@ -124,9 +124,9 @@ def test_a_person_redeploys_and_rolls_back(receiver: Receiver) -> None:
         ("rollback", {}, releases[0]),
         ("redeploy", {"release": releases[0]}, releases[0]),
     ]:
-        answer = receiver.client.post(f"{base}/{verb}", json=body, headers=headers)
+        answer = web_client.client.post(f"{base}/{verb}", json=body, headers=headers)
         assert answer.status_code == 202, answer.text
-        record = receiver.client.get(
+        record = web_client.client.get(
             f"/api/v1/deployments/{answer.get_json()['id']}", headers=headers
         ).get_json()
         assert (record["kind"], record["release"], record["actor"]) == (verb, release, "anna")
@@ -152,17 +152,19 @@ def test_a_person_redeploys_and_rolls_back(receiver: Receiver) -> None:
     ],
 )
 def test_what_a_person_may_not_or_cannot_ask_for(
-    receiver: Receiver, path: str, body: bytes, status: int
+    web_client: WebClient, path: str, body: bytes, status: int
 ) -> None:
-    headers = receiver.token(Right.REDEPLOY)
-    answer = receiver.client.post(f"/api/v1/apps/{path}", data=body, headers=headers)
+    headers = web_client.token(Right.REDEPLOY)
+    answer = web_client.client.post(f"/api/v1/apps/{path}", data=body, headers=headers)
     assert answer.status_code == status, answer.text
     assert set(answer.get_json()) == {"error", "message", "hint"}
 
 
-def test_a_token_without_read_reads_nothing(receiver: Receiver) -> None:
-    made = receiver.deploy()
-    answer = receiver.client.get(f"/api/v1/deployments/{made['id']}", headers=receiver.token(Right.DEPLOY))
+def test_a_token_without_read_reads_nothing(web_client: WebClient) -> None:
+    made = web_client.deploy()
+    answer = web_client.client.get(
+        f"/api/v1/deployments/{made['id']}", headers=web_client.token(Right.DEPLOY)
+    )
     assert answer.status_code == 403
 
 
@@ -175,21 +177,21 @@ def test_a_token_without_read_reads_nothing(receiver: Receiver) -> None:
         ("GET", "/static/x", 404, "not-found"),
     ],
 )
-def test_every_error_is_json(receiver: Receiver, method: str, path: str, status: int, code: str) -> None:
-    answer = receiver.client.open(path, method=method)
+def test_every_error_is_json(web_client: WebClient, method: str, path: str, status: int, code: str) -> None:
+    answer = web_client.client.open(path, method=method)
     assert (answer.status_code, answer.get_json()["error"]) == (status, code)
     assert status != 405 or answer.headers["Allow"]
 
 
 def test_a_bug_is_500_with_an_id_that_the_log_has_too_and_shows_nothing(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    web_client: WebClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_args: Any) -> None:
         raise ZeroDivisionError("canary-of-the-inside")
 
-    monkeypatch.setattr(receiver.intake.store, "ready", broken)
+    monkeypatch.setattr(web_client.intake.store, "ready", broken)
     with caplog.at_level(logging.ERROR):
-        answer = receiver.client.get("/health")
+        answer = web_client.client.get("/health")
     body = answer.get_json()
     assert (answer.status_code, body["error"]) == (500, "internal")
     assert "canary" not in answer.text
@@ -200,11 +202,11 @@ def test_a_bug_is_500_with_an_id_that_the_log_has_too_and_shows_nothing(
 
 @pytest.mark.case("D05", "D06")
 def test_the_log_of_refusals_is_one_line_each_and_holds_no_token(
-    receiver: Receiver, caplog: pytest.LogCaptureFixture
+    web_client: WebClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        receiver.client.get("/api/v1/deployments/a%0Ab%1B[31m", headers=bearer("dpl_canary"))
-        receiver.client.post("/api/v1/deployments", data=b"x", headers=bearer("canary.canary.canary"))
+        web_client.client.get("/api/v1/deployments/a%0Ab%1B[31m", headers=bearer("dpl_canary"))
+        web_client.client.post("/api/v1/deployments", data=b"x", headers=bearer("canary.canary.canary"))
     lines = [record.getMessage() for record in caplog.records if record.name == "deployer.web"]
     assert len(lines) == 2
     for line in lines:
@@ -212,23 +214,23 @@ def test_the_log_of_refusals_is_one_line_each_and_holds_no_token(
 
 
 def test_health_is_ok_and_degraded_when_the_database_does_not_answer(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    web_client: WebClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = receiver.client.get("/health")
+    answer = web_client.client.get("/health")
     assert (answer.status_code, answer.get_json()["status"]) == (200, "OK")
-    receiver.client.application.extensions[HAS_ENGINE] = lambda: False
-    answer = receiver.client.get("/health")
+    web_client.client.application.extensions[HAS_ENGINE] = lambda: False
+    answer = web_client.client.get("/health")
     assert (answer.status_code, answer.get_json()["status"]) == (200, "Degraded")
     assert "Docker does not answer" in answer.get_json()["message"]
-    monkeypatch.setattr(receiver.intake.store, "ready", lambda: False)
-    answer = receiver.client.get("/health")
+    monkeypatch.setattr(web_client.intake.store, "ready", lambda: False)
+    answer = web_client.client.get("/health")
     assert (answer.status_code, answer.get_json()["status"]) == (503, "Degraded")
 
 
 @pytest.mark.case("X05")
-def test_a_run_that_may_deploy_hears_once_which_images_are_proven(receiver: Receiver) -> None:
+def test_a_run_that_may_deploy_hears_once_which_images_are_proven(web_client: WebClient) -> None:
     tree, web = "1" * 64, Image("ghcr.io/acme/shop-web", DIGEST)
-    receiver.intake.store.note_proven(
+    web_client.intake.store.note_proven(
         ProvenRun("shop", "production", "b" * 40, "c" * 64, {"web": web}, {"web": tree})
     )
     sources = {"web": Source(web.repository, tree), "api": Source("ghcr.io/acme/shop-api", tree)}
@@ -236,13 +238,13 @@ def test_a_run_that_may_deploy_hears_once_which_images_are_proven(receiver: Rece
     raw = encode_query(query)
 
     def ask(headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
-        answer = receiver.client.post("/api/v1/tested-images", data=raw, headers=headers)
+        answer = web_client.client.post("/api/v1/tested-images", data=raw, headers=headers)
         return answer.status_code, answer.get_json()
 
-    token = receiver.issuer.mint(audience_of(URL, raw))
+    token = web_client.issuer.mint(audience_of(URL, raw))
     assert ask(bearer(token)) == (200, {"images": {"web": str(web)}, "tested": False})
     assert ask(bearer(token))[0] == 401
-    topic = receiver.issuer.mint(audience_of(URL, raw), ref="refs/heads/topic")
+    topic = web_client.issuer.mint(audience_of(URL, raw), ref="refs/heads/topic")
     assert ask(bearer(topic))[1]["error"] == "forbidden"
-    assert ask(bearer(receiver.issuer.mint(audience_of(URL, raw + b" "))))[0] == 401
-    assert ask(receiver.token(Right.DEPLOY))[0] == ask({})[0] == 401
+    assert ask(bearer(web_client.issuer.mint(audience_of(URL, raw + b" "))))[0] == 401
+    assert ask(web_client.token(Right.DEPLOY))[0] == ask({})[0] == 401

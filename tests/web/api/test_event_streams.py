@@ -15,7 +15,7 @@ import pytest
 from deployer.core.errors import StoreUnavailable
 from deployer.core.model import Deployment, Status
 from testing.docker.docker_cli import wait_for
-from tests.web.conftest import Receiver, bearer
+from tests.web.conftest import WebClient, bearer
 
 Frame = dict[str, str]
 
@@ -52,9 +52,11 @@ def events(answer: http.client.HTTPResponse) -> Iterator[Frame]:
     return (frame for frame in frames(answer) if "event" in frame)
 
 
-def test_a_story_is_told_while_it_happens_and_ends_with_the_status(receiver: Receiver, served: str) -> None:
-    made = receiver.deploy()
-    store = receiver.intake.store
+def test_a_story_is_told_while_it_happens_and_ends_with_the_status(
+    web_client: WebClient, served: str
+) -> None:
+    made = web_client.deploy()
+    store = web_client.intake.store
     with opened(served, made) as answer:
         assert answer.status == 200
         assert answer.headers["Content-Type"].startswith("text/event-stream")
@@ -84,12 +86,12 @@ def test_a_story_is_told_while_it_happens_and_ends_with_the_status(receiver: Rec
 
 
 def test_a_stream_that_broke_goes_on_after_the_last_event_that_arrived(
-    receiver: Receiver, served: str
+    web_client: WebClient, served: str
 ) -> None:
-    made = receiver.deploy()
-    receiver.intake.store.claim(1.0)
-    receiver.intake.store.append(made["id"], "pull", "web", 5.0)
-    receiver.intake.store.finish(made["id"], Status.SUCCESS, "", 6.0)
+    made = web_client.deploy()
+    web_client.intake.store.claim(1.0)
+    web_client.intake.store.append(made["id"], "pull", "web", 5.0)
+    web_client.intake.store.finish(made["id"], Status.SUCCESS, "", 6.0)
     with opened(served, made, Last_Event_ID="2") as answer:
         assert [frame["event"] for frame in events(answer)] == ["pull", "end"]
     for known in ("4", "99"):
@@ -100,9 +102,9 @@ def test_a_stream_that_broke_goes_on_after_the_last_event_that_arrived(
 
 
 def test_a_quiet_stream_shows_that_it_lives_and_ends_after_its_time_without_an_end(
-    receiver: Receiver, served: str
+    web_client: WebClient, served: str
 ) -> None:
-    made = receiver.deploy()
+    made = web_client.deploy()
     begun = time.monotonic()
     with opened(served, made) as answer:
         told = list(frames(answer))
@@ -111,8 +113,8 @@ def test_a_quiet_stream_shows_that_it_lives_and_ends_after_its_time_without_an_e
     assert sum("" in frame for frame in told) >= 3
 
 
-def test_more_streams_than_the_cap_are_503_until_one_ends(receiver: Receiver, served: str) -> None:
-    made = receiver.deploy()
+def test_more_streams_than_the_cap_are_503_until_one_ends(web_client: WebClient, served: str) -> None:
+    made = web_client.deploy()
 
     def status() -> int:
         with opened(served, made) as answer:
@@ -124,13 +126,13 @@ def test_more_streams_than_the_cap_are_503_until_one_ends(receiver: Receiver, se
             assert third.status == 503
             assert int(third.headers["Retry-After"]) > 0
             assert json.loads(third.read())["error"] == "too-many-streams"
-        receiver.intake.store.finish(made["id"], Status.INACTIVE, "superseded", 2.0)
+        web_client.intake.store.finish(made["id"], Status.INACTIVE, "superseded", 2.0)
         assert first.read() and second.read()
     wait_for("a free stream", lambda: status() == 200)
 
 
-def test_a_reader_that_goes_away_gives_its_place_back(receiver: Receiver, served: str) -> None:
-    made = receiver.deploy()
+def test_a_reader_that_goes_away_gives_its_place_back(web_client: WebClient, served: str) -> None:
+    made = web_client.deploy()
     for _ in range(2):
         with opened(served, made) as answer:
             assert next(events(answer))
@@ -143,9 +145,9 @@ def test_a_reader_that_goes_away_gives_its_place_back(receiver: Receiver, served
 
 
 def test_a_stream_ends_when_the_database_is_out_of_reach(
-    receiver: Receiver, served: str, monkeypatch: pytest.MonkeyPatch
+    web_client: WebClient, served: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = receiver.deploy()
+    made = web_client.deploy()
     with opened(served, made) as answer:
         story = events(answer)
         assert next(story)["event"] == "enqueue"
@@ -153,12 +155,12 @@ def test_a_stream_ends_when_the_database_is_out_of_reach(
         def unavailable(_id: str) -> Deployment:
             raise StoreUnavailable("gone")
 
-        monkeypatch.setattr(receiver.intake.store, "deployment", unavailable)
+        monkeypatch.setattr(web_client.intake.store, "deployment", unavailable)
         assert list(story) == []
 
 
-def test_webhooks_are_answered_while_all_streams_are_taken(receiver: Receiver, served: str) -> None:
-    made = receiver.deploy()
+def test_webhooks_are_answered_while_all_streams_are_taken(web_client: WebClient, served: str) -> None:
+    made = web_client.deploy()
     with opened(served, made) as first, opened(served, made) as second:
         assert next(events(first)) and next(events(second))
         address = urlsplit(served)

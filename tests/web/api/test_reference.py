@@ -15,7 +15,7 @@ from deployer.core.model import Deployment, Kind, Status
 from deployer.core.queue.supersede import Outcome
 from deployer.core.requests.deploy_request import parse_request
 from deployer.web.api.error_handlers import _STATUS
-from tests.web.conftest import Receiver
+from tests.web.conftest import WebClient
 
 TEXT = (Path(__file__).parents[3] / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
 
@@ -24,10 +24,10 @@ def samples() -> list[str]:
     return re.findall(r"```json\n(.*?)```", TEXT, re.S)
 
 
-def test_every_address_has_a_section_and_a_row_and_no_other_has(receiver: Receiver) -> None:
+def test_every_address_has_a_section_and_a_row_and_no_other_has(web_client: WebClient) -> None:
     served = {
         f"{method} {rule.rule}"
-        for rule in receiver.client.application.url_map.iter_rules()
+        for rule in web_client.client.application.url_map.iter_rules()
         for method in rule.methods or ()
         if method in ("GET", "POST", "PUT", "DELETE")
     }
@@ -49,9 +49,9 @@ def test_every_code_stands_with_its_status() -> None:
     ],
 )
 def test_the_frameworks_own_failures_have_the_codes_that_are_documented(
-    receiver: Receiver, method: str, path: str, body: bytes, code: str
+    web_client: WebClient, method: str, path: str, body: bytes, code: str
 ) -> None:
-    answer = receiver.client.open(path, method=method, data=body)
+    answer = web_client.client.open(path, method=method, data=body)
     assert answer.get_json()["error"] == code
     assert f"| `{code}` | {answer.status_code} |" in TEXT
 
@@ -70,5 +70,5 @@ def test_the_sample_record_has_the_fields_of_a_record() -> None:
     assert list(json.loads(samples()[1])) == [*(field.name for field in fields(Deployment)), "url"]
 
 
-def test_the_sample_receipt_has_the_fields_of_a_receipt(receiver: Receiver) -> None:
-    assert set(json.loads(samples()[2])) == set(receiver.deploy())
+def test_the_sample_receipt_has_the_fields_of_a_receipt(web_client: WebClient) -> None:
+    assert set(json.loads(samples()[2])) == set(web_client.deploy())

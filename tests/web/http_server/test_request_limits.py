@@ -16,16 +16,16 @@ from deployer.web.app import MAX_BODY, create_app
 from deployer.web.http_server.server import _open
 from testing.receiver.receiver_inputs import body_of, fixture, headers_of, run_payload, sign
 from testing.receiver.receiver_process import Server
-from tests.web.conftest import Receiver
+from tests.web.conftest import WebClient
 
 RAW = body_of(run_payload())
 BAD = "sha256=" + "0" * 64
 
 
 @pytest.fixture
-def door(receiver: Receiver) -> Iterator[int]:
+def door(web_client: WebClient) -> Iterator[int]:
     """The port of the server with all its settings."""
-    server = _open(create_app(receiver.intake), "127.0.0.1:0")
+    server = _open(create_app(web_client.intake), "127.0.0.1:0")
     server.adj.asyncore_loop_timeout = 0.05
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -105,10 +105,10 @@ def test_a_content_type_that_comes_twice_is_415(door: int) -> None:
     ],
 )
 def test_a_body_whose_length_is_not_plain_is_refused(
-    receiver: Receiver, door: int, head: list[str], body: bytes, status: int
+    web_client: WebClient, door: int, head: list[str], body: bytes, status: int
 ) -> None:
     assert status_of(door, signed(*head), body) == status
-    stored = receiver.intake.store.deployments("shop", "production")
+    stored = web_client.intake.store.deployments("shop", "production")
     assert bool(stored) == (status == 202)
 
 
@@ -151,24 +151,24 @@ def test_unsigned_bodies_of_any_size_leave_the_memory_as_it_was() -> None:
     ],
 )
 def test_events_that_start_nothing_are_answered_and_unsigned_ones_are_401(
-    receiver: Receiver, event: str, payload: dict[str, object], status: int
+    web_client: WebClient, event: str, payload: dict[str, object], status: int
 ) -> None:
     raw = body_of(payload)
     headers = headers_of(event)
-    assert receiver.client.post("/webhook", data=raw, headers=headers).status_code == 401
+    assert web_client.client.post("/webhook", data=raw, headers=headers).status_code == 401
     headers["X-Hub-Signature-256"] = sign(raw)
-    answer = receiver.client.post("/webhook", data=raw, headers=headers)
+    answer = web_client.client.post("/webhook", data=raw, headers=headers)
     assert answer.status_code == status, answer.text
-    assert not receiver.intake.store.deployments("shop", "production")
+    assert not web_client.intake.store.deployments("shop", "production")
 
 
 @pytest.mark.case("C13")
-def test_a_body_of_empty_objects_is_not_unfolded_before_its_signature_held(receiver: Receiver) -> None:
+def test_a_body_of_empty_objects_is_not_unfolded_before_its_signature_held(web_client: WebClient) -> None:
     raw = b'{"a":[' + b"{}," * 500_000 + b"1]}"
     headers = headers_of("workflow_run")
-    assert receiver.client.post("/webhook", data=raw, headers=headers).status_code == 401
+    assert web_client.client.post("/webhook", data=raw, headers=headers).status_code == 401
     headers["X-Hub-Signature-256"] = sign(raw)
-    assert receiver.client.post("/webhook", data=raw, headers=headers).status_code == 400
+    assert web_client.client.post("/webhook", data=raw, headers=headers).status_code == 400
 
 
 @pytest.mark.case("A14", "C14")
@@ -177,12 +177,12 @@ def test_a_body_of_empty_objects_is_not_unfolded_before_its_signature_held(recei
     [(b"\xef\xbb\xbf" + RAW, 400), (RAW.replace(b", ", b",\r\n") + b" \r\n", 202), (b"", 400)],
     ids=["byte order mark", "line ends and spaces", "empty"],
 )
-def test_the_signature_counts_for_the_very_bytes(receiver: Receiver, raw: bytes, status: int) -> None:
+def test_the_signature_counts_for_the_very_bytes(web_client: WebClient, raw: bytes, status: int) -> None:
     headers = {**headers_of("workflow_run"), "X-Hub-Signature-256": sign(raw)}
-    assert receiver.client.post("/webhook", data=raw, headers=headers).status_code == status
+    assert web_client.client.post("/webhook", data=raw, headers=headers).status_code == status
     headers["X-Hub-Signature-256"] = sign(raw.strip() or b"{}")
     if raw != raw.strip() or not raw:
-        assert receiver.client.post("/webhook", data=raw, headers=headers).status_code == 401
+        assert web_client.client.post("/webhook", data=raw, headers=headers).status_code == 401
 
 
 @pytest.mark.case("D08")
@@ -197,10 +197,10 @@ def test_the_signature_counts_for_the_very_bytes(receiver: Receiver, raw: bytes,
     ],
 )
 def test_markup_comes_back_as_json_or_not_at_all(
-    receiver: Receiver, method: str, path: str, body: bytes
+    web_client: WebClient, method: str, path: str, body: bytes
 ) -> None:
     headers = {"Content-Type": "text/html", "X-Hub-Signature-256": sign(body)}
-    answer = receiver.client.open(path, method=method, data=body, headers=headers)
+    answer = web_client.client.open(path, method=method, data=body, headers=headers)
     assert answer.status_code in (400, 401, 404)
     assert answer.mimetype == "application/json"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -209,14 +209,14 @@ def test_markup_comes_back_as_json_or_not_at_all(
 
 @pytest.mark.case("D02")
 @pytest.mark.parametrize("branch", ["a;id", "$(id)", "`id`", "-x", "--upload-pack=touch /tmp/x", "a|b&c"])
-def test_a_branch_goes_nowhere_but_into_a_comparison(receiver: Receiver, branch: str) -> None:
+def test_a_branch_goes_nowhere_but_into_a_comparison(web_client: WebClient, branch: str) -> None:
     raw = body_of(run_payload(head_branch=branch, actor={"login": branch}))
     headers = {**headers_of("workflow_run"), "X-Hub-Signature-256": sign(raw)}
-    assert receiver.client.post("/webhook", data=raw, headers=headers).get_json()["outcome"] == "ignored"
-    environment = receiver.intake.config.app("shop").environment("production")
+    assert web_client.client.post("/webhook", data=raw, headers=headers).get_json()["outcome"] == "ignored"
+    environment = web_client.intake.config.app("shop").environment("production")
     object.__setattr__(environment, "branch", branch)
-    assert receiver.client.post("/webhook", data=raw, headers=headers).status_code == 202
-    claimed = receiver.intake.store.claim(1.0)
+    assert web_client.client.post("/webhook", data=raw, headers=headers).status_code == 202
+    claimed = web_client.intake.store.claim(1.0)
     assert claimed
     told = [field for field, value in vars(claimed[1]).items() if branch in str(value)]
     assert told == ["actor"]  # who started the run: shown to people, never part of a command
