@@ -42,7 +42,7 @@ from deployer.core.webhooks.redelivery import HookLog
 from deployer.deployment.context import DeployContext
 from deployer.deployment.plan_preview import preview
 from deployer.ingress.missed_deliveries import recover
-from deployer.ingress.receiver import Intake, Receipt
+from deployer.ingress.receiver import Receipt, Receiver
 from deployer.worker.announced_images import resolve_hint
 from deployer.worker.delegated_tasks import run_errand
 from deployer.worker.worker import Worker
@@ -79,7 +79,7 @@ class Reception:
 
     config: Config
     store: SqliteStore
-    intake: Intake
+    receiver: Receiver
 
     @contextmanager
     def only_web(self) -> Iterator[None]:
@@ -214,7 +214,7 @@ def build_reception(path: Path) -> Reception:
             )
         time.sleep(0.1)
     store = SqliteStore(folder / _DATABASE, slot)
-    return Reception(config, store, _intake(config, store))
+    return Reception(config, store, _receiver(config, store))
 
 
 def build(path: Path) -> Parts:
@@ -246,21 +246,21 @@ def build(path: Path) -> Parts:
         variables=read_variables,
         login=login,
     )
-    intake = _intake(config, store)
-    intake = replace(
-        intake,
+    receiver = _receiver(config, store)
+    receiver = replace(
+        receiver,
         preview=lambda job: preview(job, context),
         resolve_hint=lambda jobs: resolve_hint(jobs, context),
     )
     hook_log = _hook_log(config)
-    look = partial(recover, intake, hook_log) if hook_log else None
+    look = partial(recover, receiver, hook_log) if hook_log else None
     worker = Worker(context, look, partial(run_errand, context))
     store.queued = worker.wake
-    return Parts(config, store, intake, context, worker, forge, look)
+    return Parts(config, store, receiver, context, worker, forge, look)
 
 
-def _intake(config: Config, store: SqliteStore) -> Intake:
-    return Intake(
+def _receiver(config: Config, store: SqliteStore) -> Receiver:
+    return Receiver(
         config=config,
         store=store,
         verify_token=OidcVerifier(config.issuer, Path(config.store) / _KEYS).verify_token,

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, settings
 
 from deployer.adapters.github.oidc_verifier import OidcVerifier
 from deployer.adapters.sqlite.store import SqliteStore
-from deployer.ingress.receiver import Intake
+from deployer.ingress.receiver import Receiver
 from testing.github.oidc_issuer import Issuer
-from testing.receiver.receiver_inputs import intake_of, open_store
+from testing.receiver.receiver_inputs import open_store, receiver_of
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,5 +56,5 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture
-def intake(store: SqliteStore, issuer: Issuer, tmp_path: Path) -> Intake:
-    return intake_of(store, verify_token=OidcVerifier(issuer.url, tmp_path / "jwks.json").verify_token)
+def receiver(store: SqliteStore, issuer: Issuer, tmp_path: Path) -> Receiver:
+    return receiver_of(store, verify_token=OidcVerifier(issuer.url, tmp_path / "jwks.json").verify_token)

@@ -63,7 +63,7 @@ def _manual(arguments: argparse.Namespace) -> int:
     parts = build(config_path(arguments.config))
     token = Token(me(), arguments.app, frozenset(Right), time.time(), None)
     receipt = accept_manual(
-        parts.intake,
+        parts.receiver,
         principal=token,
         app=arguments.app,
         environment=arguments.environment,

@@ -10,17 +10,17 @@ from deployer.core.auth.api_tokens import Right, Token
 from deployer.core.errors import Forbidden, NotFound
 from deployer.core.model import Deployment, Event
 from deployer.core.release.confirmation import parse_confirmation
-from deployer.ingress.receiver import Intake, person
+from deployer.ingress.receiver import Receiver, person
 
 
-def read_deployment(intake: Intake, *, id: str, bearer: str | None) -> Deployment:
+def read_deployment(receiver: Receiver, *, id: str, bearer: str | None) -> Deployment:
     """Returns the record to the holder of its read token or of an API token with the right to read its app.
     The answer to any other caller does not tell whether the deployment exists.
     """
-    if bearer and intake.store.may_read(id, bearer):
-        return intake.store.deployment(id)
-    token = person(intake, bearer)
-    deployment = _visible(intake, id, token)
+    if bearer and receiver.store.may_read(id, bearer):
+        return receiver.store.deployment(id)
+    token = person(receiver, bearer)
+    deployment = _visible(receiver, id, token)
     if not token.may(Right.READ, deployment.app):
         raise Forbidden(
             f"the token {token.name} may not read",
@@ -29,9 +29,9 @@ def read_deployment(intake: Intake, *, id: str, bearer: str | None) -> Deploymen
     return deployment
 
 
-def _visible(intake: Intake, id: str, token: Token) -> Deployment:
+def _visible(receiver: Receiver, id: str, token: Token) -> Deployment:
     try:
-        deployment = intake.store.deployment(id)
+        deployment = receiver.store.deployment(id)
     except NotFound:
         deployment = None
     if deployment is None or deployment.app != token.app:
@@ -39,18 +39,18 @@ def _visible(intake: Intake, id: str, token: Token) -> Deployment:
     return deployment
 
 
-def confirm(intake: Intake, *, id: str, bearer: str | None, raw: bytes) -> Deployment:
+def confirm(receiver: Receiver, *, id: str, bearer: str | None, raw: bytes) -> Deployment:
     """Records the external confirmation that a serving release may stay, or must not. Accepts the
     deployment's read token or an API token with the right to deploy. Raises NotWaiting.
     """
     verdict, reason = parse_confirmation(raw)
-    if not (bearer and intake.store.may_read(id, bearer)):
-        _may_confirm(intake, id, person(intake, bearer))
-    return intake.store.confirm(id, verdict, reason, intake.clock.now())
+    if not (bearer and receiver.store.may_read(id, bearer)):
+        _may_confirm(receiver, id, person(receiver, bearer))
+    return receiver.store.confirm(id, verdict, reason, receiver.clock.now())
 
 
-def _may_confirm(intake: Intake, id: str, token: Token) -> None:
-    deployment = _visible(intake, id, token)
+def _may_confirm(receiver: Receiver, id: str, token: Token) -> None:
+    deployment = _visible(receiver, id, token)
     if not token.may(Right.DEPLOY, deployment.app):
         raise Forbidden(
             f"the token {token.name} may not confirm",
@@ -58,6 +58,6 @@ def _may_confirm(intake: Intake, id: str, token: Token) -> None:
         )
 
 
-def read_events(intake: Intake, deployment: Deployment, after: int) -> Sequence[Event]:
+def read_events(receiver: Receiver, deployment: Deployment, after: int) -> Sequence[Event]:
     """Returns the events of a deployment that the caller may read."""
-    return intake.store.events(deployment.id, after)
+    return receiver.store.events(deployment.id, after)

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from deployer.core.errors import DeployerError, Forbidden, ForgeUnavailable, NotFound, PayloadRejected
 from deployer.core.reporting.log_fields import about
 from deployer.core.webhooks.redelivery import OVERLAP, PATIENCE, HookLog, delivery_of, missed
-from deployer.ingress.receiver import Intake, Receipt, accept_recovered
+from deployer.ingress.receiver import Receipt, Receiver, accept_recovered
 
 _log = logging.getLogger("deployer.recovery")
 
 
-def recover(intake: Intake, log: HookLog) -> list[Receipt]:
+def recover(receiver: Receiver, log: HookLog) -> list[Receipt]:
     """Looks once at every webhook that points to this server. Deliveries that failed before the first look at
     a webhook stay out: this server did not miss them.
     """
@@ -26,25 +26,25 @@ def recover(intake: Intake, log: HookLog) -> list[Receipt]:
     for place in log.places():
         try:
             for hook in log.hooks(place):
-                receipts.extend(_look(intake, log, hook))
+                receipts.extend(_look(receiver, log, hook))
         except DeployerError as error:
             told = about("recovery-failed", place=place, code=error.code)
             _log.warning("deliveries of %s: %s", place or "the app", error.diagnostics(), extra=told)
     return receipts
 
 
-def _look(intake: Intake, log: HookLog, hook: str) -> Iterator[Receipt]:
+def _look(receiver: Receiver, log: HookLog, hook: str) -> Iterator[Receipt]:
     """Accepts the missed deliveries of one webhook. The stored mark moves on only after everything before it
     was handled: the next look asks again for deliveries that GitHub did not show, and recognises an accepted
     one by its guid.
     """
-    begun, before = intake.clock.now(), intake.store.looked_at(hook)
+    begun, before = receiver.clock.now(), receiver.store.looked_at(hook)
     failures: list[ForgeUnavailable] = []
     for attempt in missed(log.attempts(hook, before - OVERLAP)) if before is not None else ():
-        if intake.store.was_delivered(attempt.guid):
+        if receiver.store.was_delivered(attempt.guid):
             continue  # accepted already: the answer came too late for GitHub, or a person redelivered it
         try:
-            receipt = accept_recovered(intake, delivery_of(log.fetch(hook, attempt)))
+            receipt = accept_recovered(receiver, delivery_of(log.fetch(hook, attempt)))
         except ForgeUnavailable as error:
             failures.append(error)
             if len(failures) >= PATIENCE:
@@ -59,4 +59,4 @@ def _look(intake: Intake, log: HookLog, hook: str) -> Iterator[Receipt]:
         yield receipt
     if failures:
         raise failures[0]
-    intake.store.note_look(hook, begun)
+    receiver.store.note_look(hook, begun)

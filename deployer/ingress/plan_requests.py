@@ -12,13 +12,13 @@ from deployer.core.ports.receiver_store import Proof
 from deployer.core.queue.delegated_task import PATIENCE, Task
 from deployer.core.requests.deploy_request import audience_of, parse_request
 from deployer.core.rollout.changes import Preview
-from deployer.ingress.receiver import Intake, proof_of
+from deployer.ingress.receiver import Receiver, proof_of
 
 _PLAN_LOOK = 0.1  # seconds between two looks for the worker's answer
 _PLAN_PATIENCE, _PLAN_LATER = 5.0, 10.0  # seconds: waiting for a free slot; the client's Retry-After
 
 
-def accept_plan(intake: Intake, *, raw: bytes, bearer: str | None) -> Preview:
+def accept_plan(receiver: Receiver, *, raw: bytes, bearer: str | None) -> Preview:
     """Returns the changes that a pull request would cause. The store keeps nothing of the request but the
     spent token.
     """
@@ -26,28 +26,28 @@ def accept_plan(intake: Intake, *, raw: bytes, bearer: str | None) -> Preview:
         raise TokenRejected(
             "a plan needs a workflow's token", hint="the workflow's job needs `permissions: id-token: write`"
         )
-    claims = intake.verify_token(bearer, audience_of(intake.config.url, raw))
-    job = authorise_plan(claims, parse_request(raw), intake.config)
-    if not intake.planning.acquire(timeout=_PLAN_PATIENCE):
+    claims = receiver.verify_token(bearer, audience_of(receiver.config.url, raw))
+    job = authorise_plan(claims, parse_request(raw), receiver.config)
+    if not receiver.planning.acquire(timeout=_PLAN_PATIENCE):
         raise TooManyRequests(_PLAN_LATER, "too many plans are being made")
     try:
-        if intake.preview is None:
-            return _ask_worker(intake, job, proof_of(claims))
-        intake.store.spend_proof(proof_of(claims), intake.clock.now())
-        return intake.preview(job)
+        if receiver.preview is None:
+            return _ask_worker(receiver, job, proof_of(claims))
+        receiver.store.spend_proof(proof_of(claims), receiver.clock.now())
+        return receiver.preview(job)
     finally:
-        intake.planning.release()
+        receiver.planning.release()
 
 
-def _ask_worker(intake: Intake, job: DeployJob, proof: Proof) -> Preview:
+def _ask_worker(receiver: Receiver, job: DeployJob, proof: Proof) -> Preview:
     """Delegates the plan to the process that has the engine. Raises the error that the worker reports, or
     WorkerSilent if the worker does not answer in time.
     """
-    id = intake.store.hand_over(Task.PLAN, [job], intake.clock.now(), proof)
-    end = intake.clock.monotonic() + PATIENCE
-    while (answer := intake.store.errand_answer(id)) is None and intake.clock.monotonic() < end:
-        intake.clock.sleep(_PLAN_LOOK)
-    intake.store.drop_errand(id)
+    id = receiver.store.hand_over(Task.PLAN, [job], receiver.clock.now(), proof)
+    end = receiver.clock.monotonic() + PATIENCE
+    while (answer := receiver.store.errand_answer(id)) is None and receiver.clock.monotonic() < end:
+        receiver.clock.sleep(_PLAN_LOOK)
+    receiver.store.drop_errand(id)
     if answer is None:
         raise WorkerSilent(
             f"no worker made the plan within {PATIENCE:.0f} s", hint="is `deployer worker` running?"

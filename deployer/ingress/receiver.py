@@ -47,7 +47,7 @@ _ABOUT = "X-Github-Hook-Installation-Target-Id"  # a repository's id in its webh
 
 
 @dataclass(frozen=True)
-class Intake:
+class Receiver:
     """The dependencies of the receiver's use cases. `secrets`: app → its webhook secrets, newest first."""
 
     config: Config
@@ -73,7 +73,7 @@ class Intake:
     def keyring(self) -> Keyring:
         return Keyring(self.secrets, {name: app.repository_id for name, app in self.config.apps.items()})
 
-    def serve(self, origin: str) -> Intake:
+    def serve(self, origin: str) -> Receiver:
         """Returns a copy of the receiver for one client; the webhook secrets, prepared once, are shared."""
         assert self.keyring is not None
         served = copy(self)
@@ -94,39 +94,39 @@ class Receipt:
 
 
 def accept_delivery(
-    intake: Intake, *, headers: Mapping[str, str], raw: bytes, signature: str | None
+    receiver: Receiver, *, headers: Mapping[str, str], raw: bytes, signature: str | None
 ) -> Receipt:
     """Accepts a webhook delivery. Raises SignatureMismatch before anything of the body is read."""
-    with intake.reading:
-        signers = intake.keyring.signers(raw, signature, headers.get(_ABOUT, ""))
+    with receiver.reading:
+        signers = receiver.keyring.signers(raw, signature, headers.get(_ABOUT, ""))
         delivery = parse_delivery(headers, raw)
-        decision = _decide(intake, delivery, signers)
+        decision = _decide(receiver, delivery, signers)
         delivery = replace(delivery, payload={})  # no longer needed: saves memory while it waits to be stored
-    return _act(intake, delivery, decision)
+    return _act(receiver, delivery, decision)
 
 
-def accept_recovered(intake: Intake, delivery: Delivery) -> Receipt:
+def accept_recovered(receiver: Receiver, delivery: Delivery) -> Receipt:
     """Accepts a delivery that GitHub's API reports as sent here and unanswered. Only apps that take webhooks
     see it.
     """
-    takers = [name for name, secrets in intake.secrets.items() if secrets]
-    return _act(intake, replace(delivery, payload={}), _decide(intake, delivery, takers))
+    takers = [name for name, secrets in receiver.secrets.items() if secrets]
+    return _act(receiver, replace(delivery, payload={}), _decide(receiver, delivery, takers))
 
 
-def _decide(intake: Intake, delivery: Delivery, apps: Iterable[str]) -> Deploy | Ignore | Hint:
+def _decide(receiver: Receiver, delivery: Delivery, apps: Iterable[str]) -> Deploy | Ignore | Hint:
     """Decides which deploy the delivery starts among these apps; other apps are not visible to it."""
-    visible = {name: intake.config.apps[name] for name in sorted(apps) if name in intake.config.apps}
-    return decide(delivery, replace(intake.config, apps=visible))
+    visible = {name: receiver.config.apps[name] for name in sorted(apps) if name in receiver.config.apps}
+    return decide(delivery, replace(receiver.config, apps=visible))
 
 
-def _act(intake: Intake, delivery: Delivery, decision: Deploy | Ignore | Hint) -> Receipt:
+def _act(receiver: Receiver, delivery: Delivery, decision: Deploy | Ignore | Hint) -> Receipt:
     if isinstance(decision, Hint):
-        if intake.resolve_hint is None:
-            return _hand_over(intake, decision, delivery)
-        decision = _look_up(intake.resolve_hint, decision)
+        if receiver.resolve_hint is None:
+            return _hand_over(receiver, decision, delivery)
+        decision = _look_up(receiver.resolve_hint, decision)
     if isinstance(decision, Ignore):
-        return _ignore(intake, delivery, decision.reason)
-    receipt = _enqueue(intake, decision.job, delivery)
+        return _ignore(receiver, delivery, decision.reason)
+    receipt = _enqueue(receiver, decision.job, delivery)
     return replace(receipt, reason="; ".join(filter(None, (receipt.reason, decision.note))))
 
 
@@ -135,43 +135,45 @@ def _look_up(resolve: Callable[[Sequence[DeployJob]], DeployJob | str], hint: Hi
     return Ignore(found) if isinstance(found, str) else Deploy(found)
 
 
-def _hand_over(intake: Intake, hint: Hint, delivery: Delivery) -> Receipt:
+def _hand_over(receiver: Receiver, hint: Hint, delivery: Delivery) -> Receipt:
     """Delegates an image announcement to the process with Compose and the registry login. That process queues
     the release that the image completes.
     """
-    jobs = [replace(job, origin=intake.origin) for job in hint.jobs]
-    intake.store.hand_over(Task.HINT, jobs, intake.clock.now(), delivery)
+    jobs = [replace(job, origin=receiver.origin) for job in hint.jobs]
+    receiver.store.hand_over(Task.HINT, jobs, receiver.clock.now(), delivery)
     return Receipt(
         Outcome.IGNORED, None, "the worker checks if the image completes a release and then deploys it"
     )
 
 
 def accept_request(
-    intake: Intake, *, raw: bytes, bearer: str | None, signature: str | None = None
+    receiver: Receiver, *, raw: bytes, bearer: str | None, signature: str | None = None
 ) -> Receipt:
     """Accepts a deploy request: from the action with an OIDC token that fits these bytes only or, without a
     token, signed with a webhook secret; or from a person with an API token.
     """
     if bearer is None and signature is not None:
-        return _accept_signed(intake, raw, signature)
+        return _accept_signed(receiver, raw, signature)
     if bearer is not None and bearer.startswith(PERSON_PREFIX):
-        token = person(intake, bearer)
-        return _follow(intake, _enqueue(intake, authorise_person(token, parse_request(raw), intake.config)))
+        token = person(receiver, bearer)
+        return _follow(
+            receiver, _enqueue(receiver, authorise_person(token, parse_request(raw), receiver.config))
+        )
     if not bearer:
         raise TokenRejected(
             "there is no bearer token", hint="the workflow's job needs `permissions: id-token: write`"
         )
-    claims = intake.verify_token(bearer, audience_of(intake.config.url, raw))
-    job = authorise_claims(claims, parse_request(raw), intake.config)
-    return _follow(intake, _enqueue(intake, job, proof_of(claims)))
+    claims = receiver.verify_token(bearer, audience_of(receiver.config.url, raw))
+    job = authorise_claims(claims, parse_request(raw), receiver.config)
+    return _follow(receiver, _enqueue(receiver, job, proof_of(claims)))
 
 
-def _accept_signed(intake: Intake, raw: bytes, signature: str) -> Receipt:
-    signers = intake.keyring.signers(raw, signature)
-    stamp = judge_stamp(raw, intake.config.url, intake.clock.now())
-    job = authorise_signed(signers, parse_request(raw), intake.config)
+def _accept_signed(receiver: Receiver, raw: bytes, signature: str) -> Receipt:
+    signers = receiver.keyring.signers(raw, signature)
+    stamp = judge_stamp(raw, receiver.config.url, receiver.clock.now())
+    job = authorise_signed(signers, parse_request(raw), receiver.config)
     proof = Proof(f"signed {stamp.nonce}", stamp.at + LIFETIME + _PROOF_MARGIN)
-    return _follow(intake, _enqueue(intake, job, proof))
+    return _follow(receiver, _enqueue(receiver, job, proof))
 
 
 def proof_of(claims: Mapping[str, object]) -> Proof:
@@ -179,7 +181,7 @@ def proof_of(claims: Mapping[str, object]) -> Proof:
 
 
 def accept_manual(
-    intake: Intake,
+    receiver: Receiver,
     *,
     principal: Token,
     app: str,
@@ -193,52 +195,52 @@ def accept_manual(
     `run_tasks`: the release's one-shot tasks run even if it was deployed before.
     """
     require_right(principal, kind, app)
-    intake.config.app(app).environment(environment)
-    wanted = release or _meant(intake, app, environment, kind)
-    revision = intake.store.revision_of(app, wanted)
+    receiver.config.app(app).environment(environment)
+    wanted = release or _meant(receiver, app, environment, kind)
+    revision = receiver.store.revision_of(app, wanted)
     job = DeployJob(app, environment, kind, trigger, principal.name, revision=revision, release=wanted)
     job = replace(job, run_tasks=run_tasks)
-    return _follow(intake, _enqueue(intake, job))
+    return _follow(receiver, _enqueue(receiver, job))
 
 
-def person(intake: Intake, bearer: str | None) -> Token:
+def person(receiver: Receiver, bearer: str | None) -> Token:
     """Returns the API token that a person sent. Raises TokenRejected."""
-    token = intake.store.token_of(bearer) if bearer else None
+    token = receiver.store.token_of(bearer) if bearer else None
     if token is None:
         raise TokenRejected("the token is missing or not known", hint="`deployer token create` makes one")
-    if token.expired(intake.clock.now()):
+    if token.expired(receiver.clock.now()):
         raise TokenRejected(
             f"the token {token.name} has expired", hint="`deployer token create` makes a new one"
         )
     return token
 
 
-def record_refusal(intake: Intake, error: DeployerError, place: str, path: str) -> None:
+def record_refusal(receiver: Receiver, error: DeployerError, place: str, path: str) -> None:
     """Writes a refusal into the audit log. A store that cannot take it must not change the answer."""
-    act = refusal(intake.origin, error.code, str(error), place, path)
+    act = refusal(receiver.origin, error.code, str(error), place, path)
     with suppress(StoreUnavailable):
-        intake.store.record_refusal(act, intake.clock.now())
+        receiver.store.record_refusal(act, receiver.clock.now())
 
 
-def _ignore(intake: Intake, delivery: Delivery, reason: str) -> Receipt:
-    intake.store.record_ignored(delivery, reason, intake.clock.now())
+def _ignore(receiver: Receiver, delivery: Delivery, reason: str) -> Receipt:
+    receiver.store.record_ignored(delivery, reason, receiver.clock.now())
     return Receipt(Outcome.IGNORED, None, reason)
 
 
-def _enqueue(intake: Intake, job: DeployJob, arrival: Arrival | None = None) -> Receipt:
-    deployment, outcome = intake.store.enqueue(
-        replace(job, origin=intake.origin), intake.clock.now(), arrival
+def _enqueue(receiver: Receiver, job: DeployJob, arrival: Arrival | None = None) -> Receipt:
+    deployment, outcome = receiver.store.enqueue(
+        replace(job, origin=receiver.origin), receiver.clock.now(), arrival
     )
     return Receipt(Outcome(outcome), deployment, _reason(Outcome(outcome), job, deployment))
 
 
-def _follow(intake: Intake, receipt: Receipt) -> Receipt:
+def _follow(receiver: Receiver, receipt: Receipt) -> Receipt:
     """Adds a read token to the receipt. A duplicate gets one too: its first sender may never have got the
     answer.
     """
     assert receipt.deployment, "only what is ignored has no deployment"
     return replace(
-        receipt, read_token=intake.store.issue_read_token(receipt.deployment.id, intake.clock.now())
+        receipt, read_token=receiver.store.issue_read_token(receipt.deployment.id, receiver.clock.now())
     )
 
 
@@ -254,14 +256,14 @@ def _reason(outcome: Outcome, job: DeployJob, deployment: Deployment) -> str:
     return ""
 
 
-def _meant(intake: Intake, app: str, environment: str, kind: Kind) -> str:
+def _meant(receiver: Receiver, app: str, environment: str, kind: Kind) -> str:
     """Returns the release that a redeploy or rollback without an id means. Raises NotFound."""
-    serving = intake.store.serving(app, environment)
+    serving = receiver.store.serving(app, environment)
     if serving is None:
         raise NotFound(f"nothing was deployed to {app}/{environment} yet")
-    if kind is Kind.REDEPLOY or previous_serves(serving, intake.store.deployments(app, environment)):
+    if kind is Kind.REDEPLOY or previous_serves(serving, receiver.store.deployments(app, environment)):
         return serving.release
-    before = intake.store.before(app, environment, serving.release)
+    before = receiver.store.before(app, environment, serving.release)
     if before is None:
         raise NotFound(f"{app}/{environment} has no earlier release to go back to")
     return before.release

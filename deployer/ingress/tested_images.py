@@ -12,10 +12,10 @@ from deployer.core.auth.authorization import authorise_query
 from deployer.core.errors import TokenRejected
 from deployer.core.release.proven_images import Known, find_known, parse_query
 from deployer.core.requests.deploy_request import audience_of
-from deployer.ingress.receiver import Intake, proof_of
+from deployer.ingress.receiver import Receiver, proof_of
 
 
-def find_tested(intake: Intake, *, raw: bytes, bearer: str | None) -> Known:
+def find_tested(receiver: Receiver, *, raw: bytes, bearer: str | None) -> Known:
     """Returns the images of the run that are proven already. Raises TokenRejected, PayloadRejected, Forbidden
     or NotFound, as a deploy request of the run does.
     """
@@ -24,8 +24,8 @@ def find_tested(intake: Intake, *, raw: bytes, bearer: str | None) -> Known:
             "a request for tested images needs a workflow's token",
             hint="the workflow's job needs `permissions: id-token: write`",
         )
-    claims = intake.verify_token(bearer, audience_of(intake.config.url, raw))
+    claims = receiver.verify_token(bearer, audience_of(receiver.config.url, raw))
     query = parse_query(raw)
-    app, environment = authorise_query(claims, query, intake.config)
-    intake.store.spend_proof(proof_of(claims), intake.clock.now())
-    return find_known(intake.store.proven(app.name, environment.name), query)
+    app, environment = authorise_query(claims, query, receiver.config)
+    receiver.store.spend_proof(proof_of(claims), receiver.clock.now())
+    return find_known(receiver.store.proven(app.name, environment.name), query)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask, Response, request
 
 from deployer.core.webhooks.delivery import ContentTypeRejected
-from deployer.ingress.receiver import Intake
+from deployer.ingress.receiver import Receiver
 from deployer.web.api.cors import open_to
 from deployer.web.api.deployments import deployments
 from deployer.web.api.error_handlers import register_errors
@@ -20,21 +20,21 @@ from deployer.web.api.webhook_fast_path import shorten
 MAX_BODY = 5 * 1024 * 1024  # GitHub's real deliveries have 3 to 31 kB
 
 
-def create_app(intake: Intake, *, streams: StreamLimits | None = None) -> Flask:
+def create_app(receiver: Receiver, *, streams: StreamLimits | None = None) -> Flask:
     """Creates the WSGI app. Every answer but a stream is JSON."""
     app = Flask("deployer", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.url_map.strict_slashes = app.url_map.merge_slashes = False  # no redirects: they would be HTML
-    bind(app, intake)
-    app.extensions[Streams.KEY] = Streams(intake, streams or StreamLimits())
+    bind(app, receiver)
+    app.extensions[Streams.KEY] = Streams(receiver, streams or StreamLimits())
     for blueprint in (hooks, deployments, status):
         app.register_blueprint(blueprint)
-    limits = limit(app, intake.config, intake.clock)
-    open_to(app, intake.config.cors_origins)
+    limits = limit(app, receiver.config, receiver.clock)
+    open_to(app, receiver.config.cors_origins)
     app.before_request(_refuse_encoded)
     app.after_request(_harden)
     register_errors(app)
-    app.wsgi_app = shorten(app.wsgi_app, intake, limits, MAX_BODY)  # type: ignore[method-assign,assignment]
+    app.wsgi_app = shorten(app.wsgi_app, receiver, limits, MAX_BODY)  # type: ignore[method-assign,assignment]
     return app
 
 

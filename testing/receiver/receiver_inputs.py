@@ -23,7 +23,7 @@ from deployer.core.model import Bundle, Run
 from deployer.core.requests.deploy_request import DeployRequest, audience_of, encode_request
 from deployer.core.webhooks.delivery import parse_delivery
 from deployer.core.webhooks.triggers import Deploy, Hint, Ignore, decide
-from deployer.ingress.receiver import Intake
+from deployer.ingress.receiver import Receiver
 
 PAYLOADS = Path(__file__).parent.parent / "payloads"
 SECRET = b"a webhook secret of the shop, long enough"
@@ -126,7 +126,7 @@ def no_oidc(_token: str, _audience: str) -> Mapping[str, object]:
     raise TokenRejected("no OIDC in this test")
 
 
-def intake_of(store: SqliteStore, config: Config | None = None, **changes: Any) -> Intake:
+def receiver_of(store: SqliteStore, config: Config | None = None, **changes: Any) -> Receiver:
     fields: dict[str, Any] = {
         "config": config or config_of(),
         "store": store,
@@ -134,7 +134,7 @@ def intake_of(store: SqliteStore, config: Config | None = None, **changes: Any) 
         "secrets": {"shop": [SECRET]},
         "clock": SystemClock(),
     }
-    return Intake(**{**fields, **changes})
+    return Receiver(**{**fields, **changes})
 
 
 def announcement(**changes: Any) -> dict[str, Any]:

@@ -10,15 +10,17 @@ from deployer.core.auth.api_tokens import Right
 from deployer.core.images import Image
 from deployer.core.model import Deployment, Release, Run, Status
 from deployer.core.requests.deploy_request import encode_request
-from deployer.ingress.receiver import Intake, Receipt, accept_delivery, accept_request
+from deployer.ingress.receiver import Receipt, Receiver, accept_delivery, accept_request
 from testing.github.oidc_issuer import CLAIMS
 from testing.receiver.receiver_inputs import BUNDLE, DIGEST, body_of, deploy_request, headers_of, sign
 
 
-def deliver(intake: Intake, payload: dict[str, Any], event: str = "workflow_run", **changes: Any) -> Receipt:
+def deliver(
+    receiver: Receiver, payload: dict[str, Any], event: str = "workflow_run", **changes: Any
+) -> Receipt:
     raw = body_of(payload, form=changes.pop("form", False))
     fields = {"headers": headers_of(event), "raw": raw, "signature": sign(raw), **changes}
-    return accept_delivery(intake, **fields)
+    return accept_delivery(receiver, **fields)
 
 
 def count(store: SqliteStore, table: str) -> int:
@@ -26,22 +28,22 @@ def count(store: SqliteStore, table: str) -> int:
 
 
 def token(
-    intake: Intake, *can: Right, name: str = "anna", app: str = "shop", expires_at: float | None = None
+    receiver: Receiver, *can: Right, name: str = "anna", app: str = "shop", expires_at: float | None = None
 ) -> str:
-    return intake.store.create_token(name=name, app=app, can=frozenset(can), expires_at=expires_at, now=1.0)
+    return receiver.store.create_token(name=name, app=app, can=frozenset(can), expires_at=expires_at, now=1.0)
 
 
-def served(intake: Intake, number: int, revision: str) -> Deployment:
+def served(receiver: Receiver, number: int, revision: str) -> Deployment:
     """A deployment that went through, with a release of its own."""
     raw = encode_request(deploy_request(run=Run(number, 1), revision=revision))
     claims = {"run_number": str(number), "sha": revision}
-    oidc = replace(intake, verify_token=lambda _token, _audience: _claims(number, **claims))
+    oidc = replace(receiver, verify_token=lambda _token, _audience: _claims(number, **claims))
     accept_request(oidc, raw=raw, bearer="a.b.c")
-    claimed = intake.store.claim(1.0)
+    claimed = receiver.store.claim(1.0)
     assert claimed
     images = {"web": Image("ghcr.io/acme/shop-web", DIGEST)}
-    intake.store.save_release(claimed[0].id, Release("", "shop", revision, images, BUNDLE, {}), 0.0)
-    return intake.store.finish(claimed[0].id, Status.SUCCESS, "", 2.0)
+    receiver.store.save_release(claimed[0].id, Release("", "shop", revision, images, BUNDLE, {}), 0.0)
+    return receiver.store.finish(claimed[0].id, Status.SUCCESS, "", 2.0)
 
 
 def _claims(number: int, **claims: object) -> dict[str, object]:

@@ -20,11 +20,11 @@ from deployer.core.requests.deploy_request import audience_of, encode_request
 from deployer.deployment.context import DeployContext
 from deployer.deployment.plan_preview import preview
 from deployer.ingress.plan_requests import accept_plan
-from deployer.ingress.receiver import Intake
+from deployer.ingress.receiver import Receiver
 from testing.compose_models import image, shop
 from testing.github.oidc_issuer import Issuer
 from testing.receiver.in_memory_target import MemoryTarget
-from testing.receiver.receiver_inputs import URL, config_table, deploy_request, intake_of
+from testing.receiver.receiver_inputs import URL, config_table, deploy_request, receiver_of
 from testing.receiver.senders import count
 from tests.deployment.test_deploy import FastClock, NoRegistry
 
@@ -37,7 +37,7 @@ def target() -> MemoryTarget:
 
 
 @pytest.fixture
-def intake(store: SqliteStore, issuer: Issuer, target: MemoryTarget, tmp_path: Path) -> Intake:
+def receiver(store: SqliteStore, issuer: Issuer, target: MemoryTarget, tmp_path: Path) -> Receiver:
     config = load_config(config_table(plans=True))
     context = DeployContext(
         config=config,
@@ -50,22 +50,22 @@ def intake(store: SqliteStore, issuer: Issuer, target: MemoryTarget, tmp_path: P
     )
     verifier = OidcVerifier(issuer.url, tmp_path / "jwks.json")
     issuer.claims = {"event_name": "pull_request", "base_ref": "main", "ref": "refs/pull/7/merge"}
-    return intake_of(
+    return receiver_of(
         store, config, verify_token=verifier.verify_token, preview=lambda job: preview(job, context)
     )
 
 
-def ask(intake: Intake, issuer: Issuer, **changes: Any) -> Any:
+def ask(receiver: Receiver, issuer: Issuer, **changes: Any) -> Any:
     images = {name: image(name, "a") for name in ("backend", "frontend")}
     raw = encode_request(deploy_request(**{"images": images, **changes}))
-    return accept_plan(intake, raw=raw, bearer=issuer.mint(audience_of(URL, raw)))
+    return accept_plan(receiver, raw=raw, bearer=issuer.mint(audience_of(URL, raw)))
 
 
 def test_it_says_what_a_merge_would_change_and_what_nobody_gives(
-    intake: Intake, issuer: Issuer, target: MemoryTarget, store: SqliteStore
+    receiver: Receiver, issuer: Issuer, target: MemoryTarget, store: SqliteStore
 ) -> None:
     files = {"compose.yaml": "a: ${STRIPE_KEY} ${DATABASE_PASSWORD} ${GIVEN} ${X:-1}"}
-    found = ask(intake, issuer, bundle=Bundle("compose.yaml", files), variables={"GIVEN": "1"})
+    found = ask(receiver, issuer, bundle=Bundle("compose.yaml", files), variables={"GIVEN": "1"})
     assert found.changes == {"backend": "new", "frontend": "new"}
     assert found.missing_variables == ["STRIPE_KEY"]
     assert "create  backend" in found.plan
@@ -73,39 +73,39 @@ def test_it_says_what_a_merge_would_change_and_what_nobody_gives(
     assert count(store, "deployment") == count(store, "release") == 0 and count(store, "proof") == 1
 
 
-def test_a_token_makes_one_plan(intake: Intake, issuer: Issuer) -> None:
+def test_a_token_makes_one_plan(receiver: Receiver, issuer: Issuer) -> None:
     images = {name: image(name, "a") for name in ("backend", "frontend")}
     raw = encode_request(deploy_request(images=images))
     bearer = issuer.mint(audience_of(URL, raw))
-    accept_plan(intake, raw=raw, bearer=bearer)
+    accept_plan(receiver, raw=raw, bearer=bearer)
     with pytest.raises(TokenRejected, match="used before"):
-        accept_plan(intake, raw=raw, bearer=bearer)
+        accept_plan(receiver, raw=raw, bearer=bearer)
     for other in (None, "", "dpl_a-persons-token", issuer.mint(audience_of(URL, raw + b" "))):
         with pytest.raises(TokenRejected):
-            accept_plan(intake, raw=raw, bearer=other)
+            accept_plan(receiver, raw=raw, bearer=other)
 
 
 def test_a_service_that_is_not_built_asks_no_registry(
-    intake: Intake, issuer: Issuer, target: MemoryTarget
+    receiver: Receiver, issuer: Issuer, target: MemoryTarget
 ) -> None:
     model = shop()
     model["services"]["cache"] = {"image": f"evil.example/{SECRET}:1", "networks": {"default": None}}
     target.model = model
-    found = ask(intake, issuer)
+    found = ask(receiver, issuer)
     assert found.changes["cache"] == "new"
     assert SECRET not in repr(found)
 
 
 def test_what_compose_refuses_is_told_without_values(
-    intake: Intake, issuer: Issuer, target: MemoryTarget
+    receiver: Receiver, issuer: Issuer, target: MemoryTarget
 ) -> None:
     target.breaks["render"] = ComposeRejected(f"services.x: {SECRET} is no port", hint=f"not {SECRET}")
     with pytest.raises(ComposeRejected) as caught:
-        ask(intake, issuer)
+        ask(receiver, issuer)
     assert SECRET not in caught.value.diagnostics() and "is no port" in str(caught.value)
     target.breaks["render"] = ComposeRejected("required variable STRIPE_KEY is missing a value")
     files = {"compose.yaml": "a: ${STRIPE_KEY:?}"}
-    found = ask(intake, issuer, bundle=Bundle("compose.yaml", files))
+    found = ask(receiver, issuer, bundle=Bundle("compose.yaml", files))
     assert (found.changes, found.missing_variables) == ({}, ["STRIPE_KEY"])
     assert found.plan.startswith("required variable STRIPE_KEY")
 
@@ -175,17 +175,17 @@ def test_an_unmerged_compose_file_cannot_make_compose_say_a_value_of_the_server(
     assert parts and not [part for part in parts if part in said.casefold()], said
 
 
-def test_images_of_others_are_refused(intake: Intake, issuer: Issuer) -> None:
+def test_images_of_others_are_refused(receiver: Receiver, issuer: Issuer) -> None:
     with pytest.raises(Forbidden, match="not an image repository"):
-        ask(intake, issuer, images={"web": Image("ghcr.io/mallory/x", "sha256:" + "a" * 64)})
+        ask(receiver, issuer, images={"web": Image("ghcr.io/mallory/x", "sha256:" + "a" * 64)})
 
 
 def test_only_so_many_plans_are_made_at_once_and_the_token_is_not_spent_on_a_refusal(
-    intake: Intake, issuer: Issuer, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    receiver: Receiver, issuer: Issuer, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("deployer.ingress.plan_requests._PLAN_PATIENCE", 0.01)
-    with intake.planning, intake.planning, pytest.raises(TooManyRequests) as refused:
-        ask(intake, issuer)
+    with receiver.planning, receiver.planning, pytest.raises(TooManyRequests) as refused:
+        ask(receiver, issuer)
     assert refused.value.after > 0 and "too many plans" in str(refused.value)
     assert count(store, "proof") == 0
-    assert ask(intake, issuer).changes
+    assert ask(receiver, issuer).changes

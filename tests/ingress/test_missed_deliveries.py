@@ -13,10 +13,10 @@ from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.errors import ForgeUnavailable
 from deployer.core.webhooks.redelivery import Attempt, Sent
 from deployer.ingress.missed_deliveries import recover
-from deployer.ingress.receiver import Intake, accept_delivery
+from deployer.ingress.receiver import Receiver, accept_delivery
 from testing.github.rest_api import Forge
 from testing.github.webhook_deliveries import Hook
-from testing.receiver.receiver_inputs import URL, body_of, headers_of, intake_of, run_payload, sign
+from testing.receiver.receiver_inputs import URL, body_of, headers_of, receiver_of, run_payload, sign
 
 TOKEN = "a-token-for-github"
 
@@ -42,7 +42,7 @@ class Scene:
     def __init__(self, store: SqliteStore, github: Forge) -> None:
         self.clock = Clock()
         self.store = store
-        self.intake: Intake = intake_of(store, clock=self.clock)
+        self.receiver: Receiver = receiver_of(store, clock=self.clock)
         self.github = github
         self.hook = Hook(2, f"{URL}/webhook", "", "acme/shop")
         github.hooks = [self.hook]
@@ -63,7 +63,7 @@ class Scene:
         self.clock.time += 600
         return [
             (str(receipt.outcome), receipt.deployment.run.number if receipt.deployment else 0)
-            for receipt in recover(self.intake, self.log)
+            for receipt in recover(self.receiver, self.log)
         ]
 
 
@@ -107,7 +107,9 @@ def test_what_came_in_although_github_heard_no_answer_is_not_taken_twice(scene: 
     scene.look()
     guid = scene.fails(5, code=504)
     raw = body_of(run_payload(run_number=5))
-    accept_delivery(scene.intake, headers=headers_of("workflow_run", guid=guid), raw=raw, signature=sign(raw))
+    accept_delivery(
+        scene.receiver, headers=headers_of("workflow_run", guid=guid), raw=raw, signature=sign(raw)
+    )
     assert scene.look() == []
 
 
@@ -195,7 +197,7 @@ def test_a_renamed_repository_is_said_of_a_missed_run_too(scene: Scene) -> None:
     scene.look()
     scene.hook.note("workflow_run", renamed(run_payload(run_number=18)), 0, at=scene.clock.time + 5)
     scene.clock.time += 600
-    (receipt,) = recover(scene.intake, scene.log)
+    (receipt,) = recover(scene.receiver, scene.log)
     assert "the repository is now acme/store" in receipt.reason
 
 
@@ -205,7 +207,7 @@ def renamed(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_an_app_that_takes_no_webhooks_gets_none(scene: Scene) -> None:
-    scene.intake = intake_of(scene.store, clock=scene.clock, secrets={"shop": ()})
+    scene.receiver = receiver_of(scene.store, clock=scene.clock, secrets={"shop": ()})
     scene.look()
     scene.fails(12)
     assert scene.look() == [("ignored", 0)]
@@ -229,7 +231,7 @@ def test_one_place_that_fails_does_not_hide_the_others(scene: Scene) -> None:
         def fetch(self, hook: str, attempt: Attempt) -> Sent:
             return inner.fetch(hook, attempt)
 
-    recover(scene.intake, Two())
+    recover(scene.receiver, Two())
     scene.fails(13)
     scene.clock.time += 600
-    assert [receipt.outcome for receipt in recover(scene.intake, Two())] == ["queued"]
+    assert [receipt.outcome for receipt in recover(scene.receiver, Two())] == ["queued"]

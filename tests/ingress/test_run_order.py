@@ -21,8 +21,8 @@ from hypothesis.stateful import (
 
 from deployer.core.model import Deployment, Run, Status
 from deployer.core.queue.supersede import MAX_ATTEMPTS, Outcome
-from deployer.ingress.receiver import Intake, Receipt
-from testing.receiver.receiver_inputs import headers_of, intake_of, open_store, run_payload
+from deployer.ingress.receiver import Receipt, Receiver
+from testing.receiver.receiver_inputs import headers_of, open_store, receiver_of, run_payload
 from testing.receiver.senders import deliver
 
 RUNS = st.builds(Run, st.integers(1, 20), st.integers(1, 2))
@@ -44,7 +44,7 @@ class Order(RuleBasedStateMachine):
 
     def begin(self) -> None:
         self.store = open_store(Path(self.folder.name))
-        self.intake: Intake = intake_of(self.store)
+        self.receiver: Receiver = receiver_of(self.store)
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
@@ -86,7 +86,7 @@ class Order(RuleBasedStateMachine):
             run_number=run.number, run_attempt=run.attempt, head_sha=f"{run.number:038}{run.attempt:02}"
         )
         self.now += 1.0
-        return deliver(self.intake, payload, headers=headers_of("workflow_run", guid=guid))
+        return deliver(self.receiver, payload, headers=headers_of("workflow_run", guid=guid))
 
     def _judge(self, run: Run, receipt: Receipt) -> None:
         newest = max(self.accepted, default=Run())

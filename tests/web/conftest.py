@@ -14,24 +14,24 @@ from waitress.server import create_server
 
 from deployer.adapters.github.oidc_verifier import OidcVerifier
 from deployer.core.auth.api_tokens import Right
-from deployer.ingress.receiver import Intake
+from deployer.ingress.receiver import Receiver
 from deployer.web.api.event_streams import StreamLimits
 from deployer.web.app import create_app
 from testing.github.oidc_issuer import Issuer
-from testing.receiver.receiver_inputs import deploy_request, encoded, intake_of, open_store
+from testing.receiver.receiver_inputs import deploy_request, encoded, open_store, receiver_of
 
 
 @dataclass
 class WebClient:
     """One running receiver with what the tests need of it."""
 
-    intake: Intake
+    receiver: Receiver
     client: FlaskClient
     issuer: Issuer
 
     def token(self, *can: Right, name: str = "anna", app: str = "shop") -> dict[str, str]:
         """The header of a person with a new token."""
-        secret = self.intake.store.create_token(
+        secret = self.receiver.store.create_token(
             name=name, app=app, can=frozenset(can), expires_at=None, now=1.0
         )
         return bearer(secret)
@@ -55,15 +55,17 @@ def bearer(secret: str) -> dict[str, str]:
 def web_client(tmp_path: Path) -> Iterator[WebClient]:
     store = open_store(tmp_path)
     with Issuer() as issuer:
-        intake = intake_of(store, verify_token=OidcVerifier(issuer.url, tmp_path / "jwks.json").verify_token)
-        yield WebClient(intake, create_app(intake).test_client(), issuer)
+        receiver = receiver_of(
+            store, verify_token=OidcVerifier(issuer.url, tmp_path / "jwks.json").verify_token
+        )
+        yield WebClient(receiver, create_app(receiver).test_client(), issuer)
     store.close()
 
 
 @pytest.fixture
 def served(web_client: WebClient) -> Iterator[str]:
     """The receiver's address on a real socket; streams there are few, short and lively."""
-    app = create_app(web_client.intake, streams=StreamLimits(count=2, length=1.5, beat=0.2, look=0.02))
+    app = create_app(web_client.receiver, streams=StreamLimits(count=2, length=1.5, beat=0.2, look=0.02))
     server = create_server(app, host="127.0.0.1", port=0, threads=8, asyncore_use_poll=True)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

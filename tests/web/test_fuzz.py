@@ -99,7 +99,7 @@ class Fuzz:
 
     def __init__(self, web_client: WebClient) -> None:
         self._client = web_client.client
-        self._store = web_client.intake.store
+        self._store = web_client.receiver.store
         self._person = web_client.token(Right.DEPLOY, Right.REDEPLOY, Right.ROLLBACK, Right.READ)
         self._id = web_client.deploy()["id"]
         self.seen: Counter[int] = Counter()

@@ -18,7 +18,7 @@ from deployer.core.images import Image
 from deployer.core.model import Credentials, Status
 from deployer.core.queue.supersede import Outcome
 from deployer.deployment.context import DeployContext
-from deployer.ingress.receiver import Intake, Receipt, accept_delivery
+from deployer.ingress.receiver import Receipt, Receiver, accept_delivery
 from deployer.worker.announced_images import resolve_hint
 from testing.compose_models import shop
 from testing.github.rest_api import Forge
@@ -29,8 +29,8 @@ from testing.receiver.receiver_inputs import (
     body_of,
     config_table,
     headers_of,
-    intake_of,
     package_event,
+    receiver_of,
     sign,
 )
 from testing.receiver.senders import count
@@ -109,24 +109,24 @@ def context(store: SqliteStore, github: Forge, registry: Pushed) -> Iterator[Dep
 
 
 @pytest.fixture
-def intake(store: SqliteStore, context: DeployContext) -> Intake:
-    return intake_of(store, context.config, resolve_hint=lambda jobs: resolve_hint(jobs, context))
+def receiver(store: SqliteStore, context: DeployContext) -> Receiver:
+    return receiver_of(store, context.config, resolve_hint=lambda jobs: resolve_hint(jobs, context))
 
 
-def send(intake: Intake, event: str = "package", **changes: Any) -> Receipt:
+def send(receiver: Receiver, event: str = "package", **changes: Any) -> Receipt:
     raw = body_of(package_event(event, **changes))
-    return accept_delivery(intake, headers=headers_of(event), raw=raw, signature=sign(raw))
+    return accept_delivery(receiver, headers=headers_of(event), raw=raw, signature=sign(raw))
 
 
 def test_only_the_image_that_makes_the_release_whole_deploys_it(
-    intake: Intake, registry: Pushed, store: SqliteStore
+    receiver: Receiver, registry: Pushed, store: SqliteStore
 ) -> None:
     registry.push("backend")
-    first = send(intake, name="shop-backend")
+    first = send(receiver, name="shop-backend")
     assert (first.outcome, first.deployment) == (Outcome.IGNORED, None)
     assert "incomplete" in first.reason and "shop-frontend" in first.reason
     registry.push("frontend")
-    assert send(intake, name="shop-frontend").outcome is Outcome.QUEUED
+    assert send(receiver, name="shop-frontend").outcome is Outcome.QUEUED
     claimed = store.claim(1.0)
     assert claimed
     job = claimed[1]
@@ -138,56 +138,58 @@ def test_only_the_image_that_makes_the_release_whole_deploys_it(
 
 
 def test_all_other_events_of_the_release_find_it_there(
-    intake: Intake, registry: Pushed, store: SqliteStore
+    receiver: Receiver, registry: Pushed, store: SqliteStore
 ) -> None:
     registry.push("backend")
     registry.push("frontend")
     for event in ("package", "registry_package"):
         for name, tag in [("shop-backend", TAG), ("shop-frontend", "main"), ("shop-frontend", "latest")]:
-            receipt = send(intake, event, name=name, tag=tag)
+            receipt = send(receiver, event, name=name, tag=tag)
             assert receipt.outcome in (Outcome.QUEUED, Outcome.DUPLICATE)
     assert count(store, "deployment") == 1
     claimed = store.claim(1.0)
     assert claimed
     store.finish(claimed[0].id, Status.SUCCESS, "", 2.0)
-    assert send(intake).outcome is Outcome.DUPLICATE
+    assert send(receiver).outcome is Outcome.DUPLICATE
 
 
 @pytest.mark.parametrize("commit", [OLD, "c" * 40])
 def test_an_older_commit_or_one_of_another_branch_deploys_nothing(
-    intake: Intake, registry: Pushed, commit: str
+    receiver: Receiver, registry: Pushed, commit: str
 ) -> None:
     registry.push("backend")
     registry.push("frontend")
-    receipt = send(intake, tag="latest", commit=commit)
+    receipt = send(receiver, tag="latest", commit=commit)
     assert receipt.outcome is Outcome.IGNORED
     assert "not the newest commit" in receipt.reason
 
 
 def test_two_environments_of_one_branch_are_not_chosen_between(
-    intake: Intake, context: DeployContext
+    receiver: Receiver, context: DeployContext
 ) -> None:
     object.__setattr__(context.config.app("shop").environment("staging"), "branch", "main")
-    assert "shop/production, shop/staging" in send(intake).reason
+    assert "shop/production, shop/staging" in send(receiver).reason
 
 
-def test_what_cannot_be_looked_up_is_shown_as_failed(intake: Intake, registry: Pushed, github: Forge) -> None:
+def test_what_cannot_be_looked_up_is_shown_as_failed(
+    receiver: Receiver, registry: Pushed, github: Forge
+) -> None:
     registry.down = True
     with pytest.raises(RegistryUnavailable):
-        send(intake)
+        send(receiver)
     github.break_with("502")
     with pytest.raises(ForgeUnavailable):
-        send(intake)
+        send(receiver)
 
 
 def test_what_compose_says_of_a_model_is_told_without_secrets(
-    intake: Intake, context: DeployContext, monkeypatch: pytest.MonkeyPatch
+    receiver: Receiver, context: DeployContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise ComposeRejected("port canary-of-the-server is none")
 
     monkeypatch.setattr(MemoryTarget, "render", refuse)
-    reason = send(intake).reason
+    reason = send(receiver).reason
     assert "is none" in reason and "canary" not in reason
 
 
@@ -197,26 +199,26 @@ def test_without_a_token_for_github_nothing_can_be_looked_up() -> None:
 
 
 def test_a_deployment_on_github_asks_for_its_images_and_hears_of_them(
-    intake: Intake, store: SqliteStore, context: DeployContext
+    receiver: Receiver, store: SqliteStore, context: DeployContext
 ) -> None:
     raw = body_of(
         announcement(payload={"schema": 1, "images": {"web": "ghcr.io/acme/shop-web@sha256:" + "b" * 64}})
     )
     headers, signature = headers_of("deployment"), sign(raw)
-    receipt = accept_delivery(intake, headers=headers, raw=raw, signature=signature)
+    receipt = accept_delivery(receiver, headers=headers, raw=raw, signature=signature)
     assert receipt.outcome is Outcome.QUEUED and receipt.deployment
     assert store.forge_id(receipt.deployment.id) == 145988746
-    again = accept_delivery(intake, headers=headers, raw=raw, signature=signature)
+    again = accept_delivery(receiver, headers=headers, raw=raw, signature=signature)
     assert again.outcome is Outcome.DUPLICATE
 
 
 def test_of_an_environment_with_a_pattern_the_newest_commit_of_a_branch_that_fits_is_deployed(
-    intake: Intake, context: DeployContext, registry: Pushed, store: SqliteStore
+    receiver: Receiver, context: DeployContext, registry: Pushed, store: SqliteStore
 ) -> None:
     for setting, outcome in (("rel/*", Outcome.IGNORED), ("m*", Outcome.QUEUED)):
         object.__setattr__(context.config.app("shop").environment("production"), "branch", setting)
         registry.push("backend")
         registry.push("frontend")
-        assert send(intake).outcome is outcome
+        assert send(receiver).outcome is outcome
     claimed = store.claim(1.0)
     assert claimed and claimed[1].branch == "main"

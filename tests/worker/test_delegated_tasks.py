@@ -27,7 +27,7 @@ from deployer.core.queue.supersede import Outcome
 from deployer.core.requests.deploy_request import audience_of, encode_request
 from deployer.deployment.context import DeployContext
 from deployer.ingress.plan_requests import accept_plan
-from deployer.ingress.receiver import Intake, Receipt, accept_delivery
+from deployer.ingress.receiver import Receipt, Receiver, accept_delivery
 from deployer.worker.delegated_tasks import run_errand
 from testing.compose_models import image, shop
 from testing.github.oidc_issuer import Issuer
@@ -40,8 +40,8 @@ from testing.receiver.receiver_inputs import (
     config_table,
     deploy_request,
     headers_of,
-    intake_of,
     package_event,
+    receiver_of,
     sign,
 )
 from testing.receiver.senders import count
@@ -85,20 +85,20 @@ class Halves:
         self.issuer = issuer
         issuer.claims = {"event_name": "pull_request", "base_ref": "main", "ref": "refs/pull/7/merge"}
         verifier = OidcVerifier(issuer.url, folder / "jwks.json")
-        self.intake: Intake = intake_of(
+        self.receiver: Receiver = receiver_of(
             self.webs, self.context.config, verify_token=verifier.verify_token, clock=FastClock()
         )
 
     def announce(self, **changes: Any) -> Receipt:
         raw = body_of(package_event("package", **changes))
-        return accept_delivery(self.intake, headers=headers_of("package"), raw=raw, signature=sign(raw))
+        return accept_delivery(self.receiver, headers=headers_of("package"), raw=raw, signature=sign(raw))
 
     def ask(self) -> Any:
         """A plan, as the action asks for it."""
         images = {name: image(name, "a") for name in ("backend", "frontend")}
         bundle = Bundle("compose.yaml", {"compose.yaml": "a: ${GIVEN}"})
         raw = encode_request(deploy_request(images=images, bundle=bundle, variables={}))
-        return accept_plan(self.intake, raw=raw, bearer=self.issuer.mint(audience_of(URL, raw)))
+        return accept_plan(self.receiver, raw=raw, bearer=self.issuer.mint(audience_of(URL, raw)))
 
     def settle(self, **settings: Any) -> None:
         """Other settings for the worker alone."""
@@ -143,7 +143,7 @@ def working(halves: Halves) -> Iterator[Halves]:
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    object.__setattr__(halves.intake, "clock", Patient())
+    object.__setattr__(halves.receiver, "clock", Patient())
     yield halves
     over.set()
     thread.join(60)

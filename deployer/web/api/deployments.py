@@ -16,7 +16,7 @@ from deployer.ingress.plan_requests import accept_plan
 from deployer.ingress.receiver import Receipt, accept_manual, accept_request, person
 from deployer.ingress.tested_images import find_tested
 from deployer.web.api.event_streams import Streams
-from deployer.web.api.request_context import bearer, raw_body, the_intake
+from deployer.web.api.request_context import bearer, raw_body, the_receiver
 from deployer.web.api.responses import deployment_table, event_table, receipt_answer
 
 deployments = Blueprint("deployments", __name__, url_prefix="/api/v1")
@@ -26,23 +26,23 @@ _RELEASE = re.compile(r"[0-9a-f]{1,64}")
 
 @deployments.post("/deployments")
 def create() -> Response:
-    intake = the_intake()
+    receiver = the_receiver()
     receipt = accept_request(
-        intake, raw=raw_body(), bearer=bearer(), signature=request.headers.get(SIGNATURE)
+        receiver, raw=raw_body(), bearer=bearer(), signature=request.headers.get(SIGNATURE)
     )
-    return receipt_answer(receipt, intake.config.url, _page(receipt))
+    return receipt_answer(receipt, receiver.config.url, _page(receipt))
 
 
 @deployments.post("/plans")
 def plan() -> Response:
     """Returns the changes that a pull request would cause."""
-    return jsonify(asdict(accept_plan(the_intake(), raw=raw_body(), bearer=bearer())))
+    return jsonify(asdict(accept_plan(the_receiver(), raw=raw_body(), bearer=bearer())))
 
 
 @deployments.post("/tested-images")
 def tested_images() -> Response:
     """Returns the images of a deploying run that are proven already."""
-    known = find_tested(the_intake(), raw=raw_body(), bearer=bearer())
+    known = find_tested(the_receiver(), raw=raw_body(), bearer=bearer())
     return jsonify(
         {"images": {name: str(image) for name, image in known.images.items()}, "tested": known.tested}
     )
@@ -51,21 +51,21 @@ def tested_images() -> Response:
 @deployments.get("/deployments/<id>")
 def show(id: str) -> Response:
     """Returns the record; with `?after=N`, for polling clients, also the events after number N."""
-    intake = the_intake()
-    deployment = read_deployment(intake, id=id, bearer=bearer())
-    body = deployment_table(deployment, intake.config.url)
+    receiver = the_receiver()
+    deployment = read_deployment(receiver, id=id, bearer=bearer())
+    body = deployment_table(deployment, receiver.config.url)
     if "after" in request.args:
         after = request.args["after"]
         if not _NUMBER.fullmatch(after):
             raise PayloadRejected("after: should be the number of the last event that is known")
-        body["events"] = [event_table(event) for event in read_events(intake, deployment, int(after))]
+        body["events"] = [event_table(event) for event in read_events(receiver, deployment, int(after))]
     return jsonify(body)
 
 
 @deployments.get("/deployments/<id>/events")
 def follow(id: str) -> Response:
     """Streams the events as server-sent events, starting after `Last-Event-ID`."""
-    deployment = read_deployment(the_intake(), id=id, bearer=bearer())
+    deployment = read_deployment(the_receiver(), id=id, bearer=bearer())
     last = request.headers.get("Last-Event-ID", "")
     streams = current_app.extensions[Streams.KEY]
     assert isinstance(streams, Streams)
@@ -75,9 +75,9 @@ def follow(id: str) -> Response:
 @deployments.post("/deployments/<id>/confirmation")
 def confirm_release(id: str) -> Response:
     """Records the external confirmation that a serving release may stay, or must not."""
-    intake = the_intake()
-    deployment = confirm(intake, id=id, bearer=bearer(), raw=raw_body())
-    return jsonify(deployment_table(deployment, intake.config.url))
+    receiver = the_receiver()
+    deployment = confirm(receiver, id=id, bearer=bearer(), raw=raw_body())
+    return jsonify(deployment_table(deployment, receiver.config.url))
 
 
 @deployments.post("/apps/<app>/<environment>/redeploy")
@@ -91,24 +91,24 @@ def roll_back(app: str, environment: str) -> Response:
 
 
 def _manual(app: str, environment: str, kind: Kind) -> Response:
-    intake = the_intake()
+    receiver = the_receiver()
     release, run_tasks = _wanted(raw_body())
     receipt = accept_manual(
-        intake,
-        principal=person(intake, bearer()),
+        receiver,
+        principal=person(receiver, bearer()),
         app=app,
         environment=environment,
         kind=kind,
         release=release,
         run_tasks=run_tasks,
     )
-    return receipt_answer(receipt, intake.config.url, _page(receipt))
+    return receipt_answer(receipt, receiver.config.url, _page(receipt))
 
 
 def _page(receipt: Receipt) -> str:
     """Returns the environment's address if its settings name one."""
     assert receipt.deployment
-    return the_intake().config.app(receipt.deployment.app).environment(receipt.deployment.environment).url
+    return the_receiver().config.app(receipt.deployment.app).environment(receipt.deployment.environment).url
 
 
 def _wanted(raw: bytes) -> tuple[str, bool]:

@@ -18,7 +18,7 @@ from deployer.core.errors import DeployerError, TooManyRequests
 from deployer.core.reporting.log_fields import about
 from deployer.ingress.receiver import record_refusal
 from deployer.web.api.rate_limits import the_limits
-from deployer.web.api.request_context import the_intake
+from deployer.web.api.request_context import the_receiver
 
 _STATUS = {
     "payload-rejected": 400,
@@ -62,7 +62,7 @@ def _expected(error: DeployerError) -> Response:
     status = _STATUS.get(error.code, 500)
     _tell(error, status)
     if status in (401, 403):
-        record_refusal(the_intake(), error, _place(), request.path)
+        record_refusal(the_receiver(), error, _place(), request.path)
     answer = _answer(status, error.code, str(error), error.hint)
     if status == 503:
         answer.headers["Retry-After"] = _RETRY_AFTER

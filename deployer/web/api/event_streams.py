@@ -18,7 +18,7 @@ from flask import Response
 from deployer.core.errors import DeployerError, StoreUnavailable
 from deployer.core.model import Deployment, Event
 from deployer.ingress.deployments import read_events
-from deployer.ingress.receiver import Intake
+from deployer.ingress.receiver import Receiver
 from deployer.web.api.responses import event_table
 
 _HELLO = "retry: 2000\n\n"
@@ -46,8 +46,8 @@ class Streams:
 
     KEY = "deployer.streams"
 
-    def __init__(self, intake: Intake, limits: StreamLimits) -> None:
-        self._intake = intake
+    def __init__(self, receiver: Receiver, limits: StreamLimits) -> None:
+        self._receiver = receiver
         self._limits = limits
         self._free = threading.BoundedSemaphore(limits.count)
         self._over = threading.Event()
@@ -69,7 +69,7 @@ class Streams:
         return answer
 
     def _tell(self, id: str, after: int) -> Iterator[str]:
-        clock, limits = self._intake.clock, self._limits
+        clock, limits = self._receiver.clock, self._limits
         begun = spoke = clock.monotonic()
         yield _HELLO
         while not self._over.is_set() and clock.monotonic() - begun < limits.length:
@@ -93,13 +93,13 @@ class Streams:
         """Returns the record and the events after number `after`. Viewers of one deployment share a look:
         viewers with the same last event cause one database read per interval.
         """
-        now = self._intake.clock.monotonic()
+        now = self._receiver.clock.monotonic()
         at, deployment, last = self._seen.get(id, (0.0, None, 0))
         if deployment and last == after and now - at < self._limits.look and not deployment.status.final:
             return deployment, ()
         # In this order: the final status is written together with the last event.
-        deployment = self._intake.store.deployment(id)
-        events = read_events(self._intake, deployment, after)
+        deployment = self._receiver.store.deployment(id)
+        events = read_events(self._receiver, deployment, after)
         self._seen[id] = (now, deployment, events[-1].n if events else after)
         return deployment, events
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, current_app, jsonify
 
 from deployer import __version__
-from deployer.web.api.request_context import the_intake
+from deployer.web.api.request_context import the_receiver
 
 status = Blueprint("status", __name__)
 HAS_WORKER = "deployer.has_worker"  # app extension: True if a process works on the queue
@@ -16,7 +16,7 @@ HAS_ENGINE = "deployer.has_engine"  # app extension: True if Docker answered the
 
 @status.get("/health")
 def health() -> Response:
-    ready = the_intake().store.ready()
+    ready = the_receiver().store.ready()
     message = _message()
     table = {"status": "Degraded" if message or not ready else "OK", "version": __version__}
     answer = jsonify({**table, "message": message} if message else table)

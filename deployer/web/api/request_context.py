@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from flask import Flask, current_app, request
 
-from deployer.ingress.receiver import Intake
+from deployer.ingress.receiver import Receiver
 from deployer.web.api.rate_limits import the_caller
 
 _KEY = "deployer.intake"
 _SCHEME = "bearer "
 
 
-def bind(app: Flask, intake: Intake) -> None:
-    app.extensions[_KEY] = intake
+def bind(app: Flask, receiver: Receiver) -> None:
+    app.extensions[_KEY] = receiver
 
 
-def the_intake() -> Intake:
+def the_receiver() -> Receiver:
     """Returns the receiver for the current client."""
     bound = current_app.extensions[_KEY]
-    assert isinstance(bound, Intake)
+    assert isinstance(bound, Receiver)
     caller = the_caller()
     return bound.serve(caller.address if caller else "")
 

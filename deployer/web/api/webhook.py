@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from deployer.ingress.receiver import accept_delivery
-from deployer.web.api.request_context import raw_body, the_intake
+from deployer.web.api.request_context import raw_body, the_receiver
 from deployer.web.api.responses import receipt_answer
 from deployer.web.api.webhook_fast_path import FAILED, WEBHOOK
 
@@ -19,11 +19,11 @@ def receive() -> Response:
     """
     if FAILED in request.environ:
         raise request.environ.pop(FAILED)  # its frames hold the body and must not outlive the answer
-    intake = the_intake()
+    receiver = the_receiver()
     receipt = accept_delivery(
-        intake,
+        receiver,
         headers=dict(request.headers),
         raw=raw_body(),
         signature=request.headers.get("X-Hub-Signature-256"),
     )
-    return receipt_answer(receipt, intake.config.url)
+    return receipt_answer(receipt, receiver.config.url)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from deployer.ingress.receiver import Intake, Receipt, accept_delivery
+from deployer.ingress.receiver import Receipt, Receiver, accept_delivery
 from deployer.web.api.rate_limits import Limits
 from deployer.web.api.responses import HARDENED, receipt_table
 
@@ -29,7 +29,7 @@ _HEADERS = {
 }
 
 
-def shorten(flask: WSGIApplication, intake: Intake, limits: Limits, most: int) -> WSGIApplication:
+def shorten(flask: WSGIApplication, receiver: Receiver, limits: Limits, most: int) -> WSGIApplication:
     """Wraps the Flask app with the fast path. `most`: bytes of the largest body that it reads."""
 
     def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
@@ -41,7 +41,7 @@ def shorten(flask: WSGIApplication, intake: Intake, limits: Limits, most: int) -
             headers = {name: environ.get(key, "") for name, key in _HEADERS.items()}
             headers["Content-Type"] = environ.get("CONTENT_TYPE", "")
             receipt = accept_delivery(
-                intake.serve(caller.address),
+                receiver.serve(caller.address),
                 headers=headers,
                 raw=raw,
                 signature=environ.get("HTTP_X_HUB_SIGNATURE_256"),
@@ -49,7 +49,7 @@ def shorten(flask: WSGIApplication, intake: Intake, limits: Limits, most: int) -
         except Exception as error:
             environ[FAILED] = error
         else:
-            return _accepted(receipt, intake.config.url, start)
+            return _accepted(receipt, receiver.config.url, start)
         return flask(environ, start)
 
     return answer

@@ -64,7 +64,7 @@ def main_web(given: str = "") -> int:
 
 
 def _serve(reception: Reception, parts: Parts | None) -> int:
-    app = create_app(reception.intake)
+    app = create_app(reception.receiver)
     app.extensions[HAS_WORKER] = reception.has_worker
     if parts:
         app.extensions[HAS_ENGINE] = lambda: parts.worker.reaches

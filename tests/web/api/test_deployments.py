@@ -49,7 +49,7 @@ def test_the_same_run_with_a_new_token_is_200_and_can_be_followed_too(web_client
 
 def test_events_can_be_polled_from_any_point(web_client: WebClient) -> None:
     made = web_client.deploy()
-    web_client.intake.store.append(made["id"], "pull", "web", 5.0)
+    web_client.receiver.store.append(made["id"], "pull", "web", 5.0)
     url, headers = f"/api/v1/deployments/{made['id']}", bearer(made["read_token"])
     all_ = web_client.client.get(f"{url}?after=0", headers=headers).get_json()["events"]
     assert [event["n"] for event in all_] == [1, 2]
@@ -107,7 +107,7 @@ def test_an_outage_of_the_issuer_is_503(web_client: WebClient) -> None:
 
 
 def test_a_person_redeploys_and_rolls_back(web_client: WebClient) -> None:
-    store = web_client.intake.store
+    store = web_client.receiver.store
     releases = []
     for number in (1, 2):
         made = web_client.deploy(run=Run(number, 1))
@@ -189,7 +189,7 @@ def test_a_bug_is_500_with_an_id_that_the_log_has_too_and_shows_nothing(
     def broken(*_args: Any) -> None:
         raise ZeroDivisionError("canary-of-the-inside")
 
-    monkeypatch.setattr(web_client.intake.store, "ready", broken)
+    monkeypatch.setattr(web_client.receiver.store, "ready", broken)
     with caplog.at_level(logging.ERROR):
         answer = web_client.client.get("/health")
     body = answer.get_json()
@@ -222,7 +222,7 @@ def test_health_is_ok_and_degraded_when_the_database_does_not_answer(
     answer = web_client.client.get("/health")
     assert (answer.status_code, answer.get_json()["status"]) == (200, "Degraded")
     assert "Docker does not answer" in answer.get_json()["message"]
-    monkeypatch.setattr(web_client.intake.store, "ready", lambda: False)
+    monkeypatch.setattr(web_client.receiver.store, "ready", lambda: False)
     answer = web_client.client.get("/health")
     assert (answer.status_code, answer.get_json()["status"]) == (503, "Degraded")
 
@@ -230,7 +230,7 @@ def test_health_is_ok_and_degraded_when_the_database_does_not_answer(
 @pytest.mark.case("X05")
 def test_a_run_that_may_deploy_hears_once_which_images_are_proven(web_client: WebClient) -> None:
     tree, web = "1" * 64, Image("ghcr.io/acme/shop-web", DIGEST)
-    web_client.intake.store.note_proven(
+    web_client.receiver.store.note_proven(
         ProvenRun("shop", "production", "b" * 40, "c" * 64, {"web": web}, {"web": tree})
     )
     sources = {"web": Source(web.repository, tree), "api": Source("ghcr.io/acme/shop-api", tree)}

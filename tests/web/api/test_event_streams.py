@@ -56,7 +56,7 @@ def test_a_story_is_told_while_it_happens_and_ends_with_the_status(
     web_client: WebClient, served: str
 ) -> None:
     made = web_client.deploy()
-    store = web_client.intake.store
+    store = web_client.receiver.store
     with opened(served, made) as answer:
         assert answer.status == 200
         assert answer.headers["Content-Type"].startswith("text/event-stream")
@@ -89,9 +89,9 @@ def test_a_stream_that_broke_goes_on_after_the_last_event_that_arrived(
     web_client: WebClient, served: str
 ) -> None:
     made = web_client.deploy()
-    web_client.intake.store.claim(1.0)
-    web_client.intake.store.append(made["id"], "pull", "web", 5.0)
-    web_client.intake.store.finish(made["id"], Status.SUCCESS, "", 6.0)
+    web_client.receiver.store.claim(1.0)
+    web_client.receiver.store.append(made["id"], "pull", "web", 5.0)
+    web_client.receiver.store.finish(made["id"], Status.SUCCESS, "", 6.0)
     with opened(served, made, Last_Event_ID="2") as answer:
         assert [frame["event"] for frame in events(answer)] == ["pull", "end"]
     for known in ("4", "99"):
@@ -126,7 +126,7 @@ def test_more_streams_than_the_cap_are_503_until_one_ends(web_client: WebClient,
             assert third.status == 503
             assert int(third.headers["Retry-After"]) > 0
             assert json.loads(third.read())["error"] == "too-many-streams"
-        web_client.intake.store.finish(made["id"], Status.INACTIVE, "superseded", 2.0)
+        web_client.receiver.store.finish(made["id"], Status.INACTIVE, "superseded", 2.0)
         assert first.read() and second.read()
     wait_for("a free stream", lambda: status() == 200)
 
@@ -155,7 +155,7 @@ def test_a_stream_ends_when_the_database_is_out_of_reach(
         def unavailable(_id: str) -> Deployment:
             raise StoreUnavailable("gone")
 
-        monkeypatch.setattr(web_client.intake.store, "deployment", unavailable)
+        monkeypatch.setattr(web_client.receiver.store, "deployment", unavailable)
         assert list(story) == []
 
 

@@ -14,15 +14,15 @@ from werkzeug.test import TestResponse
 
 from deployer.core.auth.api_tokens import Right
 from deployer.core.http.rate_limit import PLACES, Tally
-from deployer.ingress.receiver import Intake
+from deployer.ingress.receiver import Receiver
 from deployer.web.api.rate_limits import FAILURES, STRANGERS, the_limits
 from deployer.web.app import create_app
 from testing.receiver.receiver_inputs import (
     body_of,
     config_of,
     headers_of,
-    intake_of,
     open_store,
+    receiver_of,
     run_payload,
     sign,
 )
@@ -54,7 +54,7 @@ class Door:
 
     client: FlaskClient
     clock: Clock
-    intake: Intake
+    receiver: Receiver
 
     def guess(self, address: str = "", peer: str = "127.0.0.1", path: str = REDEPLOY) -> TestResponse:
         return self._post(path, bearer("dpl_wrong"), address, peer)
@@ -74,9 +74,9 @@ class Door:
 
     @property
     def good(self) -> dict[str, str]:
-        if not self.intake.store.tokens():
+        if not self.receiver.store.tokens():
             rights = frozenset({Right.REDEPLOY})
-            self._secret = self.intake.store.create_token(
+            self._secret = self.receiver.store.create_token(
                 name="anna", app="shop", can=rights, expires_at=None, now=1.0
             )
         return bearer(self._secret)
@@ -92,8 +92,8 @@ class Door:
 
 def door_of(folder: Path, **settings: Any) -> Iterator[Door]:
     store, clock = open_store(folder), Clock()
-    intake = intake_of(store, replace(config_of(), **settings), clock=clock)
-    yield Door(create_app(intake).test_client(), clock, intake)
+    receiver = receiver_of(store, replace(config_of(), **settings), clock=clock)
+    yield Door(create_app(receiver).test_client(), clock, receiver)
     store.close()
 
 

@@ -99,7 +99,7 @@ def test_a_body_over_the_limit_is_413_and_one_at_the_limit_is_read(web_client: W
 def test_a_database_that_takes_no_write_is_503_so_that_the_delivery_is_shown_as_failed(
     web_client: WebClient,
 ) -> None:
-    web_client.intake.store._database._writer.execute("PRAGMA query_only=ON")  # type: ignore[attr-defined]
+    web_client.receiver.store._database._writer.execute("PRAGMA query_only=ON")  # type: ignore[attr-defined]
     raw = body_of(run_payload())
     sent = {**headers_of("workflow_run"), "X-Hub-Signature-256": sign(raw)}
     answer = web_client.client.post("/webhook", data=raw, headers=sent)
@@ -155,7 +155,7 @@ def test_who_was_refused_and_from_where_stands_in_the_audit_log(web_client: WebC
     for path in ("/webhook", "/api/v1/apps/shop/production/redeploy"):
         web_client.client.post(path, data=b"{}", environ_base={"REMOTE_ADDR": "203.0.113.9"})
     web_client.deploy()
-    told = [json.loads(entry.text) for entry in web_client.intake.store.audit()]
+    told = [json.loads(entry.text) for entry in web_client.receiver.store.audit()]
     assert [(entry["action"], entry["origin"], entry["verdict"]) for entry in told] == [
         ("refuse", "203.0.113.9", "signature-mismatch"),
         ("refuse", "203.0.113.9", "token-rejected"),

@@ -25,7 +25,7 @@ BAD = "sha256=" + "0" * 64
 @pytest.fixture
 def door(web_client: WebClient) -> Iterator[int]:
     """The port of the server with all its settings."""
-    server = _open(create_app(web_client.intake), "127.0.0.1:0")
+    server = _open(create_app(web_client.receiver), "127.0.0.1:0")
     server.adj.asyncore_loop_timeout = 0.05
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -108,7 +108,7 @@ def test_a_body_whose_length_is_not_plain_is_refused(
     web_client: WebClient, door: int, head: list[str], body: bytes, status: int
 ) -> None:
     assert status_of(door, signed(*head), body) == status
-    stored = web_client.intake.store.deployments("shop", "production")
+    stored = web_client.receiver.store.deployments("shop", "production")
     assert bool(stored) == (status == 202)
 
 
@@ -159,7 +159,7 @@ def test_events_that_start_nothing_are_answered_and_unsigned_ones_are_401(
     headers["X-Hub-Signature-256"] = sign(raw)
     answer = web_client.client.post("/webhook", data=raw, headers=headers)
     assert answer.status_code == status, answer.text
-    assert not web_client.intake.store.deployments("shop", "production")
+    assert not web_client.receiver.store.deployments("shop", "production")
 
 
 @pytest.mark.case("C13")
@@ -213,10 +213,10 @@ def test_a_branch_goes_nowhere_but_into_a_comparison(web_client: WebClient, bran
     raw = body_of(run_payload(head_branch=branch, actor={"login": branch}))
     headers = {**headers_of("workflow_run"), "X-Hub-Signature-256": sign(raw)}
     assert web_client.client.post("/webhook", data=raw, headers=headers).get_json()["outcome"] == "ignored"
-    environment = web_client.intake.config.app("shop").environment("production")
+    environment = web_client.receiver.config.app("shop").environment("production")
     object.__setattr__(environment, "branch", branch)
     assert web_client.client.post("/webhook", data=raw, headers=headers).status_code == 202
-    claimed = web_client.intake.store.claim(1.0)
+    claimed = web_client.receiver.store.claim(1.0)
     assert claimed
     told = [field for field, value in vars(claimed[1]).items() if branch in str(value)]
     assert told == ["actor"]  # who started the run: shown to people, never part of a command
