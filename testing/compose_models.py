@@ -6,7 +6,7 @@ from typing import Any
 
 from deployer.core.images import Image
 from deployer.core.model import ObservedState, Replica
-from deployer.core.rollout.desired_state import EDGE, Application, assemble
+from deployer.core.rollout.desired_state import EDGE, DesiredState, assemble
 from deployer.core.rollout.edge_container import EdgeSettings
 
 EDGE_SETTINGS = EdgeSettings("haproxy:3.0-alpine", "/state/edge/shop", "99:99")
@@ -48,13 +48,13 @@ def shop() -> dict[str, Any]:
     }
 
 
-def application(marks: str = "ab", model: dict[str, Any] | None = None) -> Application:
+def application(marks: str = "ab", model: dict[str, Any] | None = None) -> DesiredState:
     """The shop with the images that `marks` name: backend's, then frontend's."""
     images = {"backend": image("backend", marks[0]), "frontend": image("frontend", marks[1])}
     return assemble(model or shop(), images, "shop", EDGE_SETTINGS)
 
 
-def replica(app: Application, service: str, number: int = 1, **changes: Any) -> Replica:
+def replica(app: DesiredState, service: str, number: int = 1, **changes: Any) -> Replica:
     """A running, healthy, serving replica made from `app`."""
     made = app.service(service)
     assert made
@@ -73,6 +73,6 @@ def replica(app: Application, service: str, number: int = 1, **changes: Any) -> 
     return Replica(**values | changes)
 
 
-def running(app: Application) -> ObservedState:
+def running(app: DesiredState) -> ObservedState:
     """Everything of `app` up and serving."""
     return ObservedState(tuple(replica(app, name) for name in (EDGE, "backend", "frontend")))

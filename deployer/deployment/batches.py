@@ -13,14 +13,14 @@ from deployer.core.compose.update_config import pause_within
 from deployer.core.model import ObservedState
 from deployer.core.ports.clock import Clock, Say
 from deployer.core.ports.target import Target
-from deployer.core.rollout.desired_state import Application
+from deployer.core.rollout.desired_state import DesiredState
 from deployer.core.rollout.plan import Plan
 from deployer.core.rollout.planner import plan_rollout
 from deployer.deployment.rollout import Rollout
 
 
 def take_turns(
-    application: Application,
+    application: DesiredState,
     target: Target,
     clock: Clock,
     say: Say,

@@ -22,7 +22,7 @@ from deployer.core.release.failure import Failure, failure_of
 from deployer.core.reporting.deployment_text import describe
 from deployer.core.reporting.log_fields import about
 from deployer.core.rollout.conflicts import beside, refuse_conflicts
-from deployer.core.rollout.desired_state import Application, nothing
+from deployer.core.rollout.desired_state import DesiredState, nothing
 from deployer.core.rollout.plan import Plan
 from deployer.core.rollout.planner import plan_rollout
 from deployer.deployment import release_assembly as releases
@@ -63,7 +63,7 @@ class _Way:
         self.deadline = context.clock.monotonic() + context.config.deadline + job.confirm
         self.tasks = True  # one-shots run
         self.one_way = False  # a schema changed that the release before cannot work with
-        self.tried: Application | None = None
+        self.tried: DesiredState | None = None
         self.returning = False
         self.foreign: set[str] = set()  # containers of the project that nobody deployed
         self.disturbed = False  # by somebody who changed this project's containers meanwhile
@@ -123,7 +123,7 @@ class _Way:
         self._pull(application)
         self._roll_out("plan", application, unchanged)
 
-    def _roll_out(self, kind: str, application: Application, seen: ObservedState | None = None) -> None:
+    def _roll_out(self, kind: str, application: DesiredState, seen: ObservedState | None = None) -> None:
         """Observe, plan, execute. After the switch and its confirmation nothing takes the release back."""
         context, project = self.context, self.environment.project
         observed = seen or context.target.observe(project)
@@ -159,12 +159,12 @@ class _Way:
         if kind == "plan" and not plan.empty:
             self._finish(application)
 
-    def _rollout(self, application: Application, plan: Plan, observed: ObservedState) -> Rollout:
+    def _rollout(self, application: DesiredState, plan: Plan, observed: ObservedState) -> Rollout:
         target, clock = self.context.target, self.context.clock
         say, hide, startups, new = self._say, self._hide, self.startups, self.unserved
         return Rollout(application, plan, observed, target, clock, say, hide, startups, new, self.deadline)
 
-    def _go_on(self, application: Application) -> None:
+    def _go_on(self, application: DesiredState) -> None:
         def judge() -> None:
             self.measuring.drained()
             self.measuring.judge(wait=0.0)
@@ -190,7 +190,7 @@ class _Way:
         self.disturbed = self.disturbed or (self.returning and not foreign <= self.foreign)
         self.foreign |= foreign
 
-    def _settle(self, application: Application, plan: Plan) -> bool:
+    def _settle(self, application: DesiredState, plan: Plan) -> bool:
         """Whether what the plan made had to be made right again."""
         target, clock, rollout_of = (
             self.context.target,
@@ -209,7 +209,7 @@ class _Way:
             self._say("untidy", f"the release serves, {error}")
         return True
 
-    def _prepare(self, application: Application) -> None:
+    def _prepare(self, application: DesiredState) -> None:
         """Hooks before anything is touched. On the way back by hand the newer release undoes its changes."""
         if self.job.kind is not Kind.ROLLBACK:
             ran = self.tasks and self.hooks.run(application, PRE_DEPLOY, self.deadline)
@@ -222,11 +222,11 @@ class _Way:
                 releases.assembled(self.environment, release, self.context), ON_ROLLBACK, self.deadline
             )
 
-    def _finish(self, application: Application) -> None:
+    def _finish(self, application: DesiredState) -> None:
         if failure := self._caught(lambda: self._run_hooks(application, POST_DEPLOY)):
             self._say("untidy", f"the release serves, {failure.reason}")
 
-    def _run_hooks(self, application: Application, moment: str) -> None:
+    def _run_hooks(self, application: DesiredState, moment: str) -> None:
         self.hooks.run(application, moment, self.deadline)
 
     def _prove(self) -> None:
@@ -296,7 +296,7 @@ class _Way:
         self._say("resolve", f"release {release.id}: {named}")
         return release
 
-    def _pull(self, application: Application) -> None:
+    def _pull(self, application: DesiredState) -> None:
         before = served_images(self.context.store, self.app.name, self.environment.name)
         pulling = Pulling(self.context, self.app, self.job.credentials, self._say, self.deadline)
         pulling.pull(application, before)

@@ -16,7 +16,7 @@ from deployer.core.model import Replica
 from deployer.core.ports.clock import Clock, Say
 from deployer.core.ports.target import Target
 from deployer.core.reporting.log_excerpt import telling_line
-from deployer.core.rollout.desired_state import Application
+from deployer.core.rollout.desired_state import DesiredState
 
 _TICK = 0.05
 
@@ -31,7 +31,7 @@ class Hooks:
     say: Say
     hide: Callable[[str], str]
 
-    def run(self, application: Application, moment: str, deadline: float) -> bool:
+    def run(self, application: DesiredState, moment: str, deadline: float) -> bool:
         """Runs the hooks of one hook point one after another, in dependency order. True if there was any."""
         mine = [hook for hook in application.hooks if hook.moment == moment]
         for hook in mine:
@@ -42,7 +42,7 @@ class Hooks:
         """Removes the hook containers, which record that the hooks ran."""
         self.target.end_hooks(project)
 
-    def _run(self, application: Application, hook: Hook, deadline: float) -> None:
+    def _run(self, application: DesiredState, hook: Hook, deadline: float) -> None:
         self.say(hook.moment, f"{hook.service}: {' '.join(hook.command)}")
         begun = self.clock.monotonic()
         replica = self.target.begin_hook(application, hook, self.deployment)

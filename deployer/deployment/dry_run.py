@@ -11,7 +11,7 @@ from deployer.core.config.settings import Environment
 from deployer.core.image_config import ImageConfig
 from deployer.core.model import DeployJob, ObservedState, Release
 from deployer.core.rollout.conflicts import refuse_conflicts
-from deployer.core.rollout.desired_state import Application
+from deployer.core.rollout.desired_state import DesiredState
 from deployer.core.rollout.plan import Plan
 from deployer.core.rollout.planner import plan_rollout
 from deployer.deployment.context import DeployContext
@@ -29,7 +29,7 @@ def plan_of_release(
 
 
 def plan_of(
-    application: Application, observed: ObservedState, context: DeployContext, *, tasks: bool = True
+    application: DesiredState, observed: ObservedState, context: DeployContext, *, tasks: bool = True
 ) -> Plan:
     """Returns the plan. Raises PortTaken, NameTaken or ExternalMissing if it has steps that a conflict would
     stop.
@@ -45,7 +45,7 @@ def look(
     release: Release,
     context: DeployContext,
     configs: Mapping[str, ImageConfig] | None = None,
-) -> tuple[Application, ObservedState]:
+) -> tuple[DesiredState, ObservedState]:
     """Returns the release's desired state in this environment and the project's observed state. `configs` as
     in `assembled`.
     """

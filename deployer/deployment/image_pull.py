@@ -23,7 +23,7 @@ from deployer.core.images import Image
 from deployer.core.model import Credentials
 from deployer.core.ports.clock import Say
 from deployer.core.release.retention import bytes_needed, judge_space
-from deployer.core.rollout.desired_state import Application
+from deployer.core.rollout.desired_state import DesiredState
 from deployer.deployment.context import DeployContext
 
 _LONGEST = 600.0  # seconds of one image's pull
@@ -41,7 +41,7 @@ class Pulling:
     say: Say
     deadline: float
 
-    def pull(self, application: Application, before: Mapping[str, Image]) -> None:
+    def pull(self, application: DesiredState, before: Mapping[str, Image]) -> None:
         """Pulls the missing images. `before`: service → image of the serving release, whose layers are
         present. Raises DiskFull, ImageNotFound or RegistryUnavailable.
         """

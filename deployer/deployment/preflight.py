@@ -19,7 +19,7 @@ from deployer.core.ports.clock import Clock, Say
 from deployer.core.ports.target import Target
 from deployer.core.reporting.log_excerpt import telling_line
 from deployer.core.rollout.conflicts import refuse_conflicts
-from deployer.core.rollout.desired_state import Application
+from deployer.core.rollout.desired_state import DesiredState
 from deployer.core.rollout.plan import PREFLIGHT, Plan, Step
 from deployer.core.rollout.planner import plan_rollout
 
@@ -30,7 +30,7 @@ _TICK = 0.02
 class Preflight:
     """Starts copies for one rollout; `hide` removes variable values from their output."""
 
-    application: Application
+    application: DesiredState
     target: Target
     clock: Clock
     say: Say
@@ -88,7 +88,7 @@ def tell_written(plan: Plan, observed: ObservedState, target: Target, say: Say) 
             )
 
 
-def refuse_taken(application: Application, target: Target, tasks: bool) -> ObservedState | None:
+def refuse_taken(application: DesiredState, target: Target, tasks: bool) -> ObservedState | None:
     """Raises the conflicts of `refuse_conflicts` if the plan has steps. Returns the observed state if it has
     none, so that the caller need not observe again; None otherwise.
     """

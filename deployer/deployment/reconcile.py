@@ -16,7 +16,7 @@ from deployer.core.errors import Busy, DeployerError, PlansDisagree
 from deployer.core.model import ObservedState
 from deployer.core.ports.clock import Clock, Say
 from deployer.core.ports.target import Target
-from deployer.core.rollout.desired_state import Application
+from deployer.core.rollout.desired_state import DesiredState
 from deployer.core.rollout.plan import Plan, goes_in_circles
 from deployer.core.rollout.planner import is_settled, lacking, plan_rollout
 from deployer.core.rollout.readiness import ANSWERED
@@ -31,7 +31,7 @@ _MARGIN = 2.0  # seconds longer than a container takes to stop
 class Settling:
     """Reconciles one application after its rollout."""
 
-    application: Application
+    application: DesiredState
     target: Target
     clock: Clock
     say: Say

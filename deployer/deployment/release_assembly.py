@@ -27,7 +27,7 @@ from deployer.core.ports.clock import Clock, Say
 from deployer.core.ports.target import Target
 from deployer.core.release.image_selection import wanted_images
 from deployer.core.release.one_shots import LOOK_BACK, run_one_shots
-from deployer.core.rollout.desired_state import Application, assemble
+from deployer.core.rollout.desired_state import DesiredState, assemble
 from deployer.deployment.context import DeployContext
 from deployer.deployment.release_images import ImageFinder
 
@@ -74,7 +74,7 @@ def assembled(
     judged: bool = False,
     credentials: Credentials | None = None,
     configs: Mapping[str, ImageConfig] | None = None,
-) -> Application:
+) -> DesiredState:
     """Returns the release's desired state. `judged` on the way forward only: a release that served before may
     return under settings that became stricter. `configs`: service → its image's configuration, if the caller
     has it already.
@@ -122,7 +122,7 @@ def _persist(clock: Clock, ask: Callable[[], ImageConfig]) -> ImageConfig:
 
 
 def project_note(
-    application: Application, release: Release, app: App, environment: Environment, context: DeployContext
+    application: DesiredState, release: Release, app: App, environment: Environment, context: DeployContext
 ) -> str:
     """Returns a notice about a first deploy's project name, empty if there is none. Raises OtherProject."""
     if context.store.serving(app.name, environment.name) is not None:
@@ -139,7 +139,7 @@ def project_note(
 
 
 def warn(
-    application: Application,
+    application: DesiredState,
     release: Release,
     app: App,
     environment: Environment,
@@ -161,7 +161,7 @@ def tasks_run(job: DeployJob, release: str, context: DeployContext, own: str = "
     return run_one_shots(job.kind, release, (one for one in past if one.id != own), asked=job.run_tasks)
 
 
-def refuse_other_images(application: Application, observed: ObservedState, target: Target) -> None:
+def refuse_other_images(application: DesiredState, observed: ObservedState, target: Target) -> None:
     """Raises ContainerRefused if a replica runs another image than the release names: another program that
     creates containers in this project may have been quicker.
     """

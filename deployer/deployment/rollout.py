@@ -17,7 +17,7 @@ from deployer.core.model import ObservedState, Replica
 from deployer.core.ports.clock import Clock, Say
 from deployer.core.ports.target import Target
 from deployer.core.reporting.log_excerpt import telling_line
-from deployer.core.rollout.desired_state import EDGE, Application, Service
+from deployer.core.rollout.desired_state import EDGE, DesiredState, Service
 from deployer.core.rollout.plan import (
     CREATE,
     DRAIN,
@@ -53,7 +53,7 @@ _STAGGER, _STAGGERS = 0.3, 0.7
 class Rollout:
     """Executes one plan; `say` must let no secret through."""
 
-    application: Application
+    application: DesiredState
     plan: Plan
     observed: ObservedState
     target: Target

@@ -27,7 +27,7 @@ from deployer.core.compose.endpoints import Door
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import Bundle, Credentials, Replica
-from deployer.core.rollout.desired_state import Application, Service
+from deployer.core.rollout.desired_state import DesiredState, Service
 from deployer.web.http_server import server as real_server
 from deployer.worker import worker
 from deployer.worker.worker import Worker
@@ -87,7 +87,7 @@ class Project(MemoryTarget):
         unique = f"{self._name}-{id}"
         self.replicas[unique] = dataclasses.replace(replica, id=unique, name=unique)
 
-    def route(self, application: Application, serving: Mapping[Service, Sequence[Replica]]) -> None:
+    def route(self, application: DesiredState, serving: Mapping[Service, Sequence[Replica]]) -> None:
         super().route(application, serving)
         digests = sorted({digest for found in self.serving().values() for digest in found if digest})
         written = self._file.with_suffix(".new")
@@ -130,10 +130,10 @@ class Fleet:
         time.sleep(self._takes)
         self._tell(f"end {project} {image.digest}")
 
-    def create(self, application: Application, counts: Mapping[str, int]) -> None:
+    def create(self, application: DesiredState, counts: Mapping[str, int]) -> None:
         self.of(application.project).create(application, counts)
 
-    def settle(self, application: Application) -> None:
+    def settle(self, application: DesiredState) -> None:
         self.of(application.project).settle(application)
 
     def planning(self, bundle: Bundle) -> AbstractContextManager[None]:

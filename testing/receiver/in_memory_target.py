@@ -20,7 +20,7 @@ from deployer.core.model import Bundle, Credentials, ObservedState, Replica
 from deployer.core.permissions.grants import PowerRefused
 from deployer.core.rollout.availability import Sample
 from deployer.core.rollout.conflicts import Occupied
-from deployer.core.rollout.desired_state import Application, Service
+from deployer.core.rollout.desired_state import DesiredState, Service
 from deployer.core.rollout.edge_container import EdgeSettings
 from deployer.core.rollout.readiness import ANSWERED, Reading
 from testing.compose_models import EDGE_SETTINGS
@@ -118,7 +118,7 @@ class MemoryTarget:
     def keep_written(self, replica: Replica) -> Mapping[str, Sequence[str]]:
         return {}
 
-    def check_edge(self, application: Application, now: float) -> str:
+    def check_edge(self, application: DesiredState, now: float) -> str:
         self._call("check_edge")
         return ""
 
@@ -135,7 +135,7 @@ class MemoryTarget:
     def occupied(self, project: str) -> Occupied:
         return self.taken
 
-    def create(self, application: Application, counts: Mapping[str, int]) -> None:
+    def create(self, application: DesiredState, counts: Mapping[str, int]) -> None:
         self._call("create", *counts)
         for name, count in counts.items():
             service = application.service(name)
@@ -153,7 +153,7 @@ class MemoryTarget:
         now = self.replicas[replica.id]
         return Reading(now.state, "none", answer="HTTP 500" if now.spec in self.sick else ANSWERED)
 
-    def route(self, application: Application, serving: Mapping[Service, Sequence[Replica]]) -> None:
+    def route(self, application: DesiredState, serving: Mapping[Service, Sequence[Replica]]) -> None:
         self._call("route", *(service.name for service in serving))
         for service, chosen in serving.items():
             ids = {replica.id for replica in chosen}
@@ -173,7 +173,7 @@ class MemoryTarget:
         for replica in replicas:
             del self.replicas[replica.id]
 
-    def begin_hook(self, application: Application, hook: Hook, deployment: str) -> Replica:
+    def begin_hook(self, application: DesiredState, hook: Hook, deployment: str) -> Replica:
         self._call("hook", hook.service, hook.moment)
         code = 3 if hook.moment in self.failing else 0
         self.hooked = Replica(
@@ -181,7 +181,7 @@ class MemoryTarget:
         )
         return self.hooked
 
-    def begin_copy(self, application: Application, service: str, old: Replica | None) -> Replica:
+    def begin_copy(self, application: DesiredState, service: str, old: Replica | None) -> Replica:
         self._call("copy", "old" if old else "new")
         if ("old" if old else "new") in self.forbidden_copies:
             raise PowerRefused("container copy asks for cap_add:SYS_ADMIN")
@@ -207,7 +207,7 @@ class MemoryTarget:
         self._call("clear")
         self.replicas.clear()
 
-    def settle(self, application: Application) -> None:
+    def settle(self, application: DesiredState) -> None:
         self._call("settle")
 
     def watch(self, doors: Sequence[Door]) -> MemoryWatch:

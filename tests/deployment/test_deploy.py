@@ -41,7 +41,7 @@ from deployer.core.model import (
 from deployer.core.release.confirmation import Verdict
 from deployer.core.rollout.availability import Sample
 from deployer.core.rollout.conflicts import Held, Occupied
-from deployer.core.rollout.desired_state import Application, Service
+from deployer.core.rollout.desired_state import DesiredState, Service
 from deployer.core.rollout.plan import RETIRE, Plan, Step
 from deployer.core.rollout.planner import plan_rollout
 from deployer.core.rollout.readiness import Reading
@@ -519,12 +519,12 @@ def fell(scene: Scene, service: str) -> None:
         del scene.target.replicas[id]
 
 
-def felling(scene: Scene, times: int) -> Callable[[Application], None]:
+def felling(scene: Scene, times: int) -> Callable[[DesiredState], None]:
     """Somebody who takes the backend away so many times, whenever a rollout is over."""
     settle = scene.target.settle
     left = itertools.count(times, -1)
 
-    def then_fell(app: Application) -> None:
+    def then_fell(app: DesiredState) -> None:
         settle(app)
         if next(left) > 0:
             fell(scene, "backend")
@@ -593,7 +593,7 @@ def test_what_somebody_left_over_is_untidy_while_the_release_serves(scene: Scene
     scene.target.breaks = {"remove": EngineUnavailable("removal is in progress")}
     settle = scene.target.settle
 
-    def add(app: Application) -> None:
+    def add(app: DesiredState) -> None:
         settle(app)
         foreign = Replica("x", "x_shop-backend-1", "backend", "", "created", "none", "sha256:0", "")
         scene.target.replicas["x"] = foreign

@@ -38,7 +38,7 @@ from deployer.core.errors import ComposeRejected, DeployerError, EngineUnavailab
 from deployer.core.model import Bundle
 from deployer.core.permissions.project_permissions import Present
 from deployer.core.redaction import hide_values
-from deployer.core.rollout.desired_state import Application
+from deployer.core.rollout.desired_state import DesiredState
 
 _RENDER_TIMEOUT = 30.0
 _CREATE_TIMEOUT = 120.0
@@ -173,7 +173,7 @@ class Compose:
 
     def record(
         self,
-        application: Application,
+        application: DesiredState,
         forward: Forward,
         ids: Mapping[str, str],
         present: Callable[[], Present] = nothing_present,
@@ -203,7 +203,7 @@ class Compose:
         rendering.recorded[key] = recorder.recorded
         return recorder.recorded
 
-    def forget(self, application: Application) -> None:
+    def forget(self, application: DesiredState) -> None:
         self._renderings[application.rendering].recorded.clear()
 
     def _call(
@@ -231,7 +231,7 @@ class Compose:
             hide=self._hiding(project),
         )
 
-    def save(self, application: Application) -> Path:
+    def save(self, application: DesiredState) -> Path:
         """Writes the model that runs to where `docker compose -f` finds it by hand."""
         path = self.path(application.project)
         make_folder(path.parent)

@@ -38,7 +38,7 @@ from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import ObservedState, Replica
 from deployer.core.permissions.project_permissions import Present
-from deployer.core.rollout.desired_state import EDGE, Application, Service
+from deployer.core.rollout.desired_state import EDGE, DesiredState, Service
 from deployer.core.rollout.planner import predecessors
 
 
@@ -49,16 +49,16 @@ class Cloning:
         self._engine = engine
         self._compose = compose
 
-    def recorded(self, application: Application, service: str) -> Recorded:
+    def recorded(self, application: DesiredState, service: str) -> Recorded:
         """The request that Compose would send for a service."""
         return _of(self._record(application), service)
 
-    def edge_networks(self, application: Application) -> frozenset[str]:
+    def edge_networks(self, application: DesiredState) -> frozenset[str]:
         """Names of the networks on which the edge stands in front of services."""
         behind = [service.name for service in application.services if service.routes]
         return networks_in([one for one in self._record(application) if one.service in behind])
 
-    def present(self, application: Application, replicas: Sequence[Replica]) -> Present:
+    def present(self, application: DesiredState, replicas: Sequence[Replica]) -> Present:
         """Containers of the project that requests may name: those that are there, and those recorded. With
         what the host keeps to itself.
         """
@@ -71,7 +71,7 @@ class Cloning:
 
     def requests(
         self,
-        application: Application,
+        application: DesiredState,
         counts: Mapping[str, int],
         present: Sequence[Replica],
         reached: Collection[tuple[str, str]],
@@ -87,7 +87,7 @@ class Cloning:
                 asked = (application.project, name) in reached
                 yield from self._missing(application, name, missing, recorded, present, here, asked)
 
-    def _record(self, application: Application) -> tuple[Recorded, ...]:
+    def _record(self, application: DesiredState) -> tuple[Recorded, ...]:
         """Asks Compose again where somebody removed a network since."""
         recorded = self._recorded_with(application, {})
         if networks_in(recorded) <= self._engine.networks().keys():
@@ -95,7 +95,7 @@ class Cloning:
         self._compose.forget(application)
         return self._recorded_with(application, {})
 
-    def _recorded_with(self, application: Application, ids: Mapping[str, str]) -> tuple[Recorded, ...]:
+    def _recorded_with(self, application: DesiredState, ids: Mapping[str, str]) -> tuple[Recorded, ...]:
         """`ids`: service → its container, for services that share its network."""
         recorded = self._compose.record(application, self._engine.forward, ids, self._engine.reserved)
         names = {id: name for name, id in self._engine.networks().items()}
@@ -104,7 +104,7 @@ class Cloning:
 
     def _missing(
         self,
-        application: Application,
+        application: DesiredState,
         name: str,
         count: int,
         recorded: Sequence[Recorded],
@@ -147,7 +147,7 @@ class Cloning:
 
     def permit(
         self,
-        application: Application,
+        application: DesiredState,
         service: Service,
         name: str,
         body: Mapping[str, Any],
@@ -163,7 +163,7 @@ class Cloning:
         return RequestedImage(str(image), self._engine.image_config(image) or ImageConfig())
 
     def copy(
-        self, application: Application, service: str, name: str, old: Mapping[str, Any] | None
+        self, application: DesiredState, service: str, name: str, old: Mapping[str, Any] | None
     ) -> PermittedContainer:
         """The copy of a service's new replica, or of the old one whose inspection is `old`, both judged by
         the settings of today. Raises PowerRefused.
@@ -183,7 +183,7 @@ class Cloning:
         return permit_copy(name, body, requested, application.permissions, one.archives)
 
     def _edge(
-        self, application: Application, name: str, recorded: Sequence[Recorded], here: Present
+        self, application: DesiredState, name: str, recorded: Sequence[Recorded], here: Present
     ) -> PermittedContainer:
         edge = application.edge
         assert edge

@@ -36,7 +36,7 @@ from deployer.core.images import Image
 from deployer.core.model import Bundle, Credentials, ObservedState, Replica
 from deployer.core.permissions.project_permissions import Present
 from deployer.core.rollout.conflicts import Occupied
-from deployer.core.rollout.desired_state import EDGE, Application, Service
+from deployer.core.rollout.desired_state import EDGE, DesiredState, Service
 from deployer.core.rollout.edge_container import EdgeSettings
 from deployer.core.rollout.readiness import ANSWERED, Reading
 
@@ -82,7 +82,7 @@ class DockerTarget:
         user, folder = f"{self._owner[0]}:{self._owner[1]}", str(self._edges / project)
         return EdgeSettings(self._edge_image, folder, user, tls=project in self._folders)
 
-    def check_edge(self, application: Application, now: float) -> str:
+    def check_edge(self, application: DesiredState, now: float) -> str:
         folder = self._folders.get(application.project)
         if folder is None:
             return ""
@@ -154,7 +154,7 @@ class DockerTarget:
     def occupied(self, project: str) -> Occupied:
         return self._engine.occupied(project)
 
-    def create(self, application: Application, counts: Mapping[str, int]) -> None:
+    def create(self, application: DesiredState, counts: Mapping[str, int]) -> None:
         present = self.observe(application.project).replicas
         wanted = list(self._cloning.requests(application, counts, present, self._reached))
         if application.routes:  # after Compose, which makes the networks
@@ -167,7 +167,7 @@ class DockerTarget:
             edge.prepare(application.routes, self._certificates(application, edge), peers, running)
         self._each(self._engine.create, wanted)
 
-    def _certificates(self, application: Application, edge: Edge) -> Mapping[str, str] | None:
+    def _certificates(self, application: DesiredState, edge: Edge) -> Mapping[str, str] | None:
         """None: as they are. On the way back they may be wrong by now; those that are served are not."""
         if not application.tls:
             return None
@@ -197,7 +197,7 @@ class DockerTarget:
         answer = self._ask(project, service, now)
         return Reading(now.state, now.health, now.exit_code, now.restarts, answer, now.started)
 
-    def route(self, application: Application, serving: Mapping[Service, Sequence[Replica]]) -> None:
+    def route(self, application: DesiredState, serving: Mapping[Service, Sequence[Replica]]) -> None:
         for service, replicas in serving.items():
             if not service.routes:
                 self._hand_over(application, service, replicas)
@@ -209,7 +209,7 @@ class DockerTarget:
         if wanted:
             self._edge(application.project).switch(wanted)
 
-    def _hand_over(self, application: Application, service: Service, coming: Sequence[Replica]) -> None:
+    def _hand_over(self, application: DesiredState, service: Service, coming: Sequence[Replica]) -> None:
         project, ids = application.project, {replica.id for replica in coming}
         observed = self._engine.observe(project)
         mine = [replica for replica in observed if replica.service == service.name]
@@ -238,7 +238,7 @@ class DockerTarget:
     def remove(self, replicas: Sequence[Replica], *, volumes: bool = False) -> None:
         self._each(partial(self._engine.remove, volumes=volumes), replicas)
 
-    def begin_hook(self, application: Application, hook: Hook, deployment: str) -> Replica:
+    def begin_hook(self, application: DesiredState, hook: Hook, deployment: str) -> Replica:
         name, project = requests.hook_name(application.project, hook), application.project
         there = {key: one for key, one in self._engine.hooks(project).items() if key[0] == name}
         mine = there.get((name, deployment))
@@ -257,7 +257,7 @@ class DockerTarget:
         self._engine.start(made)
         return made
 
-    def begin_copy(self, application: Application, service: str, old: Replica | None) -> Replica:
+    def begin_copy(self, application: DesiredState, service: str, old: Replica | None) -> Replica:
         project, name = application.project, name_of_copy(application.project, service)
         self.end_copy(project)
         details = self._engine.details(old) if old else None
@@ -287,7 +287,7 @@ class DockerTarget:
             self.remove(replicas)
             self._engine.remove_networks(project)
 
-    def settle(self, application: Application) -> None:
+    def settle(self, application: DesiredState) -> None:
         """After a rollout: the model on disk is the one that runs, and the edge knows no other routes."""
         if any(service.publishes for service in application.services):
             self._handover.clear(application.project, self._engine.observe(application.project))

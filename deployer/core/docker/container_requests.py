@@ -21,7 +21,7 @@ from deployer.core.compose.deploy_hooks import Hook
 from deployer.core.compose.rendering import Folders
 from deployer.core.images import split_host, split_tag
 from deployer.core.permissions.host_access import reserved_labels
-from deployer.core.rollout.desired_state import EDGE, EDGE_MOUNT, SPEC_LABEL, Application, Service
+from deployer.core.rollout.desired_state import EDGE, EDGE_MOUNT, SPEC_LABEL, DesiredState, Service
 
 Body = Mapping[str, Any]
 
@@ -220,7 +220,7 @@ def inherit(body: dict[str, Any], volumes: Mapping[str, str], paths: Collection[
         body["Labels"][VOLUMES_LABEL] = json.dumps(left, sort_keys=True)
 
 
-def fixed_name(application: Application, service: str) -> str:
+def fixed_name(application: DesiredState, service: str) -> str:
     """`container_name`, where the file gives one."""
     return str((application.document["services"].get(service) or {}).get("container_name") or "")
 
@@ -242,7 +242,7 @@ def hook_name(project: str, hook: Hook) -> str:
     return f"{project}-{hook.service}-{hook.moment}"
 
 
-def own_name(application: Application, service: Service) -> str:
+def own_name(application: DesiredState, service: Service) -> str:
     """The name that the user's own file has for the image of a service; empty where that is a digest, or
     names another image than the one that was deployed.
     """
@@ -279,7 +279,7 @@ def _endpoints(body: Body) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _edge_bindings(application: Application, behind: Sequence[Recorded]) -> dict[str, list[Any]]:
+def _edge_bindings(application: DesiredState, behind: Sequence[Recorded]) -> dict[str, list[Any]]:
     """Ports of the services behind it, or its own where TLS ends there → host bindings."""
     secure = {(port.service, str(port.published)): port.inside for port in application.tls}
     bindings: dict[str, list[Any]] = {}
@@ -291,7 +291,7 @@ def _edge_bindings(application: Application, behind: Sequence[Recorded]) -> dict
     return bindings
 
 
-def edge_body(application: Application, recorded: Sequence[Recorded]) -> dict[str, Any]:
+def edge_body(application: DesiredState, recorded: Sequence[Recorded]) -> dict[str, Any]:
     """The request for the edge: it has the ports and names of all services behind it.
 
     For Compose it is a one-off container of one of them: so `docker compose down` on the user's own file

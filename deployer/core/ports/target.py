@@ -18,7 +18,7 @@ from deployer.core.model import (
 )
 from deployer.core.rollout.availability import Sample
 from deployer.core.rollout.conflicts import Occupied
-from deployer.core.rollout.desired_state import Application, Service
+from deployer.core.rollout.desired_state import DesiredState, Service
 from deployer.core.rollout.edge_container import EdgeSettings
 from deployer.core.rollout.readiness import Reading
 
@@ -82,7 +82,7 @@ class Target(Protocol):
         mounts to be written. Raises StoreUnavailable.
         """
 
-    def check_edge(self, application: Application, now: float) -> str:
+    def check_edge(self, application: DesiredState, now: float) -> str:
         """Returns a warning about its certificates, empty if there is none. Raises CertificateInvalid if
         there is none to serve, ComposeRejected if no port would serve it.
         """
@@ -100,7 +100,7 @@ class Target(Protocol):
     def occupied(self, project: str) -> Occupied:
         """Returns the ports, names and addresses that other projects hold."""
 
-    def create(self, application: Application, counts: Mapping[str, int]) -> None:
+    def create(self, application: DesiredState, counts: Mapping[str, int]) -> None:
         """Creates replicas until each named service has `counts` of them; starts and stops nothing."""
 
     def start(self, project: str, replicas: Sequence[Replica]) -> None:
@@ -111,7 +111,7 @@ class Target(Protocol):
     def read(self, project: str, service: Service, replica: Replica) -> Reading:
         """Observes once a replica that should become ready."""
 
-    def route(self, application: Application, serving: Mapping[Service, Sequence[Replica]]) -> None:
+    def route(self, application: DesiredState, serving: Mapping[Service, Sequence[Replica]]) -> None:
         """Switches new requests of each named service to exactly these replicas before it returns. Raises
         ContainerRefused, and leaves the old ones in place, if the new ones cannot have their host ports.
         """
@@ -127,12 +127,12 @@ class Target(Protocol):
     def remove(self, replicas: Sequence[Replica], *, volumes: bool = False) -> None:
         """Removes replicas; `volumes`: with their anonymous volumes that no other container uses."""
 
-    def begin_hook(self, application: Application, hook: Hook, deployment: str) -> Replica:
+    def begin_hook(self, application: DesiredState, hook: Hook, deployment: str) -> Replica:
         """Starts a hook's container and returns it; returns the same deployment's container if it runs or
         succeeded.
         """
 
-    def begin_copy(self, application: Application, service: str, old: Replica | None) -> Replica:
+    def begin_copy(self, application: DesiredState, service: str, old: Replica | None) -> Replica:
         """Starts a copy of the service's new replica, or of the old one: alone, without network and data.
         Raises ContainerRefused.
         """
@@ -152,7 +152,7 @@ class Target(Protocol):
     def clear(self, project: str) -> None:
         """Removes the edge and the networks of a project that runs nothing else."""
 
-    def settle(self, application: Application) -> None:
+    def settle(self, application: DesiredState) -> None:
         """Cleans up after a rollout: removes everything that only the old release needed."""
 
     def watch(self, doors: Sequence[Door]) -> Watch:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from deployer.core.images import Image
 from deployer.core.model import ObservedState, Release, Replica
 from deployer.core.release.image_selection import Wanted
-from deployer.core.rollout.desired_state import EDGE, Application, Service
+from deployer.core.rollout.desired_state import EDGE, DesiredState, Service
 
 _UNKNOWN = "sha256:" + "0" * 64
 
@@ -26,7 +26,7 @@ class Preview:
     missing_variables: Sequence[str]
 
 
-def changes_of(application: Application, observed: ObservedState) -> dict[str, str]:
+def changes_of(application: DesiredState, observed: ObservedState) -> dict[str, str]:
     """Returns service → its change, sorted by name. The edge belongs to the deployer and is left out."""
     wanted = {service.name: service for service in application.services if service.name != EDGE}
     gone = {replica.service for replica in observed.replicas} - {*wanted, EDGE}

@@ -17,7 +17,7 @@ from deployer.core.host_ports import HostPort, host_ports_of
 from deployer.core.permissions.grants import Asked
 from deployer.core.permissions.names import container_name, is_default
 from deployer.core.permissions.project_permissions import Permissions
-from deployer.core.rollout.desired_state import Application
+from deployer.core.rollout.desired_state import DesiredState
 
 _PROCESS = "a process of this machine"
 
@@ -48,7 +48,7 @@ class Occupied:
     routes: tuple[str, ...] = ()  # subnets and addresses that the host itself reaches otherwise, as CIDR
 
 
-def refuse_conflicts(application: Application, occupied: Occupied) -> None:
+def refuse_conflicts(application: DesiredState, occupied: Occupied) -> None:
     """Raises PortTaken, NameTaken or ExternalMissing for the first conflict, in the file's order, and
     PowerRefused for a volume, a network or a container's name of a project that only the engine knows.
     """
@@ -73,13 +73,13 @@ def refuse_conflicts(application: Application, occupied: Occupied) -> None:
     permissions.refuse(list(_of_others(application, permissions)))
 
 
-def beside(application: Application, occupied: Occupied) -> Application:
+def beside(application: DesiredState, occupied: Occupied) -> DesiredState:
     """The application with permissions that know the projects of the engine, configured or not."""
     seen = {name: one.services for name, one in occupied.projects.items()}
     return replace(application, permissions=application.permissions.beside(seen))
 
 
-def _of_others(application: Application, permissions: Permissions) -> Iterator[Asked]:
+def _of_others(application: DesiredState, permissions: Permissions) -> Iterator[Asked]:
     """Names of the model that another project's volume, network or container has or may need."""
     project, document, known = application.project, application.document, permissions.around.known
     for name, table in (document.get("services") or {}).items():

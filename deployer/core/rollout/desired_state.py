@@ -94,7 +94,7 @@ class Service:
 
 
 @dataclass(frozen=True)
-class Application:
+class DesiredState:
     """Desired state of one environment: services by level, the user's Compose model as rendered, and the name
     of the rendering that makes its containers.
     """
@@ -119,11 +119,11 @@ class Application:
         return next((service for service in self.services if service.name == name), None)
 
 
-def nothing(project: str) -> Application:
+def nothing(project: str) -> DesiredState:
     """Returns the application of a project without services: the target of the rollback after a failed first
     deploy.
     """
-    return Application(project, (), {"name": project, "services": {}})
+    return DesiredState(project, (), {"name": project, "services": {}})
 
 
 def assemble(
@@ -133,7 +133,7 @@ def assemble(
     edge: EdgeSettings,
     configs: Mapping[str, ImageConfig] | None = None,
     texts: Collection[str] = (),
-) -> Application:
+) -> DesiredState:
     """Builds the application of a release. `configs`: service → its image's configuration; `texts`: the
     release's files without the Compose file. Raises ComposeRejected or ReleaseIncomplete.
     """
@@ -158,7 +158,7 @@ def assemble(
         ports, earlier = host_ports_of(models[EDGE]), _earlier_edge(rendered, edge)
         services.append(_edge_service(specs[EDGE], ports, earlier))
     document = {key: value for key, value in rendered.items() if key not in ADDED}
-    return Application(
+    return DesiredState(
         project=project,
         services=_ordered(services, rendered),
         document=document,

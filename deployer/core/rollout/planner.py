@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from deployer.core.compose.volumes import tell_mounts
 from deployer.core.host_ports import HostPort, is_free
 from deployer.core.model import ObservedState, Replica
-from deployer.core.rollout.desired_state import EDGE, Application, Service
+from deployer.core.rollout.desired_state import EDGE, DesiredState, Service
 from deployer.core.rollout.plan import (
     CREATE,
     DRAIN,
@@ -68,7 +68,7 @@ class _Change:
         return tuple(replica for replica in self.kept if replica.running and not replica.serving)
 
 
-def plan_rollout(application: Application, observed: ObservedState, *, tasks: bool = True) -> Plan:
+def plan_rollout(application: DesiredState, observed: ObservedState, *, tasks: bool = True) -> Plan:
     """Returns the plan; the same inputs always give the same one. Without `tasks` no one-shot task runs: at a
     rollback the data belongs to the newer release already.
     """
@@ -114,14 +114,14 @@ def predecessors(service: Service, observed: ObservedState) -> tuple[Replica, ..
     return _compare(service, observed.of(service.name), True).heirlooms
 
 
-def is_settled(application: Application, observed: ObservedState) -> bool:
+def is_settled(application: DesiredState, observed: ObservedState) -> bool:
     """True if the project contains no foreign container and no desired replica is missing. Health is not
     considered.
     """
     return all(replica.spec for replica in observed.replicas) and not lacking(application, observed)
 
 
-def lacking(application: Application, observed: ObservedState) -> list[str]:
+def lacking(application: DesiredState, observed: ObservedState) -> list[str]:
     """Returns the services with fewer running replicas than desired."""
     right = [(one.service, one.spec) for one in observed.replicas if one.state in _UP]
     return [
@@ -131,7 +131,7 @@ def lacking(application: Application, observed: ObservedState) -> list[str]:
     ]
 
 
-def plan_routes(application: Application, observed: ObservedState) -> dict[Service, list[Replica]]:
+def plan_routes(application: DesiredState, observed: ObservedState) -> dict[Service, list[Replica]]:
     """Returns the services with routes to change, and the replicas that should receive traffic: running and
     not unhealthy. Without such a replica the routes stay, as an unhealthy replica may still answer. If no
     replica of the release runs, containers that were started by hand serve. The caller must check that they

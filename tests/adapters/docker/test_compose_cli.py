@@ -29,7 +29,7 @@ from deployer.core.errors import (
 )
 from deployer.core.model import Bundle
 from deployer.core.permissions.project_permissions import Permissions
-from deployer.core.rollout.desired_state import Application
+from deployer.core.rollout.desired_state import DesiredState
 from testing.docker.docker_cli import docker, registry, remove_containers
 
 SECRET = "canary-5f3a9c71"
@@ -59,10 +59,10 @@ def project() -> Iterator[str]:
     remove_containers(name)
 
 
-def application(project: str, model: Mapping[str, Any]) -> Application:
+def application(project: str, model: Mapping[str, Any]) -> DesiredState:
     shown = {key: model[key] for key in model if key not in ADDED}
     permissions = Permissions(project, readable=(model[MOUNTED],))
-    return Application(project, (), shown, None, rendering=model[RENDERING], permissions=permissions)
+    return DesiredState(project, (), shown, None, rendering=model[RENDERING], permissions=permissions)
 
 
 def create(compose: Compose, project: str, model: Mapping[str, Any]) -> None:
@@ -203,7 +203,7 @@ def test_a_container_under_any_user_reads_what_it_mounts_and_others_do_not(state
 
 
 def test_the_model_with_variables_is_for_its_owner_only(state: Path) -> None:
-    path = Compose(state).save(Application("shop", (), {"services": {}}))
+    path = Compose(state).save(DesiredState("shop", (), {"services": {}}))
     assert modes(state / "projects") == {".": 0o700, "shop": 0o700, "shop/compose.yaml": 0o600}
     assert path == state / "projects" / "shop" / "compose.yaml"
 
@@ -245,7 +245,7 @@ def test_a_state_folder_that_cannot_be_written_is_an_expected_failure(tmp_path: 
     with pytest.raises(StoreUnavailable):
         Compose(tmp_path / "state").render("shop", one_service(""), {})
     with pytest.raises(StoreUnavailable):
-        Compose(tmp_path / "state").save(Application("shop", (), {}))
+        Compose(tmp_path / "state").save(DesiredState("shop", (), {}))
 
 
 def test_a_bundle_file_that_became_a_folder_is_an_expected_failure(state: Path) -> None:

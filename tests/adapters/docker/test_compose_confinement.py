@@ -30,7 +30,7 @@ from deployer.core.docker.compose_confinement import Confinement, Means
 from deployer.core.errors import DeployerError
 from deployer.core.model import Bundle
 from deployer.core.permissions.project_permissions import Permissions
-from deployer.core.rollout.desired_state import Application
+from deployer.core.rollout.desired_state import DesiredState
 from testing.docker.docker_cli import docker
 
 CANARY = "canary-7c1f0a2be4"
@@ -278,7 +278,7 @@ def record(server: Server, lines: str, confinement: Confinement | None) -> str:
     try:
         model = compose.render(project, Bundle("compose.yaml", {"compose.yaml": text}), {})
         permissions = Permissions(project)
-        application = Application(
+        application = DesiredState(
             project, (), model, None, rendering=model[RENDERING], permissions=permissions
         )
         return repr(compose.record(application, Engine().forward, {}))

@@ -38,7 +38,7 @@ from deployer.core.permissions import host_access, log_options, names
 from deployer.core.permissions.compose_privileges import refuse_powers
 from deployer.core.permissions.grants import PowerRefused
 from deployer.core.permissions.project_permissions import Neighbourhood, Permissions, Present
-from deployer.core.rollout.desired_state import Application
+from deployer.core.rollout.desired_state import DesiredState
 from testing.security.generated_compose_files import (
     FILE,
     FILES,
@@ -106,7 +106,7 @@ class Bench:
     def record(self, text: str, model: Mapping[str, Any]) -> Case | None:
         self.calls.clear()
         everything = Permissions(PROJECT)
-        application = Application(
+        application = DesiredState(
             PROJECT, (), dict(model), rendering=str(model[RENDERING]), permissions=everything
         )
         with (

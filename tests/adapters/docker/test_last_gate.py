@@ -22,7 +22,7 @@ from deployer.core.images import Image
 from deployer.core.model import Bundle, Replica
 from deployer.core.permissions.grants import PowerRefused
 from deployer.core.permissions.project_permissions import Neighbourhood, Permissions
-from deployer.core.rollout.desired_state import EDGE, Application, assemble
+from deployer.core.rollout.desired_state import EDGE, DesiredState, assemble
 from testing.docker.docker_cli import docker, registry, remove_containers, wait_for
 
 pytestmark = pytest.mark.engine
@@ -44,7 +44,7 @@ class Host:
         self.compose = Compose(self.state)
         self.target = DockerTarget(Engine(), self.compose, self.state, "haproxy:3.0-alpine")
 
-    def assemble(self, text: str, *granted: str, **files: str) -> tuple[Application, dict[str, Any]]:
+    def assemble(self, text: str, *granted: str, **files: str) -> tuple[DesiredState, dict[str, Any]]:
         """As a deploy does it, without the judgement of the rendered model."""
         bundle = Bundle("compose.yaml", {"compose.yaml": text, **files})
         model = dict(self.target.render(self.project, bundle, {}))

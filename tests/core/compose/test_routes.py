@@ -6,7 +6,7 @@ import pytest
 
 from deployer.core.image_config import ImageConfig
 from deployer.core.model import ObservedState
-from deployer.core.rollout.desired_state import EDGE, Application, assemble
+from deployer.core.rollout.desired_state import EDGE, DesiredState, assemble
 from deployer.core.rollout.planner import plan_rollout
 from deployer.core.rollout.readiness import Reading, Verdict, judge_gate
 from testing.compose_models import EDGE_SETTINGS, image, replica
@@ -15,20 +15,20 @@ PYTHON = {"test": ["CMD", "python", "-c", "urlopen('http://127.0.0.1:8000/')"]}
 WEB = {"ports": [{"target": 80, "published": "8080", "protocol": "tcp"}]}
 
 
-def app_of(services: dict[str, dict[str, Any]], text: str = "", **exposed: str) -> Application:
+def app_of(services: dict[str, dict[str, Any]], text: str = "", **exposed: str) -> DesiredState:
     tables = {name: {"networks": {"default": None}, **table} for name, table in services.items()}
     configs = {name: ImageConfig(ports=tuple(ports.split())) for name, ports in exposed.items()}
     images = {name: image(name, "a") for name in tables}
     return assemble({"services": tables}, images, "shop", EDGE_SETTINGS, configs, [text])
 
 
-def ports(app: Application, name: str) -> list[int]:
+def ports(app: DesiredState, name: str) -> list[int]:
     service = app.service(name)
     assert service
     return [route.port for route in service.routes]
 
 
-def order(app: Application, name: str) -> tuple[bool, str]:
+def order(app: DesiredState, name: str) -> tuple[bool, str]:
     service = app.service(name)
     assert service
     return service.start_first, service.order.cause

@@ -8,23 +8,23 @@ import pytest
 from deployer.core.compose.volumes import data_in, is_scratch
 from deployer.core.image_config import ImageConfig
 from deployer.core.model import ObservedState, Replica
-from deployer.core.rollout.desired_state import Application, assemble
+from deployer.core.rollout.desired_state import DesiredState, assemble
 from deployer.core.rollout.planner import plan_rollout, predecessors
 from testing.compose_models import EDGE_SETTINGS, image, replica
 
 
-def keeper(mark: str = "a", **table: Any) -> Application:
+def keeper(mark: str = "a", **table: Any) -> DesiredState:
     """One service whose image declares `VOLUME /data`."""
     model = {"services": {"keeper": {"networks": {"default": None}, **table}}}
     configs = {"keeper": ImageConfig(volumes=("/data",))}
     return assemble(model, {"keeper": image("keeper", mark)}, "shop", EDGE_SETTINGS, configs)
 
 
-def kept(app: Application, number: int = 1, **changes: Any) -> Replica:
+def kept(app: DesiredState, number: int = 1, **changes: Any) -> Replica:
     return replica(app, "keeper", number, volumes={"/data": f"v{number}"}, **changes)
 
 
-def lines(app: Application, *replicas: Replica) -> list[str]:
+def lines(app: DesiredState, *replicas: Replica) -> list[str]:
     steps = plan_rollout(app, ObservedState(replicas)).steps
     return [
         f"{step.verb} {step.subject}: {step.cause}" for step in steps if step.verb in ("create", "remove")

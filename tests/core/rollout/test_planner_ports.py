@@ -8,7 +8,7 @@ import pytest
 
 from deployer.core.host_ports import HostPort, host_ports_of
 from deployer.core.model import ObservedState, Replica
-from deployer.core.rollout.desired_state import EDGE, Application
+from deployer.core.rollout.desired_state import EDGE, DesiredState
 from deployer.core.rollout.plan import CREATE, GATE, RETIRE, START, SWITCH, Plan, Step, goes_in_circles
 from deployer.core.rollout.planner import plan_rollout
 from testing.compose_models import application, replica, shop
@@ -25,7 +25,7 @@ def two(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     return model
 
 
-def up(app: Application, name: str) -> Replica:
+def up(app: DesiredState, name: str) -> Replica:
     """With the host ports that its service has in the file; a range gives its first one."""
     wanted = host_ports_of(app.document["services"][name])
     return replica(app, name, ports=tuple(HostPort(p.address, p.first, p.first, p.protocol) for p in wanted))
