@@ -23,7 +23,7 @@ BAD = "sha256=" + "0" * 64
 
 
 @pytest.fixture
-def door(web_client: WebClient) -> Iterator[int]:
+def port(web_client: WebClient) -> Iterator[int]:
     """The port of the server with all its settings."""
     server = _open(create_app(web_client.receiver), "127.0.0.1:0")
     server.adj.asyncore_loop_timeout = 0.05
@@ -61,21 +61,21 @@ def chunked(body: bytes) -> bytes:
 @pytest.mark.parametrize(
     "sign_", ["é" * 64, "sha256=" + "é" * 64, sign(RAW)[:-1] + "\u0663", "sha256=" + "\uff10" * 64]
 )
-def test_a_signature_that_is_not_ascii_is_401_and_no_crash(door: int, sign_: str) -> None:
-    assert status_of(door, [f"X-Hub-Signature-256: {sign_}", sized()], encoding="utf-8") == 401
-    assert status_of(door, signed(sized())) == 202
+def test_a_signature_that_is_not_ascii_is_401_and_no_crash(port: int, sign_: str) -> None:
+    assert status_of(port, [f"X-Hub-Signature-256: {sign_}", sized()], encoding="utf-8") == 401
+    assert status_of(port, signed(sized())) == 202
 
 
 @pytest.mark.case("A10")
 @pytest.mark.parametrize("name", ["X_Hub_Signature_256", "X-Hub_Signature-256", "HTTP_X_HUB_SIGNATURE_256"])
-def test_a_header_with_underscores_is_not_the_signature(door: int, name: str) -> None:
-    assert status_of(door, [f"{name}: {sign(RAW)}", sized()]) == 401
-    assert status_of(door, [f"{name}: {BAD}", *signed(sized())]) == 202
+def test_a_header_with_underscores_is_not_the_signature(port: int, name: str) -> None:
+    assert status_of(port, [f"{name}: {sign(RAW)}", sized()]) == 401
+    assert status_of(port, [f"{name}: {BAD}", *signed(sized())]) == 202
 
 
 @pytest.mark.case("C02")
-def test_a_content_type_that_comes_twice_is_415(door: int) -> None:
-    assert status_of(door, signed("Content-Type: text/plain", sized())) == 415
+def test_a_content_type_that_comes_twice_is_415(port: int) -> None:
+    assert status_of(port, signed("Content-Type: text/plain", sized())) == 415
 
 
 @pytest.mark.case("C03")
@@ -105,17 +105,17 @@ def test_a_content_type_that_comes_twice_is_415(door: int) -> None:
     ],
 )
 def test_a_body_whose_length_is_not_plain_is_refused(
-    web_client: WebClient, door: int, head: list[str], body: bytes, status: int
+    web_client: WebClient, port: int, head: list[str], body: bytes, status: int
 ) -> None:
-    assert status_of(door, signed(*head), body) == status
+    assert status_of(port, signed(*head), body) == status
     stored = web_client.receiver.store.deployments("shop", "production")
     assert bool(stored) == (status == 202)
 
 
 @pytest.mark.case("C03")
-def test_chunks_over_the_limit_are_413_and_cut_off(door: int) -> None:
+def test_chunks_over_the_limit_are_413_and_cut_off(port: int) -> None:
     body = chunked(b" " * (MAX_BODY + 70_000))
-    with socket.create_connection(("127.0.0.1", door), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
         assert b" 413 " in connection.recv(4096).split(b"\r\n")[0]
 
@@ -223,10 +223,10 @@ def test_a_branch_goes_nowhere_but_into_a_comparison(web_client: WebClient, bran
 
 
 @pytest.mark.case("A01", "E04")
-def test_bad_signatures_are_429_after_ten_and_do_not_touch_others(door: int) -> None:
+def test_bad_signatures_are_429_after_ten_and_do_not_touch_others(port: int) -> None:
     def ask(source: str, signature: str) -> tuple[int, str]:
         with closing(
-            http.client.HTTPConnection("127.0.0.1", door, timeout=5, source_address=(source, 0))
+            http.client.HTTPConnection("127.0.0.1", port, timeout=5, source_address=(source, 0))
         ) as connection:
             connection.request(
                 "POST", "/webhook", RAW, {**headers_of("workflow_run"), "X-Hub-Signature-256": signature}
