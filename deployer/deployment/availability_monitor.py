@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from deployer.core.compose.endpoints import Door
+from deployer.core.compose.endpoints import Endpoint
 from deployer.core.model import Measured
 from deployer.core.ports.clock import Clock, Say
 from deployer.core.ports.target import Target, Watch
@@ -41,14 +41,14 @@ class Measuring:
         self._watch: Watch | None = None
         self._budgeted = False
 
-    def start(self, doors: tuple[Door, ...]) -> None:
-        if doors and self._watch is None:
-            asked = most_important(doors)
+    def start(self, endpoints: tuple[Endpoint, ...]) -> None:
+        if endpoints and self._watch is None:
+            asked = most_important(endpoints)
             self._watch = self._target.watch(asked)
-            self._budgeted = any(door.budget.given for door in asked)
-            if left := len(doors) - len(asked):
+            self._budgeted = any(endpoint.budget.given for endpoint in asked)
+            if left := len(endpoints) - len(asked):
                 self._say(
-                    "measured", f"{left} of {len(doors)} published ports are not probed, {len(asked)} are"
+                    "measured", f"{left} of {len(endpoints)} published ports are not probed, {len(asked)} are"
                 )
 
     def touch(self) -> None:

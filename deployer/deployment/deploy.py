@@ -119,7 +119,7 @@ class _Way:
             releases.warn(application, release, self.app, self.environment, self.context, self._say)
         # Before a request to what may be another's.
         unchanged = refuse_taken(application, self.context.target, self.tasks)
-        self.measuring.start(application.doors)
+        self.measuring.start(application.endpoints)
         self._pull(application)
         self._roll_out("plan", application, unchanged)
 

@@ -27,7 +27,7 @@ class GitServer:
     def __init__(self, folder: Path, login: str = "") -> None:
         server = self
 
-        class Door(BaseHTTPRequestHandler):
+        class Endpoint(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
@@ -41,7 +41,7 @@ class GitServer:
 
         self.folder, self.login = folder, login
         self.logins: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def serve(self, repository: str, tree: Path) -> None:
@@ -68,19 +68,19 @@ class GitServer:
     ) -> None:
         self.stop()
 
-    def _serve(self, door: BaseHTTPRequestHandler, body: bytes) -> None:
-        given = door.headers.get("Authorization", "")
+    def _serve(self, endpoint: BaseHTTPRequestHandler, body: bytes) -> None:
+        given = endpoint.headers.get("Authorization", "")
         self.logins.append(given)
         if self.login and given != self.login:
-            _send(door, 401, [("WWW-Authenticate", 'Basic realm="here"')], b"")
+            _send(endpoint, 401, [("WWW-Authenticate", 'Basic realm="here"')], b"")
             return
-        head, _, content = self._backend(door, body).partition(b"\r\n\r\n")
+        head, _, content = self._backend(endpoint, body).partition(b"\r\n\r\n")
         headers = [tuple(line.split(": ", 1)) for line in head.decode().split("\r\n")]
         status = next((value for name, value in headers if name == "Status"), "200")
-        _send(door, int(status.split()[0]), [(n, v) for n, v in headers if n != "Status"], content)
+        _send(endpoint, int(status.split()[0]), [(n, v) for n, v in headers if n != "Status"], content)
 
-    def _backend(self, door: BaseHTTPRequestHandler, body: bytes) -> bytes:
-        asked = urlsplit(door.path)
+    def _backend(self, endpoint: BaseHTTPRequestHandler, body: bytes) -> bytes:
+        asked = urlsplit(endpoint.path)
         env = {
             "PATH": os.environ["PATH"],
             "GIT_PROJECT_ROOT": str(self.folder),
@@ -90,23 +90,23 @@ class GitServer:
             "GIT_CONFIG_VALUE_0": "true",
             "GIT_CONFIG_KEY_1": "safe.directory",
             "GIT_CONFIG_VALUE_1": "*",
-            "REQUEST_METHOD": door.command,
+            "REQUEST_METHOD": endpoint.command,
             "PATH_INFO": asked.path,
             "QUERY_STRING": asked.query,
-            "CONTENT_TYPE": door.headers.get("Content-Type", ""),
+            "CONTENT_TYPE": endpoint.headers.get("Content-Type", ""),
             "CONTENT_LENGTH": str(len(body)),
-            "HTTP_CONTENT_ENCODING": door.headers.get("Content-Encoding", ""),
-            "GIT_PROTOCOL": door.headers.get("Git-Protocol", ""),
+            "HTTP_CONTENT_ENCODING": endpoint.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": endpoint.headers.get("Git-Protocol", ""),
         }
         return subprocess.run(
             ["git", "http-backend"], input=body, env=env, capture_output=True, check=True
         ).stdout
 
 
-def _send(door: BaseHTTPRequestHandler, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-    door.send_response(status)
+def _send(endpoint: BaseHTTPRequestHandler, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+    endpoint.send_response(status)
     for name, value in headers:
-        door.send_header(name, value)
-    door.send_header("Content-Length", str(len(body)))
-    door.end_headers()
-    door.wfile.write(body)
+        endpoint.send_header(name, value)
+    endpoint.send_header("Content-Length", str(len(body)))
+    endpoint.end_headers()
+    endpoint.wfile.write(body)

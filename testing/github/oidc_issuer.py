@@ -55,7 +55,7 @@ class Issuer:
         self.rotate()
         issuer = self
 
-        class Door(BaseHTTPRequestHandler):
+        class Endpoint(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 status, body = issuer._answer(self.path, self.headers.get("Authorization", ""))
                 content = json.dumps(body).encode()
@@ -68,7 +68,7 @@ class Issuer:
             def log_message(self, format: str, *args: object) -> None:
                 """Silent."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"

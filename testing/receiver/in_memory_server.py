@@ -23,7 +23,7 @@ from deployer.adapters.github.null_forge import NoForge
 from deployer.adapters.sqlite import expiry
 from deployer.adapters.system.file_lock import hold
 from deployer.cli import server_commands as serving
-from deployer.core.compose.endpoints import Door
+from deployer.core.compose.endpoints import Endpoint
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import Bundle, Credentials, Replica
@@ -152,7 +152,7 @@ class Fleet:
         for project in list(self._projects.values()):
             project.remove([replica for replica in replicas if replica.id in project.replicas])
 
-    def watch(self, doors: Sequence[Door]) -> MemoryWatch:
+    def watch(self, endpoints: Sequence[Endpoint]) -> MemoryWatch:
         return MemoryWatch({})
 
     def log_tail(self, replica: Replica) -> str:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from deployer.core.compose.deploy_hooks import Hook
-from deployer.core.compose.endpoints import Door
+from deployer.core.compose.endpoints import Endpoint
 from deployer.core.errors import ContainerRefused, DeployerError
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
@@ -29,10 +29,10 @@ from testing.compose_models import EDGE_SETTINGS
 class MemoryWatch:
     """A watch that saw what it is given."""
 
-    def __init__(self, seen: Mapping[Door, Sequence[Sample]]) -> None:
+    def __init__(self, seen: Mapping[Endpoint, Sequence[Sample]]) -> None:
         self._seen = seen
 
-    def samples(self) -> Mapping[Door, Sequence[Sample]]:
+    def samples(self) -> Mapping[Endpoint, Sequence[Sample]]:
         return self._seen
 
     def stop(self) -> None:
@@ -59,7 +59,7 @@ class MemoryTarget:
         self.here: set[str] = set()  # digests of images that need no pull
         self.in_use: set[str] = set()  # digests that something else runs
         self.taken = Occupied()
-        self.seen: Mapping[Door, Sequence[Sample]] = {}  # by the watch
+        self.seen: Mapping[Endpoint, Sequence[Sample]] = {}  # by the watch
         self._made = 0
 
     def serving(self) -> dict[str, list[str]]:
@@ -210,7 +210,7 @@ class MemoryTarget:
     def settle(self, application: DesiredState) -> None:
         self._call("settle")
 
-    def watch(self, doors: Sequence[Door]) -> MemoryWatch:
+    def watch(self, endpoints: Sequence[Endpoint]) -> MemoryWatch:
         return MemoryWatch(self.seen)
 
     def log_tail(self, replica: Replica) -> str:

@@ -69,7 +69,7 @@ class DeployApi:
     def __init__(self) -> None:
         api = self
 
-        class Door(BaseHTTPRequestHandler):
+        class Endpoint(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
@@ -84,7 +84,7 @@ class DeployApi:
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.asked: list[Asked] = []
         self.audiences: list[str] = []
@@ -128,11 +128,11 @@ class DeployApi:
         self._server.shutdown()
         self._server.server_close()
 
-    def _answer(self, door: BaseHTTPRequestHandler, body: bytes) -> None:
-        headers = {name.lower(): value for name, value in door.headers.items()}
-        asked = Asked(door.command, door.path, headers, body, time.monotonic())
+    def _answer(self, endpoint: BaseHTTPRequestHandler, body: bytes) -> None:
+        headers = {name.lower(): value for name, value in endpoint.headers.items()}
+        asked = Asked(endpoint.command, endpoint.path, headers, body, time.monotonic())
         self.asked.append(asked)
-        _send(door, self._choose(asked))
+        _send(endpoint, self._choose(asked))
 
     def _choose(self, asked: Asked) -> Reply:
         path = urlsplit(asked.path).path
@@ -169,16 +169,16 @@ def _next(replies: list[Reply]) -> Reply:
     return replies.pop(0) if len(replies) > 1 else replies[0]
 
 
-def _send(door: BaseHTTPRequestHandler, answer: Reply) -> None:
-    door.send_response(answer.status)
-    door.send_header("Content-Type", answer.kind)
+def _send(endpoint: BaseHTTPRequestHandler, answer: Reply) -> None:
+    endpoint.send_response(answer.status)
+    endpoint.send_header("Content-Type", answer.kind)
     for name, value in answer.headers:
-        door.send_header(name, value)
-    door.send_header("Transfer-Encoding", "chunked")
-    door.send_header("Connection", "close")
-    door.end_headers()
+        endpoint.send_header(name, value)
+    endpoint.send_header("Transfer-Encoding", "chunked")
+    endpoint.send_header("Connection", "close")
+    endpoint.end_headers()
     size = len(answer.body) + 100 if answer.cut else len(answer.body)
-    door.wfile.write(f"{size:x}\r\n".encode() + answer.body)
+    endpoint.wfile.write(f"{size:x}\r\n".encode() + answer.body)
     if not answer.cut:
-        door.wfile.write(b"\r\n0\r\n\r\n")
-    door.close_connection = True
+        endpoint.wfile.write(b"\r\n0\r\n\r\n")
+    endpoint.close_connection = True

@@ -16,7 +16,7 @@ import pytest
 from deployer.adapters.github.null_forge import NoForge
 from deployer.adapters.sqlite.encryption import open_vault
 from deployer.adapters.sqlite.store import SqliteStore
-from deployer.core.compose.endpoints import Budget, Door
+from deployer.core.compose.endpoints import Budget, Endpoint
 from deployer.core.config.settings import load_config
 from deployer.core.errors import (
     ContainerRefused,
@@ -350,10 +350,10 @@ def test_a_way_back_and_a_redeploy_wait_for_no_word(scene: Scene) -> None:
 
 def steady(scene: Scene, *, lost: int = 0, budget: Budget | None = None) -> None:
     """What the watch will see: two seconds from now on, every 20 ms, in whose middle `lost` requests fail."""
-    door = Door("frontend", "127.0.0.1", 8080, True, "/", budget or Budget())
+    endpoint = Endpoint("frontend", "127.0.0.1", 8080, True, "/", budget or Budget())
     begun = scene.clock.time
     scene.target.seen = {
-        door: [Sample(begun + n * 0.02, 0.001, not 50 <= n < 50 + lost) for n in range(100)],
+        endpoint: [Sample(begun + n * 0.02, 0.001, not 50 <= n < 50 + lost) for n in range(100)],
     }
 
 
@@ -383,19 +383,19 @@ def test_a_deploy_that_costs_more_than_it_may_is_taken_back(scene: Scene) -> Non
     assert "remove backend" in scene.target.calls[-4:]
 
 
-class Unanswered(Mapping[Door, Sequence[Sample]]):
+class Unanswered(Mapping[Endpoint, Sequence[Sample]]):
     """What a watch sees when nothing that is asked from now on is ever answered: lost after two seconds."""
 
-    def __init__(self, door: Door, clock: FastClock) -> None:
-        self._door, self._clock, self._begun = door, clock, clock.time
+    def __init__(self, endpoint: Endpoint, clock: FastClock) -> None:
+        self._endpoint, self._clock, self._begun = endpoint, clock, clock.time
 
-    def __getitem__(self, door: Door) -> Sequence[Sample]:
+    def __getitem__(self, endpoint: Endpoint) -> Sequence[Sample]:
         good = [Sample(self._begun - 1 + n * 0.02, 0.001, True) for n in range(50)]
         asked = (self._begun + n * 0.02 for n in range(500))
         return good + [Sample(at, 2.0, False) for at in asked if at + 2.0 <= self._clock.time]
 
-    def __iter__(self) -> Iterator[Door]:
-        return iter([self._door])
+    def __iter__(self) -> Iterator[Endpoint]:
+        return iter([self._endpoint])
 
     def __len__(self) -> int:
         return 1
@@ -404,8 +404,8 @@ class Unanswered(Mapping[Door, Sequence[Sample]]):
 def test_a_release_that_never_answers_its_users_is_waited_for_and_taken_back(scene: Scene) -> None:
     budgeted(scene)
     scene.deploy("ab")
-    door = Door("frontend", "127.0.0.1", 8080, True, "/", Budget(max_failed=0))
-    scene.target.seen = Unanswered(door, scene.clock)
+    endpoint = Endpoint("frontend", "127.0.0.1", 8080, True, "/", Budget(max_failed=0))
+    scene.target.seen = Unanswered(endpoint, scene.clock)
     ended = scene.deploy("cd")
     assert ended.status is Status.FAILURE and "[budget-exceeded]" in ended.reason, ended.reason
     assert scene.marks() == "ab"
@@ -786,12 +786,12 @@ def test_a_pause_within_the_deadline_is_kept(scene: Scene) -> None:
 def test_a_port_of_another_is_refused_before_a_request_goes_there_and_before_a_pull(
     scene: Scene, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Sequence[Door]] = []
+    asked: list[Sequence[Endpoint]] = []
     watch = scene.target.watch
 
-    def watching(doors: Sequence[Door]) -> MemoryWatch:
-        asked.append(doors)
-        return watch(doors)
+    def watching(endpoints: Sequence[Endpoint]) -> MemoryWatch:
+        asked.append(endpoints)
+        return watch(endpoints)
 
     monkeypatch.setattr(scene.target, "watch", watching)
     scene.deploy("aa")

@@ -83,8 +83,8 @@ def test_a_database_that_cannot_be_written_costs_the_order_only(
     stopped: list[str] = []
     watch = scene.target.watch
 
-    def watch_end(doors: object) -> MemoryWatch:
-        made: MemoryWatch = watch(doors)  # type: ignore[arg-type]
+    def watch_end(endpoints: object) -> MemoryWatch:
+        made: MemoryWatch = watch(endpoints)  # type: ignore[arg-type]
         monkeypatch.setattr(made, "stop", lambda: stopped.append("watch"))
         return made
 

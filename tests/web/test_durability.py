@@ -64,7 +64,7 @@ def traced(server: Server, log: Path) -> list[Calls]:
     return list(threads.values())
 
 
-class Door(Server):
+class Endpoint(Server):
     """A server that becomes `deployer web` alone: a whole one has to make the key first."""
 
     alone = False
@@ -84,7 +84,7 @@ class Door(Server):
 def test_every_delivery_is_on_the_disk_before_it_is_acknowledged(tmp_path: Path, alone: bool) -> None:
     if not shutil.which("strace"):
         pytest.fail("strace is missing: script/test installs it on Debian, elsewhere install it yourself")
-    with Door(2) as server:
+    with Endpoint(2) as server:
         server.keep_busy()
         if alone:
             server.leave_the_door()

@@ -26,7 +26,7 @@ from deployer.adapters.haproxy.edge import Edge
 from deployer.adapters.probes.availability_probe import Knocker
 from deployer.adapters.probes.single_request import ask_http, ask_tcp
 from deployer.core.compose.deploy_hooks import Hook
-from deployer.core.compose.endpoints import Door
+from deployer.core.compose.endpoints import Endpoint
 from deployer.core.docker import container_requests as requests
 from deployer.core.docker.engine_requests import permit_name, permit_tag
 from deployer.core.docker.preflight_container import COPY, name_of_copy
@@ -304,9 +304,9 @@ class DockerTarget:
         if application.routes:
             self._edge(application.project).settle(application.routes)
 
-    def watch(self, doors: Sequence[Door]) -> Knocker:
+    def watch(self, endpoints: Sequence[Endpoint]) -> Knocker:
         """Ports of another machine's engine are not at this machine's addresses."""
-        return Knocker(doors if self._engine.is_here else ()).start()
+        return Knocker(endpoints if self._engine.is_here else ()).start()
 
     def log_tail(self, replica: Replica) -> str:
         return self._engine.log_tail(replica)

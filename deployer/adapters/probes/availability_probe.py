@@ -22,7 +22,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from deployer.core.compose.endpoints import Door
+from deployer.core.compose.endpoints import Endpoint
 from deployer.core.http.response_status import status_of
 from deployer.core.rollout.availability import Sample
 
@@ -41,7 +41,7 @@ _BY_RESET = struct.pack("ii", 1, 0)
 
 @dataclass(eq=False)
 class _Knock:
-    door: Door
+    endpoint: Endpoint
     at: float
     socket: socket.socket
     stalled: float  # the thread's total delay when the request began
@@ -54,16 +54,16 @@ class _Knock:
 class Knocker:
     """Availability probe; implements `ports.target.Watch`, from `start` to `stop`."""
 
-    doors: Sequence[Door]
-    _samples: dict[Door, list[Sample]] = field(default_factory=dict)
+    endpoints: Sequence[Endpoint]
+    _samples: dict[Endpoint, list[Sample]] = field(default_factory=dict)
     _selector: selectors.BaseSelector = field(init=False)  # created and closed by the thread
 
     def __post_init__(self) -> None:
-        self._samples = {door: [] for door in self.doors}
-        self._asked = [door for door in self.doors if is_here(door.host)]
+        self._samples = {endpoint: [] for endpoint in self.endpoints}
+        self._asked = [endpoint for endpoint in self.endpoints if is_here(endpoint.host)]
         self._over = threading.Event()
         self._open: dict[_Knock, None] = {}  # oldest first
-        self._waiting = dict.fromkeys(self.doors, 0)
+        self._waiting = dict.fromkeys(self.endpoints, 0)
         self._most = max(1, min(50, _MOST_OPEN // max(1, len(self._asked))))  # per endpoint
         self._stalled = 0.0
         self._thread = threading.Thread(target=self._run, name="knocker", daemon=True)
@@ -76,9 +76,9 @@ class Knocker:
         """Signals the thread, which ends by itself within a moment; the caller does not wait."""
         self._over.set()
 
-    def samples(self) -> Mapping[Door, Sequence[Sample]]:
+    def samples(self) -> Mapping[Endpoint, Sequence[Sample]]:
         """Returns the results so far; requests without an answer yet are missing."""
-        return {door: tuple(found) for door, found in self._samples.items()}
+        return {endpoint: tuple(found) for endpoint, found in self._samples.items()}
 
     def _run(self) -> None:
         self._selector = selectors.DefaultSelector()
@@ -90,34 +90,34 @@ class Knocker:
             self._selector.close()
 
     def _ask_all(self) -> None:
-        unbound = sum(not door.budget.given for door in self._asked)
+        unbound = sum(not endpoint.budget.given for endpoint in self._asked)
         apart = max(1, math.ceil(unbound / (_MOST_A_SECOND * _EVERY)))  # rounds
         due, turn = time.monotonic(), 0
         while not self._over.is_set():
             if time.monotonic() >= due:
                 due, turn = max(due + _EVERY, time.monotonic() - _EVERY), turn + 1
-                for number, door in enumerate(self._asked):
-                    its = door.budget.given or (turn + number) % apart == 0
-                    if its and self._waiting[door] < self._most and len(self._open) < _MOST_OPEN:
-                        self._knock(door)
+                for number, endpoint in enumerate(self._asked):
+                    its = endpoint.budget.given or (turn + number) % apart == 0
+                    if its and self._waiting[endpoint] < self._most and len(self._open) < _MOST_OPEN:
+                        self._knock(endpoint)
             self._attend(max(0.0, due - time.monotonic()))
 
-    def _knock(self, door: Door) -> None:
+    def _knock(self, endpoint: Endpoint) -> None:
         """Sends a request. A request that cannot be sent (no descriptor left, invalid port) counts as
         unanswered.
         """
         begun = time.monotonic()
-        family = socket.AF_INET6 if ":" in door.host else socket.AF_INET
+        family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
         try:
-            knock = _Knock(door, begun, socket.socket(family, socket.SOCK_STREAM), self._stalled)
+            knock = _Knock(endpoint, begun, socket.socket(family, socket.SOCK_STREAM), self._stalled)
         except OSError:
-            self._samples[door].append(Sample(begun, 0.0, False))
+            self._samples[endpoint].append(Sample(begun, 0.0, False))
             return
         self._open[knock] = None
-        self._waiting[door] += 1
+        self._waiting[endpoint] += 1
         try:
             knock.socket.setblocking(False)
-            if (error := knock.socket.connect_ex((door.host, door.port))) not in (0, _IN_PROGRESS):
+            if (error := knock.socket.connect_ex((endpoint.host, endpoint.port))) not in (0, _IN_PROGRESS):
                 raise OSError(error, os.strerror(error))
             self._selector.register(knock.socket, selectors.EVENT_WRITE, knock)
         except (OSError, ValueError, OverflowError):
@@ -147,14 +147,14 @@ class Knocker:
             raise OSError(error, os.strerror(error))
         knock.connected = time.monotonic()
         self._selector.unregister(knock.socket)
-        if knock.door.tls:
+        if knock.endpoint.tls:
             knock.shaking = True
             knock.socket = _TLS.wrap_socket(knock.socket, do_handshake_on_connect=False)
         self._selector.register(knock.socket, selectors.EVENT_READ, knock)
         if knock.shaking:
             self._shake_hands(knock)
-        elif knock.door.http:
-            knock.socket.send(_request(knock.door))
+        elif knock.endpoint.http:
+            knock.socket.send(_request(knock.endpoint))
 
     def _shake_hands(self, knock: _Knock) -> None:
         """Advances the TLS handshake. Its messages are small: they are sent at once, and only answers are
@@ -163,35 +163,35 @@ class Knocker:
         assert isinstance(knock.socket, ssl.SSLSocket)
         knock.socket.do_handshake()
         knock.shaking = False
-        knock.socket.send(_request(knock.door))
+        knock.socket.send(_request(knock.endpoint))
 
     def _answered(self, knock: _Knock) -> None:
         got = knock.socket.recv(4096)
         knock.head += got
-        if not knock.door.http:
+        if not knock.endpoint.http:
             self._end(knock, good=bool(got))
         elif (status := status_of(knock.head, whole=not got)) is not None:
             self._end(knock, good=200 <= status < 500)  # a login page or a redirect is an answer
 
     def _expire(self, now: float) -> None:
         for knock in list(self._open):
-            quiet = bool(knock.connected) and not knock.door.http and now - knock.connected > _QUIET
+            quiet = bool(knock.connected) and not knock.endpoint.http and now - knock.connected > _QUIET
             if quiet or now - knock.at - (self._stalled - knock.stalled) > _PATIENCE:
                 self._end(knock, good=quiet)
 
     def _end(self, knock: _Knock, *, good: bool) -> None:
-        tcp = knock.connected and not knock.door.http
+        tcp = knock.connected and not knock.endpoint.http
         ended = knock.connected if tcp else time.monotonic()
         self._close(knock)
-        self._samples[knock.door].append(Sample(knock.at, ended - knock.at, good))
+        self._samples[knock.endpoint].append(Sample(knock.at, ended - knock.at, good))
 
     def _close(self, knock: _Knock) -> None:
         del self._open[knock]
-        self._waiting[knock.door] -= 1
+        self._waiting[knock.endpoint] -= 1
         with contextlib.suppress(KeyError, ValueError):  # refused at once: never registered
             self._selector.unregister(knock.socket)
         with contextlib.suppress(OSError), knock.socket:
-            if knock.head and knock.door.http:  # only then: other servers may log a reset as an error
+            if knock.head and knock.endpoint.http:  # only then: other servers may log a reset as an error
                 knock.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _BY_RESET)
 
 
@@ -219,10 +219,10 @@ def _trusting() -> ssl.SSLContext:
 _TLS = _trusting()
 
 
-def _request(door: Door) -> bytes:
+def _request(endpoint: Endpoint) -> bytes:
     lines = (
-        f"GET {door.path} HTTP/1.1",
-        f"Host: {door.host}:{door.port}",
+        f"GET {endpoint.path} HTTP/1.1",
+        f"Host: {endpoint.host}:{endpoint.port}",
         "User-Agent: deployer-measure",
         "Accept: */*",
         "Connection: close",

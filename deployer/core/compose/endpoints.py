@@ -30,7 +30,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Door:
+class Endpoint:
     """Endpoint: one published TCP port of one service; `path` is requested from an HTTP service."""
 
     service: str
@@ -42,14 +42,16 @@ class Door:
     tls: bool = False
 
 
-def doors_of(tables: Mapping[str, Mapping[str, Any]], tls: Collection[TlsPort] = ()) -> tuple[Door, ...]:
+def endpoints_of(
+    tables: Mapping[str, Mapping[str, Any]], tls: Collection[TlsPort] = ()
+) -> tuple[Endpoint, ...]:
     """Returns one endpoint for each published TCP port, sorted by service; `tls` are the ports at which the
     edge ends TLS. Raises ComposeRejected for an invalid budget.
     """
     return tuple(
-        door
+        endpoint
         for name in sorted(tables)
-        for door in _doors(name, tables[name], [port for port in tls if port.service == name])
+        for endpoint in _endpoints(name, tables[name], [port for port in tls if port.service == name])
     )
 
 
@@ -64,7 +66,7 @@ def budget_of(service: Mapping[str, Any]) -> Budget:
     return Budget(failed, None if gap is None else seconds(gap, 0) * 1000)
 
 
-def _doors(name: str, service: Mapping[str, Any], tls: Sequence[TlsPort]) -> Iterator[Door]:
+def _endpoints(name: str, service: Mapping[str, Any], tls: Sequence[TlsPort]) -> Iterator[Endpoint]:
     budget, probe = budget_of(service), probe_of(service)
     for port in service.get("ports") or ():
         published, target = str(port.get("published") or ""), int(port["target"])
@@ -74,6 +76,6 @@ def _doors(name: str, service: Mapping[str, Any], tls: Sequence[TlsPort]) -> Ite
         path = probe.path if probe and probe.port == target else "/"
         http = speaks_http(service, target) or any(one.target == target for one in tls)
         secure = any(one.published == int(published) for one in tls)
-        yield Door(
+        yield Endpoint(
             name, "127.0.0.1" if host in _ANYWHERE else host, int(published), http, path, budget, secure
         )

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from deployer.core.compose.deploy_hooks import Hook
-from deployer.core.compose.endpoints import Door
+from deployer.core.compose.endpoints import Endpoint
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import (
@@ -155,7 +155,7 @@ class Target(Protocol):
     def settle(self, application: DesiredState) -> None:
         """Cleans up after a rollout: removes everything that only the old release needed."""
 
-    def watch(self, doors: Sequence[Door]) -> Watch:
+    def watch(self, endpoints: Sequence[Endpoint]) -> Watch:
         """Starts availability probes of published ports, many times a second."""
 
     def log_tail(self, replica: Replica) -> str:
@@ -165,7 +165,7 @@ class Target(Protocol):
 class Watch(Protocol):
     """Availability probes until `stop`."""
 
-    def samples(self) -> Mapping[Door, Sequence[Sample]]:
+    def samples(self) -> Mapping[Endpoint, Sequence[Sample]]:
         """Returns the results so far."""
 
     def stop(self) -> None: ...

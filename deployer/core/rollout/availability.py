@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from deployer.core.compose.endpoints import Budget, Door
+from deployer.core.compose.endpoints import Budget, Endpoint
 from deployer.core.errors import BudgetExceeded
 from deployer.core.model import Measured
 
@@ -41,24 +41,24 @@ class Marks:
         return "during" if at < self.drained else "after"
 
 
-Seen = Mapping[Door, Sequence[Sample]]
+Seen = Mapping[Endpoint, Sequence[Sample]]
 PHASES = ("before", "during", "after")
 # Most endpoints that are probed in one deployment: a file may publish thousands, and each costs sockets.
-MOST_DOORS = 64
+MOST_ENDPOINTS = 64
 
 
-def most_important(doors: Sequence[Door]) -> tuple[Door, ...]:
+def most_important(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
     """Returns at most `MOST_DOORS` endpoints, those with a budget first."""
-    return tuple(sorted(doors, key=lambda door: not door.budget.given)[:MOST_DOORS])
+    return tuple(sorted(endpoints, key=lambda endpoint: not endpoint.budget.given)[:MOST_ENDPOINTS])
 
 
 def measure(seen: Seen, marks: Marks, now: float) -> dict[str, Measured]:
     """Returns service → its figures up to `now`; a service that never answered has none."""
     services: dict[str, list[list[Sample]]] = {}
-    for door, samples in seen.items():
+    for endpoint, samples in seen.items():
         if counted := _counted(samples):
-            services.setdefault(door.service, []).append(counted)
-    return {name: _figures(doors, marks, now) for name, doors in services.items()}
+            services.setdefault(endpoint.service, []).append(counted)
+    return {name: _figures(endpoints, marks, now) for name, endpoints in services.items()}
 
 
 def worst(figures: Mapping[str, Measured]) -> Measured | None:
@@ -72,8 +72,8 @@ def judge_budget(seen: Seen, marks: Marks, now: float) -> None:
     """
     if marks.touched == math.inf:
         return
-    budgets = {door.service: door.budget for door in seen}
-    caused = {door: _since(marks.touched, samples) for door, samples in seen.items()}
+    budgets = {endpoint.service: endpoint.budget for endpoint in seen}
+    caused = {endpoint: _since(marks.touched, samples) for endpoint, samples in seen.items()}
     for name, figures in measure(caused, marks, now).items():
         if over := _over(budgets[name], figures):
             raise BudgetExceeded(
@@ -87,10 +87,10 @@ def awaits_answer(seen: Seen, since: float) -> bool:
     from `since` on: some may still wait for one, and be lost.
     """
     return any(
-        door.budget.given
+        endpoint.budget.given
         and any(sample.good for sample in samples)
         and not any(sample.good and sample.at >= since for sample in samples)
-        for door, samples in seen.items()
+        for endpoint, samples in seen.items()
     )
 
 
@@ -124,8 +124,8 @@ def _since(touched: float, samples: Sequence[Sample]) -> list[Sample]:
     return [Sample(touched, 0.0, True), *after] if len(after) < len(counted) else after
 
 
-def _figures(doors: Sequence[Sequence[Sample]], marks: Marks, now: float) -> Measured:
-    samples = [sample for door in doors for sample in door]
+def _figures(endpoints: Sequence[Sequence[Sample]], marks: Marks, now: float) -> Measured:
+    samples = [sample for endpoint in endpoints for sample in endpoint]
     times: dict[str, list[float]] = {phase: [] for phase in PHASES}
     for sample in samples:
         if sample.good:
@@ -133,7 +133,7 @@ def _figures(doors: Sequence[Sequence[Sample]], marks: Marks, now: float) -> Mea
     return Measured(
         requests=len(samples),
         failed=sum(not sample.good for sample in samples),
-        longest_gap_ms=round(max(_gap(door, now) for door in doors) * 1000, 1),
+        longest_gap_ms=round(max(_gap(endpoint, now) for endpoint in endpoints) * 1000, 1),
         p50_ms={phase: _percentile(found, 0.50) for phase, found in times.items()},
         p95_ms={phase: _percentile(found, 0.95) for phase, found in times.items()},
     )

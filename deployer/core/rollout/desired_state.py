@@ -14,7 +14,7 @@ from typing import Any
 
 from deployer.core.compose.content_hash import Files, bind_specs, spec_of
 from deployer.core.compose.deploy_hooks import Hook, hooks_of, is_one_way
-from deployer.core.compose.endpoints import Door, doors_of
+from deployer.core.compose.endpoints import Endpoint, endpoints_of
 from deployer.core.compose.external_proxy import notice_seconds, takes_over, without_edge
 from deployer.core.compose.file_mounts import written_files
 from deployer.core.compose.health_check import HttpProbe
@@ -105,7 +105,7 @@ class DesiredState:
     edge: EdgeSettings | None = None
     tls: tuple[TlsPort, ...] = ()
     rendering: str = ""
-    doors: tuple[Door, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
     hooks: tuple[Hook, ...] = ()
     one_way: bool = False  # no automatic rollback once a pre-deploy hook ran
     folders: Folders = field(default_factory=Folders)
@@ -165,7 +165,7 @@ def assemble(
         edge=edge if routes else None,
         tls=tls,
         rendering=str(rendered.get(RENDERING, "")),
-        doors=doors_of(known, tls),
+        endpoints=endpoints_of(known, tls),
         hooks=hooks_of(tables),
         one_way=is_one_way(tables),
         folders=Folders(str(rendered.get(FOLDER, "")), str(rendered.get(MOUNTED, ""))),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from deployer.adapters.probes.availability_probe import Knocker, is_here
-from deployer.core.compose.endpoints import Budget, Door
+from deployer.core.compose.endpoints import Budget, Endpoint
 from deployer.core.rollout.availability import Sample
 from testing.docker.docker_cli import free_port, wait_for
 
@@ -61,13 +61,13 @@ def say_nothing(connection: socket.socket) -> None:
 
 
 def knock(port: int, *, http: bool, until: int = 3, host: str = "127.0.0.1") -> list[Sample]:
-    door = Door("web", host, port, http, "/health", Budget())
-    watch = Knocker([door]).start()
+    endpoint = Endpoint("web", host, port, http, "/health", Budget())
+    watch = Knocker([endpoint]).start()
     try:
-        wait_for("requests", lambda: len(watch.samples()[door]) >= until, 10)
+        wait_for("requests", lambda: len(watch.samples()[endpoint]) >= until, 10)
     finally:
         watch.stop()
-    return list(watch.samples()[door])
+    return list(watch.samples()[endpoint])
 
 
 @pytest.mark.parametrize(
@@ -145,15 +145,17 @@ def test_of_many_doors_only_those_with_a_budget_are_asked_every_20_ms(
 ) -> None:
     monkeypatch.setattr("deployer.adapters.probes.availability_probe._MOST_A_SECOND", 100.0)
     with server(answering(b"HTTP/1.1 200 OK\r\n\r\n")) as port:
-        bound = Door("bound", "127.0.0.1", port, True, "/", Budget(max_gap_ms=100.0))
-        others = [Door(f"free-{n}", "127.0.0.1", port, True, "/", Budget()) for n in range(10)]
+        bound = Endpoint("bound", "127.0.0.1", port, True, "/", Budget(max_gap_ms=100.0))
+        others = [Endpoint(f"free-{n}", "127.0.0.1", port, True, "/", Budget()) for n in range(10)]
         watch = Knocker([bound, *others]).start()
         try:
             wait_for("requests", lambda: len(watch.samples()[bound]) >= 50, 10)
         finally:
             watch.stop()
     found = watch.samples()
-    assert all(8 <= len(found[door]) <= 13 for door in others), {d.service: len(found[d]) for d in found}
+    assert all(8 <= len(found[endpoint]) <= 13 for endpoint in others), {
+        d.service: len(found[d]) for d in found
+    }
 
 
 @pytest.mark.parametrize(("http", "end"), [(True, "reset"), (False, "hung up")])
@@ -213,7 +215,7 @@ def _knockers() -> list[threading.Thread]:
 def test_only_addresses_of_this_machine_as_they_are_judged_are_asked(host: str) -> None:
     assert not is_here(host) and is_here("127.0.0.1") and is_here("127.0.0.9")
     with server(answering(b"HTTP/1.1 200 OK\r\n\r\n")) as port:
-        away, near = (Door("web", at, port, True, "/", Budget()) for at in (host, "127.0.0.1"))
+        away, near = (Endpoint("web", at, port, True, "/", Budget()) for at in (host, "127.0.0.1"))
         watch = Knocker([away, near]).start()
         try:
             wait_for("requests", lambda: len(watch.samples()[near]) >= 3, 10)
@@ -225,9 +227,11 @@ def test_only_addresses_of_this_machine_as_they_are_judged_are_asked(host: str) 
 def test_a_thousand_doors_take_no_more_connections_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deployer.adapters.probes.availability_probe._MOST_OPEN", 30)
     with server(say_nothing) as port:
-        doors = [Door(f"s{n}", "127.0.0.1", port, True, "/", Budget(max_failed=0)) for n in range(1000)]
+        endpoints = [
+            Endpoint(f"s{n}", "127.0.0.1", port, True, "/", Budget(max_failed=0)) for n in range(1000)
+        ]
         before = _descriptors()
-        watch = Knocker(doors).start()
+        watch = Knocker(endpoints).start()
         try:
             most = 0
             end = time.monotonic() + 10
@@ -244,8 +248,8 @@ def test_a_thousand_doors_take_no_more_connections_than_the_bound(monkeypatch: p
 
 def test_an_error_at_one_door_is_an_unanswered_request_and_ends_nothing() -> None:
     with server(answering(b"HTTP/1.1 200 OK\r\n\r\n")) as port:
-        wrong = Door("wrong", "127.0.0.1", 70_000, True, "/", Budget(max_failed=0))
-        near = Door("web", "127.0.0.1", port, True, "/", Budget(max_failed=0))
+        wrong = Endpoint("wrong", "127.0.0.1", 70_000, True, "/", Budget(max_failed=0))
+        near = Endpoint("web", "127.0.0.1", port, True, "/", Budget(max_failed=0))
         watch = Knocker([wrong, near]).start()
         try:
             wait_for("requests", lambda: len(watch.samples()[near]) >= 5, 10)
@@ -268,15 +272,15 @@ def test_without_a_descriptor_left_requests_are_unanswered_until_there_is_one(
         return make(*given, **named)
 
     with server(answering(b"HTTP/1.1 200 OK\r\n\r\n")) as port:
-        door = Door("web", "127.0.0.1", port, True, "/", Budget(max_failed=0))
-        watch = Knocker([door])
+        endpoint = Endpoint("web", "127.0.0.1", port, True, "/", Budget(max_failed=0))
+        watch = Knocker([endpoint])
         monkeypatch.setattr("deployer.adapters.probes.availability_probe.socket.socket", scarce)
         watch.start()
         try:
-            wait_for("requests", lambda: len(watch.samples()[door]) >= 3, 10)
-            assert not any(sample.good for sample in watch.samples()[door])
+            wait_for("requests", lambda: len(watch.samples()[endpoint]) >= 3, 10)
+            assert not any(sample.good for sample in watch.samples()[endpoint])
             out.clear()
-            wait_for("answers", lambda: any(sample.good for sample in watch.samples()[door]), 10)
+            wait_for("answers", lambda: any(sample.good for sample in watch.samples()[endpoint]), 10)
         finally:
             watch.stop()
             wait_for("the knocker's end", lambda: not _knockers(), 5)
@@ -284,8 +288,8 @@ def test_without_a_descriptor_left_requests_are_unanswered_until_there_is_one(
 
 def test_a_bug_closes_every_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     with server(say_nothing) as port:
-        door = Door("web", "127.0.0.1", port, True, "/", Budget(max_failed=0))
-        watch = Knocker([door])
+        endpoint = Endpoint("web", "127.0.0.1", port, True, "/", Budget(max_failed=0))
+        watch = Knocker([endpoint])
         attend = watch._attend
 
         def breaks(wait: float) -> None:

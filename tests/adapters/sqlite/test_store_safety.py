@@ -62,19 +62,19 @@ def test_in_a_folder_that_a_group_shares_the_files_are_for_the_group(tmp_path: P
 
 def test_without_the_key_a_store_takes_wishes_and_opens_nothing(store: SqliteStore, tmp_path: Path) -> None:
     kept = store.save_release(store.enqueue(job(1), 1.0)[0].id, release(), 1.0)
-    door = SqliteStore(tmp_path / "deployer.db", open_vault(tmp_path / "key").slot)
-    id = door.enqueue(job(2, credentials=LOGIN), 2.0)[0].id
-    assert door.revision_of("shop", kept.id) == kept.revision
+    endpoint = SqliteStore(tmp_path / "deployer.db", open_vault(tmp_path / "key").slot)
+    id = endpoint.enqueue(job(2, credentials=LOGIN), 2.0)[0].id
+    assert endpoint.revision_of("shop", kept.id) == kept.revision
     for act in (
-        lambda: door.release(kept.id),
-        lambda: door.claim(3.0),
-        lambda: door.save_release(id, kept, 3.0),
+        lambda: endpoint.release(kept.id),
+        lambda: endpoint.claim(3.0),
+        lambda: endpoint.save_release(id, kept, 3.0),
     ):
         with pytest.raises(StoreUnavailable, match="no key"):
             act()
     claimed = store.claim(4.0)
     assert claimed and claimed[0].id == id and claimed[1].credentials == LOGIN
-    door.close()
+    endpoint.close()
 
 
 @pytest.mark.parametrize(

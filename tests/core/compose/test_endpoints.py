@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deployer.core.compose.endpoints import Budget, Door, budget_of, doors_of
+from deployer.core.compose.endpoints import Budget, Endpoint, budget_of, endpoints_of
 from deployer.core.errors import ComposeRejected
 from testing.compose_models import CHECK, shop
 
@@ -18,15 +18,15 @@ def port(target: int, published: str, **more: Any) -> dict[str, Any]:
 
 
 def test_each_published_port_is_a_door_and_the_health_check_says_what_to_ask_for() -> None:
-    assert doors_of(shop()["services"]) == (
-        Door("backend", "127.0.0.1", 3001, True, "/health", NOTHING),
-        Door("frontend", "127.0.0.1", 8080, True, "/", NOTHING),
+    assert endpoints_of(shop()["services"]) == (
+        Endpoint("backend", "127.0.0.1", 3001, True, "/health", NOTHING),
+        Endpoint("frontend", "127.0.0.1", 8080, True, "/", NOTHING),
     )
 
 
 def test_bytes_are_only_knocked_at_and_an_address_is_kept() -> None:
     tables = {"db": {"ports": [port(5432, "15432", host_ip="10.0.0.5")]}}
-    assert doors_of(tables) == (Door("db", "10.0.0.5", 15432, False, "/", NOTHING),)
+    assert endpoints_of(tables) == (Endpoint("db", "10.0.0.5", 15432, False, "/", NOTHING),)
 
 
 @pytest.mark.parametrize(
@@ -40,11 +40,11 @@ def test_bytes_are_only_knocked_at_and_an_address_is_kept() -> None:
     ],
 )
 def test_what_is_no_single_tcp_port_is_no_door(ports: Any) -> None:
-    assert doors_of({"web": {"ports": ports}}) == ()
+    assert endpoints_of({"web": {"ports": ports}}) == ()
 
 
 def test_the_check_of_another_port_says_nothing_of_this_one() -> None:
-    assert doors_of({"web": {"ports": [port(80, "8080")], "healthcheck": CHECK}})[0].path == "/"
+    assert endpoints_of({"web": {"ports": [port(80, "8080")], "healthcheck": CHECK}})[0].path == "/"
 
 
 def test_a_budget_is_requests_and_time() -> None:

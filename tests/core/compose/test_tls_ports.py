@@ -57,7 +57,7 @@ def test_with_certificates_the_edge_has_a_port_for_tls_and_the_watch_knocks_ther
     images = {"backend": image("backend", "a"), "frontend": image("frontend", "b")}
     app = assemble(secured(), images, "shop", SAFE)
     assert Route("frontend", 80, True, 2, (443,)) in app.routes
-    assert [(door.port, door.http, door.tls) for door in app.doors] == [
+    assert [(endpoint.port, endpoint.http, endpoint.tls) for endpoint in app.endpoints] == [
         (3001, True, False),
         (8080, True, False),
         (443, True, True),
@@ -69,7 +69,7 @@ def test_with_certificates_the_edge_has_a_port_for_tls_and_the_watch_knocks_ther
     }
     assert ports == {"3001/tcp": ["3001"], "80/tcp": ["8080"], "443/tcp": ["443"]}
     plain = assemble(secured(), images, "shop", EDGE_SETTINGS)
-    assert plain.tls == () and not any(door.tls for door in plain.doors)
+    assert plain.tls == () and not any(endpoint.tls for endpoint in plain.endpoints)
     before, after = plain.service(EDGE), app.service(EDGE)
     assert before and after and before.spec != after.spec
 

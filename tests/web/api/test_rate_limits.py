@@ -49,7 +49,7 @@ class Clock:
 
 
 @dataclass
-class Door:
+class Endpoint:
     """A receiver behind a proxy on this machine."""
 
     client: FlaskClient
@@ -90,78 +90,80 @@ class Door:
         )
 
 
-def door_of(folder: Path, **settings: Any) -> Iterator[Door]:
+def endpoint_of(folder: Path, **settings: Any) -> Iterator[Endpoint]:
     store, clock = open_store(folder), Clock()
     receiver = receiver_of(store, replace(config_of(), **settings), clock=clock)
-    yield Door(create_app(receiver).test_client(), clock, receiver)
+    yield Endpoint(create_app(receiver).test_client(), clock, receiver)
     store.close()
 
 
 @pytest.fixture
-def door(tmp_path: Path) -> Iterator[Door]:
-    yield from door_of(tmp_path)
+def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
+    yield from endpoint_of(tmp_path)
 
 
 @pytest.fixture
-def browsed(tmp_path: Path) -> Iterator[Door]:
-    yield from door_of(tmp_path, cors_origins=("https://status.example",))
+def browsed(tmp_path: Path) -> Iterator[Endpoint]:
+    yield from endpoint_of(tmp_path, cors_origins=("https://status.example",))
 
 
 @pytest.mark.case("E04")
-def test_ten_wrong_tokens_close_the_door_for_a_minute_and_for_that_address_only(door: Door) -> None:
-    assert [door.guess("203.0.113.9").status_code for _ in range(FAILURES)] == [401] * FAILURES
-    refused = door.guess("203.0.113.9")
+def test_ten_wrong_tokens_close_the_door_for_a_minute_and_for_that_address_only(endpoint: Endpoint) -> None:
+    assert [endpoint.guess("203.0.113.9").status_code for _ in range(FAILURES)] == [401] * FAILURES
+    refused = endpoint.guess("203.0.113.9")
     assert (refused.status_code, refused.get_json()["error"]) == (429, "too-many-requests")
     assert refused.headers["Retry-After"] == "60"
-    assert door.token("203.0.113.9").status_code == 429
-    assert door.token("203.0.113.10").status_code == 404
-    door.clock.sleep(59.5)
-    assert door.guess("203.0.113.9").headers["Retry-After"] == "1"
-    door.clock.sleep(0.5)
-    assert door.token("203.0.113.9").status_code == 404
+    assert endpoint.token("203.0.113.9").status_code == 429
+    assert endpoint.token("203.0.113.10").status_code == 404
+    endpoint.clock.sleep(59.5)
+    assert endpoint.guess("203.0.113.9").headers["Retry-After"] == "1"
+    endpoint.clock.sleep(0.5)
+    assert endpoint.token("203.0.113.9").status_code == 404
 
 
 @pytest.mark.case("E04")
-def test_an_ipv6_neighbourhood_is_one_address(door: Door) -> None:
+def test_an_ipv6_neighbourhood_is_one_address(endpoint: Endpoint) -> None:
     for number in range(FAILURES):
-        assert door.guess(f"2001:db8:0:1::{number:x}").status_code == 401
-    assert door.guess("2001:db8:0:1:ffff::1").status_code == 429
-    assert door.guess("2001:db8:0:2::1").status_code == 401
+        assert endpoint.guess(f"2001:db8:0:1::{number:x}").status_code == 401
+    assert endpoint.guess("2001:db8:0:1:ffff::1").status_code == 429
+    assert endpoint.guess("2001:db8:0:2::1").status_code == 401
 
 
 @pytest.mark.case("E04")
-def test_who_is_no_proxy_cannot_pretend_to_be_others(door: Door) -> None:
-    answers = [door.guess(f"198.51.100.{n}", peer="203.0.113.9").status_code for n in range(FAILURES + 1)]
+def test_who_is_no_proxy_cannot_pretend_to_be_others(endpoint: Endpoint) -> None:
+    answers = [endpoint.guess(f"198.51.100.{n}", peer="203.0.113.9").status_code for n in range(FAILURES + 1)]
     assert answers == [401] * FAILURES + [429]
-    assert door.token("203.0.113.9").status_code == 429
-    assert door.token("198.51.100.1").status_code == 404
+    assert endpoint.token("203.0.113.9").status_code == 429
+    assert endpoint.token("198.51.100.1").status_code == 404
 
 
 @pytest.mark.case("E04")
-def test_with_as_many_attackers_as_are_counted_the_manual_endpoint_takes_nobody_new(door: Door) -> None:
+def test_with_as_many_attackers_as_are_counted_the_manual_endpoint_takes_nobody_new(
+    endpoint: Endpoint,
+) -> None:
     for number in range(PLACES):
-        door.failures.count(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", door.clock.at)
-    assert door.token("203.0.113.9").status_code == 429
-    assert door.deliver(sign(RAW), "203.0.113.9").status_code == 202
-    door.clock.sleep(60.0)
-    assert door.token("203.0.113.9").status_code == 404
+        endpoint.failures.count(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", endpoint.clock.at)
+    assert endpoint.token("203.0.113.9").status_code == 429
+    assert endpoint.deliver(sign(RAW), "203.0.113.9").status_code == 202
+    endpoint.clock.sleep(60.0)
+    assert endpoint.token("203.0.113.9").status_code == 404
 
 
-def test_behind_a_proxy_that_names_nobody_a_good_signature_still_counts(door: Door) -> None:
+def test_behind_a_proxy_that_names_nobody_a_good_signature_still_counts(endpoint: Endpoint) -> None:
     bad = "sha256=" + "0" * 64
-    answers = [door.deliver(bad).status_code for _ in range(FAILURES + 5)]
+    answers = [endpoint.deliver(bad).status_code for _ in range(FAILURES + 5)]
     assert answers == [401] * FAILURES + [429] * 5
-    assert door.deliver(sign(RAW)).status_code == 202
-    assert door.token().status_code == 429, "people's own verbs are closed to an address that failed"
+    assert endpoint.deliver(sign(RAW)).status_code == 202
+    assert endpoint.token().status_code == 429, "people's own verbs are closed to an address that failed"
 
 
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/health"), ("GET", "/nothing"), ("OPTIONS", "/webhook")]
 )
-def test_every_public_address_has_a_limit(door: Door, method: str, path: str) -> None:
+def test_every_public_address_has_a_limit(endpoint: Endpoint, method: str, path: str) -> None:
     def ask(address: str) -> int:
         headers = {"X-Forwarded-For": address}
-        return door.client.open(path, method=method, headers=headers).status_code
+        return endpoint.client.open(path, method=method, headers=headers).status_code
 
     first = ask("203.0.113.9")
     assert {ask("203.0.113.9") for _ in range(STRANGERS - 1)} == {first}
@@ -169,25 +171,25 @@ def test_every_public_address_has_a_limit(door: Door, method: str, path: str) ->
     assert ask("203.0.113.10") == first
 
 
-def test_github_may_send_more_than_a_stranger(door: Door) -> None:
+def test_github_may_send_more_than_a_stranger(endpoint: Endpoint) -> None:
     for _ in range(STRANGERS + 5):
-        assert door.deliver(sign(RAW), "192.30.252.1").status_code in (200, 202)
+        assert endpoint.deliver(sign(RAW), "192.30.252.1").status_code in (200, 202)
 
 
-def preflight(door: Door, path: str, origin: str) -> TestResponse:
+def preflight(endpoint: Endpoint, path: str, origin: str) -> TestResponse:
     headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
-    return door.client.open(path, method="OPTIONS", headers=headers)
+    return endpoint.client.open(path, method="OPTIONS", headers=headers)
 
 
-def test_no_page_of_a_browser_reads_anything_by_default(door: Door) -> None:
+def test_no_page_of_a_browser_reads_anything_by_default(endpoint: Endpoint) -> None:
     for path in ("/health", REDEPLOY, "/webhook"):
-        answer = preflight(door, path, "https://status.example")
+        answer = preflight(endpoint, path, "https://status.example")
         assert not [name for name, _ in answer.headers if name.startswith("Access-Control")]
-    answer = door.client.get("/health", headers={"Origin": "https://status.example"})
+    answer = endpoint.client.get("/health", headers={"Origin": "https://status.example"})
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-def test_a_named_origin_may_ask_and_read_also_refusals(browsed: Door) -> None:
+def test_a_named_origin_may_ask_and_read_also_refusals(browsed: Endpoint) -> None:
     answer = preflight(browsed, REDEPLOY, "https://status.example")
     assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (
         204,
@@ -213,7 +215,7 @@ def test_a_named_origin_may_ask_and_read_also_refusals(browsed: Door) -> None:
         ("/webhook", "https://status.example"),
     ],
 )
-def test_any_other_origin_and_the_webhook_stay_closed(browsed: Door, path: str, origin: str) -> None:
+def test_any_other_origin_and_the_webhook_stay_closed(browsed: Endpoint, path: str, origin: str) -> None:
     for answer in (preflight(browsed, path, origin), browsed.client.post(path, headers={"Origin": origin})):
         assert "Access-Control-Allow-Origin" not in answer.headers
         assert (answer.headers.get("Vary") == "Origin") == (path == REDEPLOY)
