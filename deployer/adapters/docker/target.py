@@ -23,7 +23,7 @@ from deployer.adapters.docker.port_handover import Handover, holds_networks
 from deployer.adapters.docker.replica_requests import Cloning
 from deployer.adapters.haproxy.certificates import CertificateFolder, expired
 from deployer.adapters.haproxy.edge import Edge
-from deployer.adapters.probes.availability_probe import Knocker
+from deployer.adapters.probes.availability_probe import AvailabilityProbe
 from deployer.adapters.probes.single_request import ask_http, ask_tcp
 from deployer.core.compose.deploy_hooks import Hook
 from deployer.core.compose.endpoints import Endpoint
@@ -304,9 +304,9 @@ class DockerTarget:
         if application.routes:
             self._edge(application.project).settle(application.routes)
 
-    def watch(self, endpoints: Sequence[Endpoint]) -> Knocker:
+    def watch(self, endpoints: Sequence[Endpoint]) -> AvailabilityProbe:
         """Ports of another machine's engine are not at this machine's addresses."""
-        return Knocker(endpoints if self._engine.is_here else ()).start()
+        return AvailabilityProbe(endpoints if self._engine.is_here else ()).start()
 
     def log_tail(self, replica: Replica) -> str:
         return self._engine.log_tail(replica)

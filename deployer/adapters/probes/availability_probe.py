@@ -40,7 +40,7 @@ _BY_RESET = struct.pack("ii", 1, 0)
 
 
 @dataclass(eq=False)
-class _Knock:
+class _Probe:
     endpoint: Endpoint
     at: float
     socket: socket.socket
@@ -51,7 +51,7 @@ class _Knock:
 
 
 @dataclass
-class Knocker:
+class AvailabilityProbe:
     """Availability probe; implements `ports.target.Watch`, from `start` to `stop`."""
 
     endpoints: Sequence[Endpoint]
@@ -62,13 +62,13 @@ class Knocker:
         self._samples = {endpoint: [] for endpoint in self.endpoints}
         self._asked = [endpoint for endpoint in self.endpoints if is_here(endpoint.host)]
         self._over = threading.Event()
-        self._open: dict[_Knock, None] = {}  # oldest first
+        self._open: dict[_Probe, None] = {}  # oldest first
         self._waiting = dict.fromkeys(self.endpoints, 0)
         self._most = max(1, min(50, _MOST_OPEN // max(1, len(self._asked))))  # per endpoint
         self._stalled = 0.0
         self._thread = threading.Thread(target=self._run, name="knocker", daemon=True)
 
-    def start(self) -> Knocker:
+    def start(self) -> AvailabilityProbe:
         self._thread.start()
         return self
 
@@ -85,8 +85,8 @@ class Knocker:
         try:
             self._ask_all()
         finally:
-            for knock in list(self._open):
-                self._close(knock)
+            for probe in list(self._open):
+                self._close(probe)
             self._selector.close()
 
     def _ask_all(self) -> None:
@@ -99,29 +99,29 @@ class Knocker:
                 for number, endpoint in enumerate(self._asked):
                     its = endpoint.budget.given or (turn + number) % apart == 0
                     if its and self._waiting[endpoint] < self._most and len(self._open) < _MOST_OPEN:
-                        self._knock(endpoint)
+                        self._probe(endpoint)
             self._attend(max(0.0, due - time.monotonic()))
 
-    def _knock(self, endpoint: Endpoint) -> None:
+    def _probe(self, endpoint: Endpoint) -> None:
         """Sends a request. A request that cannot be sent (no descriptor left, invalid port) counts as
         unanswered.
         """
         begun = time.monotonic()
         family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
         try:
-            knock = _Knock(endpoint, begun, socket.socket(family, socket.SOCK_STREAM), self._stalled)
+            probe = _Probe(endpoint, begun, socket.socket(family, socket.SOCK_STREAM), self._stalled)
         except OSError:
             self._samples[endpoint].append(Sample(begun, 0.0, False))
             return
-        self._open[knock] = None
+        self._open[probe] = None
         self._waiting[endpoint] += 1
         try:
-            knock.socket.setblocking(False)
-            if (error := knock.socket.connect_ex((endpoint.host, endpoint.port))) not in (0, _IN_PROGRESS):
+            probe.socket.setblocking(False)
+            if (error := probe.socket.connect_ex((endpoint.host, endpoint.port))) not in (0, _IN_PROGRESS):
                 raise OSError(error, os.strerror(error))
-            self._selector.register(knock.socket, selectors.EVENT_WRITE, knock)
+            self._selector.register(probe.socket, selectors.EVENT_WRITE, probe)
         except (OSError, ValueError, OverflowError):
-            self._end(knock, good=False)
+            self._end(probe, good=False)
 
     def _attend(self, wait: float) -> None:
         begun = time.monotonic()
@@ -142,57 +142,57 @@ class Knocker:
                 self._end(key.data, good=False)
         self._expire(time.monotonic())
 
-    def _connected(self, knock: _Knock) -> None:
-        if error := knock.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+    def _connected(self, probe: _Probe) -> None:
+        if error := probe.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(error, os.strerror(error))
-        knock.connected = time.monotonic()
-        self._selector.unregister(knock.socket)
-        if knock.endpoint.tls:
-            knock.shaking = True
-            knock.socket = _TLS.wrap_socket(knock.socket, do_handshake_on_connect=False)
-        self._selector.register(knock.socket, selectors.EVENT_READ, knock)
-        if knock.shaking:
-            self._shake_hands(knock)
-        elif knock.endpoint.http:
-            knock.socket.send(_request(knock.endpoint))
+        probe.connected = time.monotonic()
+        self._selector.unregister(probe.socket)
+        if probe.endpoint.tls:
+            probe.shaking = True
+            probe.socket = _TLS.wrap_socket(probe.socket, do_handshake_on_connect=False)
+        self._selector.register(probe.socket, selectors.EVENT_READ, probe)
+        if probe.shaking:
+            self._shake_hands(probe)
+        elif probe.endpoint.http:
+            probe.socket.send(_request(probe.endpoint))
 
-    def _shake_hands(self, knock: _Knock) -> None:
+    def _shake_hands(self, probe: _Probe) -> None:
         """Advances the TLS handshake. Its messages are small: they are sent at once, and only answers are
         awaited.
         """
-        assert isinstance(knock.socket, ssl.SSLSocket)
-        knock.socket.do_handshake()
-        knock.shaking = False
-        knock.socket.send(_request(knock.endpoint))
+        assert isinstance(probe.socket, ssl.SSLSocket)
+        probe.socket.do_handshake()
+        probe.shaking = False
+        probe.socket.send(_request(probe.endpoint))
 
-    def _answered(self, knock: _Knock) -> None:
-        got = knock.socket.recv(4096)
-        knock.head += got
-        if not knock.endpoint.http:
-            self._end(knock, good=bool(got))
-        elif (status := status_of(knock.head, whole=not got)) is not None:
-            self._end(knock, good=200 <= status < 500)  # a login page or a redirect is an answer
+    def _answered(self, probe: _Probe) -> None:
+        got = probe.socket.recv(4096)
+        probe.head += got
+        if not probe.endpoint.http:
+            self._end(probe, good=bool(got))
+        elif (status := status_of(probe.head, whole=not got)) is not None:
+            self._end(probe, good=200 <= status < 500)  # a login page or a redirect is an answer
 
     def _expire(self, now: float) -> None:
-        for knock in list(self._open):
-            quiet = bool(knock.connected) and not knock.endpoint.http and now - knock.connected > _QUIET
-            if quiet or now - knock.at - (self._stalled - knock.stalled) > _PATIENCE:
-                self._end(knock, good=quiet)
+        for probe in list(self._open):
+            quiet = bool(probe.connected) and not probe.endpoint.http and now - probe.connected > _QUIET
+            if quiet or now - probe.at - (self._stalled - probe.stalled) > _PATIENCE:
+                self._end(probe, good=quiet)
 
-    def _end(self, knock: _Knock, *, good: bool) -> None:
-        tcp = knock.connected and not knock.endpoint.http
-        ended = knock.connected if tcp else time.monotonic()
-        self._close(knock)
-        self._samples[knock.endpoint].append(Sample(knock.at, ended - knock.at, good))
+    def _end(self, probe: _Probe, *, good: bool) -> None:
+        tcp = probe.connected and not probe.endpoint.http
+        ended = probe.connected if tcp else time.monotonic()
+        self._close(probe)
+        self._samples[probe.endpoint].append(Sample(probe.at, ended - probe.at, good))
 
-    def _close(self, knock: _Knock) -> None:
-        del self._open[knock]
-        self._waiting[knock.endpoint] -= 1
+    def _close(self, probe: _Probe) -> None:
+        del self._open[probe]
+        self._waiting[probe.endpoint] -= 1
         with contextlib.suppress(KeyError, ValueError):  # refused at once: never registered
-            self._selector.unregister(knock.socket)
-        with contextlib.suppress(OSError), knock.socket:
-            if knock.head and knock.endpoint.http:  # only then: other servers may log a reset as an error
-                knock.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _BY_RESET)
+            self._selector.unregister(probe.socket)
+        with contextlib.suppress(OSError), probe.socket:
+            if probe.head and probe.endpoint.http:  # only then: other servers may log a reset as an error
+                probe.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _BY_RESET)
 
 
 def is_here(host: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from deployer.adapters.probes.availability_probe import Knocker, is_here
+from deployer.adapters.probes.availability_probe import AvailabilityProbe, is_here
 from deployer.core.compose.endpoints import Budget, Endpoint
 from deployer.core.rollout.availability import Sample
 from testing.docker.docker_cli import free_port, wait_for
@@ -60,9 +60,9 @@ def say_nothing(connection: socket.socket) -> None:
     connection.close()
 
 
-def knock(port: int, *, http: bool, until: int = 3, host: str = "127.0.0.1") -> list[Sample]:
+def probe(port: int, *, http: bool, until: int = 3, host: str = "127.0.0.1") -> list[Sample]:
     endpoint = Endpoint("web", host, port, http, "/health", Budget())
-    watch = Knocker([endpoint]).start()
+    watch = AvailabilityProbe([endpoint]).start()
     try:
         wait_for("requests", lambda: len(watch.samples()[endpoint]) >= until, 10)
     finally:
@@ -87,18 +87,18 @@ def knock(port: int, *, http: bool, until: int = 3, host: str = "127.0.0.1") -> 
 def test_an_http_answer_is_good_unless_the_server_failed(text: bytes, good: bool) -> None:
     seen: list[bytes] = []
     with server(answering(text, seen)) as port:
-        found = knock(port, http=True)
+        found = probe(port, http=True)
     assert {sample.good for sample in found} == {good}
     assert seen[0].startswith(b"GET /health HTTP/1.1\r\n") and b"Connection: close\r\n" in seen[0]
 
 
 def test_a_closed_port_is_a_lost_request() -> None:
-    assert not any(sample.good for sample in knock(free_port(), http=True))
+    assert not any(sample.good for sample in probe(free_port(), http=True))
 
 
 def test_an_answer_that_does_not_come_is_lost_after_two_seconds() -> None:
     with server(say_nothing) as port:
-        first = knock(port, http=True, until=1)[0]
+        first = probe(port, http=True, until=1)[0]
     assert not first.good and 2.0 <= first.took < 20
 
 
@@ -118,25 +118,25 @@ def test_a_door_that_does_not_answer_holds_a_bounded_number_of_requests() -> Non
             open_now -= 1
 
     with server(hold) as port:
-        found = knock(port, http=True, until=60)
+        found = probe(port, http=True, until=60)
     assert not any(sample.good for sample in found)
     assert 10 <= most <= 60, "fifty wait at most, and what was given up may still be on its way"
 
 
 def test_a_tcp_server_that_waits_is_there_and_one_that_hangs_up_is_not() -> None:
     with server(say_nothing) as port:
-        found = knock(port, http=False)
+        found = probe(port, http=False)
     assert all(sample.good for sample in found)
     assert min(sample.took for sample in found) < 0.09, "the wait for a word counted as the answer's time"
     with server(answering(b"220 mail\r\n")) as port:
-        assert all(sample.good for sample in knock(port, http=False))
+        assert all(sample.good for sample in probe(port, http=False))
     with server(hang_up) as port:
-        assert not any(sample.good for sample in knock(port, http=False))
+        assert not any(sample.good for sample in probe(port, http=False))
 
 
 def test_a_request_goes_out_about_every_20_ms_to_each_door() -> None:
     with server(answering(b"HTTP/1.1 200 OK\r\n\r\n")) as port:
-        starts = [sample.at for sample in knock(port, http=True, until=40)]
+        starts = [sample.at for sample in probe(port, http=True, until=40)]
     assert 0.018 <= (starts[-1] - starts[0]) / (len(starts) - 1) < 0.05
 
 
@@ -147,7 +147,7 @@ def test_of_many_doors_only_those_with_a_budget_are_asked_every_20_ms(
     with server(answering(b"HTTP/1.1 200 OK\r\n\r\n")) as port:
         bound = Endpoint("bound", "127.0.0.1", port, True, "/", Budget(max_gap_ms=100.0))
         others = [Endpoint(f"free-{n}", "127.0.0.1", port, True, "/", Budget()) for n in range(10)]
-        watch = Knocker([bound, *others]).start()
+        watch = AvailabilityProbe([bound, *others]).start()
         try:
             wait_for("requests", lambda: len(watch.samples()[bound]) >= 50, 10)
         finally:
@@ -172,7 +172,7 @@ def test_only_after_an_http_answer_the_connection_is_reset(http: bool, end: str)
             ends.append("reset")
 
     with server(serve) as port:
-        assert all(sample.good for sample in knock(port, http=http))
+        assert all(sample.good for sample in probe(port, http=http))
         wait_for("their ends", lambda: len(ends) >= 3, 10)
     assert set(ends) == {end}
 
@@ -180,8 +180,8 @@ def test_only_after_an_http_answer_the_connection_is_reset(http: bool, end: str)
 def test_after_its_stop_nobody_knocks() -> None:
     seen: list[bytes] = []
     with server(answering(b"HTTP/1.1 200 OK\r\n\r\n", seen)) as port:
-        knock(port, http=True)
-        wait_for("the knocker's end", lambda: not _knockers(), 5)
+        probe(port, http=True)
+        wait_for("the knocker's end", lambda: not _probers(), 5)
         told = len(seen)
         time.sleep(0.1)  # five requests' time
         assert len(seen) <= told + 1
@@ -191,7 +191,7 @@ def _descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
-def _knockers() -> list[threading.Thread]:
+def _probers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "knocker"]
 
 
@@ -216,7 +216,7 @@ def test_only_addresses_of_this_machine_as_they_are_judged_are_asked(host: str) 
     assert not is_here(host) and is_here("127.0.0.1") and is_here("127.0.0.9")
     with server(answering(b"HTTP/1.1 200 OK\r\n\r\n")) as port:
         away, near = (Endpoint("web", at, port, True, "/", Budget()) for at in (host, "127.0.0.1"))
-        watch = Knocker([away, near]).start()
+        watch = AvailabilityProbe([away, near]).start()
         try:
             wait_for("requests", lambda: len(watch.samples()[near]) >= 3, 10)
         finally:
@@ -231,7 +231,7 @@ def test_a_thousand_doors_take_no_more_connections_than_the_bound(monkeypatch: p
             Endpoint(f"s{n}", "127.0.0.1", port, True, "/", Budget(max_failed=0)) for n in range(1000)
         ]
         before = _descriptors()
-        watch = Knocker(endpoints).start()
+        watch = AvailabilityProbe(endpoints).start()
         try:
             most = 0
             end = time.monotonic() + 10
@@ -241,7 +241,7 @@ def test_a_thousand_doors_take_no_more_connections_than_the_bound(monkeypatch: p
         finally:
             watch.stop()
         assert most == 30
-        wait_for("the knocker's end", lambda: not _knockers(), 5)
+        wait_for("the knocker's end", lambda: not _probers(), 5)
     assert not watch._open
     wait_for("closed sockets", lambda: _descriptors() <= before, 10)
 
@@ -250,7 +250,7 @@ def test_an_error_at_one_door_is_an_unanswered_request_and_ends_nothing() -> Non
     with server(answering(b"HTTP/1.1 200 OK\r\n\r\n")) as port:
         wrong = Endpoint("wrong", "127.0.0.1", 70_000, True, "/", Budget(max_failed=0))
         near = Endpoint("web", "127.0.0.1", port, True, "/", Budget(max_failed=0))
-        watch = Knocker([wrong, near]).start()
+        watch = AvailabilityProbe([wrong, near]).start()
         try:
             wait_for("requests", lambda: len(watch.samples()[near]) >= 5, 10)
         finally:
@@ -273,7 +273,7 @@ def test_without_a_descriptor_left_requests_are_unanswered_until_there_is_one(
 
     with server(answering(b"HTTP/1.1 200 OK\r\n\r\n")) as port:
         endpoint = Endpoint("web", "127.0.0.1", port, True, "/", Budget(max_failed=0))
-        watch = Knocker([endpoint])
+        watch = AvailabilityProbe([endpoint])
         monkeypatch.setattr("deployer.adapters.probes.availability_probe.socket.socket", scarce)
         watch.start()
         try:
@@ -283,13 +283,13 @@ def test_without_a_descriptor_left_requests_are_unanswered_until_there_is_one(
             wait_for("answers", lambda: any(sample.good for sample in watch.samples()[endpoint]), 10)
         finally:
             watch.stop()
-            wait_for("the knocker's end", lambda: not _knockers(), 5)
+            wait_for("the knocker's end", lambda: not _probers(), 5)
 
 
 def test_a_bug_closes_every_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     with server(say_nothing) as port:
         endpoint = Endpoint("web", "127.0.0.1", port, True, "/", Budget(max_failed=0))
-        watch = Knocker([endpoint])
+        watch = AvailabilityProbe([endpoint])
         attend = watch._attend
 
         def breaks(wait: float) -> None:
@@ -300,5 +300,5 @@ def test_a_bug_closes_every_socket(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(watch, "_attend", breaks)
         monkeypatch.setattr(threading, "excepthook", lambda _: None)
         watch.start()
-        wait_for("the knocker's end", lambda: not _knockers(), 10)
+        wait_for("the knocker's end", lambda: not _probers(), 10)
     assert not watch._open
