@@ -119,7 +119,7 @@ class Release:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Availability:
     """Availability of the worst service during a deployment, as measured by the deployer's own requests
     through the published ports. Milliseconds; the percentiles by `before`, `during` and `after`, None for a
     period without requests.
@@ -152,7 +152,7 @@ class Deployment:
     release: str
     run: Run
     previous: str = ""  # revision that served before
-    measured: Measured | None = None
+    measured: Availability | None = None
 
 
 @dataclass(frozen=True)

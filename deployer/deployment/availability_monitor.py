@@ -11,7 +11,7 @@ import math
 from dataclasses import replace
 
 from deployer.core.compose.endpoints import Endpoint
-from deployer.core.model import Measured
+from deployer.core.model import Availability
 from deployer.core.ports.clock import Clock, Say
 from deployer.core.ports.target import Target, Watch
 from deployer.core.rollout.availability import (
@@ -30,7 +30,7 @@ _AGAIN = 0.05
 _PATIENCE = 2.5  # seconds until a hanging request counts as lost
 
 
-class Measuring:
+class AvailabilityMonitor:
     """Measures the availability of one deployment's endpoints; idle until `start`."""
 
     def __init__(self, target: Target, clock: Clock, say: Say) -> None:
@@ -71,7 +71,7 @@ class Measuring:
             self._clock.sleep(_AGAIN)
         judge_budget(self._seen(), self._marks, self._clock.monotonic())
 
-    def stop(self) -> Measured | None:
+    def stop(self) -> Availability | None:
         """Stops the probes and returns the figures of the service with the worst availability; None if no
         endpoint ever answered or nothing was changed.
         """

@@ -26,7 +26,7 @@ from deployer.core.rollout.desired_state import DesiredState, nothing
 from deployer.core.rollout.plan import Plan
 from deployer.core.rollout.planner import plan_rollout
 from deployer.deployment import release_assembly as releases
-from deployer.deployment.availability_monitor import Measuring
+from deployer.deployment.availability_monitor import AvailabilityMonitor
 from deployer.deployment.batches import take_turns
 from deployer.deployment.branch_check import check_branch
 from deployer.deployment.confirmation import await_confirmation
@@ -68,7 +68,7 @@ class _Way:
         self.foreign: set[str] = set()  # containers of the project that nobody deployed
         self.disturbed = False  # by somebody who changed this project's containers meanwhile
         self.hooks = Hooks(deployment.id, context.target, context.clock, self._say, self._hide)
-        self.measuring = Measuring(context.target, context.clock, self._say)
+        self.measuring = AvailabilityMonitor(context.target, context.clock, self._say)
         self.startups = Startups(deployment, context.store, context.clock)
         self.unserved: set[str] = set()  # ids of replicas that were made and never served
 

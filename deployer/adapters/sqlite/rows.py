@@ -15,12 +15,12 @@ from deployer.adapters.sqlite.encryption import SealBroken, Slot, Vault
 from deployer.core.images import Image
 from deployer.core.model import (
     Attested,
+    Availability,
     Bundle,
     Credentials,
     DeployJob,
     Deployment,
     Kind,
-    Measured,
     Release,
     Run,
     Status,
@@ -58,7 +58,7 @@ def deployment_of(row: Row) -> Deployment:
         release=row["release"],
         run=run_of(row) or Run(),
         previous=row["previous"],
-        measured=Measured(**json.loads(row["measured"])) if row["measured"] else None,
+        measured=Availability(**json.loads(row["measured"])) if row["measured"] else None,
     )
 
 

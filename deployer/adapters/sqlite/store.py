@@ -42,7 +42,7 @@ from deployer.core.audit.chain import Act
 from deployer.core.audit.events import acceptance, completion, confirmation, ending
 from deployer.core.auth.job_authorization import no_release
 from deployer.core.errors import ConfigError, Forbidden, NotFound
-from deployer.core.model import DeployJob, Deployment, Event, Measured, Release, Status
+from deployer.core.model import Availability, DeployJob, Deployment, Event, Release, Status
 from deployer.core.ports.receiver_store import Arrival, Proof
 from deployer.core.queue.supersede import Outcome, judge_interrupted, judge_run, superseded_by
 from deployer.core.release.confirmation import Verdict
@@ -141,7 +141,7 @@ class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryR
                 self._end(sql, id, status, reason, now)
             return deployment_of(_row(sql, id))
 
-    def note_measured(self, id: str, measured: Measured) -> None:
+    def note_measured(self, id: str, measured: Availability) -> None:
         with self._database.write() as sql:
             text = json.dumps(asdict(measured))
             sql.execute("UPDATE deployment SET measured = ? WHERE id = ?", (text, id))

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from deployer.core.images import Image
 from deployer.core.model import (
+    Availability,
     DeployJob,
     Deployment,
     Event,
-    Measured,
     Release,
     Status,
 )
@@ -48,7 +48,7 @@ class Store(Protocol):
 
     def finish(self, id: str, status: Status, reason: str, now: float) -> Deployment: ...
 
-    def note_measured(self, id: str, measured: Measured) -> None:
+    def note_measured(self, id: str, measured: Availability) -> None:
         """Stores the availability figures of a deployment."""
 
     def startups(self, app: str, environment: str) -> Mapping[str, float]:

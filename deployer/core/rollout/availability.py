@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from deployer.core.compose.endpoints import Budget, Endpoint
 from deployer.core.errors import BudgetExceeded
-from deployer.core.model import Measured
+from deployer.core.model import Availability
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def most_important(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
     return tuple(sorted(endpoints, key=lambda endpoint: not endpoint.budget.given)[:MOST_ENDPOINTS])
 
 
-def measure(seen: Seen, marks: Marks, now: float) -> dict[str, Measured]:
+def measure(seen: Seen, marks: Marks, now: float) -> dict[str, Availability]:
     """Returns service → its figures up to `now`; a service that never answered has none."""
     services: dict[str, list[list[Sample]]] = {}
     for endpoint, samples in seen.items():
@@ -61,7 +61,7 @@ def measure(seen: Seen, marks: Marks, now: float) -> dict[str, Measured]:
     return {name: _figures(endpoints, marks, now) for name, endpoints in services.items()}
 
 
-def worst(figures: Mapping[str, Measured]) -> Measured | None:
+def worst(figures: Mapping[str, Availability]) -> Availability | None:
     """Returns the figures of the service with most failed requests, then with the longest gap."""
     return max(figures.values(), key=lambda one: (one.failed, one.longest_gap_ms), default=None)
 
@@ -94,7 +94,7 @@ def awaits_answer(seen: Seen, since: float) -> bool:
     )
 
 
-def summary(figures: Measured) -> str:
+def summary(figures: Availability) -> str:
     """Returns the figures in one line, with the times of each phase."""
     times = ", ".join(
         f"{phase} {figures.p50_ms[phase]:g}/{figures.p95_ms[phase]:g}"
@@ -104,7 +104,7 @@ def summary(figures: Measured) -> str:
     return f"{brief(figures)}; median/95th percentile in ms: {times}"
 
 
-def brief(figures: Measured) -> str:
+def brief(figures: Availability) -> str:
     """Returns the failed requests and the longest gap in a few words."""
     return (
         f"{figures.failed} of {figures.requests} requests failed, longest gap {figures.longest_gap_ms:.0f} ms"
@@ -124,13 +124,13 @@ def _since(touched: float, samples: Sequence[Sample]) -> list[Sample]:
     return [Sample(touched, 0.0, True), *after] if len(after) < len(counted) else after
 
 
-def _figures(endpoints: Sequence[Sequence[Sample]], marks: Marks, now: float) -> Measured:
+def _figures(endpoints: Sequence[Sequence[Sample]], marks: Marks, now: float) -> Availability:
     samples = [sample for endpoint in endpoints for sample in endpoint]
     times: dict[str, list[float]] = {phase: [] for phase in PHASES}
     for sample in samples:
         if sample.good:
             times[marks.phase(sample.at)].append(sample.took * 1000)
-    return Measured(
+    return Availability(
         requests=len(samples),
         failed=sum(not sample.good for sample in samples),
         longest_gap_ms=round(max(_gap(endpoint, now) for endpoint in endpoints) * 1000, 1),
@@ -151,7 +151,7 @@ def _percentile(values: list[float], part: float) -> float | None:
     return round(sorted(values)[min(len(values) - 1, int(part * len(values)))], 2)
 
 
-def _over(budget: Budget, figures: Measured) -> str:
+def _over(budget: Budget, figures: Availability) -> str:
     if budget.max_failed is not None and figures.failed > budget.max_failed:
         return f"{figures.failed} requests failed, at most {budget.max_failed} may"
     if budget.max_gap_ms is not None and figures.longest_gap_ms > budget.max_gap_ms:

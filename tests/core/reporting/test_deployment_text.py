@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployer.core.model import Deployment, Kind, Measured, Run, Status
+from deployer.core.model import Availability, Deployment, Kind, Run, Status
 from deployer.core.reporting.deployment_text import (
     MAX_DESCRIPTION,
     ago,
@@ -24,7 +24,7 @@ from deployer.core.reporting.deployment_text import (
 
 REVISION = "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d"
 NOW = 10_000.0
-MEASURED = Measured(231, 3, 24.1, {"before": 0.9}, {"before": 1.6})
+MEASURED = Availability(231, 3, 24.1, {"before": 0.9}, {"before": 1.6})
 
 
 def a_deployment(**changes: Any) -> Deployment:
