@@ -35,7 +35,7 @@ from deployer.deployment.deploy_hooks import Hooks
 from deployer.deployment.final_status import record
 from deployer.deployment.image_pull import Pulling
 from deployer.deployment.preflight import refuse_taken, tell_written
-from deployer.deployment.reconcile import Settling
+from deployer.deployment.reconcile import Reconciler
 from deployer.deployment.release_images import keep_proof, served_images
 from deployer.deployment.rollout import Rollout
 from deployer.deployment.startup_times import Startups
@@ -155,7 +155,7 @@ class _Way:
         if plan.staying:
             self._go_on(application)
         if not plan.empty:
-            self._settle(application, plan)
+            self._reconcile(application, plan)
         if kind == "plan" and not plan.empty:
             self._finish(application)
 
@@ -181,7 +181,7 @@ class _Way:
         try:
             rollout.bring_in()
         except DeployerError:
-            if not self.returning or not self._settle(rollout.application, rollout.plan):
+            if not self.returning or not self._reconcile(rollout.application, rollout.plan):
                 raise
 
     def _note_foreign(self, observed: ObservedState) -> None:
@@ -190,21 +190,21 @@ class _Way:
         self.disturbed = self.disturbed or (self.returning and not foreign <= self.foreign)
         self.foreign |= foreign
 
-    def _settle(self, application: DesiredState, plan: Plan) -> bool:
+    def _reconcile(self, application: DesiredState, plan: Plan) -> bool:
         """Whether what the plan made had to be made right again."""
         target, clock, rollout_of = (
             self.context.target,
             self.context.clock,
             partial(self._rollout, application),
         )
-        settling = Settling(application, target, clock, self._say, rollout_of, self.deadline, [plan])
-        if not (self.disturbed or settling.needed):
+        reconciler = Reconciler(application, target, clock, self._say, rollout_of, self.deadline, [plan])
+        if not (self.disturbed or reconciler.needed):
             return False
-        self.disturbed = self.disturbed or settling.disturbed
+        self.disturbed = self.disturbed or reconciler.disturbed
         try:
-            settling.run()
+            reconciler.run()
         except DeployerError as error:
-            if settling.lacking:
+            if reconciler.lacking:
                 raise
             self._say("untidy", f"the release serves, {error}")
         return True

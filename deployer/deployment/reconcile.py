@@ -18,7 +18,7 @@ from deployer.core.ports.clock import Clock, Say
 from deployer.core.ports.target import Target
 from deployer.core.rollout.desired_state import DesiredState
 from deployer.core.rollout.plan import Plan, goes_in_circles
-from deployer.core.rollout.planner import is_settled, lacking, plan_rollout
+from deployer.core.rollout.planner import is_reconciled, lacking, plan_rollout
 from deployer.core.rollout.readiness import ANSWERED
 from deployer.deployment.rollout import Rollout
 
@@ -28,7 +28,7 @@ _MARGIN = 2.0  # seconds longer than a container takes to stop
 
 
 @dataclass(frozen=True)
-class Settling:
+class Reconciler:
     """Reconciles one application after its rollout."""
 
     application: DesiredState
@@ -41,7 +41,7 @@ class Settling:
 
     @property
     def needed(self) -> bool:
-        return not is_settled(self.application, self._observe())
+        return not is_reconciled(self.application, self._observe())
 
     @property
     def disturbed(self) -> bool:
@@ -70,7 +70,7 @@ class Settling:
             if gone := [one for one in observed.replicas if one.id in was & mute]:
                 self.target.remove(gone)
                 observed = self._observe()
-            if is_settled(self.application, observed):
+            if is_reconciled(self.application, observed):
                 self.clock.sleep(_TICK)
                 continue
             failure = self._try(observed)

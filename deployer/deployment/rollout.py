@@ -96,7 +96,7 @@ class Rollout:
         self._stop(list(self.plan.of(STOP)))
         self._remove(step for step in self.plan.of(REMOVE) if step.level >= 0)
         if not self.plan.staying:
-            self.target.settle(self.application)
+            self.target.reconcile(self.application)
 
     def _is_early(self, step: Step) -> bool:
         """True if the new replica can be created while all old ones still run; a created container holds no

@@ -17,7 +17,7 @@ from deployer.core.rollout.plan import Plan
 from deployer.core.rollout.planner import plan_routes
 from deployer.core.rollout.readiness import ANSWERED
 from deployer.deployment.context import DeployContext
-from deployer.deployment.reconcile import Settling
+from deployer.deployment.reconcile import Reconciler
 from deployer.deployment.release_assembly import assembled
 from deployer.deployment.rollout import Rollout
 from deployer.deployment.startup_times import Startups
@@ -55,7 +55,9 @@ def reroute(environment: Environment, app: App, context: DeployContext) -> list[
     return sorted(service.name for service in answering)
 
 
-def settle_after(deployment: Deployment, environment: Environment, context: DeployContext, say: Say) -> bool:
+def reconcile_after(
+    deployment: Deployment, environment: Environment, context: DeployContext, say: Say
+) -> bool:
     """Returns True if foreign containers had to be replaced soon after `deployment`, the newest one of the
     environment, which has ended. Raises Busy during the next deployment, and the error of the last try to
     reconcile.
@@ -84,7 +86,7 @@ def settle_after(deployment: Deployment, environment: Environment, context: Depl
             )
 
         begun, unserved = [Plan(project, ())], set[str]()
-        Settling(application, context.target, context.clock, say, rollout_of, until, begun).run()
+        Reconciler(application, context.target, context.clock, say, rollout_of, until, begun).run()
     return True
 
 

@@ -19,7 +19,7 @@ from deployer.core.model import Deployment, Status
 from deployer.core.reporting.log_fields import about
 from deployer.deployment.context import DeployContext
 from deployer.deployment.deploy import deploy, restore
-from deployer.worker.maintenance import renew, reroute, settle_after
+from deployer.worker.maintenance import reconcile_after, renew, reroute
 from deployer.worker.pruning import prune
 
 _log = logging.getLogger("deployer.worker")
@@ -156,7 +156,7 @@ class Worker:
         """Maintains one environment. A failure of one app is logged, so that it does not hide the other apps;
         an unavailable engine concerns all of them and is raised.
         """
-        for act in (partial(self._settle, newest), self._renew, self._reroute):
+        for act in (partial(self._reconcile, newest), self._renew, self._reroute):
             try:
                 act(app, environment)
             except EngineUnavailable:
@@ -167,13 +167,13 @@ class Worker:
                 told = about("watch-failed", app=app.name, environment=environment.name, code=error.code)
                 _log.error("%s: %s", environment.project, error.diagnostics(), extra=told)
 
-    def _settle(self, newest: Deployment, app: App, environment: Environment) -> None:
+    def _reconcile(self, newest: Deployment, app: App, environment: Environment) -> None:
         told = about("settled-after", newest)
 
         def say(kind: str, text: str) -> None:
             _log.warning("%s, after its deployment: %s: %s", environment.project, kind, text, extra=told)
 
-        settle_after(newest, environment, self._context, say)
+        reconcile_after(newest, environment, self._context, say)
 
     def _renew(self, app: App, environment: Environment) -> None:
         if renew(environment, self._context):

@@ -133,8 +133,8 @@ class Fleet:
     def create(self, application: DesiredState, counts: Mapping[str, int]) -> None:
         self.of(application.project).create(application, counts)
 
-    def settle(self, application: DesiredState) -> None:
-        self.of(application.project).settle(application)
+    def reconcile(self, application: DesiredState) -> None:
+        self.of(application.project).reconcile(application)
 
     def planning(self, bundle: Bundle) -> AbstractContextManager[None]:
         return nullcontext()

@@ -207,7 +207,7 @@ class MemoryTarget:
         self._call("clear")
         self.replicas.clear()
 
-    def settle(self, application: DesiredState) -> None:
+    def reconcile(self, application: DesiredState) -> None:
         self._call("settle")
 
     def watch(self, endpoints: Sequence[Endpoint]) -> MemoryWatch:

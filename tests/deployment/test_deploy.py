@@ -47,9 +47,9 @@ from deployer.core.rollout.planner import plan_rollout
 from deployer.core.rollout.readiness import Reading
 from deployer.deployment.context import DeployContext
 from deployer.deployment.deploy import deploy
-from deployer.deployment.reconcile import Settling
+from deployer.deployment.reconcile import Reconciler
 from deployer.deployment.rollout import Rollout
-from deployer.worker.maintenance import reroute, settle_after
+from deployer.worker.maintenance import reconcile_after, reroute
 from deployer.worker.worker import Worker
 from testing.compose_models import application, image, shop
 from testing.receiver.in_memory_target import MemoryTarget, MemoryWatch
@@ -521,11 +521,11 @@ def fell(scene: Scene, service: str) -> None:
 
 def felling(scene: Scene, times: int) -> Callable[[DesiredState], None]:
     """Somebody who takes the backend away so many times, whenever a rollout is over."""
-    settle = scene.target.settle
+    reconcile = scene.target.reconcile
     left = itertools.count(times, -1)
 
     def then_fell(app: DesiredState) -> None:
-        settle(app)
+        reconcile(app)
         if next(left) > 0:
             fell(scene, "backend")
 
@@ -534,7 +534,7 @@ def felling(scene: Scene, times: int) -> Callable[[DesiredState], None]:
 
 def test_what_somebody_took_away_meanwhile_is_made_again(scene: Scene) -> None:
     scene.deploy("aa")
-    scene.target.settle = felling(scene, 2)  # type: ignore[method-assign, assignment]
+    scene.target.reconcile = felling(scene, 2)  # type: ignore[method-assign, assignment]
     ended = scene.deploy("ba")
     assert ended.status is Status.SUCCESS and scene.marks() == "ba"
     assert any(line.startswith("settle another program changed") for line in scene.story(ended))
@@ -542,7 +542,7 @@ def test_what_somebody_took_away_meanwhile_is_made_again(scene: Scene) -> None:
 
 def test_somebody_who_never_ends_is_named(scene: Scene) -> None:
     scene.deploy("aa")
-    scene.target.settle = felling(scene, 1000)  # type: ignore[method-assign, assignment]
+    scene.target.reconcile = felling(scene, 1000)  # type: ignore[method-assign, assignment]
     ended = scene.deploy("ba")
     assert ended.status is Status.ERROR and "another program keeps changing shop's containers" in ended.reason
     assert "`docker compose up` by hand" in ended.reason
@@ -557,10 +557,10 @@ def test_settling_gives_up_where_its_own_plans_undo_each_other(scene: Scene) -> 
     away = Plan("shop", (Step(RETIRE, "backend", 0, "its host port moves to frontend"),))
     say = lambda kind, text: told.append(f"{kind} {text}")  # noqa: E731
     until = scene.clock.monotonic() + 60
-    settling = Settling(app, scene.target, scene.clock, say, never, until, [anew, away])
-    assert settling.needed and not settling.disturbed
+    reconciler = Reconciler(app, scene.target, scene.clock, say, never, until, [anew, away])
+    assert reconciler.needed and not reconciler.disturbed
     with pytest.raises(PlansDisagree, match="undo each other"):
-        settling.run()
+        reconciler.run()
     assert told[0].startswith("settle the previous plan left it unfinished; shop: ")
 
 
@@ -573,32 +573,32 @@ def test_what_compose_made_after_the_end_is_replaced_within_a_minute(scene: Scen
     environment = scene.context.config.app("shop").environment("production")
     told: list[str] = []
 
-    def settle() -> bool:
-        return settle_after(ended, environment, scene.context, lambda kind, text: told.append(text))
+    def reconcile() -> bool:
+        return reconcile_after(ended, environment, scene.context, lambda kind, text: told.append(text))
 
-    assert not settle()
+    assert not reconcile()
     fell(scene, "backend")
-    assert not settle(), "what somebody took away stays away"
+    assert not reconcile(), "what somebody took away stays away"
     foreign = Replica("x", "x_shop-backend-1", "backend", "", "created", "none", "sha256:0", "")
     scene.target.replicas["x"] = foreign
-    assert settle() and scene.marks() == "aa" and "x" not in scene.target.replicas
+    assert reconcile() and scene.marks() == "aa" and "x" not in scene.target.replicas
     assert told[0].startswith("another program changed containers")
     scene.target.replicas["x"] = foreign
     scene.clock.sleep(61)
-    assert not settle() and "x" in scene.target.replicas
+    assert not reconcile() and "x" in scene.target.replicas
 
 
 def test_what_somebody_left_over_is_untidy_while_the_release_serves(scene: Scene) -> None:
     scene.deploy("aa")
     scene.target.breaks = {"remove": EngineUnavailable("removal is in progress")}
-    settle = scene.target.settle
+    reconcile = scene.target.reconcile
 
     def add(app: DesiredState) -> None:
-        settle(app)
+        reconcile(app)
         foreign = Replica("x", "x_shop-backend-1", "backend", "", "created", "none", "sha256:0", "")
         scene.target.replicas["x"] = foreign
 
-    scene.target.settle = add  # type: ignore[method-assign, assignment]
+    scene.target.reconcile = add  # type: ignore[method-assign, assignment]
     scene.target.replicas["y"] = Replica("y", "shop-y", "y", "", "exited", "none", "sha256:0", "")
     ended = scene.deploy("aa")
     assert ended.status is Status.SUCCESS and scene.marks() == "aa"
@@ -750,7 +750,7 @@ def test_settling_ends_with_the_deadline_whatever_the_grace(scene: Scene) -> Non
     scene.allow("stop_grace_period")
     scene.target.model["services"]["backend"]["stop_grace_period"] = "3000h"
     scene.deploy("aa")
-    scene.target.settle = felling(scene, 1)  # type: ignore[method-assign, assignment]
+    scene.target.reconcile = felling(scene, 1)  # type: ignore[method-assign, assignment]
     begun = scene.clock.time
     ended = scene.deploy("ba")
     assert ended.status is Status.SUCCESS and scene.marks() == "ba"

@@ -48,11 +48,11 @@ class Order(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
-            self.settle()
+            self.reconcile()
             self.store.close()
             self.folder.cleanup()
 
-    def settle(self) -> None:
+    def reconcile(self) -> None:
         """Lets the worker end everything: what serves then is the newest that did not fail."""
         if self.running:
             self.finish(Status.SUCCESS)

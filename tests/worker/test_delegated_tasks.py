@@ -100,7 +100,7 @@ class Halves:
         raw = encode_request(deploy_request(images=images, bundle=bundle, variables={}))
         return accept_plan(self.receiver, raw=raw, bearer=self.issuer.mint(audience_of(URL, raw)))
 
-    def settle(self, **settings: Any) -> None:
+    def reconcile(self, **settings: Any) -> None:
         """Other settings for the worker alone."""
         self.context = dataclasses.replace(self.context, config=load_config(config_table(**settings)))
 
@@ -190,7 +190,7 @@ def test_a_plan_is_made_by_the_worker(working: Halves) -> None:
 
 
 def test_what_the_worker_says_against_a_plan_is_the_doors_answer(working: Halves) -> None:
-    working.settle(plans=False)
+    working.reconcile(plans=False)
     with pytest.raises(DeployerError, match="settings answer no such plan") as refused:
         working.ask()
     assert refused.value.code == "forbidden"
@@ -210,7 +210,7 @@ def test_the_worker_acts_on_nothing_that_its_settings_do_not_allow(halves: Halve
     """As a door that was taken over could leave it."""
     halves.registry.push("backend")
     halves.registry.push("frontend")
-    halves.settle(packages=False)
+    halves.reconcile(packages=False)
     halves.announce()
     forged = [dataclasses.replace(a_job(), app="bank"), dataclasses.replace(a_job(), revision="x")]
     halves.webs.hand_over(Task.HINT, forged, 1.0, proof())

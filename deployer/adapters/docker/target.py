@@ -287,7 +287,7 @@ class DockerTarget:
             self.remove(replicas)
             self._engine.remove_networks(project)
 
-    def settle(self, application: DesiredState) -> None:
+    def reconcile(self, application: DesiredState) -> None:
         """After a rollout: the model on disk is the one that runs, and the edge knows no other routes."""
         if any(service.publishes for service in application.services):
             self._handover.clear(application.project, self._engine.observe(application.project))
@@ -302,7 +302,7 @@ class DockerTarget:
             if fixed and replica.name == requests.next_name(application.project, fixed):
                 self._engine.rename(replica, permit_name(fixed, application.permissions))
         if application.routes:
-            self._edge(application.project).settle(application.routes)
+            self._edge(application.project).reconcile(application.routes)
 
     def watch(self, endpoints: Sequence[Endpoint]) -> AvailabilityProbe:
         """Ports of another machine's engine are not at this machine's addresses."""

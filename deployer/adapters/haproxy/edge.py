@@ -128,7 +128,7 @@ class Edge:
             if path.name not in certificates:
                 path.unlink()
 
-    def settle(self, routes: Sequence[Route]) -> None:
+    def reconcile(self, routes: Sequence[Route]) -> None:
         """Removes every other route."""
         self._configure(routes)
 

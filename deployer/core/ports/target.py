@@ -152,7 +152,7 @@ class Target(Protocol):
     def clear(self, project: str) -> None:
         """Removes the edge and the networks of a project that runs nothing else."""
 
-    def settle(self, application: DesiredState) -> None:
+    def reconcile(self, application: DesiredState) -> None:
         """Cleans up after a rollout: removes everything that only the old release needed."""
 
     def watch(self, endpoints: Sequence[Endpoint]) -> Watch:

@@ -114,7 +114,7 @@ def predecessors(service: Service, observed: ObservedState) -> tuple[Replica, ..
     return _compare(service, observed.of(service.name), True).heirlooms
 
 
-def is_settled(application: DesiredState, observed: ObservedState) -> bool:
+def is_reconciled(application: DesiredState, observed: ObservedState) -> bool:
     """True if the project contains no foreign container and no desired replica is missing. Health is not
     considered.
     """

@@ -15,7 +15,7 @@ from enum import StrEnum
 from deployer.core.rollout.desired_state import EDGE, Service
 
 ANSWERED = "ok"
-SETTLE_SECONDS = 2.0  # a replica without a check or a port must stay up this long
+RECONCILE_SECONDS = 2.0  # a replica without a check or a port must stay up this long
 PRESUMED_SECONDS = 10.0  # the same for a port known from the image alone: it may be another program's
 
 
@@ -84,7 +84,7 @@ def _is_ready(service: Service, before: Reading, now: Reading, waited: float) ->
     if now.health == "healthy" or (decisive and before.answer == now.answer == ANSWERED):
         return True
     unasked = not now.answer and now.health == "none" and not service.checked
-    return unasked and waited >= (PRESUMED_SECONDS if service.presumed else SETTLE_SECONDS)
+    return unasked and waited >= (PRESUMED_SECONDS if service.presumed else RECONCILE_SECONDS)
 
 
 def _last(now: Reading) -> str:

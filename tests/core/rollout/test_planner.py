@@ -12,7 +12,7 @@ from deployer.core.host_ports import HostPort
 from deployer.core.model import ObservedState
 from deployer.core.rollout.desired_state import assemble, nothing
 from deployer.core.rollout.plan import CREATE, Plan
-from deployer.core.rollout.planner import is_settled, lacking, plan_rollout, plan_routes
+from deployer.core.rollout.planner import is_reconciled, lacking, plan_rollout, plan_routes
 from testing.compose_models import EDGE_SETTINGS, application, image, replica, running, shop
 
 EMPTY = ObservedState(())
@@ -308,11 +308,11 @@ def test_a_task_of_the_release_before_stays_until_the_new_release_serves_and_nev
 def test_an_application_is_settled_when_all_of_it_runs_and_nothing_of_others_is_there() -> None:
     app = application()
     whole = running(app)
-    assert is_settled(app, whole) and lacking(app, whole) == []
+    assert is_reconciled(app, whole) and lacking(app, whole) == []
     foreign = replica(app, "backend", 2, spec="", state="created")
-    assert not is_settled(app, ObservedState((*whole.replicas, foreign)))
+    assert not is_reconciled(app, ObservedState((*whole.replicas, foreign)))
     less = ObservedState(tuple(one for one in whole.replicas if one.service != "frontend"))
-    assert not is_settled(app, less) and lacking(app, less) == ["frontend"]
+    assert not is_reconciled(app, less) and lacking(app, less) == ["frontend"]
 
 
 def paced(**table: Any) -> dict[str, Any]:
