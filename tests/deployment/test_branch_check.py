@@ -53,11 +53,11 @@ def repository(tmp_path: Path) -> Repository:
 
 @pytest.fixture
 def forge(repository: Repository, store: SqliteStore) -> Iterator[GithubForge]:
-    with Forge({"acme/shop": repository.folder}, token="t") as github:
-        forge = GithubForge(api=github.url, token="t", ledger=store)
+    with Forge({"acme/shop": repository.folder}, token="t") as stand_in:
+        forge = GithubForge(api=stand_in.url, token="t", ledger=store)
         yield forge
         forge.close(5)
-        assert github.breaches == []
+        assert stand_in.breaches == []
 
 
 def check(forge: GithubForge, revision: str, *, setting: str = "main", branch: str = "") -> None:

@@ -73,7 +73,7 @@ class Pushed:
 
 
 @pytest.fixture
-def github() -> Iterator[Forge]:
+def stand_in() -> Iterator[Forge]:
     with Forge({"acme/shop": {OLD: COMPOSE, REVISION: COMPOSE}}, token="t") as forge:
         yield forge
 
@@ -84,7 +84,7 @@ def registry() -> Pushed:
 
 
 @pytest.fixture
-def context(store: SqliteStore, github: Forge, registry: Pushed) -> Iterator[DeployContext]:
+def context(store: SqliteStore, stand_in: Forge, registry: Pushed) -> Iterator[DeployContext]:
     table = config_table(packages=True, trust_tags=True)
     table["apps"]["shop"]["environments"]["staging"] = {
         "packages": True,
@@ -94,7 +94,7 @@ def context(store: SqliteStore, github: Forge, registry: Pushed) -> Iterator[Dep
     model = shop()
     for name in ("backend", "frontend"):
         model["services"][name] = {"build": ".", "networks": {"default": None}}
-    forge = GithubForge(api=github.url, token="t", ledger=store)
+    forge = GithubForge(api=stand_in.url, token="t", ledger=store)
     yield DeployContext(
         config=load_config(table),
         store=store,
@@ -105,7 +105,7 @@ def context(store: SqliteStore, github: Forge, registry: Pushed) -> Iterator[Dep
         variables=lambda _path: {"DATABASE_PASSWORD": "canary-of-the-server"},
     )
     forge.close(5)
-    assert not github.breaches
+    assert not stand_in.breaches
 
 
 @pytest.fixture
@@ -172,12 +172,12 @@ def test_two_environments_of_one_branch_are_not_chosen_between(
 
 
 def test_what_cannot_be_looked_up_is_shown_as_failed(
-    receiver: Receiver, registry: Pushed, github: Forge
+    receiver: Receiver, registry: Pushed, stand_in: Forge
 ) -> None:
     registry.down = True
     with pytest.raises(RegistryUnavailable):
         send(receiver)
-    github.break_with("502")
+    stand_in.break_with("502")
     with pytest.raises(ForgeUnavailable):
         send(receiver)
 

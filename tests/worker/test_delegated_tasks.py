@@ -62,7 +62,7 @@ def a_job() -> DeployJob:
 class Halves:
     """Both, without the processes; `clock` is the worker's, the door has time of its own."""
 
-    def __init__(self, folder: Path, github: Forge, issuer: Issuer) -> None:
+    def __init__(self, folder: Path, stand_in: Forge, issuer: Issuer) -> None:
         self.clock = FastClock()
         vault = open_vault(folder / "key")
         self.mine = SqliteStore(folder / "deployer.db", vault)
@@ -72,7 +72,7 @@ class Halves:
         for name in ("backend", "frontend"):
             model["services"][name] = {"build": ".", "networks": {"default": None}}
         self.target = MemoryTarget(model)
-        self.forge = GithubForge(api=github.url, token="t", ledger=self.mine)
+        self.forge = GithubForge(api=stand_in.url, token="t", ledger=self.mine)
         self.context = DeployContext(
             config=load_config(config_table(packages=True, plans=True, trust_tags=True)),
             store=self.mine,
@@ -123,8 +123,8 @@ class Patient(FastClock):
 @pytest.fixture
 def halves(tmp_path: Path) -> Iterator[Halves]:
     content = {"0" * 40: COMPOSE, REVISION: COMPOSE}
-    with Forge({"acme/shop": content}, token="t") as github, Issuer() as issuer:
-        made = Halves(tmp_path, github, issuer)
+    with Forge({"acme/shop": content}, token="t") as stand_in, Issuer() as issuer:
+        made = Halves(tmp_path, stand_in, issuer)
         yield made
         made.forge.close(5)
         made.webs.close()

@@ -65,7 +65,7 @@ def a_deployment(**changes: Any) -> Deployment:
 
 
 @pytest.fixture
-def github() -> Iterator[Forge]:
+def stand_in() -> Iterator[Forge]:
     with Forge({REPOSITORY: {REVISION: {"compose.yaml": COMPOSE, "web.env": "A=1\n"}}}, token=TOKEN) as forge:
         yield forge
 
@@ -76,21 +76,21 @@ def memory() -> Memory:
 
 
 @pytest.fixture
-def adapter(github: Forge, memory: Memory) -> Iterator[GithubForge]:
+def adapter(stand_in: Forge, memory: Memory) -> Iterator[GithubForge]:
     made = GithubForge(
-        api=github.url,
+        api=stand_in.url,
         token=TOKEN,
         ledger=memory,
         environment_url=lambda _: "https://shop.example",
         timeout=2,
     )
     yield made
-    github.mend()
+    stand_in.mend()
     made.close(5)
 
 
-def posts(github: Forge, end: str) -> list[Call]:
-    return [call for call in github.calls if call.method == "POST" and call.path.endswith(end)]
+def posts(stand_in: Forge, end: str) -> list[Call]:
+    return [call for call in stand_in.calls if call.method == "POST" and call.path.endswith(end)]
 
 
 def report(adapter: GithubForge, *statuses: Status, text: str = "deploy of 1a2b3c4 is running") -> None:
@@ -99,12 +99,12 @@ def report(adapter: GithubForge, *statuses: Status, text: str = "deploy of 1a2b3
 
 
 def test_a_deployment_is_created_once_and_its_statuses_follow_in_order(
-    adapter: GithubForge, github: Forge, memory: Memory
+    adapter: GithubForge, stand_in: Forge, memory: Memory
 ) -> None:
     report(adapter, Status.QUEUED, Status.IN_PROGRESS, Status.SUCCESS)
     assert adapter.close(10)
-    assert [item["state"] for item in github.statuses(1)] == ["queued", "in_progress", "success"]
-    (created,) = posts(github, "/deployments")
+    assert [item["state"] for item in stand_in.statuses(1)] == ["queued", "in_progress", "success"]
+    (created,) = posts(stand_in, "/deployments")
     assert created.body == {
         "ref": REVISION,
         "task": "deploy",
@@ -115,15 +115,15 @@ def test_a_deployment_is_created_once_and_its_statuses_follow_in_order(
         "description": "deploy of 1a2b3c4 is running",
     }
     assert memory.known == {"d1": 1}
-    assert github.breaches == []
+    assert stand_in.breaches == []
 
 
 def test_a_status_names_the_log_the_environment_and_leaves_others_alone(
-    adapter: GithubForge, github: Forge
+    adapter: GithubForge, stand_in: Forge
 ) -> None:
     report(adapter, Status.SUCCESS)
     adapter.close(10)
-    assert posts(github, "/statuses")[0].body == {
+    assert posts(stand_in, "/statuses")[0].body == {
         "state": "success",
         "log_url": LOG_URL,
         "description": "deploy of 1a2b3c4 is running",
@@ -133,68 +133,70 @@ def test_a_status_names_the_log_the_environment_and_leaves_others_alone(
     }
 
 
-def test_every_call_carries_the_pinned_api_version_and_the_token(adapter: GithubForge, github: Forge) -> None:
+def test_every_call_carries_the_pinned_api_version_and_the_token(
+    adapter: GithubForge, stand_in: Forge
+) -> None:
     report(adapter, Status.QUEUED)
     adapter.close(10)
     adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")
-    assert {call.headers["x-github-api-version"] for call in github.calls} == {"2022-11-28"}
-    assert {call.headers["authorization"] for call in github.calls} == {f"token {TOKEN}"}
+    assert {call.headers["x-github-api-version"] for call in stand_in.calls} == {"2022-11-28"}
+    assert {call.headers["authorization"] for call in stand_in.calls} == {f"token {TOKEN}"}
 
 
-def test_without_an_address_no_environment_url_is_sent(github: Forge, memory: Memory) -> None:
-    adapter = GithubForge(api=github.url, token=TOKEN, ledger=memory)
+def test_without_an_address_no_environment_url_is_sent(stand_in: Forge, memory: Memory) -> None:
+    adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory)
     report(adapter, Status.SUCCESS)
     adapter.close(10)
-    assert "environment_url" not in posts(github, "/statuses")[0].body
+    assert "environment_url" not in posts(stand_in, "/statuses")[0].body
 
 
 @pytest.mark.parametrize("status", list(Status))
 def test_each_status_of_ours_is_a_word_of_githubs(
-    adapter: GithubForge, github: Forge, status: Status
+    adapter: GithubForge, stand_in: Forge, status: Status
 ) -> None:
     report(adapter, status)
     adapter.close(10)
-    assert [item["state"] for item in github.statuses(1)] == [status.value]
-    assert github.breaches == []
+    assert [item["state"] for item in stand_in.statuses(1)] == [status.value]
+    assert stand_in.breaches == []
 
 
-def test_a_long_text_is_cut_to_what_github_takes(adapter: GithubForge, github: Forge) -> None:
+def test_a_long_text_is_cut_to_what_github_takes(adapter: GithubForge, stand_in: Forge) -> None:
     report(adapter, Status.FAILURE, text="é" * 500)
     adapter.close(10)
-    assert [len(item["description"]) for item in github.statuses(1)] == [140]
-    assert github.breaches == []
+    assert [len(item["description"]) for item in stand_in.statuses(1)] == [140]
+    assert stand_in.breaches == []
 
 
 def test_a_remembered_deployment_is_not_created_again_by_the_next_process(
-    adapter: GithubForge, github: Forge, memory: Memory
+    adapter: GithubForge, stand_in: Forge, memory: Memory
 ) -> None:
     report(adapter, Status.QUEUED)
     adapter.close(10)
-    later = GithubForge(api=github.url, token=TOKEN, ledger=memory)
+    later = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory)
     report(later, Status.SUCCESS)
     later.close(10)
-    assert len(posts(github, "/deployments")) == 1
-    assert [item["state"] for item in github.statuses(1)] == ["queued", "success"]
+    assert len(posts(stand_in, "/deployments")) == 1
+    assert [item["state"] for item in stand_in.statuses(1)] == ["queued", "success"]
 
 
 def test_a_deployment_that_was_created_but_not_remembered_is_found_again(
-    adapter: GithubForge, github: Forge
+    adapter: GithubForge, stand_in: Forge
 ) -> None:
     report(adapter, Status.QUEUED)
     adapter.close(10)
-    forgetful = GithubForge(api=github.url, token=TOKEN, ledger=Memory())
+    forgetful = GithubForge(api=stand_in.url, token=TOKEN, ledger=Memory())
     report(forgetful, Status.SUCCESS)
     forgetful.close(10)
-    assert len(posts(github, "/deployments")) == 1
-    assert len(github.statuses(1)) == 2
+    assert len(posts(stand_in, "/deployments")) == 1
+    assert len(stand_in.statuses(1)) == 2
 
 
 def test_the_deployment_that_a_job_of_github_made_is_not_taken_for_ours(
-    adapter: GithubForge, github: Forge, memory: Memory
+    adapter: GithubForge, stand_in: Forge, memory: Memory
 ) -> None:
     other = {"ref": REVISION, "environment": "production", "payload": "not JSON"}
     headers = {"authorization": TOKEN, "x-github-api-version": "2022-11-28"}
-    github.answer("POST", f"/repos/{REPOSITORY}/deployments", headers, json.dumps(other).encode())
+    stand_in.answer("POST", f"/repos/{REPOSITORY}/deployments", headers, json.dumps(other).encode())
     report(adapter, Status.QUEUED)
     adapter.close(10)
     assert memory.known == {"d1": 2}
@@ -202,109 +204,109 @@ def test_the_deployment_that_a_job_of_github_made_is_not_taken_for_ours(
 
 @pytest.mark.parametrize("fault", ["502", "500", "rate-limit", "422", "202", "307", "garbage"])
 def test_a_refused_deployment_is_posted_once_and_logged(
-    adapter: GithubForge, github: Forge, caplog: pytest.LogCaptureFixture, fault: str
+    adapter: GithubForge, stand_in: Forge, caplog: pytest.LogCaptureFixture, fault: str
 ) -> None:
-    github.break_with(fault, method="POST", path="/deployments")
+    stand_in.break_with(fault, method="POST", path="/deployments")
     with caplog.at_level(logging.WARNING, "deployer.github"):
         report(adapter, Status.IN_PROGRESS)
         adapter.close(10)
-    assert len(posts(github, "/deployments")) == 1
-    assert posts(github, "/statuses") == []
+    assert len(posts(stand_in, "/deployments")) == 1
+    assert posts(stand_in, "/statuses") == []
     (line,) = [record.getMessage() for record in caplog.records if record.name == "deployer.github"]
     assert line.startswith("in_progress of deployment d1 for acme/shop: GitHub")
 
 
 def test_a_refused_status_is_posted_once_and_the_next_one_still_goes_out(
-    adapter: GithubForge, github: Forge
+    adapter: GithubForge, stand_in: Forge
 ) -> None:
-    github.break_with("502", method="POST", path="/statuses", times=1)
+    stand_in.break_with("502", method="POST", path="/statuses", times=1)
     report(adapter, Status.IN_PROGRESS, Status.SUCCESS)
     adapter.close(10)
-    assert [call.status for call in posts(github, "/statuses")] == [502, 201]
-    assert [item["state"] for item in github.statuses(1)] == ["success"]
+    assert [call.status for call in posts(stand_in, "/statuses")] == [502, 201]
+    assert [item["state"] for item in stand_in.statuses(1)] == ["success"]
 
 
-def test_a_post_that_got_no_answer_is_not_repeated(github: Forge, memory: Memory) -> None:
-    github.break_with("hang", method="POST")
-    adapter = GithubForge(api=github.url, token=TOKEN, ledger=memory, timeout=1)
+def test_a_post_that_got_no_answer_is_not_repeated(stand_in: Forge, memory: Memory) -> None:
+    stand_in.break_with("hang", method="POST")
+    adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory, timeout=1)
     report(adapter, Status.IN_PROGRESS)
     adapter.close(10)
-    github.mend()
-    wait_for("the post", lambda: len(posts(github, "/deployments")) >= 1)
-    assert len(posts(github, "/deployments")) == 1
+    stand_in.mend()
+    wait_for("the post", lambda: len(posts(stand_in, "/deployments")) >= 1)
+    assert len(posts(stand_in, "/deployments")) == 1
 
 
 @pytest.mark.case("F09")
-def test_a_github_that_hangs_delays_neither_the_report_nor_the_end(github: Forge, memory: Memory) -> None:
-    github.break_with("hang")
-    adapter = GithubForge(api=github.url, token=TOKEN, ledger=memory, timeout=120)
+def test_a_github_that_hangs_delays_neither_the_report_nor_the_end(stand_in: Forge, memory: Memory) -> None:
+    stand_in.break_with("hang")
+    adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory, timeout=120)
     begun = time.monotonic()
     report(adapter, *[Status.IN_PROGRESS] * 50)
     assert time.monotonic() - begun < 30
     assert not adapter.close(0.2)
     assert time.monotonic() - begun < 60
-    github.mend()
+    stand_in.mend()
     assert adapter.close(10)
 
 
 def test_when_too_much_waits_the_oldest_gives_way_and_the_log_says_so(
-    adapter: GithubForge, github: Forge, caplog: pytest.LogCaptureFixture
+    adapter: GithubForge, stand_in: Forge, caplog: pytest.LogCaptureFixture
 ) -> None:
-    github.break_with("hang", times=1)
+    stand_in.break_with("hang", times=1)
     report(adapter, Status.QUEUED)
     with caplog.at_level(logging.WARNING, "deployer.github"):
         report(adapter, *[Status.IN_PROGRESS] * 210, Status.SUCCESS)
-        github.mend()
+        stand_in.mend()
         adapter.close(20)
     assert "the queue of 200 is full; not sent: in_progress of deployment d1 for acme/shop" in caplog.messages
-    assert github.statuses(1)[-1]["state"] == "success"
+    assert stand_in.statuses(1)[-1]["state"] == "success"
 
 
 def test_after_the_end_a_report_is_logged_not_sent(
-    adapter: GithubForge, github: Forge, caplog: pytest.LogCaptureFixture
+    adapter: GithubForge, stand_in: Forge, caplog: pytest.LogCaptureFixture
 ) -> None:
     adapter.close(5)
     with caplog.at_level(logging.WARNING, "deployer.github"):
         report(adapter, Status.SUCCESS)
     assert "the deployer is stopping; not sent: success of deployment d1 for acme/shop" in caplog.messages
-    assert github.calls == []
+    assert stand_in.calls == []
 
 
 @pytest.mark.parametrize(
     ("error", "level"), [(StoreUnavailable("disk full"), "WARNING"), (OSError("disk full"), "ERROR")]
 )
 def test_a_ledger_that_breaks_ends_neither_the_thread_nor_the_deploy(
-    github: Forge, caplog: pytest.LogCaptureFixture, error: Exception, level: str
+    stand_in: Forge, caplog: pytest.LogCaptureFixture, error: Exception, level: str
 ) -> None:
     class Broken(Memory):
         def remember_forge_id(self, deployment_id: str, forge_id: int) -> None:
             raise error
 
-    adapter = GithubForge(api=github.url, token=TOKEN, ledger=Broken())
+    adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=Broken())
     with caplog.at_level(logging.WARNING, "deployer.github"):
         report(adapter, Status.QUEUED, Status.SUCCESS)
         assert adapter.close(10)
     lines = [record for record in caplog.records if record.name == "deployer.github"]
     assert [line.levelname for line in lines] == [level, level]
     assert all("disk full" in line.getMessage() for line in lines)
-    assert len(posts(github, "/deployments")) == 1
+    assert len(posts(stand_in, "/deployments")) == 1
 
 
-def test_a_deployment_without_a_revision_is_not_reported(adapter: GithubForge, github: Forge) -> None:
+def test_a_deployment_without_a_revision_is_not_reported(adapter: GithubForge, stand_in: Forge) -> None:
     adapter.report(REPOSITORY, a_deployment(revision=""), LOG_URL, "")
     adapter.close(5)
-    assert github.calls == []
+    assert stand_in.calls == []
 
 
 def test_the_token_is_in_no_log_line_and_no_error(
-    adapter: GithubForge, github: Forge, caplog: pytest.LogCaptureFixture
+    adapter: GithubForge, stand_in: Forge, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     report(adapter, Status.QUEUED)
-    github.break_with("echo", path="/statuses")
+    stand_in.break_with("echo", path="/statuses")
     report(adapter, Status.SUCCESS)
     adapter.close(10)
-    github.break_with("echo")
+    stand_in.break_with("echo")
     with pytest.raises(ForgeUnavailable) as caught:
         adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")
     assert "[redacted]" in caplog.text
@@ -312,11 +314,11 @@ def test_the_token_is_in_no_log_line_and_no_error(
     assert TOKEN not in caught.value.diagnostics()
 
 
-def test_the_bundle_is_the_compose_file_and_the_files_it_names(adapter: GithubForge, github: Forge) -> None:
+def test_the_bundle_is_the_compose_file_and_the_files_it_names(adapter: GithubForge, stand_in: Forge) -> None:
     bundle = adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")
     assert bundle.entry == "compose.yaml"
     assert bundle.files == {"compose.yaml": COMPOSE, "web.env": "A=1\n"}
-    assert github.breaches == []
+    assert stand_in.breaches == []
 
 
 def test_the_bundle_comes_from_the_revision_of_a_real_git_repository(tmp_path: Path, memory: Memory) -> None:
@@ -337,20 +339,20 @@ def test_the_bundle_comes_from_the_revision_of_a_real_git_repository(tmp_path: P
     first = git("rev-parse", "HEAD")
     (tmp_path / "api.env").write_text("NAME=later\n")
     git("commit", "-am", "two")
-    with Forge({REPOSITORY: tmp_path}) as github:
-        adapter = GithubForge(api=github.url, token=TOKEN, ledger=memory)
+    with Forge({REPOSITORY: tmp_path}) as stand_in:
+        adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory)
         bundle = adapter.read_bundle(REPOSITORY, first, "deploy/compose.yaml")
         adapter.close(1)
     assert set(bundle.files) == {"deploy/compose.yaml", "deploy/more.yaml", "api.env"}
     assert bundle.files["api.env"] == "NAME=ünï\n"
-    assert github.breaches == []
+    assert stand_in.breaches == []
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"text\0with a zero", b"#" * (MAX_FILE_BYTES + 1)])
 def test_what_is_not_text_or_too_large_is_left_out(memory: Memory, content: bytes) -> None:
     files: dict[str, str | bytes] = {"compose.yaml": COMPOSE, "web.env": content}
-    with Forge({REPOSITORY: {REVISION: files}}) as github:
-        adapter = GithubForge(api=github.url, token=TOKEN, ledger=memory)
+    with Forge({REPOSITORY: {REVISION: files}}) as stand_in:
+        adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory)
         assert set(adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml").files) == {"compose.yaml"}
         adapter.close(1)
 
@@ -359,15 +361,15 @@ def test_what_is_not_text_or_too_large_is_left_out(memory: Memory, content: byte
 def test_a_revision_without_a_readable_compose_file_is_an_incomplete_release(
     memory: Memory, files: dict[str, str | bytes]
 ) -> None:
-    with Forge({REPOSITORY: {REVISION: files}}) as github:
-        adapter = GithubForge(api=github.url, token=TOKEN, ledger=memory)
+    with Forge({REPOSITORY: {REVISION: files}}) as stand_in:
+        adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory)
         with pytest.raises(ReleaseIncomplete, match=r"compose\.yaml"):
             adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")
         adapter.close(1)
 
 
-def test_a_tree_that_github_cut_off_is_an_incomplete_release(adapter: GithubForge, github: Forge) -> None:
-    github.truncated = True
+def test_a_tree_that_github_cut_off_is_an_incomplete_release(adapter: GithubForge, stand_in: Forge) -> None:
+    stand_in.truncated = True
     with pytest.raises(ReleaseIncomplete) as caught:
         adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")
     assert "the action" in caught.value.hint
@@ -384,25 +386,25 @@ def test_an_unknown_repository_or_revision_names_the_token_as_a_cause(
     assert "github.token-file" in caught.value.hint
 
 
-def test_a_wrong_token_is_named(github: Forge, memory: Memory) -> None:
-    adapter = GithubForge(api=github.url, token="other", ledger=memory)
+def test_a_wrong_token_is_named(stand_in: Forge, memory: Memory) -> None:
+    adapter = GithubForge(api=stand_in.url, token="other", ledger=memory)
     with pytest.raises(ForgeUnavailable, match="401 Bad credentials") as caught:
         adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")
     adapter.close(1)
     assert "github.token-file" in caught.value.hint
 
 
-def test_reading_survives_one_bad_answer(adapter: GithubForge, github: Forge) -> None:
-    github.break_with("502", method="GET", times=1)
+def test_reading_survives_one_bad_answer(adapter: GithubForge, stand_in: Forge) -> None:
+    stand_in.break_with("502", method="GET", times=1)
     assert adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml").files
 
 
 @pytest.mark.parametrize("fault", ["502", "rate-limit", "garbage", "422"])
 @pytest.mark.case("F09")
 def test_reading_from_a_broken_github_says_that_it_is_github(
-    adapter: GithubForge, github: Forge, fault: str
+    adapter: GithubForge, stand_in: Forge, fault: str
 ) -> None:
-    github.break_with(fault)
+    stand_in.break_with(fault)
     with pytest.raises(ForgeUnavailable) as caught:
         adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")
     assert "GitHub" in str(caught.value)
@@ -411,9 +413,9 @@ def test_reading_from_a_broken_github_says_that_it_is_github(
 
 
 @pytest.mark.case("F09")
-def test_reading_from_a_github_that_hangs_ends(github: Forge, memory: Memory) -> None:
-    github.break_with("hang")
-    adapter = GithubForge(api=github.url, token=TOKEN, ledger=memory, timeout=1)
+def test_reading_from_a_github_that_hangs_ends(stand_in: Forge, memory: Memory) -> None:
+    stand_in.break_with("hang")
+    adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory, timeout=1)
     begun = time.monotonic()
     with pytest.raises(ForgeUnavailable, match="cannot be reached"):
         adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")

@@ -22,27 +22,27 @@ TOKEN = "canary-token-0815"
 
 
 @pytest.fixture
-def github() -> Iterator[Forge]:
+def stand_in() -> Iterator[Forge]:
     with Forge({"acme/app-0": {}}, token=TOKEN) as forge:
         yield forge
         assert forge.breaches == []
 
 
-def knows(server: Server, github: Forge) -> None:
+def knows(server: Server, stand_in: Forge) -> None:
     """Before the first start: the settings name GitHub."""
     secret = server.folder / "github.secret"
     secret.write_text(TOKEN, encoding="ascii")
     secret.chmod(0o600)
     with (server.folder / "config.toml").open("a", encoding="utf-8") as settings:
-        settings.write(f'[github]\napi = "{github.url}"\ntoken-file = "{secret}"\n')
-    github.hooks = [Hook(7, f"http://127.0.0.1:{server.port}/webhook", SECRET, "acme/app-0")]
+        settings.write(f'[github]\napi = "{stand_in.url}"\ntoken-file = "{secret}"\n')
+    stand_in.hooks = [Hook(7, f"http://127.0.0.1:{server.port}/webhook", SECRET, "acme/app-0")]
 
 
-def send(github: Forge, number: int) -> int:
+def send(stand_in: Forge, number: int) -> int:
     """GitHub's one attempt; 0 where nobody answers."""
     id = repository_id(0)
     payload = run_payload(repository_id=id, head_repository={"id": id}, run_number=number)
-    return github.hooks[0].send("workflow_run", payload)
+    return stand_in.hooks[0].send("workflow_run", payload)
 
 
 def looks(server: Server) -> float:
@@ -54,19 +54,19 @@ def runs(server: Server) -> list[int]:
         return [row[0] for row in opened.execute("SELECT run_number FROM deployment ORDER BY seq")]
 
 
-def test_what_came_while_the_server_was_down_is_taken_at_its_start_and_by_command(github: Forge) -> None:
-    with Server(1, ready=partial(knows, github=github)) as server:
+def test_what_came_while_the_server_was_down_is_taken_at_its_start_and_by_command(stand_in: Forge) -> None:
+    with Server(1, ready=partial(knows, stand_in=stand_in)) as server:
         wait_for("the first look", lambda: looks(server) > 0, 60)
-        assert send(github, 1) == 202
+        assert send(stand_in, 1) == 202
         server.end()
-        assert [send(github, 2), send(github, 3)] == [0, 0]
+        assert [send(stand_in, 2), send(stand_in, 3)] == [0, 0]
         seen = looks(server)
         server.start()
         wait_for("the look at the start", lambda: looks(server) > seen, 60)
         assert runs(server) == [1, 2, 3]
 
         server.end()
-        assert send(github, 4) == 0
+        assert send(stand_in, 4) == 0
         recover = partial(
             subprocess.run,
             [sys.executable, "-m", "deployer", "recover"],
