@@ -26,7 +26,7 @@ from testing.client import CANARIES, WORKFLOW, Calls
 from testing.docker.docker_cli import ROOT, docker, free_port, remove_containers, wait_for
 from testing.github.events import OWNER_ID, REPOSITORY, REPOSITORY_ID
 from testing.github.git_server import GitServer, login_of
-from testing.github.rest_api import Forge
+from testing.github.rest_api import GitHubServer
 from testing.user_repository import SERVICES, Published, forget
 
 __all__ = [
@@ -63,7 +63,7 @@ class Stage(Calls):
         self.witness = witness
         self.arguments: set[bytes] = set()
         self._over = threading.Event()
-        self.forge = Forge({REPOSITORY: self.source.folder}, token=CANARIES["github"])
+        self.forge = GitHubServer({REPOSITORY: self.source.folder}, token=CANARIES["github"])
         self.git = GitServer(folder / "git", login_of(CANARIES["registry"]))
 
     # Places

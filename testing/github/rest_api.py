@@ -41,7 +41,7 @@ class Call:
     status: int
 
 
-class Forge(Reading):
+class GitHubServer(Reading):
     """A GitHub with these repositories, each `{revision: {path: text}}` or a git repository's path."""
 
     def __init__(
@@ -75,7 +75,7 @@ class Forge(Reading):
         """What the settings call `github.api`."""
         return self._server.url
 
-    def start(self) -> Forge:
+    def start(self) -> GitHubServer:
         self._server.start()
         return self
 
@@ -83,7 +83,7 @@ class Forge(Reading):
         self._released.set()
         self._server.stop()
 
-    def __enter__(self) -> Forge:
+    def __enter__(self) -> GitHubServer:
         return self.start()
 
     def __exit__(
@@ -289,7 +289,7 @@ def main() -> None:
     stops = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # before any thread: sigwait is to get them
     pairs = (text.partition("=") for text in options.git)
-    with Forge(
+    with GitHubServer(
         {name: Path(folder) for name, _, folder in pairs}, token=options.token, port=options.port
     ) as forge:
         print(forge.url, flush=True)

@@ -18,7 +18,7 @@ from deployer.core.errors import Forbidden, ForgeUnavailable
 from deployer.core.model import DeployJob, Kind, Status
 from deployer.deployment.branch_check import check_branch
 from deployer.deployment.deploy import deploy
-from testing.github.rest_api import Forge
+from testing.github.rest_api import GitHubServer
 from testing.receiver.receiver_inputs import config_of
 from tests.deployment.test_deploy import Scene
 
@@ -53,7 +53,7 @@ def repository(tmp_path: Path) -> Repository:
 
 @pytest.fixture
 def forge(repository: Repository, store: SqliteStore) -> Iterator[GithubForge]:
-    with Forge({"acme/shop": repository.folder}, token="t") as stand_in:
+    with GitHubServer({"acme/shop": repository.folder}, token="t") as stand_in:
         forge = GithubForge(api=stand_in.url, token="t", ledger=store)
         yield forge
         forge.close(5)

@@ -14,7 +14,7 @@ from deployer.core.errors import ForgeUnavailable
 from deployer.core.webhooks.redelivery import Attempt, Sent
 from deployer.ingress.missed_deliveries import recover
 from deployer.ingress.receiver import Receiver, accept_delivery
-from testing.github.rest_api import Forge
+from testing.github.rest_api import GitHubServer
 from testing.github.webhook_deliveries import Hook
 from testing.receiver.receiver_inputs import URL, body_of, headers_of, receiver_of, run_payload, sign
 
@@ -39,7 +39,7 @@ class Clock:
 class Scene:
     """A server with one hook at GitHub."""
 
-    def __init__(self, store: SqliteStore, github: Forge) -> None:
+    def __init__(self, store: SqliteStore, github: GitHubServer) -> None:
         self.clock = Clock()
         self.store = store
         self.receiver: Receiver = receiver_of(store, clock=self.clock)
@@ -69,7 +69,7 @@ class Scene:
 
 @pytest.fixture
 def scene(store: SqliteStore) -> Iterator[Scene]:
-    with Forge({"acme/shop": {}}, token=TOKEN) as github:
+    with GitHubServer({"acme/shop": {}}, token=TOKEN) as github:
         made = Scene(store, github)
         yield made
         assert github.breaches == []

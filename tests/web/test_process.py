@@ -22,7 +22,7 @@ from deployer.adapters.system.file_lock import hold
 from deployer.core.model import Run
 from testing.docker.docker_cli import ROOT, free_port, wait_for
 from testing.github.oidc_issuer import Issuer
-from testing.github.rest_api import Forge
+from testing.github.rest_api import GitHubServer
 from testing.receiver.receiver_inputs import REVISION, URL, deploy_request, encoded
 from testing.receiver.unconfined import UNCONFINED, install_compose
 
@@ -35,7 +35,7 @@ class Process:
 
     folder: Path
     issuer: Issuer
-    forge: Forge
+    forge: GitHubServer
     compose: str = "exec sleep 300"
     verb: str = "serve"
     store: str = ""
@@ -146,7 +146,7 @@ def process() -> Iterator[Process]:
     with (
         tempfile.TemporaryDirectory(prefix="dpl-", dir="/tmp") as folder,  # a socket's path must be short
         Issuer() as issuer,
-        Forge({"acme/shop": {REVISION: {}}}, token="a-token-for-github") as forge,
+        GitHubServer({"acme/shop": {REVISION: {}}}, token="a-token-for-github") as forge,
     ):
         made = Process(Path(folder), issuer, forge)
         yield made

@@ -20,7 +20,7 @@ from deployer.core.errors import Busy, ConfigError, StoreUnavailable
 from deployer.core.requests.deploy_request import audience_of
 from testing.docker.docker_cli import ROOT, wait_for
 from testing.github.oidc_issuer import Issuer
-from testing.github.rest_api import Forge
+from testing.github.rest_api import GitHubServer
 from testing.receiver.receiver_inputs import REVISION, URL, deploy_request, encoded
 from tests.web.test_process import Process
 
@@ -63,7 +63,7 @@ def pair() -> Iterator[Pair]:
     with (
         tempfile.TemporaryDirectory(prefix="d-", dir="/tmp") as made_folder,
         Issuer() as issuer,
-        Forge({"acme/shop": {REVISION: {}}}, token="a-token-for-github") as forge,
+        GitHubServer({"acme/shop": {REVISION: {}}}, token="a-token-for-github") as forge,
     ):
         folder = Path(made_folder)
         store = folder / "store"

@@ -21,7 +21,7 @@ from deployer.deployment.context import DeployContext
 from deployer.ingress.receiver import Receipt, Receiver, accept_delivery
 from deployer.worker.announced_images import resolve_hint
 from testing.compose_models import shop
-from testing.github.rest_api import Forge
+from testing.github.rest_api import GitHubServer
 from testing.receiver.in_memory_target import MemoryTarget
 from testing.receiver.receiver_inputs import (
     REVISION,
@@ -73,8 +73,8 @@ class Pushed:
 
 
 @pytest.fixture
-def stand_in() -> Iterator[Forge]:
-    with Forge({"acme/shop": {OLD: COMPOSE, REVISION: COMPOSE}}, token="t") as forge:
+def stand_in() -> Iterator[GitHubServer]:
+    with GitHubServer({"acme/shop": {OLD: COMPOSE, REVISION: COMPOSE}}, token="t") as forge:
         yield forge
 
 
@@ -84,7 +84,7 @@ def registry() -> Pushed:
 
 
 @pytest.fixture
-def context(store: SqliteStore, stand_in: Forge, registry: Pushed) -> Iterator[DeployContext]:
+def context(store: SqliteStore, stand_in: GitHubServer, registry: Pushed) -> Iterator[DeployContext]:
     table = config_table(packages=True, trust_tags=True)
     table["apps"]["shop"]["environments"]["staging"] = {
         "packages": True,
@@ -172,7 +172,7 @@ def test_two_environments_of_one_branch_are_not_chosen_between(
 
 
 def test_what_cannot_be_looked_up_is_shown_as_failed(
-    receiver: Receiver, registry: Pushed, stand_in: Forge
+    receiver: Receiver, registry: Pushed, stand_in: GitHubServer
 ) -> None:
     registry.down = True
     with pytest.raises(RegistryUnavailable):

@@ -31,7 +31,7 @@ from deployer.ingress.receiver import Receipt, Receiver, accept_delivery
 from deployer.worker.delegated_tasks import run_errand
 from testing.compose_models import image, shop
 from testing.github.oidc_issuer import Issuer
-from testing.github.rest_api import Forge
+from testing.github.rest_api import GitHubServer
 from testing.receiver.in_memory_target import MemoryTarget
 from testing.receiver.receiver_inputs import (
     REVISION,
@@ -62,7 +62,7 @@ def a_job() -> DeployJob:
 class Halves:
     """Both, without the processes; `clock` is the worker's, the door has time of its own."""
 
-    def __init__(self, folder: Path, stand_in: Forge, issuer: Issuer) -> None:
+    def __init__(self, folder: Path, stand_in: GitHubServer, issuer: Issuer) -> None:
         self.clock = FastClock()
         vault = open_vault(folder / "key")
         self.mine = SqliteStore(folder / "deployer.db", vault)
@@ -123,7 +123,7 @@ class Patient(FastClock):
 @pytest.fixture
 def halves(tmp_path: Path) -> Iterator[Halves]:
     content = {"0" * 40: COMPOSE, REVISION: COMPOSE}
-    with Forge({"acme/shop": content}, token="t") as stand_in, Issuer() as issuer:
+    with GitHubServer({"acme/shop": content}, token="t") as stand_in, Issuer() as issuer:
         made = Halves(tmp_path, stand_in, issuer)
         yield made
         made.forge.close(5)

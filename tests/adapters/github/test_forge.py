@@ -21,7 +21,7 @@ from deployer.core.errors import ForgeUnavailable, ReleaseIncomplete, StoreUnava
 from deployer.core.model import Deployment, Kind, Run, Status
 from deployer.core.requests.deploy_request import MAX_FILE_BYTES
 from testing.docker.docker_cli import wait_for
-from testing.github.rest_api import Call, Forge
+from testing.github.rest_api import Call, GitHubServer
 
 REPOSITORY = "acme/shop"
 REVISION = "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d"
@@ -65,8 +65,10 @@ def a_deployment(**changes: Any) -> Deployment:
 
 
 @pytest.fixture
-def stand_in() -> Iterator[Forge]:
-    with Forge({REPOSITORY: {REVISION: {"compose.yaml": COMPOSE, "web.env": "A=1\n"}}}, token=TOKEN) as forge:
+def stand_in() -> Iterator[GitHubServer]:
+    with GitHubServer(
+        {REPOSITORY: {REVISION: {"compose.yaml": COMPOSE, "web.env": "A=1\n"}}}, token=TOKEN
+    ) as forge:
         yield forge
 
 
@@ -76,7 +78,7 @@ def memory() -> Memory:
 
 
 @pytest.fixture
-def adapter(stand_in: Forge, memory: Memory) -> Iterator[GithubForge]:
+def adapter(stand_in: GitHubServer, memory: Memory) -> Iterator[GithubForge]:
     made = GithubForge(
         api=stand_in.url,
         token=TOKEN,
@@ -89,7 +91,7 @@ def adapter(stand_in: Forge, memory: Memory) -> Iterator[GithubForge]:
     made.close(5)
 
 
-def posts(stand_in: Forge, end: str) -> list[Call]:
+def posts(stand_in: GitHubServer, end: str) -> list[Call]:
     return [call for call in stand_in.calls if call.method == "POST" and call.path.endswith(end)]
 
 
@@ -99,7 +101,7 @@ def report(adapter: GithubForge, *statuses: Status, text: str = "deploy of 1a2b3
 
 
 def test_a_deployment_is_created_once_and_its_statuses_follow_in_order(
-    adapter: GithubForge, stand_in: Forge, memory: Memory
+    adapter: GithubForge, stand_in: GitHubServer, memory: Memory
 ) -> None:
     report(adapter, Status.QUEUED, Status.IN_PROGRESS, Status.SUCCESS)
     assert adapter.close(10)
@@ -119,7 +121,7 @@ def test_a_deployment_is_created_once_and_its_statuses_follow_in_order(
 
 
 def test_a_status_names_the_log_the_environment_and_leaves_others_alone(
-    adapter: GithubForge, stand_in: Forge
+    adapter: GithubForge, stand_in: GitHubServer
 ) -> None:
     report(adapter, Status.SUCCESS)
     adapter.close(10)
@@ -134,7 +136,7 @@ def test_a_status_names_the_log_the_environment_and_leaves_others_alone(
 
 
 def test_every_call_carries_the_pinned_api_version_and_the_token(
-    adapter: GithubForge, stand_in: Forge
+    adapter: GithubForge, stand_in: GitHubServer
 ) -> None:
     report(adapter, Status.QUEUED)
     adapter.close(10)
@@ -143,7 +145,7 @@ def test_every_call_carries_the_pinned_api_version_and_the_token(
     assert {call.headers["authorization"] for call in stand_in.calls} == {f"token {TOKEN}"}
 
 
-def test_without_an_address_no_environment_url_is_sent(stand_in: Forge, memory: Memory) -> None:
+def test_without_an_address_no_environment_url_is_sent(stand_in: GitHubServer, memory: Memory) -> None:
     adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory)
     report(adapter, Status.SUCCESS)
     adapter.close(10)
@@ -152,7 +154,7 @@ def test_without_an_address_no_environment_url_is_sent(stand_in: Forge, memory: 
 
 @pytest.mark.parametrize("status", list(Status))
 def test_each_status_of_ours_is_a_word_of_githubs(
-    adapter: GithubForge, stand_in: Forge, status: Status
+    adapter: GithubForge, stand_in: GitHubServer, status: Status
 ) -> None:
     report(adapter, status)
     adapter.close(10)
@@ -160,7 +162,7 @@ def test_each_status_of_ours_is_a_word_of_githubs(
     assert stand_in.breaches == []
 
 
-def test_a_long_text_is_cut_to_what_github_takes(adapter: GithubForge, stand_in: Forge) -> None:
+def test_a_long_text_is_cut_to_what_github_takes(adapter: GithubForge, stand_in: GitHubServer) -> None:
     report(adapter, Status.FAILURE, text="é" * 500)
     adapter.close(10)
     assert [len(item["description"]) for item in stand_in.statuses(1)] == [140]
@@ -168,7 +170,7 @@ def test_a_long_text_is_cut_to_what_github_takes(adapter: GithubForge, stand_in:
 
 
 def test_a_remembered_deployment_is_not_created_again_by_the_next_process(
-    adapter: GithubForge, stand_in: Forge, memory: Memory
+    adapter: GithubForge, stand_in: GitHubServer, memory: Memory
 ) -> None:
     report(adapter, Status.QUEUED)
     adapter.close(10)
@@ -180,7 +182,7 @@ def test_a_remembered_deployment_is_not_created_again_by_the_next_process(
 
 
 def test_a_deployment_that_was_created_but_not_remembered_is_found_again(
-    adapter: GithubForge, stand_in: Forge
+    adapter: GithubForge, stand_in: GitHubServer
 ) -> None:
     report(adapter, Status.QUEUED)
     adapter.close(10)
@@ -192,7 +194,7 @@ def test_a_deployment_that_was_created_but_not_remembered_is_found_again(
 
 
 def test_the_deployment_that_a_job_of_github_made_is_not_taken_for_ours(
-    adapter: GithubForge, stand_in: Forge, memory: Memory
+    adapter: GithubForge, stand_in: GitHubServer, memory: Memory
 ) -> None:
     other = {"ref": REVISION, "environment": "production", "payload": "not JSON"}
     headers = {"authorization": TOKEN, "x-github-api-version": "2022-11-28"}
@@ -204,7 +206,7 @@ def test_the_deployment_that_a_job_of_github_made_is_not_taken_for_ours(
 
 @pytest.mark.parametrize("fault", ["502", "500", "rate-limit", "422", "202", "307", "garbage"])
 def test_a_refused_deployment_is_posted_once_and_logged(
-    adapter: GithubForge, stand_in: Forge, caplog: pytest.LogCaptureFixture, fault: str
+    adapter: GithubForge, stand_in: GitHubServer, caplog: pytest.LogCaptureFixture, fault: str
 ) -> None:
     stand_in.break_with(fault, method="POST", path="/deployments")
     with caplog.at_level(logging.WARNING, "deployer.github"):
@@ -217,7 +219,7 @@ def test_a_refused_deployment_is_posted_once_and_logged(
 
 
 def test_a_refused_status_is_posted_once_and_the_next_one_still_goes_out(
-    adapter: GithubForge, stand_in: Forge
+    adapter: GithubForge, stand_in: GitHubServer
 ) -> None:
     stand_in.break_with("502", method="POST", path="/statuses", times=1)
     report(adapter, Status.IN_PROGRESS, Status.SUCCESS)
@@ -226,7 +228,7 @@ def test_a_refused_status_is_posted_once_and_the_next_one_still_goes_out(
     assert [item["state"] for item in stand_in.statuses(1)] == ["success"]
 
 
-def test_a_post_that_got_no_answer_is_not_repeated(stand_in: Forge, memory: Memory) -> None:
+def test_a_post_that_got_no_answer_is_not_repeated(stand_in: GitHubServer, memory: Memory) -> None:
     stand_in.break_with("hang", method="POST")
     adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory, timeout=1)
     report(adapter, Status.IN_PROGRESS)
@@ -237,7 +239,9 @@ def test_a_post_that_got_no_answer_is_not_repeated(stand_in: Forge, memory: Memo
 
 
 @pytest.mark.case("F09")
-def test_a_github_that_hangs_delays_neither_the_report_nor_the_end(stand_in: Forge, memory: Memory) -> None:
+def test_a_github_that_hangs_delays_neither_the_report_nor_the_end(
+    stand_in: GitHubServer, memory: Memory
+) -> None:
     stand_in.break_with("hang")
     adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory, timeout=120)
     begun = time.monotonic()
@@ -250,7 +254,7 @@ def test_a_github_that_hangs_delays_neither_the_report_nor_the_end(stand_in: For
 
 
 def test_when_too_much_waits_the_oldest_gives_way_and_the_log_says_so(
-    adapter: GithubForge, stand_in: Forge, caplog: pytest.LogCaptureFixture
+    adapter: GithubForge, stand_in: GitHubServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     stand_in.break_with("hang", times=1)
     report(adapter, Status.QUEUED)
@@ -263,7 +267,7 @@ def test_when_too_much_waits_the_oldest_gives_way_and_the_log_says_so(
 
 
 def test_after_the_end_a_report_is_logged_not_sent(
-    adapter: GithubForge, stand_in: Forge, caplog: pytest.LogCaptureFixture
+    adapter: GithubForge, stand_in: GitHubServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     adapter.close(5)
     with caplog.at_level(logging.WARNING, "deployer.github"):
@@ -276,7 +280,7 @@ def test_after_the_end_a_report_is_logged_not_sent(
     ("error", "level"), [(StoreUnavailable("disk full"), "WARNING"), (OSError("disk full"), "ERROR")]
 )
 def test_a_ledger_that_breaks_ends_neither_the_thread_nor_the_deploy(
-    stand_in: Forge, caplog: pytest.LogCaptureFixture, error: Exception, level: str
+    stand_in: GitHubServer, caplog: pytest.LogCaptureFixture, error: Exception, level: str
 ) -> None:
     class Broken(Memory):
         def remember_forge_id(self, deployment_id: str, forge_id: int) -> None:
@@ -292,14 +296,16 @@ def test_a_ledger_that_breaks_ends_neither_the_thread_nor_the_deploy(
     assert len(posts(stand_in, "/deployments")) == 1
 
 
-def test_a_deployment_without_a_revision_is_not_reported(adapter: GithubForge, stand_in: Forge) -> None:
+def test_a_deployment_without_a_revision_is_not_reported(
+    adapter: GithubForge, stand_in: GitHubServer
+) -> None:
     adapter.report(REPOSITORY, a_deployment(revision=""), LOG_URL, "")
     adapter.close(5)
     assert stand_in.calls == []
 
 
 def test_the_token_is_in_no_log_line_and_no_error(
-    adapter: GithubForge, stand_in: Forge, caplog: pytest.LogCaptureFixture
+    adapter: GithubForge, stand_in: GitHubServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     report(adapter, Status.QUEUED)
@@ -314,7 +320,9 @@ def test_the_token_is_in_no_log_line_and_no_error(
     assert TOKEN not in caught.value.diagnostics()
 
 
-def test_the_bundle_is_the_compose_file_and_the_files_it_names(adapter: GithubForge, stand_in: Forge) -> None:
+def test_the_bundle_is_the_compose_file_and_the_files_it_names(
+    adapter: GithubForge, stand_in: GitHubServer
+) -> None:
     bundle = adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")
     assert bundle.entry == "compose.yaml"
     assert bundle.files == {"compose.yaml": COMPOSE, "web.env": "A=1\n"}
@@ -339,7 +347,7 @@ def test_the_bundle_comes_from_the_revision_of_a_real_git_repository(tmp_path: P
     first = git("rev-parse", "HEAD")
     (tmp_path / "api.env").write_text("NAME=later\n")
     git("commit", "-am", "two")
-    with Forge({REPOSITORY: tmp_path}) as stand_in:
+    with GitHubServer({REPOSITORY: tmp_path}) as stand_in:
         adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory)
         bundle = adapter.read_bundle(REPOSITORY, first, "deploy/compose.yaml")
         adapter.close(1)
@@ -351,7 +359,7 @@ def test_the_bundle_comes_from_the_revision_of_a_real_git_repository(tmp_path: P
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"text\0with a zero", b"#" * (MAX_FILE_BYTES + 1)])
 def test_what_is_not_text_or_too_large_is_left_out(memory: Memory, content: bytes) -> None:
     files: dict[str, str | bytes] = {"compose.yaml": COMPOSE, "web.env": content}
-    with Forge({REPOSITORY: {REVISION: files}}) as stand_in:
+    with GitHubServer({REPOSITORY: {REVISION: files}}) as stand_in:
         adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory)
         assert set(adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml").files) == {"compose.yaml"}
         adapter.close(1)
@@ -361,14 +369,16 @@ def test_what_is_not_text_or_too_large_is_left_out(memory: Memory, content: byte
 def test_a_revision_without_a_readable_compose_file_is_an_incomplete_release(
     memory: Memory, files: dict[str, str | bytes]
 ) -> None:
-    with Forge({REPOSITORY: {REVISION: files}}) as stand_in:
+    with GitHubServer({REPOSITORY: {REVISION: files}}) as stand_in:
         adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory)
         with pytest.raises(ReleaseIncomplete, match=r"compose\.yaml"):
             adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")
         adapter.close(1)
 
 
-def test_a_tree_that_github_cut_off_is_an_incomplete_release(adapter: GithubForge, stand_in: Forge) -> None:
+def test_a_tree_that_github_cut_off_is_an_incomplete_release(
+    adapter: GithubForge, stand_in: GitHubServer
+) -> None:
     stand_in.truncated = True
     with pytest.raises(ReleaseIncomplete) as caught:
         adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")
@@ -386,7 +396,7 @@ def test_an_unknown_repository_or_revision_names_the_token_as_a_cause(
     assert "github.token-file" in caught.value.hint
 
 
-def test_a_wrong_token_is_named(stand_in: Forge, memory: Memory) -> None:
+def test_a_wrong_token_is_named(stand_in: GitHubServer, memory: Memory) -> None:
     adapter = GithubForge(api=stand_in.url, token="other", ledger=memory)
     with pytest.raises(ForgeUnavailable, match="401 Bad credentials") as caught:
         adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")
@@ -394,7 +404,7 @@ def test_a_wrong_token_is_named(stand_in: Forge, memory: Memory) -> None:
     assert "github.token-file" in caught.value.hint
 
 
-def test_reading_survives_one_bad_answer(adapter: GithubForge, stand_in: Forge) -> None:
+def test_reading_survives_one_bad_answer(adapter: GithubForge, stand_in: GitHubServer) -> None:
     stand_in.break_with("502", method="GET", times=1)
     assert adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml").files
 
@@ -402,7 +412,7 @@ def test_reading_survives_one_bad_answer(adapter: GithubForge, stand_in: Forge) 
 @pytest.mark.parametrize("fault", ["502", "rate-limit", "garbage", "422"])
 @pytest.mark.case("F09")
 def test_reading_from_a_broken_github_says_that_it_is_github(
-    adapter: GithubForge, stand_in: Forge, fault: str
+    adapter: GithubForge, stand_in: GitHubServer, fault: str
 ) -> None:
     stand_in.break_with(fault)
     with pytest.raises(ForgeUnavailable) as caught:
@@ -413,7 +423,7 @@ def test_reading_from_a_broken_github_says_that_it_is_github(
 
 
 @pytest.mark.case("F09")
-def test_reading_from_a_github_that_hangs_ends(stand_in: Forge, memory: Memory) -> None:
+def test_reading_from_a_github_that_hangs_ends(stand_in: GitHubServer, memory: Memory) -> None:
     stand_in.break_with("hang")
     adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory, timeout=1)
     begun = time.monotonic()

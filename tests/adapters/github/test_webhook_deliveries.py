@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from deployer.adapters.github.webhook_deliveries import GithubHookLog
 from deployer.core.errors import ForgeUnavailable
-from testing.github.rest_api import Forge
+from testing.github.rest_api import GitHubServer
 from testing.github.webhook_deliveries import Hook
 
 REPOSITORY, TOKEN = "acme/shop", "canary-token-4711"
@@ -21,18 +21,18 @@ RUN = {"action": "completed", "repository": {"id": 4711}}
 
 
 @pytest.fixture
-def stand_in() -> Iterator[Forge]:
-    with Forge({REPOSITORY: {}}, token=TOKEN) as forge:
+def stand_in() -> Iterator[GitHubServer]:
+    with GitHubServer({REPOSITORY: {}}, token=TOKEN) as forge:
         yield forge
         assert forge.breaches == []
 
 
-def the_log(stand_in: Forge, **changes: Any) -> GithubHookLog:
+def the_log(stand_in: GitHubServer, **changes: Any) -> GithubHookLog:
     fields: dict[str, Any] = {"token": TOKEN, "repositories": [REPOSITORY, REPOSITORY], "timeout": 2}
     return GithubHookLog(api=stand_in.url, address=ADDRESS, **{**fields, **changes})
 
 
-def test_only_hooks_that_are_on_and_lead_here_are_looked_at(stand_in: Forge) -> None:
+def test_only_hooks_that_are_on_and_lead_here_are_looked_at(stand_in: GitHubServer) -> None:
     stand_in.hooks = [
         Hook(1, "https://ci.example.com/webhook", "", REPOSITORY),
         Hook(2, ADDRESS, "", REPOSITORY),
@@ -45,7 +45,7 @@ def test_only_hooks_that_are_on_and_lead_here_are_looked_at(stand_in: Forge) -> 
     assert log.hooks(REPOSITORY) == ["repos/acme/shop/hooks/2", "repos/acme/shop/hooks/4"]
 
 
-def test_all_pages_are_read_down_to_the_moment_asked_for(stand_in: Forge) -> None:
+def test_all_pages_are_read_down_to_the_moment_asked_for(stand_in: GitHubServer) -> None:
     hook, now = Hook(2, ADDRESS, "", REPOSITORY), time.time()
     stand_in.hooks = [hook]
     for number in range(250):
@@ -61,7 +61,7 @@ def test_all_pages_are_read_down_to_the_moment_asked_for(stand_in: Forge) -> Non
     )  # and no page too many
 
 
-def test_what_was_sent_comes_back_whole(stand_in: Forge) -> None:
+def test_what_was_sent_comes_back_whole(stand_in: GitHubServer) -> None:
     hook = Hook(2, ADDRESS, "", REPOSITORY)
     guid = hook.note("workflow_run", RUN, 502)
     stand_in.hooks = [hook]
@@ -70,7 +70,7 @@ def test_what_was_sent_comes_back_whole(stand_in: Forge) -> None:
     assert sent.payload == RUN and sent.headers["X-GitHub-Delivery"] == guid
 
 
-def test_an_apps_hook_is_asked_for_with_the_apps_own_key(stand_in: Forge) -> None:
+def test_an_apps_hook_is_asked_for_with_the_apps_own_key(stand_in: GitHubServer) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -95,7 +95,7 @@ def test_an_apps_hook_is_asked_for_with_the_apps_own_key(stand_in: Forge) -> Non
 
 
 @pytest.mark.parametrize("fault", ["500", "502", "rate-limit", "garbage", "echo", "hang"])
-def test_an_api_that_fails_is_one_clear_error_without_the_token(stand_in: Forge, fault: str) -> None:
+def test_an_api_that_fails_is_one_clear_error_without_the_token(stand_in: GitHubServer, fault: str) -> None:
     stand_in.break_with(fault)
     with pytest.raises(ForgeUnavailable) as refused:
         the_log(stand_in, timeout=1).hooks(REPOSITORY)
@@ -103,11 +103,11 @@ def test_an_api_that_fails_is_one_clear_error_without_the_token(stand_in: Forge,
     stand_in.mend()
 
 
-def test_a_key_that_is_none_is_one_clear_error(stand_in: Forge) -> None:
+def test_a_key_that_is_none_is_one_clear_error(stand_in: GitHubServer) -> None:
     with pytest.raises(ForgeUnavailable):
         the_log(stand_in, token="", app=("Iv23abc", "no key")).attempts("app/hook", 0.0)
 
 
-def test_a_repository_without_the_right_to_its_hooks_is_said(stand_in: Forge) -> None:
+def test_a_repository_without_the_right_to_its_hooks_is_said(stand_in: GitHubServer) -> None:
     with pytest.raises(ForgeUnavailable, match="repos/acme/other/hooks: GitHub answered 404"):
         the_log(stand_in).hooks("acme/other")

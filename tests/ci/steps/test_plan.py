@@ -10,7 +10,7 @@ import pytest
 from deployer.ci.steps.plan import markdown
 from deployer.core.requests.deploy_request import audience_of, parse_request
 from testing.github.events import occasion
-from testing.github.rest_api import Forge
+from testing.github.rest_api import GitHubServer
 from testing.receiver.scripted_receiver import Asked, DeployApi, Reply, reply
 from tests.ci.conftest import SHA, Step, Workflow
 from tests.ci.steps.test_deploy import image
@@ -23,8 +23,8 @@ PLAN = {
 
 
 @pytest.fixture
-def forge() -> Iterator[Forge]:
-    with Forge({"Acme/Shop": {SHA: {"a": "b"}}}, token="ghs_job") as made:
+def forge() -> Iterator[GitHubServer]:
+    with GitHubServer({"Acme/Shop": {SHA: {"a": "b"}}}, token="ghs_job") as made:
         yield made
 
 
@@ -43,7 +43,7 @@ class Server:
 
 
 @pytest.fixture
-def plan(run: Workflow, api: DeployApi, forge: Forge) -> Callable[..., Step]:
+def plan(run: Workflow, api: DeployApi, forge: GitHubServer) -> Callable[..., Step]:
     """The verb in a pull request from a branch of the repository."""
     why = occasion("pull_request", "topic", SHA)
     run.event = why.payload
@@ -60,7 +60,7 @@ def plan(run: Workflow, api: DeployApi, forge: Forge) -> Callable[..., Step]:
 
 
 def test_it_is_in_the_summary_and_in_one_comment_that_is_written_over(
-    api: DeployApi, forge: Forge, plan: Callable[..., Step]
+    api: DeployApi, forge: GitHubServer, plan: Callable[..., Step]
 ) -> None:
     server = Server(api, reply(200, **PLAN))
     step = plan(env="A=canary")
@@ -81,7 +81,7 @@ def test_it_is_in_the_summary_and_in_one_comment_that_is_written_over(
 
 
 def test_a_comment_that_somebody_else_began_like_ours_is_left_alone(
-    api: DeployApi, forge: Forge, plan: Callable[..., Step]
+    api: DeployApi, forge: GitHubServer, plan: Callable[..., Step]
 ) -> None:
     Server(api, reply(200, **PLAN))
     for number in range(105):
@@ -95,7 +95,7 @@ def test_a_comment_that_somebody_else_began_like_ours_is_left_alone(
 
 @pytest.mark.parametrize("fault", ["rate-limit", "500", "garbage"])
 def test_without_leave_to_comment_the_summary_is_enough(
-    api: DeployApi, forge: Forge, plan: Callable[..., Step], fault: str
+    api: DeployApi, forge: GitHubServer, plan: Callable[..., Step], fault: str
 ) -> None:
     Server(api, reply(200, **PLAN))
     forge.break_with(fault, method="POST")
@@ -117,7 +117,7 @@ def test_without_leave_to_comment_the_summary_is_enough(
     ],
 )
 def test_a_pull_request_is_never_red_for_want_of_a_plan(
-    api: DeployApi, forge: Forge, plan: Callable[..., Step], answer: Reply, notices: int
+    api: DeployApi, forge: GitHubServer, plan: Callable[..., Step], answer: Reply, notices: int
 ) -> None:
     Server(api, answer)
     step = plan()

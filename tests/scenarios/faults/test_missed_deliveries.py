@@ -13,7 +13,7 @@ from functools import partial
 import pytest
 
 from testing.docker.docker_cli import ROOT, wait_for
-from testing.github.rest_api import Forge
+from testing.github.rest_api import GitHubServer
 from testing.github.webhook_deliveries import Hook
 from testing.receiver.receiver_inputs import run_payload
 from testing.receiver.receiver_process import SECRET, Server, repository_id
@@ -22,13 +22,13 @@ TOKEN = "canary-token-0815"
 
 
 @pytest.fixture
-def stand_in() -> Iterator[Forge]:
-    with Forge({"acme/app-0": {}}, token=TOKEN) as forge:
+def stand_in() -> Iterator[GitHubServer]:
+    with GitHubServer({"acme/app-0": {}}, token=TOKEN) as forge:
         yield forge
         assert forge.breaches == []
 
 
-def knows(server: Server, stand_in: Forge) -> None:
+def knows(server: Server, stand_in: GitHubServer) -> None:
     """Before the first start: the settings name GitHub."""
     secret = server.folder / "github.secret"
     secret.write_text(TOKEN, encoding="ascii")
@@ -38,7 +38,7 @@ def knows(server: Server, stand_in: Forge) -> None:
     stand_in.hooks = [Hook(7, f"http://127.0.0.1:{server.port}/webhook", SECRET, "acme/app-0")]
 
 
-def send(stand_in: Forge, number: int) -> int:
+def send(stand_in: GitHubServer, number: int) -> int:
     """GitHub's one attempt; 0 where nobody answers."""
     id = repository_id(0)
     payload = run_payload(repository_id=id, head_repository={"id": id}, run_number=number)
@@ -54,7 +54,9 @@ def runs(server: Server) -> list[int]:
         return [row[0] for row in opened.execute("SELECT run_number FROM deployment ORDER BY seq")]
 
 
-def test_what_came_while_the_server_was_down_is_taken_at_its_start_and_by_command(stand_in: Forge) -> None:
+def test_what_came_while_the_server_was_down_is_taken_at_its_start_and_by_command(
+    stand_in: GitHubServer,
+) -> None:
     with Server(1, ready=partial(knows, stand_in=stand_in)) as server:
         wait_for("the first look", lambda: looks(server) > 0, 60)
         assert send(stand_in, 1) == 202
