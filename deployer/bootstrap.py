@@ -48,7 +48,7 @@ from deployer.worker.delegated_tasks import run_errand
 from deployer.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from deployer.adapters.github.forge import GithubForge
+    from deployer.adapters.github.forge import GitHubClient
 
 CONFIG_VARIABLE = "DEPLOYER_CONFIG"
 CONFIG_PATH = "/etc/deployer/config.toml"
@@ -104,7 +104,7 @@ class Parts(Reception):
 
     context: DeployContext
     worker: Worker
-    forge: GithubForge | NoForge
+    forge: GitHubClient | NoForge
     recover_missed: Callable[[], list[Receipt]] | None  # None: GitHub may not be asked
 
     @contextmanager
@@ -302,9 +302,9 @@ def _hook_log(config: Config) -> HookLog | None:
     token, app = _forge_token(config), _forge_app(config)
     if not repositories or not (token or app):
         return None
-    from deployer.adapters.github.webhook_deliveries import GithubHookLog
+    from deployer.adapters.github.webhook_deliveries import GitHubWebhookDeliveries
 
-    return GithubHookLog(
+    return GitHubWebhookDeliveries(
         api=config.github_api,
         address=f"{config.url}/webhook",
         repositories=repositories,
@@ -321,13 +321,13 @@ def _forge_app(config: Config) -> tuple[str, str] | None:
     return config.github_app_id, read_secret(config.github_app_key_file, "github.app-key-file")
 
 
-def _forge(config: Config, store: SqliteStore) -> GithubForge | NoForge:
+def _forge(config: Config, store: SqliteStore) -> GitHubClient | NoForge:
     token = _forge_token(config)
     if not token:
         return NoForge()
-    from deployer.adapters.github.forge import GithubForge
+    from deployer.adapters.github.forge import GitHubClient
 
     def address(deployment: Deployment) -> str:
         return config.app(deployment.app).environment(deployment.environment).url
 
-    return GithubForge(api=config.github_api, token=token, ledger=store, environment_url=address)
+    return GitHubClient(api=config.github_api, token=token, ledger=store, environment_url=address)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deployer.adapters.github.forge import GithubForge
+from deployer.adapters.github.forge import GitHubClient
 from deployer.adapters.github.null_forge import NoForge
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.errors import Forbidden, ForgeUnavailable
@@ -52,22 +52,22 @@ def repository(tmp_path: Path) -> Repository:
 
 
 @pytest.fixture
-def forge(repository: Repository, store: SqliteStore) -> Iterator[GithubForge]:
+def forge(repository: Repository, store: SqliteStore) -> Iterator[GitHubClient]:
     with GitHubServer({"acme/shop": repository.folder}, token="t") as stand_in:
-        forge = GithubForge(api=stand_in.url, token="t", ledger=store)
+        forge = GitHubClient(api=stand_in.url, token="t", ledger=store)
         yield forge
         forge.close(5)
         assert stand_in.breaches == []
 
 
-def check(forge: GithubForge, revision: str, *, setting: str = "main", branch: str = "") -> None:
+def check(forge: GitHubClient, revision: str, *, setting: str = "main", branch: str = "") -> None:
     app = config_of(branch=setting).app("shop")
     job = DeployJob("shop", "production", Kind.DEPLOY, "webhook", "ada", revision, branch=branch)
     check_branch(job, app, app.environment("production"), forge)
 
 
 def test_the_branchs_commits_pass_also_when_it_has_moved_on(
-    forge: GithubForge, repository: Repository
+    forge: GitHubClient, repository: Repository
 ) -> None:
     for revision in repository.main:
         check(forge, revision)
@@ -75,7 +75,7 @@ def test_the_branchs_commits_pass_also_when_it_has_moved_on(
 
 @pytest.mark.case("A22")
 def test_a_tag_named_like_the_branch_deploys_nothing_that_is_not_on_it(
-    forge: GithubForge, repository: Repository
+    forge: GitHubClient, repository: Repository
 ) -> None:
     repository.git("tag", "main", repository.stray)
     with pytest.raises(Forbidden, match="is no commit of the branch 'main'"):
@@ -88,7 +88,7 @@ def test_a_tag_named_like_the_branch_deploys_nothing_that_is_not_on_it(
 @pytest.mark.case("A22")
 @pytest.mark.parametrize("kind", ["light", "annotated"])
 def test_a_tag_named_like_the_branch_takes_production_back_to_no_older_commit(
-    forge: GithubForge, repository: Repository, kind: str
+    forge: GitHubClient, repository: Repository, kind: str
 ) -> None:
     repository.git("tag", *(("-a", "-m", "x") if kind == "annotated" else ()), "main", repository.main[0])
     with pytest.raises(Forbidden, match="a tag has the same name as the branch 'main'"):
@@ -96,19 +96,19 @@ def test_a_tag_named_like_the_branch_takes_production_back_to_no_older_commit(
     check(forge, repository.main[-1])  # the newest commit of the branch, whatever the run was for
 
 
-def test_of_a_pattern_the_runs_own_branch_counts(forge: GithubForge, repository: Repository) -> None:
+def test_of_a_pattern_the_runs_own_branch_counts(forge: GitHubClient, repository: Repository) -> None:
     repository.git("branch", "release/1", repository.stray)
     check(forge, repository.stray, setting="release/*", branch="release/1")
     with pytest.raises(Forbidden, match="is no commit of the branch 'release/2'"):
         check(forge, repository.stray, setting="release/*", branch="release/2")
 
 
-def test_a_commit_that_github_does_not_know_is_no_commit_of_the_branch(forge: GithubForge) -> None:
+def test_a_commit_that_github_does_not_know_is_no_commit_of_the_branch(forge: GitHubClient) -> None:
     with pytest.raises(Forbidden):
         check(forge, "d" * 40)
 
 
-def test_the_branches_at_a_commit_are_named(forge: GithubForge, repository: Repository) -> None:
+def test_the_branches_at_a_commit_are_named(forge: GitHubClient, repository: Repository) -> None:
     repository.git("branch", "release/1", repository.main[-1])
     assert sorted(forge.branches_at("acme/shop", repository.main[-1])) == ["main", "release/1"]
     assert forge.branches_at("acme/shop", repository.stray) == []
@@ -126,7 +126,7 @@ def test_without_a_token_nothing_can_be_looked_up() -> None:
             ask()
 
 
-def test_a_refused_run_touches_nothing(tmp_path: Path, forge: GithubForge, repository: Repository) -> None:
+def test_a_refused_run_touches_nothing(tmp_path: Path, forge: GitHubClient, repository: Repository) -> None:
     scene = Scene(tmp_path)
     scene.deploy("aa")
     scene.context = replace(scene.context, forge=forge)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deployer.adapters.github.webhook_deliveries import GithubHookLog
+from deployer.adapters.github.webhook_deliveries import GitHubWebhookDeliveries
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.errors import ForgeUnavailable
 from deployer.core.webhooks.redelivery import Attempt, Sent
@@ -46,7 +46,7 @@ class Scene:
         self.github = github
         self.hook = Hook(2, f"{URL}/webhook", "", "acme/shop")
         github.hooks = [self.hook]
-        self.log = GithubHookLog(
+        self.log = GitHubWebhookDeliveries(
             api=github.url, address=f"{URL}/webhook", repositories=["acme/shop"], token=TOKEN, timeout=2
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deployer.adapters.github.forge import GithubForge
+from deployer.adapters.github.forge import GitHubClient
 from deployer.adapters.github.null_forge import NoForge
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.config.settings import load_config
@@ -94,7 +94,7 @@ def context(store: SqliteStore, stand_in: GitHubServer, registry: Pushed) -> Ite
     model = shop()
     for name in ("backend", "frontend"):
         model["services"][name] = {"build": ".", "networks": {"default": None}}
-    forge = GithubForge(api=stand_in.url, token="t", ledger=store)
+    forge = GitHubClient(api=stand_in.url, token="t", ledger=store)
     yield DeployContext(
         config=load_config(table),
         store=store,

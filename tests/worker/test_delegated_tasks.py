@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from deployer.adapters.github.forge import GithubForge
+from deployer.adapters.github.forge import GitHubClient
 from deployer.adapters.github.oidc_verifier import OidcVerifier
 from deployer.adapters.sqlite.encryption import open_vault
 from deployer.adapters.sqlite.store import SqliteStore
@@ -72,7 +72,7 @@ class Halves:
         for name in ("backend", "frontend"):
             model["services"][name] = {"build": ".", "networks": {"default": None}}
         self.target = MemoryTarget(model)
-        self.forge = GithubForge(api=stand_in.url, token="t", ledger=self.mine)
+        self.forge = GitHubClient(api=stand_in.url, token="t", ledger=self.mine)
         self.context = DeployContext(
             config=load_config(config_table(packages=True, plans=True, trust_tags=True)),
             store=self.mine,

@@ -68,7 +68,7 @@ class _Report:
         return f"{self.deployment.status} of deployment {self.deployment.id} for {self.repository}"
 
 
-class GithubForge:
+class GitHubClient:
     """Implements `ports.github.Forge`. `environment_url` returns the address that users open, empty if there
     is none.
     """

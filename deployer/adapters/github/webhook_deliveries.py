@@ -29,7 +29,7 @@ _NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
 _HINT = "the token in github.token-file needs Webhooks: read, or set github.app-id and github.app-key-file"
 
 
-class GithubHookLog:
+class GitHubWebhookDeliveries:
     """Implements `core.webhooks.redelivery.HookLog`. `address` is this server's webhook URL."""
 
     def __init__(

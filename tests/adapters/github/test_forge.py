@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from deployer.adapters.github.forge import GithubForge
+from deployer.adapters.github.forge import GitHubClient
 from deployer.adapters.github.null_forge import NoForge
 from deployer.core.errors import ForgeUnavailable, ReleaseIncomplete, StoreUnavailable
 from deployer.core.model import Deployment, Kind, Run, Status
@@ -78,8 +78,8 @@ def memory() -> Memory:
 
 
 @pytest.fixture
-def adapter(stand_in: GitHubServer, memory: Memory) -> Iterator[GithubForge]:
-    made = GithubForge(
+def adapter(stand_in: GitHubServer, memory: Memory) -> Iterator[GitHubClient]:
+    made = GitHubClient(
         api=stand_in.url,
         token=TOKEN,
         ledger=memory,
@@ -95,13 +95,13 @@ def posts(stand_in: GitHubServer, end: str) -> list[Call]:
     return [call for call in stand_in.calls if call.method == "POST" and call.path.endswith(end)]
 
 
-def report(adapter: GithubForge, *statuses: Status, text: str = "deploy of 1a2b3c4 is running") -> None:
+def report(adapter: GitHubClient, *statuses: Status, text: str = "deploy of 1a2b3c4 is running") -> None:
     for status in statuses:
         adapter.report(REPOSITORY, a_deployment(status=status), LOG_URL, text)
 
 
 def test_a_deployment_is_created_once_and_its_statuses_follow_in_order(
-    adapter: GithubForge, stand_in: GitHubServer, memory: Memory
+    adapter: GitHubClient, stand_in: GitHubServer, memory: Memory
 ) -> None:
     report(adapter, Status.QUEUED, Status.IN_PROGRESS, Status.SUCCESS)
     assert adapter.close(10)
@@ -121,7 +121,7 @@ def test_a_deployment_is_created_once_and_its_statuses_follow_in_order(
 
 
 def test_a_status_names_the_log_the_environment_and_leaves_others_alone(
-    adapter: GithubForge, stand_in: GitHubServer
+    adapter: GitHubClient, stand_in: GitHubServer
 ) -> None:
     report(adapter, Status.SUCCESS)
     adapter.close(10)
@@ -136,7 +136,7 @@ def test_a_status_names_the_log_the_environment_and_leaves_others_alone(
 
 
 def test_every_call_carries_the_pinned_api_version_and_the_token(
-    adapter: GithubForge, stand_in: GitHubServer
+    adapter: GitHubClient, stand_in: GitHubServer
 ) -> None:
     report(adapter, Status.QUEUED)
     adapter.close(10)
@@ -146,7 +146,7 @@ def test_every_call_carries_the_pinned_api_version_and_the_token(
 
 
 def test_without_an_address_no_environment_url_is_sent(stand_in: GitHubServer, memory: Memory) -> None:
-    adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory)
+    adapter = GitHubClient(api=stand_in.url, token=TOKEN, ledger=memory)
     report(adapter, Status.SUCCESS)
     adapter.close(10)
     assert "environment_url" not in posts(stand_in, "/statuses")[0].body
@@ -154,7 +154,7 @@ def test_without_an_address_no_environment_url_is_sent(stand_in: GitHubServer, m
 
 @pytest.mark.parametrize("status", list(Status))
 def test_each_status_of_ours_is_a_word_of_githubs(
-    adapter: GithubForge, stand_in: GitHubServer, status: Status
+    adapter: GitHubClient, stand_in: GitHubServer, status: Status
 ) -> None:
     report(adapter, status)
     adapter.close(10)
@@ -162,7 +162,7 @@ def test_each_status_of_ours_is_a_word_of_githubs(
     assert stand_in.breaches == []
 
 
-def test_a_long_text_is_cut_to_what_github_takes(adapter: GithubForge, stand_in: GitHubServer) -> None:
+def test_a_long_text_is_cut_to_what_github_takes(adapter: GitHubClient, stand_in: GitHubServer) -> None:
     report(adapter, Status.FAILURE, text="é" * 500)
     adapter.close(10)
     assert [len(item["description"]) for item in stand_in.statuses(1)] == [140]
@@ -170,11 +170,11 @@ def test_a_long_text_is_cut_to_what_github_takes(adapter: GithubForge, stand_in:
 
 
 def test_a_remembered_deployment_is_not_created_again_by_the_next_process(
-    adapter: GithubForge, stand_in: GitHubServer, memory: Memory
+    adapter: GitHubClient, stand_in: GitHubServer, memory: Memory
 ) -> None:
     report(adapter, Status.QUEUED)
     adapter.close(10)
-    later = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory)
+    later = GitHubClient(api=stand_in.url, token=TOKEN, ledger=memory)
     report(later, Status.SUCCESS)
     later.close(10)
     assert len(posts(stand_in, "/deployments")) == 1
@@ -182,11 +182,11 @@ def test_a_remembered_deployment_is_not_created_again_by_the_next_process(
 
 
 def test_a_deployment_that_was_created_but_not_remembered_is_found_again(
-    adapter: GithubForge, stand_in: GitHubServer
+    adapter: GitHubClient, stand_in: GitHubServer
 ) -> None:
     report(adapter, Status.QUEUED)
     adapter.close(10)
-    forgetful = GithubForge(api=stand_in.url, token=TOKEN, ledger=Memory())
+    forgetful = GitHubClient(api=stand_in.url, token=TOKEN, ledger=Memory())
     report(forgetful, Status.SUCCESS)
     forgetful.close(10)
     assert len(posts(stand_in, "/deployments")) == 1
@@ -194,7 +194,7 @@ def test_a_deployment_that_was_created_but_not_remembered_is_found_again(
 
 
 def test_the_deployment_that_a_job_of_github_made_is_not_taken_for_ours(
-    adapter: GithubForge, stand_in: GitHubServer, memory: Memory
+    adapter: GitHubClient, stand_in: GitHubServer, memory: Memory
 ) -> None:
     other = {"ref": REVISION, "environment": "production", "payload": "not JSON"}
     headers = {"authorization": TOKEN, "x-github-api-version": "2022-11-28"}
@@ -206,7 +206,7 @@ def test_the_deployment_that_a_job_of_github_made_is_not_taken_for_ours(
 
 @pytest.mark.parametrize("fault", ["502", "500", "rate-limit", "422", "202", "307", "garbage"])
 def test_a_refused_deployment_is_posted_once_and_logged(
-    adapter: GithubForge, stand_in: GitHubServer, caplog: pytest.LogCaptureFixture, fault: str
+    adapter: GitHubClient, stand_in: GitHubServer, caplog: pytest.LogCaptureFixture, fault: str
 ) -> None:
     stand_in.break_with(fault, method="POST", path="/deployments")
     with caplog.at_level(logging.WARNING, "deployer.github"):
@@ -219,7 +219,7 @@ def test_a_refused_deployment_is_posted_once_and_logged(
 
 
 def test_a_refused_status_is_posted_once_and_the_next_one_still_goes_out(
-    adapter: GithubForge, stand_in: GitHubServer
+    adapter: GitHubClient, stand_in: GitHubServer
 ) -> None:
     stand_in.break_with("502", method="POST", path="/statuses", times=1)
     report(adapter, Status.IN_PROGRESS, Status.SUCCESS)
@@ -230,7 +230,7 @@ def test_a_refused_status_is_posted_once_and_the_next_one_still_goes_out(
 
 def test_a_post_that_got_no_answer_is_not_repeated(stand_in: GitHubServer, memory: Memory) -> None:
     stand_in.break_with("hang", method="POST")
-    adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory, timeout=1)
+    adapter = GitHubClient(api=stand_in.url, token=TOKEN, ledger=memory, timeout=1)
     report(adapter, Status.IN_PROGRESS)
     adapter.close(10)
     stand_in.mend()
@@ -243,7 +243,7 @@ def test_a_github_that_hangs_delays_neither_the_report_nor_the_end(
     stand_in: GitHubServer, memory: Memory
 ) -> None:
     stand_in.break_with("hang")
-    adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory, timeout=120)
+    adapter = GitHubClient(api=stand_in.url, token=TOKEN, ledger=memory, timeout=120)
     begun = time.monotonic()
     report(adapter, *[Status.IN_PROGRESS] * 50)
     assert time.monotonic() - begun < 30
@@ -254,7 +254,7 @@ def test_a_github_that_hangs_delays_neither_the_report_nor_the_end(
 
 
 def test_when_too_much_waits_the_oldest_gives_way_and_the_log_says_so(
-    adapter: GithubForge, stand_in: GitHubServer, caplog: pytest.LogCaptureFixture
+    adapter: GitHubClient, stand_in: GitHubServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     stand_in.break_with("hang", times=1)
     report(adapter, Status.QUEUED)
@@ -267,7 +267,7 @@ def test_when_too_much_waits_the_oldest_gives_way_and_the_log_says_so(
 
 
 def test_after_the_end_a_report_is_logged_not_sent(
-    adapter: GithubForge, stand_in: GitHubServer, caplog: pytest.LogCaptureFixture
+    adapter: GitHubClient, stand_in: GitHubServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     adapter.close(5)
     with caplog.at_level(logging.WARNING, "deployer.github"):
@@ -286,7 +286,7 @@ def test_a_ledger_that_breaks_ends_neither_the_thread_nor_the_deploy(
         def remember_forge_id(self, deployment_id: str, forge_id: int) -> None:
             raise error
 
-    adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=Broken())
+    adapter = GitHubClient(api=stand_in.url, token=TOKEN, ledger=Broken())
     with caplog.at_level(logging.WARNING, "deployer.github"):
         report(adapter, Status.QUEUED, Status.SUCCESS)
         assert adapter.close(10)
@@ -297,7 +297,7 @@ def test_a_ledger_that_breaks_ends_neither_the_thread_nor_the_deploy(
 
 
 def test_a_deployment_without_a_revision_is_not_reported(
-    adapter: GithubForge, stand_in: GitHubServer
+    adapter: GitHubClient, stand_in: GitHubServer
 ) -> None:
     adapter.report(REPOSITORY, a_deployment(revision=""), LOG_URL, "")
     adapter.close(5)
@@ -305,7 +305,7 @@ def test_a_deployment_without_a_revision_is_not_reported(
 
 
 def test_the_token_is_in_no_log_line_and_no_error(
-    adapter: GithubForge, stand_in: GitHubServer, caplog: pytest.LogCaptureFixture
+    adapter: GitHubClient, stand_in: GitHubServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     report(adapter, Status.QUEUED)
@@ -321,7 +321,7 @@ def test_the_token_is_in_no_log_line_and_no_error(
 
 
 def test_the_bundle_is_the_compose_file_and_the_files_it_names(
-    adapter: GithubForge, stand_in: GitHubServer
+    adapter: GitHubClient, stand_in: GitHubServer
 ) -> None:
     bundle = adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")
     assert bundle.entry == "compose.yaml"
@@ -348,7 +348,7 @@ def test_the_bundle_comes_from_the_revision_of_a_real_git_repository(tmp_path: P
     (tmp_path / "api.env").write_text("NAME=later\n")
     git("commit", "-am", "two")
     with GitHubServer({REPOSITORY: tmp_path}) as stand_in:
-        adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory)
+        adapter = GitHubClient(api=stand_in.url, token=TOKEN, ledger=memory)
         bundle = adapter.read_bundle(REPOSITORY, first, "deploy/compose.yaml")
         adapter.close(1)
     assert set(bundle.files) == {"deploy/compose.yaml", "deploy/more.yaml", "api.env"}
@@ -360,7 +360,7 @@ def test_the_bundle_comes_from_the_revision_of_a_real_git_repository(tmp_path: P
 def test_what_is_not_text_or_too_large_is_left_out(memory: Memory, content: bytes) -> None:
     files: dict[str, str | bytes] = {"compose.yaml": COMPOSE, "web.env": content}
     with GitHubServer({REPOSITORY: {REVISION: files}}) as stand_in:
-        adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory)
+        adapter = GitHubClient(api=stand_in.url, token=TOKEN, ledger=memory)
         assert set(adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml").files) == {"compose.yaml"}
         adapter.close(1)
 
@@ -370,14 +370,14 @@ def test_a_revision_without_a_readable_compose_file_is_an_incomplete_release(
     memory: Memory, files: dict[str, str | bytes]
 ) -> None:
     with GitHubServer({REPOSITORY: {REVISION: files}}) as stand_in:
-        adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory)
+        adapter = GitHubClient(api=stand_in.url, token=TOKEN, ledger=memory)
         with pytest.raises(ReleaseIncomplete, match=r"compose\.yaml"):
             adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")
         adapter.close(1)
 
 
 def test_a_tree_that_github_cut_off_is_an_incomplete_release(
-    adapter: GithubForge, stand_in: GitHubServer
+    adapter: GitHubClient, stand_in: GitHubServer
 ) -> None:
     stand_in.truncated = True
     with pytest.raises(ReleaseIncomplete) as caught:
@@ -389,7 +389,7 @@ def test_a_tree_that_github_cut_off_is_an_incomplete_release(
     ("repository", "revision"), [("acme/unknown", REVISION), (REPOSITORY, REVISION[::-1])]
 )
 def test_an_unknown_repository_or_revision_names_the_token_as_a_cause(
-    adapter: GithubForge, repository: str, revision: str
+    adapter: GitHubClient, repository: str, revision: str
 ) -> None:
     with pytest.raises(ForgeUnavailable, match="404") as caught:
         adapter.read_bundle(repository, revision, "compose.yaml")
@@ -397,14 +397,14 @@ def test_an_unknown_repository_or_revision_names_the_token_as_a_cause(
 
 
 def test_a_wrong_token_is_named(stand_in: GitHubServer, memory: Memory) -> None:
-    adapter = GithubForge(api=stand_in.url, token="other", ledger=memory)
+    adapter = GitHubClient(api=stand_in.url, token="other", ledger=memory)
     with pytest.raises(ForgeUnavailable, match="401 Bad credentials") as caught:
         adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")
     adapter.close(1)
     assert "github.token-file" in caught.value.hint
 
 
-def test_reading_survives_one_bad_answer(adapter: GithubForge, stand_in: GitHubServer) -> None:
+def test_reading_survives_one_bad_answer(adapter: GitHubClient, stand_in: GitHubServer) -> None:
     stand_in.break_with("502", method="GET", times=1)
     assert adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml").files
 
@@ -412,7 +412,7 @@ def test_reading_survives_one_bad_answer(adapter: GithubForge, stand_in: GitHubS
 @pytest.mark.parametrize("fault", ["502", "rate-limit", "garbage", "422"])
 @pytest.mark.case("F09")
 def test_reading_from_a_broken_github_says_that_it_is_github(
-    adapter: GithubForge, stand_in: GitHubServer, fault: str
+    adapter: GitHubClient, stand_in: GitHubServer, fault: str
 ) -> None:
     stand_in.break_with(fault)
     with pytest.raises(ForgeUnavailable) as caught:
@@ -425,7 +425,7 @@ def test_reading_from_a_broken_github_says_that_it_is_github(
 @pytest.mark.case("F09")
 def test_reading_from_a_github_that_hangs_ends(stand_in: GitHubServer, memory: Memory) -> None:
     stand_in.break_with("hang")
-    adapter = GithubForge(api=stand_in.url, token=TOKEN, ledger=memory, timeout=1)
+    adapter = GitHubClient(api=stand_in.url, token=TOKEN, ledger=memory, timeout=1)
     begun = time.monotonic()
     with pytest.raises(ForgeUnavailable, match="cannot be reached"):
         adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")
@@ -436,13 +436,13 @@ def test_reading_from_a_github_that_hangs_ends(stand_in: GitHubServer, memory: M
 def test_nobody_at_the_address_is_an_unavailable_forge(memory: Memory) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        adapter = GithubForge(api=f"http://127.0.0.1:{taken.getsockname()[1]}", token=TOKEN, ledger=memory)
+        adapter = GitHubClient(api=f"http://127.0.0.1:{taken.getsockname()[1]}", token=TOKEN, ledger=memory)
         with pytest.raises(ForgeUnavailable, match="cannot be reached"):
             adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")
         adapter.close(1)
 
 
-def test_two_threads_read_at_once(adapter: GithubForge) -> None:
+def test_two_threads_read_at_once(adapter: GitHubClient) -> None:
     found: list[int] = []
     threads = [
         threading.Thread(

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from deployer.adapters.github.webhook_deliveries import GithubHookLog
+from deployer.adapters.github.webhook_deliveries import GitHubWebhookDeliveries
 from deployer.core.errors import ForgeUnavailable
 from testing.github.rest_api import GitHubServer
 from testing.github.webhook_deliveries import Hook
@@ -27,9 +27,9 @@ def stand_in() -> Iterator[GitHubServer]:
         assert forge.breaches == []
 
 
-def the_log(stand_in: GitHubServer, **changes: Any) -> GithubHookLog:
+def the_log(stand_in: GitHubServer, **changes: Any) -> GitHubWebhookDeliveries:
     fields: dict[str, Any] = {"token": TOKEN, "repositories": [REPOSITORY, REPOSITORY], "timeout": 2}
-    return GithubHookLog(api=stand_in.url, address=ADDRESS, **{**fields, **changes})
+    return GitHubWebhookDeliveries(api=stand_in.url, address=ADDRESS, **{**fields, **changes})
 
 
 def test_only_hooks_that_are_on_and_lead_here_are_looked_at(stand_in: GitHubServer) -> None:
