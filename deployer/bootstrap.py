@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deployer.adapters.github.null_forge import NoForge
+from deployer.adapters.github.null_forge import NoGitHub
 from deployer.adapters.github.oidc_verifier import OidcVerifier
 from deployer.adapters.sqlite.encryption import open_vault, read_slot, show_slot
 from deployer.adapters.sqlite.store import SqliteStore
@@ -104,7 +104,7 @@ class Parts(Reception):
 
     context: DeployContext
     worker: Worker
-    forge: GitHubClient | NoForge
+    github: GitHubClient | NoGitHub
     recover_missed: Callable[[], list[Receipt]] | None  # None: GitHub may not be asked
 
     @contextmanager
@@ -122,7 +122,7 @@ class Parts(Reception):
 
     def close(self) -> None:
         """Sends the pending reports to GitHub, then closes the database."""
-        self.forge.close(5.0)
+        self.github.close(5.0)
         super().close()
 
 
@@ -136,8 +136,8 @@ def load(path: Path) -> Config:
     config = read_config(path)
     read_webhook_secrets(config)
     _login(config)
-    _forge_token(config)
-    _forge_app(config)
+    _github_token(config)
+    _github_app(config)
     for app in config.apps.values():
         for environment in app.environments.values():
             read_variables(environment.variables_file)
@@ -233,7 +233,7 @@ def build(path: Path) -> Parts:
     store = SqliteStore(folder / _DATABASE, vault)
     show_slot(vault.slot, folder / _SLOT)
     login = _login(config)
-    forge = _forge(config, store)
+    github = _github(config, store)
     engine = Engine()
     engine.listen = config.listen
     context = DeployContext(
@@ -241,7 +241,7 @@ def build(path: Path) -> Parts:
         store=store,
         target=DockerTarget(engine, Compose(state), state, config.edge_image, _certificates(config)),
         registry=OciRegistry(host=config.registry_host, named=_named(config)),
-        forge=forge,
+        github=github,
         clock=SystemClock(),
         variables=read_variables,
         login=login,
@@ -256,7 +256,7 @@ def build(path: Path) -> Parts:
     look = partial(recover, receiver, hook_log) if hook_log else None
     worker = Worker(context, look, partial(run_errand, context))
     store.queued = worker.wake
-    return Parts(config, store, receiver, context, worker, forge, look)
+    return Parts(config, store, receiver, context, worker, github, look)
 
 
 def _receiver(config: Config, store: SqliteStore) -> Receiver:
@@ -290,7 +290,7 @@ def _login(config: Config) -> Credentials | None:
     return Credentials(config.registry_host, config.registry_username, password)
 
 
-def _forge_token(config: Config) -> str:
+def _github_token(config: Config) -> str:
     return read_secret(config.github_token_file, "github.token-file") if config.github_token_file else ""
 
 
@@ -299,7 +299,7 @@ def _hook_log(config: Config) -> HookLog | None:
     takes webhooks.
     """
     repositories = [app.repository for app in config.apps.values() if app.webhook_secret_files]
-    token, app = _forge_token(config), _forge_app(config)
+    token, app = _github_token(config), _github_app(config)
     if not repositories or not (token or app):
         return None
     from deployer.adapters.github.webhook_deliveries import GitHubWebhookDeliveries
@@ -313,7 +313,7 @@ def _hook_log(config: Config) -> HookLog | None:
     )
 
 
-def _forge_app(config: Config) -> tuple[str, str] | None:
+def _github_app(config: Config) -> tuple[str, str] | None:
     if bool(config.github_app_id) != bool(config.github_app_key_file):
         raise ConfigError("github", "app-id and app-key-file should be given together")
     if not config.github_app_id:
@@ -321,10 +321,10 @@ def _forge_app(config: Config) -> tuple[str, str] | None:
     return config.github_app_id, read_secret(config.github_app_key_file, "github.app-key-file")
 
 
-def _forge(config: Config, store: SqliteStore) -> GitHubClient | NoForge:
-    token = _forge_token(config)
+def _github(config: Config, store: SqliteStore) -> GitHubClient | NoGitHub:
+    token = _github_token(config)
     if not token:
-        return NoForge()
+        return NoGitHub()
     from deployer.adapters.github.forge import GitHubClient
 
     def address(deployment: Deployment) -> str:

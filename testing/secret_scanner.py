@@ -104,7 +104,7 @@ def _read_token(answer: Answered) -> str:
 
 def _told_github(stage: Stage) -> Iterator[Place]:
     """Of the headers all but the one that carries GitHub's own token."""
-    for number, call in enumerate(tuple(stage.forge.calls)):
+    for number, call in enumerate(tuple(stage.github.calls)):
         headers = {name: value for name, value in call.headers.items() if name != "authorization"}
         said = json.dumps([call.path, dict(call.query), call.body, headers])
         yield Place("call to GitHub", f"{number}: {call.method} {call.path}", said.encode())

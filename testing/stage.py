@@ -63,7 +63,7 @@ class Stage(Calls):
         self.witness = witness
         self.arguments: set[bytes] = set()
         self._over = threading.Event()
-        self.forge = GitHubServer({REPOSITORY: self.source.folder}, token=CANARIES["github"])
+        self.github = GitHubServer({REPOSITORY: self.source.folder}, token=CANARIES["github"])
         self.git = GitServer(folder / "git", login_of(CANARIES["registry"]))
 
     # Places
@@ -94,7 +94,7 @@ class Stage(Calls):
     def __enter__(self) -> Self:
         self.temporary.mkdir(mode=0o700)
         self.issuer.start()
-        self.forge.start()
+        self.github.start()
         self.git.serve(REPOSITORY, self.source.folder)
         self.git.start()
         self.site = self.git.url
@@ -112,7 +112,7 @@ class Stage(Calls):
             return
         self.kill(signal.SIGTERM)
         remove_containers(self.project)
-        self.forge.stop()
+        self.github.stop()
         self.git.stop()
         self.issuer.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -177,7 +177,7 @@ issuer = "{self.issuer.url}"
 host = "{self.registry}"
 
 [github]
-api = "{self.forge.url}"
+api = "{self.github.url}"
 token-file = "{self.folder}/github.secret"
 
 [apps.shop]

@@ -52,4 +52,4 @@ def _until_told(parts: Parts) -> int:
 def _stop(parts: Parts) -> int:
     deadline = time.monotonic() + FINISH
     _log.info("stopping", extra=about("stopping"))
-    return leave(parts.store.close, clean=end_work(parts.worker.stop, parts.forge.close, deadline))
+    return leave(parts.store.close, clean=end_work(parts.worker.stop, parts.github.close, deadline))

@@ -167,7 +167,7 @@ class CommandFailed(DeployerError):
     code = "command-failed"
 
 
-class ForgeUnavailable(DeployerError):
+class GitHubUnavailable(DeployerError):
     """GitHub's API did not answer or refused."""
 
     code = "github-unavailable"

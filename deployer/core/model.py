@@ -98,7 +98,7 @@ class DeployJob:
         ""  # whose numbers `run` counts in: only runs of one workflow are older or newer than each other
     )
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # win over the server's file
-    forge: int = 0  # the number of the GitHub deployment that asked for it, whose statuses tell of it
+    github: int = 0  # the number of the GitHub deployment that asked for it, whose statuses tell of it
     origin: str = "local"  # the client's address; kept in the audit log, not with the deployment
     confirm: int = 0  # seconds to wait for the confirmation of the serving release
     run_tasks: bool = False  # one-shot tasks run although the release returns

@@ -11,23 +11,23 @@ from __future__ import annotations
 from deployer.core.config.settings import App, Environment
 from deployer.core.errors import Forbidden
 from deployer.core.model import DeployJob
-from deployer.core.ports.github import Forge
+from deployer.core.ports.github import GitHub
 
 
-def check_branch(job: DeployJob, app: App, environment: Environment, forge: Forge) -> None:
+def check_branch(job: DeployJob, app: App, environment: Environment, github: GitHub) -> None:
     """Raises Forbidden if the commit is not on the branch or a tag shares the branch's name, ForgeUnavailable
     if GitHub cannot tell.
     """
     branch = job.branch or environment.branch
-    tip = forge.tip(app.repository, branch)
+    tip = github.tip(app.repository, branch)
     if tip == job.revision:
         return
-    if not tip or not forge.contains(app.repository, tip, job.revision):
+    if not tip or not github.contains(app.repository, tip, job.revision):
         raise Forbidden(
             f"{job.revision[:7]} is no commit of the branch {branch!r}",
             hint="runs for a tag of that name and runs from before a reset of the branch are not deployed",
         )
-    if forge.has_tag(app.repository, branch):
+    if github.has_tag(app.repository, branch):
         raise Forbidden(
             f"a tag has the same name as the branch {branch!r}, and a webhook does not say which was built",
             hint="delete the tag, or deploy with the action, whose request names the ref",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from deployer.core.config.settings import Config
 from deployer.core.model import Credentials
 from deployer.core.ports.clock import Clock
-from deployer.core.ports.github import Forge
+from deployer.core.ports.github import GitHub
 from deployer.core.ports.registry import Registry
 from deployer.core.ports.store import Store
 from deployer.core.ports.target import Target
@@ -22,7 +22,7 @@ class DeployContext:
     store: Store
     target: Target
     registry: Registry
-    forge: Forge
+    github: GitHub
     clock: Clock
     variables: Callable[[str], Mapping[str, str]]  # reads an environment's variables file
     login: Credentials | None = None  # the server's own, for requests without one

@@ -286,7 +286,7 @@ class _Way:
             judge_release(release, self.app.name)
             return release
         if self.job.trigger == "webhook":
-            check_branch(self.job, self.app, self.environment, self.context.forge)
+            check_branch(self.job, self.app, self.environment, self.context.github)
         draft = releases.complete(
             self.job, self.app, self.environment, self.context, partial(self._say, "image")
         )
@@ -310,7 +310,7 @@ class _Way:
         """GitHub's word for it; an app that left the settings has nobody to tell."""
         if deployment.app in self.context.config.apps:
             url = f"{self.context.config.url}/api/v1/deployments/{deployment.id}"
-            self.context.forge.report(self.app.repository, deployment, url, describe(deployment))
+            self.context.github.report(self.app.repository, deployment, url, describe(deployment))
 
     def _say(self, kind: str, text: str) -> None:
         """A full disk costs a line of the story, not the rollout."""

@@ -42,7 +42,7 @@ def complete(
     """Returns a complete release, without an id yet, from the request, the repository and the registry.
     `note` receives a line for each image that was resolved elsewhere than in the request.
     """
-    bundle = job.bundle or context.forge.read_bundle(app.repository, job.revision, environment.compose)
+    bundle = job.bundle or context.github.read_bundle(app.repository, job.revision, environment.compose)
     variables = variables_of(job, environment, context)
     rendered = context.target.render(environment.project, bundle, variables)
     _judge_powers(rendered, app.name, environment, context)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
-from deployer.core.errors import DeployerError, Forbidden, ForgeUnavailable, NotFound, PayloadRejected
+from deployer.core.errors import DeployerError, Forbidden, GitHubUnavailable, NotFound, PayloadRejected
 from deployer.core.reporting.log_fields import about
 from deployer.core.webhooks.redelivery import OVERLAP, PATIENCE, HookLog, delivery_of, missed
 from deployer.ingress.receiver import Receipt, Receiver, accept_recovered
@@ -39,13 +39,13 @@ def _look(receiver: Receiver, log: HookLog, hook: str) -> Iterator[Receipt]:
     one by its guid.
     """
     begun, before = receiver.clock.now(), receiver.store.looked_at(hook)
-    failures: list[ForgeUnavailable] = []
+    failures: list[GitHubUnavailable] = []
     for attempt in missed(log.attempts(hook, before - OVERLAP)) if before is not None else ():
         if receiver.store.was_delivered(attempt.guid):
             continue  # accepted already: the answer came too late for GitHub, or a person redelivered it
         try:
             receipt = accept_recovered(receiver, delivery_of(log.fetch(hook, attempt)))
-        except ForgeUnavailable as error:
+        except GitHubUnavailable as error:
             failures.append(error)
             if len(failures) >= PATIENCE:
                 break

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from deployer.core.errors import (
     ComposeRejected,
-    ForgeUnavailable,
+    GitHubUnavailable,
     ImageNotFound,
     ImageOfAnother,
     ImageUnproven,
@@ -36,7 +36,7 @@ def resolve_hint(jobs: Sequence[DeployJob], context: DeployContext) -> DeployJob
     ForgeUnavailable or RegistryUnavailable, so that GitHub shows the delivery as failed.
     """
     if not _AT_ONCE.acquire(timeout=_PATIENCE):
-        raise ForgeUnavailable("too many images are being looked up", hint="redeliver it later")
+        raise GitHubUnavailable("too many images are being looked up", hint="redeliver it later")
     try:
         return _resolve(jobs, context)
     finally:
@@ -70,6 +70,6 @@ def _newest(job: DeployJob, context: DeployContext) -> DeployJob | None:
     app = context.config.app(job.app)
     setting = app.environment(job.environment).branch
     if "*" not in setting:
-        return job if context.forge.tip(app.repository, setting) == job.revision else None
-    names = context.forge.branches_at(app.repository, job.revision)
+        return job if context.github.tip(app.repository, setting) == job.revision else None
+    names = context.github.branches_at(app.repository, job.revision)
     return next((replace(job, branch=name) for name in names if matches(setting, name)), None)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict
 
-from deployer.core.errors import DeployerError, Forbidden, ForgeUnavailable, RegistryUnavailable
+from deployer.core.errors import DeployerError, Forbidden, GitHubUnavailable, RegistryUnavailable
 from deployer.core.queue.delegated_task import PATIENCE, TRIES, Errand, Task, fit_jobs
 from deployer.core.reporting.log_fields import about
 from deployer.deployment.context import DeployContext
@@ -78,7 +78,7 @@ def _hint(errand: Errand, context: DeployContext) -> None:
     told = about("hint", id=errand.id)
     try:
         found = resolve_hint(jobs, context) if jobs else "no environment of this server accepts it"
-    except (ForgeUnavailable, RegistryUnavailable) as error:
+    except (GitHubUnavailable, RegistryUnavailable) as error:
         if _put_off(errand, context):
             return
         found = f"given up after {TRIES} tries: {error}"

@@ -291,8 +291,8 @@ def main() -> None:
     pairs = (text.partition("=") for text in options.git)
     with GitHubServer(
         {name: Path(folder) for name, _, folder in pairs}, token=options.token, port=options.port
-    ) as forge:
-        print(forge.url, flush=True)
+    ) as github:
+        print(github.url, flush=True)
         signal.sigwait(stops)
 
 

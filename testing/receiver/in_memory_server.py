@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from deployer.adapters.github.null_forge import NoForge
+from deployer.adapters.github.null_forge import NoGitHub
 from deployer.adapters.sqlite import expiry
 from deployer.adapters.system.file_lock import hold
 from deployer.cli import server_commands as serving
@@ -57,7 +57,7 @@ class Registry:
         return Image(repository, "sha256:" + hashlib.sha256(tag.encode()).hexdigest())
 
 
-class Forge(NoForge):
+class GitHub(NoGitHub):
     def read_bundle(self, repository: str, revision: str, entry: str) -> Bundle:
         return Bundle(entry, {entry: "services: {}\n"})
 
@@ -183,7 +183,7 @@ def main() -> int:
     def cheap(path: Path) -> Any:
         parts = build(path)
         fleet: Any = Fleet(folder, Path(parts.config.state), float(os.environ.get(TAKES, "0")))
-        context = dataclasses.replace(parts.context, target=fleet, registry=Registry(), forge=Forge())
+        context = dataclasses.replace(parts.context, target=fleet, registry=Registry(), github=GitHub())
         working = Worker(context)
         parts.store.queued = working.wake
         return dataclasses.replace(parts, context=context, worker=working)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from deployer.adapters.github.forge import GitHubClient
-from deployer.adapters.github.null_forge import NoForge
+from deployer.adapters.github.null_forge import NoGitHub
 from deployer.adapters.sqlite.store import SqliteStore
-from deployer.core.errors import Forbidden, ForgeUnavailable
+from deployer.core.errors import Forbidden, GitHubUnavailable
 from deployer.core.model import DeployJob, Kind, Status
 from deployer.deployment.branch_check import check_branch
 from deployer.deployment.deploy import deploy
@@ -52,84 +52,84 @@ def repository(tmp_path: Path) -> Repository:
 
 
 @pytest.fixture
-def forge(repository: Repository, store: SqliteStore) -> Iterator[GitHubClient]:
+def github(repository: Repository, store: SqliteStore) -> Iterator[GitHubClient]:
     with GitHubServer({"acme/shop": repository.folder}, token="t") as stand_in:
-        forge = GitHubClient(api=stand_in.url, token="t", ledger=store)
-        yield forge
-        forge.close(5)
+        github = GitHubClient(api=stand_in.url, token="t", ledger=store)
+        yield github
+        github.close(5)
         assert stand_in.breaches == []
 
 
-def check(forge: GitHubClient, revision: str, *, setting: str = "main", branch: str = "") -> None:
+def check(github: GitHubClient, revision: str, *, setting: str = "main", branch: str = "") -> None:
     app = config_of(branch=setting).app("shop")
     job = DeployJob("shop", "production", Kind.DEPLOY, "webhook", "ada", revision, branch=branch)
-    check_branch(job, app, app.environment("production"), forge)
+    check_branch(job, app, app.environment("production"), github)
 
 
 def test_the_branchs_commits_pass_also_when_it_has_moved_on(
-    forge: GitHubClient, repository: Repository
+    github: GitHubClient, repository: Repository
 ) -> None:
     for revision in repository.main:
-        check(forge, revision)
+        check(github, revision)
 
 
 @pytest.mark.case("A22")
 def test_a_tag_named_like_the_branch_deploys_nothing_that_is_not_on_it(
-    forge: GitHubClient, repository: Repository
+    github: GitHubClient, repository: Repository
 ) -> None:
     repository.git("tag", "main", repository.stray)
     with pytest.raises(Forbidden, match="is no commit of the branch 'main'"):
-        check(forge, repository.stray)
+        check(github, repository.stray)
     repository.git("tag", "--delete", "main")  # before the run ends: what is on the branch does not change
     with pytest.raises(Forbidden, match="is no commit of the branch 'main'"):
-        check(forge, repository.stray)
+        check(github, repository.stray)
 
 
 @pytest.mark.case("A22")
 @pytest.mark.parametrize("kind", ["light", "annotated"])
 def test_a_tag_named_like_the_branch_takes_production_back_to_no_older_commit(
-    forge: GitHubClient, repository: Repository, kind: str
+    github: GitHubClient, repository: Repository, kind: str
 ) -> None:
     repository.git("tag", *(("-a", "-m", "x") if kind == "annotated" else ()), "main", repository.main[0])
     with pytest.raises(Forbidden, match="a tag has the same name as the branch 'main'"):
-        check(forge, repository.main[0])
-    check(forge, repository.main[-1])  # the newest commit of the branch, whatever the run was for
+        check(github, repository.main[0])
+    check(github, repository.main[-1])  # the newest commit of the branch, whatever the run was for
 
 
-def test_of_a_pattern_the_runs_own_branch_counts(forge: GitHubClient, repository: Repository) -> None:
+def test_of_a_pattern_the_runs_own_branch_counts(github: GitHubClient, repository: Repository) -> None:
     repository.git("branch", "release/1", repository.stray)
-    check(forge, repository.stray, setting="release/*", branch="release/1")
+    check(github, repository.stray, setting="release/*", branch="release/1")
     with pytest.raises(Forbidden, match="is no commit of the branch 'release/2'"):
-        check(forge, repository.stray, setting="release/*", branch="release/2")
+        check(github, repository.stray, setting="release/*", branch="release/2")
 
 
-def test_a_commit_that_github_does_not_know_is_no_commit_of_the_branch(forge: GitHubClient) -> None:
+def test_a_commit_that_github_does_not_know_is_no_commit_of_the_branch(github: GitHubClient) -> None:
     with pytest.raises(Forbidden):
-        check(forge, "d" * 40)
+        check(github, "d" * 40)
 
 
-def test_the_branches_at_a_commit_are_named(forge: GitHubClient, repository: Repository) -> None:
+def test_the_branches_at_a_commit_are_named(github: GitHubClient, repository: Repository) -> None:
     repository.git("branch", "release/1", repository.main[-1])
-    assert sorted(forge.branches_at("acme/shop", repository.main[-1])) == ["main", "release/1"]
-    assert forge.branches_at("acme/shop", repository.stray) == []
-    assert forge.branches_at("acme/shop", "d" * 40) == []
+    assert sorted(github.branches_at("acme/shop", repository.main[-1])) == ["main", "release/1"]
+    assert github.branches_at("acme/shop", repository.stray) == []
+    assert github.branches_at("acme/shop", "d" * 40) == []
 
 
 def test_without_a_token_nothing_can_be_looked_up() -> None:
-    blind = NoForge()
+    blind = NoGitHub()
     for ask in (
         lambda: blind.branches_at("acme/shop", "a" * 40),
         lambda: blind.contains("acme/shop", "a" * 40, "b" * 40),
         lambda: blind.has_tag("acme/shop", "main"),
     ):
-        with pytest.raises(ForgeUnavailable, match="no GitHub token"):
+        with pytest.raises(GitHubUnavailable, match="no GitHub token"):
             ask()
 
 
-def test_a_refused_run_touches_nothing(tmp_path: Path, forge: GitHubClient, repository: Repository) -> None:
+def test_a_refused_run_touches_nothing(tmp_path: Path, github: GitHubClient, repository: Repository) -> None:
     scene = Scene(tmp_path)
     scene.deploy("aa")
-    scene.context = replace(scene.context, forge=forge)
+    scene.context = replace(scene.context, github=github)
     scene.store.enqueue(
         DeployJob("shop", "production", Kind.DEPLOY, "webhook", "ada", repository.stray), scene.clock.now()
     )

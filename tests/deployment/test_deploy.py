@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from deployer.adapters.github.null_forge import NoForge
+from deployer.adapters.github.null_forge import NoGitHub
 from deployer.adapters.sqlite.encryption import open_vault
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.compose.endpoints import Budget, Endpoint
@@ -114,7 +114,7 @@ class Scene:
             store=self.store,
             target=self.target,
             registry=NoRegistry(),
-            forge=NoForge(),
+            github=NoGitHub(),
             clock=self.clock,
             variables=lambda _: {"DATABASE_URL": "postgres://u:hunter22@db"},
         )

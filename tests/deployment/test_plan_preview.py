@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deployer.adapters.docker.compose_cli import Compose
-from deployer.adapters.github.null_forge import NoForge
+from deployer.adapters.github.null_forge import NoGitHub
 from deployer.adapters.github.oidc_verifier import OidcVerifier
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.config.settings import load_config
@@ -44,7 +44,7 @@ def receiver(store: SqliteStore, issuer: Issuer, target: MemoryTarget, tmp_path:
         store=store,
         target=target,
         registry=NoRegistry(),
-        forge=NoForge(),
+        github=NoGitHub(),
         clock=FastClock(),
         variables=lambda _path: {"DATABASE_PASSWORD": SECRET},
     )
@@ -158,7 +158,7 @@ def test_an_unmerged_compose_file_cannot_make_compose_say_a_value_of_the_server(
         store=store,
         target=target,
         registry=NoRegistry(),
-        forge=NoForge(),
+        github=NoGitHub(),
         clock=FastClock(),
         variables=lambda _path: {"DATABASE_PASSWORD": value},
     )

@@ -10,7 +10,7 @@ import pytest
 
 from deployer.adapters.github.webhook_deliveries import GitHubWebhookDeliveries
 from deployer.adapters.sqlite.store import SqliteStore
-from deployer.core.errors import ForgeUnavailable
+from deployer.core.errors import GitHubUnavailable
 from deployer.core.webhooks.redelivery import Attempt, Sent
 from deployer.ingress.missed_deliveries import recover
 from deployer.ingress.receiver import Receiver, accept_delivery
@@ -222,7 +222,7 @@ def test_one_place_that_fails_does_not_hide_the_others(scene: Scene) -> None:
 
         def hooks(self, place: str) -> Sequence[str]:
             if place == "acme/gone":
-                raise ForgeUnavailable("acme/gone: GitHub answered 404")
+                raise GitHubUnavailable("acme/gone: GitHub answered 404")
             return inner.hooks(place)
 
         def attempts(self, hook: str, since: float) -> Sequence[Attempt]:

@@ -35,7 +35,7 @@ class Process:
 
     folder: Path
     issuer: Issuer
-    forge: GitHubServer
+    github: GitHubServer
     compose: str = "exec sleep 300"
     verb: str = "serve"
     store: str = ""
@@ -66,7 +66,7 @@ store = "{self.store or self.state}"
 [oidc]
 issuer = "{self.issuer.url}"
 [github]
-api = "{self.forge.url}"
+api = "{self.github.url}"
 token-file = "{self.folder}/github.secret"
 [apps.shop]
 repository = "acme/shop"
@@ -146,12 +146,12 @@ def process() -> Iterator[Process]:
     with (
         tempfile.TemporaryDirectory(prefix="dpl-", dir="/tmp") as folder,  # a socket's path must be short
         Issuer() as issuer,
-        GitHubServer({"acme/shop": {REVISION: {}}}, token="a-token-for-github") as forge,
+        GitHubServer({"acme/shop": {REVISION: {}}}, token="a-token-for-github") as github,
     ):
-        made = Process(Path(folder), issuer, forge)
+        made = Process(Path(folder), issuer, github)
         yield made
         made.end()
-        forge.mend()
+        github.mend()
 
 
 def started(process: Process) -> Process:
@@ -193,7 +193,7 @@ def test_an_idle_receiver_ends_at_once_and_well(process: Process, sign: signal.S
 
 @pytest.mark.case("F08", "F09")
 def test_with_a_deploy_a_stream_and_a_silent_github_it_ends_before_docker_kills_it(process: Process) -> None:
-    process.forge.break_with("hang")
+    process.github.break_with("hang")
     answer = running(started(process))
     stream = opened(process, answer)
     process.tell(signal.SIGTERM)
@@ -236,8 +236,8 @@ def test_a_deploy_that_ends_in_time_is_recorded_and_github_hears_of_it(process: 
     assert (code, took < DOCKER_KILLS_AFTER - 1) == (0, True), (code, took)
     assert process.record(answer["id"]) == ("failure", 1)
     assert "still running" not in process.log
-    (told,) = process.forge.deployments("acme/shop")
-    assert [one["state"] for one in process.forge.statuses(told["id"])] == ["in_progress", "failure"]
+    (told,) = process.github.deployments("acme/shop")
+    assert [one["state"] for one in process.github.statuses(told["id"])] == ["in_progress", "failure"]
 
 
 def test_a_signal_before_anything_was_started_ends_it_too(process: Process) -> None:
@@ -253,7 +253,7 @@ def test_a_signal_before_anything_was_started_ends_it_too(process: Process) -> N
 
 def test_an_address_that_is_taken_is_said(process: Process) -> None:
     started(process)
-    second = Process(process.folder, process.issuer, process.forge, port=process.port)
+    second = Process(process.folder, process.issuer, process.github, port=process.port)
     text = (process.folder / "config.toml").read_text(encoding="utf-8")
     other = text.replace(str(process.state), f"{process.folder}/other")
     (process.folder / "other.toml").write_text(other, encoding="utf-8")

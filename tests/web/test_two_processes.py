@@ -63,7 +63,7 @@ def pair() -> Iterator[Pair]:
     with (
         tempfile.TemporaryDirectory(prefix="d-", dir="/tmp") as made_folder,
         Issuer() as issuer,
-        GitHubServer({"acme/shop": {REVISION: {}}}, token="a-token-for-github") as forge,
+        GitHubServer({"acme/shop": {REVISION: {}}}, token="a-token-for-github") as github,
     ):
         folder = Path(made_folder)
         store = folder / "store"
@@ -72,7 +72,7 @@ def pair() -> Iterator[Pair]:
         halves = []
         for name, verb in (("b", "web"), ("w", "worker")):  # a socket's path must be short
             (folder / name).mkdir()
-            halves.append(Process(folder / name, issuer, forge, verb=verb, store=str(store)))
+            halves.append(Process(folder / name, issuer, github, verb=verb, store=str(store)))
         made = Pair(*halves)
         yield made
         for half in halves:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from deployer.adapters.github.forge import GitHubClient
-from deployer.adapters.github.null_forge import NoForge
+from deployer.adapters.github.null_forge import NoGitHub
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.config.settings import load_config
-from deployer.core.errors import ComposeRejected, ForgeUnavailable, ImageNotFound, RegistryUnavailable
+from deployer.core.errors import ComposeRejected, GitHubUnavailable, ImageNotFound, RegistryUnavailable
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import Credentials, Status
@@ -74,8 +74,8 @@ class Pushed:
 
 @pytest.fixture
 def stand_in() -> Iterator[GitHubServer]:
-    with GitHubServer({"acme/shop": {OLD: COMPOSE, REVISION: COMPOSE}}, token="t") as forge:
-        yield forge
+    with GitHubServer({"acme/shop": {OLD: COMPOSE, REVISION: COMPOSE}}, token="t") as github:
+        yield github
 
 
 @pytest.fixture
@@ -94,17 +94,17 @@ def context(store: SqliteStore, stand_in: GitHubServer, registry: Pushed) -> Ite
     model = shop()
     for name in ("backend", "frontend"):
         model["services"][name] = {"build": ".", "networks": {"default": None}}
-    forge = GitHubClient(api=stand_in.url, token="t", ledger=store)
+    github = GitHubClient(api=stand_in.url, token="t", ledger=store)
     yield DeployContext(
         config=load_config(table),
         store=store,
         target=MemoryTarget(model),
         registry=registry,
-        forge=forge,
+        github=github,
         clock=FastClock(),
         variables=lambda _path: {"DATABASE_PASSWORD": "canary-of-the-server"},
     )
-    forge.close(5)
+    github.close(5)
     assert not stand_in.breaches
 
 
@@ -178,7 +178,7 @@ def test_what_cannot_be_looked_up_is_shown_as_failed(
     with pytest.raises(RegistryUnavailable):
         send(receiver)
     stand_in.break_with("502")
-    with pytest.raises(ForgeUnavailable):
+    with pytest.raises(GitHubUnavailable):
         send(receiver)
 
 
@@ -194,8 +194,8 @@ def test_what_compose_says_of_a_model_is_told_without_secrets(
 
 
 def test_without_a_token_for_github_nothing_can_be_looked_up() -> None:
-    with pytest.raises(ForgeUnavailable, match="no GitHub token"):
-        NoForge().tip("acme/shop", "main")
+    with pytest.raises(GitHubUnavailable, match="no GitHub token"):
+        NoGitHub().tip("acme/shop", "main")
 
 
 def test_a_deployment_on_github_asks_for_its_images_and_hears_of_them(

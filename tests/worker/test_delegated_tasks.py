@@ -72,13 +72,13 @@ class Halves:
         for name in ("backend", "frontend"):
             model["services"][name] = {"build": ".", "networks": {"default": None}}
         self.target = MemoryTarget(model)
-        self.forge = GitHubClient(api=stand_in.url, token="t", ledger=self.mine)
+        self.github = GitHubClient(api=stand_in.url, token="t", ledger=self.mine)
         self.context = DeployContext(
             config=load_config(config_table(packages=True, plans=True, trust_tags=True)),
             store=self.mine,
             target=self.target,
             registry=self.registry,
-            forge=self.forge,
+            github=self.github,
             clock=self.clock,
             variables=lambda _: {"DATABASE_PASSWORD": "canary-of-the-server"},
         )
@@ -126,7 +126,7 @@ def halves(tmp_path: Path) -> Iterator[Halves]:
     with GitHubServer({"acme/shop": content}, token="t") as stand_in, Issuer() as issuer:
         made = Halves(tmp_path, stand_in, issuer)
         yield made
-        made.forge.close(5)
+        made.github.close(5)
         made.webs.close()
         made.mine.close()
 

@@ -22,7 +22,7 @@ from github.Repository import Repository
 
 from deployer.adapters.github.outbox import Outbox
 from deployer.core.compose.bundle import collect_bundle
-from deployer.core.errors import DeployerError, ForgeUnavailable, ReleaseIncomplete
+from deployer.core.errors import DeployerError, GitHubUnavailable, ReleaseIncomplete
 from deployer.core.images import REVISION
 from deployer.core.model import Bundle, Deployment
 from deployer.core.reporting.deployment_text import MAX_DESCRIPTION, cut, payload_of
@@ -96,7 +96,7 @@ class GitHubClient:
             return _Source(client, repository, revision, entry).bundle()
         except FAULTS as error:
             why, hint = explain(error)
-            raise ForgeUnavailable(f"{repository}: {self._redact(why)}", hint=hint) from None
+            raise GitHubUnavailable(f"{repository}: {self._redact(why)}", hint=hint) from None
         finally:
             client.close()
 
@@ -132,7 +132,7 @@ class GitHubClient:
             return
         except FAULTS as error:
             why, hint = explain(error)
-            raise ForgeUnavailable(f"{repository}: {self._redact(why)}", hint=hint) from None
+            raise GitHubUnavailable(f"{repository}: {self._redact(why)}", hint=hint) from None
         finally:
             client.close()
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deployer.core.errors import ForgeUnavailable
+from deployer.core.errors import GitHubUnavailable
 from deployer.core.model import Bundle, Deployment
 
 
-class NoForge:
+class NoGitHub:
     """Reports nothing and reads nothing."""
 
     def read_bundle(self, repository: str, revision: str, entry: str) -> Bundle:
-        raise ForgeUnavailable(
+        raise GitHubUnavailable(
             f"{entry} of {repository} cannot be read: no GitHub token is configured",
             hint="set github.token-file, or deploy with the action, which brings the Compose file",
         )
@@ -40,7 +40,7 @@ class NoForge:
         return True
 
 
-def _blind(what: str) -> ForgeUnavailable:
-    return ForgeUnavailable(
+def _blind(what: str) -> GitHubUnavailable:
+    return GitHubUnavailable(
         f"{what} cannot be looked up: no GitHub token is configured", hint="set github.token-file"
     )

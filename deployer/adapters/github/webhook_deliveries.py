@@ -18,7 +18,7 @@ import jwt
 from github import Auth, Github, GithubException
 
 from deployer.adapters.github.forge import FAULTS, client_of, explain
-from deployer.core.errors import ForgeUnavailable, NotFound
+from deployer.core.errors import GitHubUnavailable, NotFound
 from deployer.core.webhooks.redelivery import Attempt, Sent
 
 _GONE = (400, 404, 410, 422)  # of one delivery, while its webhook is listed
@@ -108,9 +108,9 @@ class GitHubWebhookDeliveries:
         except (*FAULTS, AttributeError) as error:
             said = explain(error)[0]
             said = said.replace(self._secret, "[redacted]") if self._secret else said
-            raise ForgeUnavailable(f"{path}: {said}", hint=_HINT) from None
+            raise GitHubUnavailable(f"{path}: {said}", hint=_HINT) from None
         except jwt.PyJWTError:
-            raise ForgeUnavailable(
+            raise GitHubUnavailable(
                 f"{path}: the app's key cannot sign", hint="github.app-key-file is the PEM file from GitHub"
             ) from None
 

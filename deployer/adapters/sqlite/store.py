@@ -222,8 +222,8 @@ class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryR
         ended = _end(sql, _END_WAITING, place, Status.INACTIVE, superseded_by(id), now)
         columns = new_row(self._slot, id, job, now)
         sql.execute(INSERT_DEPLOYMENT, columns)
-        if job.forge:
-            sql.execute("INSERT INTO forge (deployment_id, number) VALUES (?, ?)", (id, job.forge))
+        if job.github:
+            sql.execute("INSERT INTO forge (deployment_id, number) VALUES (?, ?)", (id, job.github))
         _append(sql, id, "enqueue", f"{job.kind} of {job.revision[:7] or job.release} by {job.actor}", now)
         return deployment_of(columns), [ending(ended)] if ended else []
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from deployer.ci.github import workflow_commands
 from deployer.ci.github.permissions import PERMISSIONS, require_identity
 from deployer.ci.http_client import Answer, ServerUnavailable, call
-from deployer.core.errors import ForgeUnavailable
+from deployer.core.errors import GitHubUnavailable
 
 _TRIES = 4
 
@@ -23,7 +23,9 @@ def request_token(audience: str) -> str:
     answer = _ask(f"{url}&audience={quote(audience, safe='')}", bearer)
     token = answer.table().get("value")
     if answer.status != 200 or not isinstance(token, str) or not token:
-        raise ForgeUnavailable(f"GitHub answers {answer.status} to the request for a token", hint=PERMISSIONS)
+        raise GitHubUnavailable(
+            f"GitHub answers {answer.status} to the request for a token", hint=PERMISSIONS
+        )
     workflow_commands.mask(token)
     return token
 
@@ -33,4 +35,4 @@ def _ask(url: str, bearer: str) -> Answer:
     try:
         return call("GET", url, headers=headers, tries=_TRIES)
     except ServerUnavailable as error:
-        raise ForgeUnavailable(str(error)) from None
+        raise GitHubUnavailable(str(error)) from None

@@ -11,7 +11,7 @@ from deployer.core.model import (
 )
 
 
-class Forge(Protocol):
+class GitHub(Protocol):
     """GitHub as the deployer uses it: source of Compose files, receiver of deployment statuses."""
 
     def read_bundle(self, repository: str, revision: str, entry: str) -> Bundle:

@@ -169,7 +169,7 @@ def _decide_announcement(made: Announcement, config: Config) -> Deploy | Ignore:
             images=images,
             run=run,
             workflow=workflow,
-            forge=made.id,
+            github=made.id,
             branch=_named(environment, made.ref),
         )
     )

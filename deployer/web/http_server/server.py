@@ -125,6 +125,6 @@ def _stop(reception: Reception, parts: Parts | None, app: Flask, server: Any) ->
     streams = app.extensions[Streams.KEY]
     assert isinstance(streams, Streams)
     streams.close()
-    ended = end_work(parts.worker.stop, parts.forge.close, deadline) if parts else True
+    ended = end_work(parts.worker.stop, parts.github.close, deadline) if parts else True
     server.task_dispatcher.shutdown(timeout=max(0.0, deadline - time.monotonic()))
     return leave(reception.store.close, clean=ended and not server.task_dispatcher.threads)

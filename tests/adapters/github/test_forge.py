@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from deployer.adapters.github.forge import GitHubClient
-from deployer.adapters.github.null_forge import NoForge
-from deployer.core.errors import ForgeUnavailable, ReleaseIncomplete, StoreUnavailable
+from deployer.adapters.github.null_forge import NoGitHub
+from deployer.core.errors import GitHubUnavailable, ReleaseIncomplete, StoreUnavailable
 from deployer.core.model import Deployment, Kind, Run, Status
 from deployer.core.requests.deploy_request import MAX_FILE_BYTES
 from testing.docker.docker_cli import wait_for
@@ -68,8 +68,8 @@ def a_deployment(**changes: Any) -> Deployment:
 def stand_in() -> Iterator[GitHubServer]:
     with GitHubServer(
         {REPOSITORY: {REVISION: {"compose.yaml": COMPOSE, "web.env": "A=1\n"}}}, token=TOKEN
-    ) as forge:
-        yield forge
+    ) as github:
+        yield github
 
 
 @pytest.fixture
@@ -313,7 +313,7 @@ def test_the_token_is_in_no_log_line_and_no_error(
     report(adapter, Status.SUCCESS)
     adapter.close(10)
     stand_in.break_with("echo")
-    with pytest.raises(ForgeUnavailable) as caught:
+    with pytest.raises(GitHubUnavailable) as caught:
         adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")
     assert "[redacted]" in caplog.text
     assert TOKEN not in caplog.text
@@ -391,14 +391,14 @@ def test_a_tree_that_github_cut_off_is_an_incomplete_release(
 def test_an_unknown_repository_or_revision_names_the_token_as_a_cause(
     adapter: GitHubClient, repository: str, revision: str
 ) -> None:
-    with pytest.raises(ForgeUnavailable, match="404") as caught:
+    with pytest.raises(GitHubUnavailable, match="404") as caught:
         adapter.read_bundle(repository, revision, "compose.yaml")
     assert "github.token-file" in caught.value.hint
 
 
 def test_a_wrong_token_is_named(stand_in: GitHubServer, memory: Memory) -> None:
     adapter = GitHubClient(api=stand_in.url, token="other", ledger=memory)
-    with pytest.raises(ForgeUnavailable, match="401 Bad credentials") as caught:
+    with pytest.raises(GitHubUnavailable, match="401 Bad credentials") as caught:
         adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")
     adapter.close(1)
     assert "github.token-file" in caught.value.hint
@@ -415,7 +415,7 @@ def test_reading_from_a_broken_github_says_that_it_is_github(
     adapter: GitHubClient, stand_in: GitHubServer, fault: str
 ) -> None:
     stand_in.break_with(fault)
-    with pytest.raises(ForgeUnavailable) as caught:
+    with pytest.raises(GitHubUnavailable) as caught:
         adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")
     assert "GitHub" in str(caught.value)
     assert caught.value.hint
@@ -427,7 +427,7 @@ def test_reading_from_a_github_that_hangs_ends(stand_in: GitHubServer, memory: M
     stand_in.break_with("hang")
     adapter = GitHubClient(api=stand_in.url, token=TOKEN, ledger=memory, timeout=1)
     begun = time.monotonic()
-    with pytest.raises(ForgeUnavailable, match="cannot be reached"):
+    with pytest.raises(GitHubUnavailable, match="cannot be reached"):
         adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")
     adapter.close(1)
     assert time.monotonic() - begun < 60
@@ -437,7 +437,7 @@ def test_nobody_at_the_address_is_an_unavailable_forge(memory: Memory) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         adapter = GitHubClient(api=f"http://127.0.0.1:{taken.getsockname()[1]}", token=TOKEN, ledger=memory)
-        with pytest.raises(ForgeUnavailable, match="cannot be reached"):
+        with pytest.raises(GitHubUnavailable, match="cannot be reached"):
             adapter.read_bundle(REPOSITORY, REVISION, "compose.yaml")
         adapter.close(1)
 
@@ -458,9 +458,9 @@ def test_two_threads_read_at_once(adapter: GitHubClient) -> None:
 
 
 def test_without_a_token_reports_go_nowhere_and_reading_says_what_to_configure() -> None:
-    forge = NoForge()
-    forge.report(REPOSITORY, a_deployment(), LOG_URL, "")
-    assert forge.close(0)
-    with pytest.raises(ForgeUnavailable) as caught:
-        forge.read_bundle(REPOSITORY, REVISION, "compose.yaml")
+    github = NoGitHub()
+    github.report(REPOSITORY, a_deployment(), LOG_URL, "")
+    assert github.close(0)
+    with pytest.raises(GitHubUnavailable) as caught:
+        github.read_bundle(REPOSITORY, REVISION, "compose.yaml")
     assert "github.token-file" in caught.value.hint

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from deployer.adapters.github.webhook_deliveries import GitHubWebhookDeliveries
-from deployer.core.errors import ForgeUnavailable
+from deployer.core.errors import GitHubUnavailable
 from testing.github.rest_api import GitHubServer
 from testing.github.webhook_deliveries import Hook
 
@@ -22,9 +22,9 @@ RUN = {"action": "completed", "repository": {"id": 4711}}
 
 @pytest.fixture
 def stand_in() -> Iterator[GitHubServer]:
-    with GitHubServer({REPOSITORY: {}}, token=TOKEN) as forge:
-        yield forge
-        assert forge.breaches == []
+    with GitHubServer({REPOSITORY: {}}, token=TOKEN) as github:
+        yield github
+        assert github.breaches == []
 
 
 def the_log(stand_in: GitHubServer, **changes: Any) -> GitHubWebhookDeliveries:
@@ -90,24 +90,24 @@ def test_an_apps_hook_is_asked_for_with_the_apps_own_key(stand_in: GitHubServer)
     other = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    with pytest.raises(ForgeUnavailable, match="401"):
+    with pytest.raises(GitHubUnavailable, match="401"):
         the_log(stand_in, token="", app=("Iv23abc", other.decode())).attempts("app/hook", 0.0)
 
 
 @pytest.mark.parametrize("fault", ["500", "502", "rate-limit", "garbage", "echo", "hang"])
 def test_an_api_that_fails_is_one_clear_error_without_the_token(stand_in: GitHubServer, fault: str) -> None:
     stand_in.break_with(fault)
-    with pytest.raises(ForgeUnavailable) as refused:
+    with pytest.raises(GitHubUnavailable) as refused:
         the_log(stand_in, timeout=1).hooks(REPOSITORY)
     assert TOKEN not in refused.value.diagnostics() and "Webhooks: read" in refused.value.hint
     stand_in.mend()
 
 
 def test_a_key_that_is_none_is_one_clear_error(stand_in: GitHubServer) -> None:
-    with pytest.raises(ForgeUnavailable):
+    with pytest.raises(GitHubUnavailable):
         the_log(stand_in, token="", app=("Iv23abc", "no key")).attempts("app/hook", 0.0)
 
 
 def test_a_repository_without_the_right_to_its_hooks_is_said(stand_in: GitHubServer) -> None:
-    with pytest.raises(ForgeUnavailable, match="repos/acme/other/hooks: GitHub answered 404"):
+    with pytest.raises(GitHubUnavailable, match="repos/acme/other/hooks: GitHub answered 404"):
         the_log(stand_in).hooks("acme/other")

@@ -23,7 +23,7 @@ PLAN = {
 
 
 @pytest.fixture
-def forge() -> Iterator[GitHubServer]:
+def github() -> Iterator[GitHubServer]:
     with GitHubServer({"Acme/Shop": {SHA: {"a": "b"}}}, token="ghs_job") as made:
         yield made
 
@@ -43,12 +43,12 @@ class Server:
 
 
 @pytest.fixture
-def plan(run: Workflow, api: DeployApi, forge: GitHubServer) -> Callable[..., Step]:
+def plan(run: Workflow, api: DeployApi, github: GitHubServer) -> Callable[..., Step]:
     """The verb in a pull request from a branch of the repository."""
     why = occasion("pull_request", "topic", SHA)
     run.event = why.payload
     run.env |= {**api.environment(), "GITHUB_EVENT_NAME": why.event, "GITHUB_REF": why.ref}
-    run.env["GITHUB_API_URL"] = forge.url
+    run.env["GITHUB_API_URL"] = github.url
     run.keep("decision", {"mode": "test", "reason": "r", "environment": ""})
     run.keep("images", [image("web", "ghcr.io/acme/shop-web") | {"id": "sha256:" + "e" * 64, "digest": ""}])
     run.done("build", "test")
@@ -60,7 +60,7 @@ def plan(run: Workflow, api: DeployApi, forge: GitHubServer) -> Callable[..., St
 
 
 def test_it_is_in_the_summary_and_in_one_comment_that_is_written_over(
-    api: DeployApi, forge: GitHubServer, plan: Callable[..., Step]
+    api: DeployApi, github: GitHubServer, plan: Callable[..., Step]
 ) -> None:
     server = Server(api, reply(200, **PLAN))
     step = plan(env="A=canary")
@@ -70,35 +70,35 @@ def test_it_is_in_the_summary_and_in_one_comment_that_is_written_over(
     assert (request.environment, request.variables) == ("production", {"A": "canary"})
     assert str(request.images["web"]) == "ghcr.io/acme/shop-web@sha256:" + "e" * 64
     assert request.credentials is None and api.audiences == [audience_of(api.url, asked.body)]
-    (comment,) = forge.comments.of("Acme/Shop", 7)
+    (comment,) = github.comments.of("Acme/Shop", 7)
     for text in (step.summary, comment["body"]):
         assert "| web | image |" in text and "STRIPE\\_KEY" in text and "canary" not in text
     server.answer = reply(200, **{**PLAN, "changes": {"web": "none"}})
     assert plan().code == 0
-    (comment,) = forge.comments.of("Acme/Shop", 7)
+    (comment,) = github.comments.of("Acme/Shop", 7)
     assert "| web | none |" in comment["body"] and "| web | image |" not in comment["body"]
-    assert forge.breaches == []
+    assert github.breaches == []
 
 
 def test_a_comment_that_somebody_else_began_like_ours_is_left_alone(
-    api: DeployApi, forge: GitHubServer, plan: Callable[..., Step]
+    api: DeployApi, github: GitHubServer, plan: Callable[..., Step]
 ) -> None:
     Server(api, reply(200, **PLAN))
     for number in range(105):
-        forge.comments.add("Acme/Shop", "7", f"comment {number}", kind="User")
+        github.comments.add("Acme/Shop", "7", f"comment {number}", kind="User")
     forged = "<!-- deployer plan acme/shop production  -->\nall is well"
-    forge.comments.add("Acme/Shop", "7", forged, kind="User")
+    github.comments.add("Acme/Shop", "7", forged, kind="User")
     assert plan().code == plan().code == 0
-    comments = forge.comments.of("Acme/Shop", 7)
+    comments = github.comments.of("Acme/Shop", 7)
     assert len(comments) == 107 and comments[105]["body"] == forged
 
 
 @pytest.mark.parametrize("fault", ["rate-limit", "500", "garbage"])
 def test_without_leave_to_comment_the_summary_is_enough(
-    api: DeployApi, forge: GitHubServer, plan: Callable[..., Step], fault: str
+    api: DeployApi, github: GitHubServer, plan: Callable[..., Step], fault: str
 ) -> None:
     Server(api, reply(200, **PLAN))
-    forge.break_with(fault, method="POST")
+    github.break_with(fault, method="POST")
     step = plan()
     assert step.code == 0 and "| web | image |" in step.summary
     notices = [one for one in step.console.annotations if one.kind == "notice"]
@@ -117,13 +117,13 @@ def test_without_leave_to_comment_the_summary_is_enough(
     ],
 )
 def test_a_pull_request_is_never_red_for_want_of_a_plan(
-    api: DeployApi, forge: GitHubServer, plan: Callable[..., Step], answer: Reply, notices: int
+    api: DeployApi, github: GitHubServer, plan: Callable[..., Step], answer: Reply, notices: int
 ) -> None:
     Server(api, answer)
     step = plan()
     assert (step.code, step.summary) == (0, "")
     assert [one.kind for one in step.console.annotations] == ["notice"] * notices
-    assert forge.calls == []
+    assert github.calls == []
 
 
 def test_a_server_that_does_not_answer_is_a_notice(plan: Callable[..., Step]) -> None:

@@ -58,7 +58,7 @@ def test_a_deployment_of_ours_is_a_wish_for_its_images_and_is_told_of_its_status
         run=Run(12, 1),
         images={"web": Image("ghcr.io/acme/shop-web", DIGEST)},
         workflow=WORKFLOW,
-        forge=145988746,
+        github=145988746,
     )
 
 

@@ -122,11 +122,11 @@ def test_github_is_told_in_its_own_words(stage: Stage) -> None:
     stage.kill(signal.SIGTERM)  # a stopping server sends what waits
     told = [
         status["state"]
-        for made in stage.forge.deployments(REPOSITORY)
-        for status in stage.forge.statuses(made["id"])
+        for made in stage.github.deployments(REPOSITORY)
+        for status in stage.github.statuses(made["id"])
     ]
     assert told == ["in_progress", "success"]
-    assert stage.forge.breaches == []
+    assert stage.github.breaches == []
 
 
 @pytest.mark.long

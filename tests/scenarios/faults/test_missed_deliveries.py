@@ -23,9 +23,9 @@ TOKEN = "canary-token-0815"
 
 @pytest.fixture
 def stand_in() -> Iterator[GitHubServer]:
-    with GitHubServer({"acme/app-0": {}}, token=TOKEN) as forge:
-        yield forge
-        assert forge.breaches == []
+    with GitHubServer({"acme/app-0": {}}, token=TOKEN) as github:
+        yield github
+        assert github.breaches == []
 
 
 def knows(server: Server, stand_in: GitHubServer) -> None:

@@ -79,8 +79,8 @@ def _kind(hit: str) -> str:
 
 
 def _is_told(stage: Stage, deployments: int) -> bool:
-    made = stage.forge.deployments(REPOSITORY)
-    return len(made) == deployments and all(len(stage.forge.statuses(one["id"])) == 2 for one in made)
+    made = stage.github.deployments(REPOSITORY)
+    return len(made) == deployments and all(len(stage.github.statuses(one["id"])) == 2 for one in made)
 
 
 def _log(stage: Stage, secret: str) -> None:
@@ -90,8 +90,8 @@ def _log(stage: Stage, secret: str) -> None:
 
 def _answer(stage: Stage, secret: str) -> None:
     """A server that quotes what it was sent, in the receiver's place."""
-    stage.forge.break_with("echo", times=1)
-    receiver, stage.port = stage.port, int(stage.forge.url.rpartition(":")[2])
+    stage.github.break_with("echo", times=1)
+    receiver, stage.port = stage.port, int(stage.github.url.rpartition(":")[2])
     stage.get("/", token=secret)
     stage.port = receiver
 
@@ -114,7 +114,7 @@ def _argument(stage: Stage, secret: str) -> None:
 def _call(stage: Stage, secret: str) -> None:
     """A real call, which GitHub's stand-in refuses and keeps."""
     body = json.dumps({"description": secret}).encode()
-    url = f"{stage.forge.url}/repos/{REPOSITORY}/deployments/1/statuses"
+    url = f"{stage.github.url}/repos/{REPOSITORY}/deployments/1/statuses"
     with pytest.raises(urllib.error.HTTPError):
         urllib.request.urlopen(urllib.request.Request(url, body), timeout=10)
 

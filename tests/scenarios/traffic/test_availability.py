@@ -42,6 +42,6 @@ def test_a_deploy_measures_what_its_users_notice_and_is_taken_back_where_that_is
 
 
 def _told(stage: Stage, text: str) -> bool:
-    newest = stage.forge.deployments(REPOSITORY)
-    statuses = [status for one in newest for status in stage.forge.statuses(one["id"])]
+    newest = stage.github.deployments(REPOSITORY)
+    statuses = [status for one in newest for status in stage.github.statuses(one["id"])]
     return any(text in str(status["description"]) for status in statuses)
