@@ -32,7 +32,7 @@ from deployer.core.compose.file_access import judge_compose_files
 from deployer.core.compose.placeholders import placeholders, quoted_names
 from deployer.core.compose.rendering import FILES, FOLDER, MOUNTED, RENDERING
 from deployer.core.docker.compose_calls import PermittedCall, permit_call
-from deployer.core.docker.container_requests import Recorded
+from deployer.core.docker.container_requests import CreateRequest
 from deployer.core.docker.network_requests import nothing_present
 from deployer.core.errors import ComposeRejected, DeployerError, EngineUnavailable
 from deployer.core.model import Bundle
@@ -61,7 +61,9 @@ class _Rendering:
     folder: Path
     model: dict[str, Any]
     plan: bool  # nothing but plans asked for it
-    recorded: dict[str, tuple[Recorded, ...]] = field(default_factory=dict)  # by the ids it was made with
+    recorded: dict[str, tuple[CreateRequest, ...]] = field(
+        default_factory=dict
+    )  # by the ids it was made with
 
 
 class Compose:
@@ -177,7 +179,7 @@ class Compose:
         forward: Forward,
         ids: Mapping[str, str],
         present: Callable[[], Present] = nothing_present,
-    ) -> tuple[Recorded, ...]:
+    ) -> tuple[CreateRequest, ...]:
         """What Compose would create for the whole application, one container a service; its networks and
         volumes are made, judged by what is `present`. Compose is asked once a rendering. Raises
         ContainerRefused, ComposeRejected, SubnetTaken or EngineUnavailable.

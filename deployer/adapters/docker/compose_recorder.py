@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from deployer.core.docker.compose_calls import PermittedCall
-from deployer.core.docker.container_requests import Recorded
+from deployer.core.docker.container_requests import CreateRequest
 from deployer.core.errors import ComposeRejected, DeployerError
 
 Forward = Callable[[PermittedCall], tuple[int, Mapping[str, str], bytes]]
@@ -43,11 +43,11 @@ class Recorder:
     def __init__(self, ids: Mapping[str, str]) -> None:
         self._ids = ids  # service → the id of its container that exists
         self._lock = threading.Lock()
-        self._made: dict[str, Recorded] = {}
+        self._made: dict[str, CreateRequest] = {}
         self.broken: DeployerError | None = None  # why the real engine was not asked, or did not answer
 
     @property
-    def recorded(self) -> tuple[Recorded, ...]:
+    def recorded(self) -> tuple[CreateRequest, ...]:
         return tuple(self._made.values())
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, Any] | None:
@@ -70,7 +70,7 @@ class Recorder:
         service = body["Labels"]["com.docker.compose.service"]
         id = self._ids.get(service) or hashlib.sha256(name.encode()).hexdigest()
         with self._lock:
-            self._made[id] = Recorded(id, name, body)
+            self._made[id] = CreateRequest(id, name, body)
         return id
 
     def _about(self, id: str, method: str, query: str, body: bytes) -> tuple[int, Any]:
@@ -78,7 +78,7 @@ class Recorder:
         if one is None:
             return 404, {"message": f"No such container: {id}"}
         if method == "PUT":
-            self._made[id] = Recorded(id, one.name, one.body, (*one.archives, (query, body)))
+            self._made[id] = CreateRequest(id, one.name, one.body, (*one.archives, (query, body)))
             return 200, None
         return 200, _inspected(one)
 
@@ -88,18 +88,18 @@ class Recorder:
         config = one.body.get("NetworkingConfig") or {}
         endpoints = {**(config.get("EndpointsConfig") or {}), network: call.get("EndpointConfig") or {}}
         body = {**one.body, "NetworkingConfig": {"EndpointsConfig": endpoints}}
-        self._made[one.id] = Recorded(one.id, one.name, body, one.archives)
+        self._made[one.id] = CreateRequest(one.id, one.name, body, one.archives)
         return 200, None
 
 
-def _is_asked(one: Recorded, query: Mapping[str, list[str]]) -> bool:
+def _is_asked(one: CreateRequest, query: Mapping[str, list[str]]) -> bool:
     filters = json.loads(query.get("filters", ["{}"])[0]).get("label", {})
     wanted = [text.partition("=") for text in filters]
     labels = one.body["Labels"]
     return all(name in labels and (not equal or labels[name] == text) for name, equal, text in wanted)
 
 
-def _listed(one: Recorded) -> dict[str, Any]:
+def _listed(one: CreateRequest) -> dict[str, Any]:
     return {
         "Id": one.id,
         "Names": [f"/{one.name}"],
@@ -110,7 +110,7 @@ def _listed(one: Recorded) -> dict[str, Any]:
     }
 
 
-def _inspected(one: Recorded) -> dict[str, Any]:
+def _inspected(one: CreateRequest) -> dict[str, Any]:
     return {
         "Id": one.id,
         "Name": f"/{one.name}",

@@ -12,8 +12,8 @@ from typing import Any
 from deployer.adapters.docker.compose_cli import Compose
 from deployer.adapters.docker.engine import Engine
 from deployer.core.docker.container_requests import (
+    CreateRequest,
     Place,
-    Recorded,
     edge_body,
     fixed_name,
     free_numbers,
@@ -49,7 +49,7 @@ class Cloning:
         self._engine = engine
         self._compose = compose
 
-    def recorded(self, application: DesiredState, service: str) -> Recorded:
+    def recorded(self, application: DesiredState, service: str) -> CreateRequest:
         """The request that Compose would send for a service."""
         return _of(self._record(application), service)
 
@@ -64,7 +64,7 @@ class Cloning:
         """
         return self._present(self._record(application), replicas)
 
-    def _present(self, recorded: Sequence[Recorded], replicas: Sequence[Replica]) -> Present:
+    def _present(self, recorded: Sequence[CreateRequest], replicas: Sequence[Replica]) -> Present:
         names = {text for one in replicas for text in (one.id, one.name)}
         names |= {text for one in recorded for text in (one.id, one.name)}
         return replace(self._engine.reserved(), containers=frozenset(names))
@@ -87,7 +87,7 @@ class Cloning:
                 asked = (application.project, name) in reached
                 yield from self._missing(application, name, missing, recorded, present, here, asked)
 
-    def _record(self, application: DesiredState) -> tuple[Recorded, ...]:
+    def _record(self, application: DesiredState) -> tuple[CreateRequest, ...]:
         """Asks Compose again where somebody removed a network since."""
         recorded = self._recorded_with(application, {})
         if networks_in(recorded) <= self._engine.networks().keys():
@@ -95,7 +95,7 @@ class Cloning:
         self._compose.forget(application)
         return self._recorded_with(application, {})
 
-    def _recorded_with(self, application: DesiredState, ids: Mapping[str, str]) -> tuple[Recorded, ...]:
+    def _recorded_with(self, application: DesiredState, ids: Mapping[str, str]) -> tuple[CreateRequest, ...]:
         """`ids`: service → its container, for services that share its network."""
         recorded = self._compose.record(application, self._engine.forward, ids, self._engine.reserved)
         names = {id: name for name, id in self._engine.networks().items()}
@@ -107,7 +107,7 @@ class Cloning:
         application: DesiredState,
         name: str,
         count: int,
-        recorded: Sequence[Recorded],
+        recorded: Sequence[CreateRequest],
         present: Sequence[Replica],
         here: Present,
         asked: bool,
@@ -183,7 +183,7 @@ class Cloning:
         return permit_copy(name, body, requested, application.permissions, one.archives)
 
     def _edge(
-        self, application: DesiredState, name: str, recorded: Sequence[Recorded], here: Present
+        self, application: DesiredState, name: str, recorded: Sequence[CreateRequest], here: Present
     ) -> PermittedContainer:
         edge = application.edge
         assert edge
@@ -199,5 +199,5 @@ def _folders_in(details: Mapping[str, Any], bundles: Path) -> tuple[str, ...]:
     return tuple({str(bundles / path.parts[0]) for path in inside if path.parts})
 
 
-def _of(recorded: Sequence[Recorded], service: str) -> Recorded:
+def _of(recorded: Sequence[CreateRequest], service: str) -> CreateRequest:
     return next(one for one in recorded if one.service == service)

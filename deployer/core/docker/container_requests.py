@@ -53,7 +53,7 @@ _START_INTERVAL = 10_000_000_000
 
 
 @dataclass(frozen=True)
-class Recorded:
+class CreateRequest:
     """One container that Compose asked for: the id it was given for an answer, its name, the request, and the
     archives that were to be unpacked in it, each with the query that says where.
     """
@@ -81,7 +81,7 @@ class Place:
     actual: Mapping[str, str]  # recorded name → name of what runs
 
 
-def with_mounted_files(recorded: Recorded, folders: Folders) -> Recorded:
+def with_mounted_files(recorded: CreateRequest, folders: Folders) -> CreateRequest:
     """The same request with the release's own files from the folder that containers mount, read-only: a
     container that writes to them could otherwise change what Compose reads next.
     """
@@ -95,7 +95,7 @@ def with_mounted_files(recorded: Recorded, folders: Folders) -> Recorded:
     return replace(recorded, body={**recorded.body, "HostConfig": {**kept, **mounts}})
 
 
-def with_network_names(recorded: Recorded, names: Mapping[str, str]) -> Recorded:
+def with_network_names(recorded: CreateRequest, names: Mapping[str, str]) -> CreateRequest:
     """The same request with networks by name: Compose sends the id of an external one. `names`: id → name."""
     host, config = recorded.body["HostConfig"], recorded.body.get("NetworkingConfig") or {}
     endpoints = config.get("EndpointsConfig") or {}
@@ -161,7 +161,7 @@ def name_of(project: str, service: str, number: int) -> str:
 
 
 def replica_body(
-    recorded: Recorded, service: Service, place: Place, *, asked: bool = False
+    recorded: CreateRequest, service: Service, place: Place, *, asked: bool = False
 ) -> dict[str, Any]:
     """The request for one replica. `asked`: the gate is known to reach the service with its own check."""
     body: dict[str, Any] = copy.deepcopy(dict(recorded.body))
@@ -226,7 +226,7 @@ def fixed_name(application: DesiredState, service: str) -> str:
 
 
 def hook_body(
-    recorded: Recorded, service: Service, hook: Hook, place: Place, deployment: str
+    recorded: CreateRequest, service: Service, hook: Hook, place: Place, deployment: str
 ) -> dict[str, Any]:
     """The request for a hook: its service's, run once, reached by nobody and not counted by Compose."""
     body = replica_body(recorded, service, place)
@@ -260,7 +260,7 @@ def _translated(links: Sequence[str] | None, place: Place) -> list[str] | None:
     return [f"{place.actual.get(name, name)}:{alias}" for name, _, alias in pairs] or None
 
 
-def shares(one: Recorded, recorded: Sequence[Recorded]) -> bool:
+def shares(one: CreateRequest, recorded: Sequence[CreateRequest]) -> bool:
     """Whether its request names another container by its id, which Compose then counts as its
     configuration.
     """
@@ -269,7 +269,7 @@ def shares(one: Recorded, recorded: Sequence[Recorded]) -> bool:
     return any(other.id in text for other in recorded)
 
 
-def networks_in(recorded: Sequence[Recorded]) -> frozenset[str]:
+def networks_in(recorded: Sequence[CreateRequest]) -> frozenset[str]:
     """The networks that the requests name."""
     return frozenset(name for one in recorded for name in _endpoints(one.body))
 
@@ -279,7 +279,7 @@ def _endpoints(body: Body) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _edge_bindings(application: DesiredState, behind: Sequence[Recorded]) -> dict[str, list[Any]]:
+def _edge_bindings(application: DesiredState, behind: Sequence[CreateRequest]) -> dict[str, list[Any]]:
     """Ports of the services behind it, or its own where TLS ends there → host bindings."""
     secure = {(port.service, str(port.published)): port.inside for port in application.tls}
     bindings: dict[str, list[Any]] = {}
@@ -291,7 +291,7 @@ def _edge_bindings(application: DesiredState, behind: Sequence[Recorded]) -> dic
     return bindings
 
 
-def edge_body(application: DesiredState, recorded: Sequence[Recorded]) -> dict[str, Any]:
+def edge_body(application: DesiredState, recorded: Sequence[CreateRequest]) -> dict[str, Any]:
     """The request for the edge: it has the ports and names of all services behind it.
 
     For Compose it is a one-off container of one of them: so `docker compose down` on the user's own file

@@ -28,7 +28,7 @@ from deployer.adapters.system.files import make_folder
 from deployer.core.compose.rendering import FOLDER, MOUNTED, RENDERING, Folders
 from deployer.core.docker import engine_requests, host_config, network_requests
 from deployer.core.docker.compose_calls import PermittedCall
-from deployer.core.docker.container_requests import Recorded, with_mounted_files
+from deployer.core.docker.container_requests import CreateRequest, with_mounted_files
 from deployer.core.docker.engine_requests import RequestedImage, permit_container
 from deployer.core.docker.network_requests import permit_network, permit_volume
 from deployer.core.errors import DeployerError
@@ -69,7 +69,7 @@ class Case:
 
     text: str
     model: Mapping[str, Any]
-    containers: tuple[Recorded, ...]
+    containers: tuple[CreateRequest, ...]
     calls: tuple[tuple[str, dict[str, Any]], ...]
 
     @property

@@ -6,7 +6,7 @@ import pytest
 
 from deployer.core.compose.routes import Route
 from deployer.core.compose.tls_ports import TlsPort, tls_ports
-from deployer.core.docker.container_requests import Recorded, edge_body
+from deployer.core.docker.container_requests import CreateRequest, edge_body
 from deployer.core.rollout.desired_state import EDGE, assemble
 from testing.compose_models import EDGE_SETTINGS, image, shop
 
@@ -77,10 +77,10 @@ def test_with_certificates_the_edge_has_a_port_for_tls_and_the_watch_knocks_ther
 FRONT = {"80/tcp": ["8080", "443"]}
 
 
-def recorded(service: str, ports: dict[str, list[str]]) -> Recorded:
+def recorded(service: str, ports: dict[str, list[str]]) -> CreateRequest:
     bindings = {inside: [{"HostIp": "", "HostPort": one} for one in bound] for inside, bound in ports.items()}
     networks = {"shop_default": {"Aliases": [service]}}
-    return Recorded(
+    return CreateRequest(
         service,
         service,
         {

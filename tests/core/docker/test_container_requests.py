@@ -10,8 +10,8 @@ from deployer.core.docker.container_requests import (
     HEIR_LABEL,
     NETWORKS_LABEL,
     VOLUMES_LABEL,
+    CreateRequest,
     Place,
-    Recorded,
     edge_body,
     endpoints_of_label,
     fixed_name,
@@ -32,7 +32,7 @@ from testing.compose_models import application, digest, image, shop
 LABEL = "com.docker.compose."
 
 
-def recorded(service: str, port: str = "", **host: Any) -> Recorded:
+def recorded(service: str, port: str = "", **host: Any) -> CreateRequest:
     """As Compose asks for it."""
     body = {
         "Image": "acme/x:latest",
@@ -51,7 +51,7 @@ def recorded(service: str, port: str = "", **host: Any) -> Recorded:
             }
         },
     }
-    return Recorded(f"id-of-{service}", f"shop-{service}-1", body)
+    return CreateRequest(f"id-of-{service}", f"shop-{service}-1", body)
 
 
 BACKEND, FRONTEND = recorded("backend", "3001"), recorded("frontend", "80")
@@ -60,7 +60,7 @@ PLACE = Place(
 )
 
 
-def made(one: Recorded = BACKEND) -> dict[str, Any]:
+def made(one: CreateRequest = BACKEND) -> dict[str, Any]:
     service = application().service("backend")
     assert service
     return replica_body(one, service, PLACE)
@@ -104,7 +104,7 @@ def test_docker_asks_less_often_while_the_gate_asks_itself(
         "Interval": interval * 10**6,
         "StartPeriod": period * 10**6,
     }
-    one = Recorded(BACKEND.id, BACKEND.name, dict(BACKEND.body) | {"Healthcheck": check})
+    one = CreateRequest(BACKEND.id, BACKEND.name, dict(BACKEND.body) | {"Healthcheck": check})
     service = application().service("backend")
     assert service
     told = replica_body(one, service, PLACE, asked=True)["Healthcheck"]
@@ -238,7 +238,7 @@ def test_files_of_the_release_are_mounted_read_only_from_the_folder_that_contain
 
 def test_networks_are_named_where_compose_sends_their_ids() -> None:
     one = recorded("web", NetworkMode="f00")
-    one = Recorded(one.id, one.name, {**one.body, "NetworkingConfig": {"EndpointsConfig": {"f00": {}}}})
+    one = CreateRequest(one.id, one.name, {**one.body, "NetworkingConfig": {"EndpointsConfig": {"f00": {}}}})
     named = with_network_names(one, {"f00": "proxy", "bar": "other"}).body
     assert named["HostConfig"]["NetworkMode"] == "proxy"
     assert named["NetworkingConfig"]["EndpointsConfig"] == {"proxy": {}}
