@@ -12,8 +12,8 @@ from typing import Any
 from deployer.adapters.docker.compose_cli import Compose
 from deployer.adapters.docker.engine import Engine
 from deployer.core.docker.container_requests import (
+    ContainerIdentity,
     CreateRequest,
-    Place,
     edge_body,
     fixed_name,
     free_numbers,
@@ -136,7 +136,7 @@ class Cloning:
             if any(replica.name == made for replica in present):
                 permit_name(made, application.permissions)  # which it gets once the old one is gone
                 made = next_name(project, made)
-            place = Place(made, number, image, model, names)
+            place = ContainerIdentity(made, number, image, model, names)
             body = replica_body(one, service, place, asked=asked)
             handed: frozenset[str] = frozenset()
             for replica in before[index : index + 1]:

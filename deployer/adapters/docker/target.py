@@ -248,7 +248,7 @@ class DockerTarget:
         service, one = application.service(hook.service), self._cloning.recorded(application, hook.service)
         assert service and service.image
         image = self._engine.image_id(service.image)
-        place = requests.Place(name, 1, image, str(self._compose.path(project)), {})
+        place = requests.ContainerIdentity(name, 1, image, str(self._compose.path(project)), {})
         body = requests.hook_body(one, service, hook, place, deployment)
         present = self._cloning.present(application, self._engine.observe(project))
         permitted = self._cloning.permit(application, service, name, body, present, one.archives)

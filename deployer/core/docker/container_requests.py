@@ -69,7 +69,7 @@ class CreateRequest:
 
 
 @dataclass(frozen=True)
-class Place:
+class ContainerIdentity:
     """Which container is to be made: its name and number, of which local image, and the containers that
     others of its recording have become.
     """
@@ -161,7 +161,7 @@ def name_of(project: str, service: str, number: int) -> str:
 
 
 def replica_body(
-    recorded: CreateRequest, service: Service, place: Place, *, asked: bool = False
+    recorded: CreateRequest, service: Service, place: ContainerIdentity, *, asked: bool = False
 ) -> dict[str, Any]:
     """The request for one replica. `asked`: the gate is known to reach the service with its own check."""
     body: dict[str, Any] = copy.deepcopy(dict(recorded.body))
@@ -185,7 +185,7 @@ def replica_body(
     return body
 
 
-def _labels(recorded: Mapping[str, str], service: Service, place: Place) -> dict[str, str]:
+def _labels(recorded: Mapping[str, str], service: Service, place: ContainerIdentity) -> dict[str, str]:
     foreign = {*_PASSING, *reserved_labels(recorded)}
     kept = {name: text for name, text in recorded.items() if name not in foreign}
     return kept | {
@@ -226,7 +226,7 @@ def fixed_name(application: DesiredState, service: str) -> str:
 
 
 def hook_body(
-    recorded: CreateRequest, service: Service, hook: Hook, place: Place, deployment: str
+    recorded: CreateRequest, service: Service, hook: Hook, place: ContainerIdentity, deployment: str
 ) -> dict[str, Any]:
     """The request for a hook: its service's, run once, reached by nobody and not counted by Compose."""
     body = replica_body(recorded, service, place)
@@ -254,7 +254,7 @@ def own_name(application: DesiredState, service: Service) -> str:
     return name if same and "@" not in name else ""
 
 
-def _translated(links: Sequence[str] | None, place: Place) -> list[str] | None:
+def _translated(links: Sequence[str] | None, place: ContainerIdentity) -> list[str] | None:
     """`NAME:ALIAS` with the name of the container that runs in place of the recorded one."""
     pairs = [text.partition(":") for text in links or ()]
     return [f"{place.actual.get(name, name)}:{alias}" for name, _, alias in pairs] or None

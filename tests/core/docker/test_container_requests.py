@@ -10,8 +10,8 @@ from deployer.core.docker.container_requests import (
     HEIR_LABEL,
     NETWORKS_LABEL,
     VOLUMES_LABEL,
+    ContainerIdentity,
     CreateRequest,
-    Place,
     edge_body,
     endpoints_of_label,
     fixed_name,
@@ -55,7 +55,7 @@ def recorded(service: str, port: str = "", **host: Any) -> CreateRequest:
 
 
 BACKEND, FRONTEND = recorded("backend", "3001"), recorded("frontend", "80")
-PLACE = Place(
+PLACE = ContainerIdentity(
     "shop-backend-2", 2, "sha256:local", "/state/compose.yaml", {"shop-frontend-1": "shop-frontend-7"}
 )
 
