@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 from deployer.adapters.registry.guarded_session import addresses_of, open_session
 from deployer.adapters.registry.registry_http import (
     Answer,
-    Place,
     Proof,
+    RegistryAddress,
     Wire,
     leads_inside,
     read_object,
@@ -116,13 +116,15 @@ class OciRegistry:
             self._layers.pop(oldest, None)
         return self._layers[seen]
 
-    def _place(self, repository: str) -> Place:
+    def _place(self, repository: str) -> RegistryAddress:
         """Returns the repository's registry address. Raises RegistryRefused for a registry on this machine,
         or an address of its network, that no setting names.
         """
         host, name = split_host(repository)
         if host == DEFAULT_HOST:
-            return Place(repository, _DOCKER_HUB, name, (DEFAULT_HOST, "index.docker.io", _DOCKER_HUB))
+            return RegistryAddress(
+                repository, _DOCKER_HUB, name, (DEFAULT_HOST, "index.docker.io", _DOCKER_HUB)
+            )
         parts = split_url(f"//{host}")
         hostname = (parts.hostname if parts else "") or ""
         known = host == self._host or host in self._named
@@ -130,20 +132,22 @@ class OciRegistry:
         if not known and (is_loopback(hostname) or literal):
             raise leads_inside(host)
         plain = known and is_loopback(hostname)
-        return Place(repository, host, name, (host,), plain, known and self._is_inside(hostname))
+        return RegistryAddress(repository, host, name, (host,), plain, known and self._is_inside(hostname))
 
     def _is_inside(self, hostname: str) -> bool:
         """True if a host that the settings name is inside: then its realm and its redirects may be, too."""
         return is_loopback(hostname) or any(map(is_inside, addresses_of(hostname)))
 
-    def _of_this_machine(self, place: Place, image: Image, credentials: Credentials | None) -> dict[str, Any]:
+    def _of_this_machine(
+        self, place: RegistryAddress, image: Image, credentials: Credentials | None
+    ) -> dict[str, Any]:
         manifest, _ = self._manifest(place, image.digest, credentials)
         if "manifests" in manifest:
             manifest, _ = self._manifest(place, _choose(manifest["manifests"], image), credentials)
         return manifest
 
     def _manifest(
-        self, place: Place, reference: str, credentials: Credentials | None
+        self, place: RegistryAddress, reference: str, credentials: Credentials | None
     ) -> tuple[dict[str, Any], str]:
         """Returns a manifest and its digest, after checking the bytes against it."""
         answer = self._ask(place, "GET", reference, credentials)
@@ -157,7 +161,7 @@ class OciRegistry:
 
     def _ask(
         self,
-        place: Place,
+        place: RegistryAddress,
         method: str,
         reference: str,
         credentials: Credentials | None,

@@ -41,7 +41,7 @@ _DENIED = "a registry does not tell which: push it, or give a login that may rea
 
 
 @dataclass(frozen=True)
-class Place:
+class RegistryAddress:
     """Address of one repository on one registry. `host` receives the requests, `names` are the hosts that a
     login for it may name.
     """
@@ -84,7 +84,7 @@ class Proof(AuthBase):
 class Wire:
     """HTTP client of one registry, bounded in time and size."""
 
-    def __init__(self, session: requests.Session, place: Place, timeout: float) -> None:
+    def __init__(self, session: requests.Session, place: RegistryAddress, timeout: float) -> None:
         self._session = session
         self._place = place
         self._timeout = timeout
@@ -170,7 +170,7 @@ def _basic(login: Credentials | None) -> Proof:
     return Proof("Basic " + base64.b64encode(f"{login.username}:{login.password}".encode()).decode())
 
 
-def read_object(place: Place, raw: bytes) -> dict[str, Any]:
+def read_object(place: RegistryAddress, raw: bytes) -> dict[str, Any]:
     try:
         return parse_object(raw)
     except PayloadRejected as error:
@@ -182,7 +182,7 @@ def _origin(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc
 
 
-def refused(place: Place, reference: str, answer: Answer) -> ImageNotFound | RegistryUnavailable:
+def refused(place: RegistryAddress, reference: str, answer: Answer) -> ImageNotFound | RegistryUnavailable:
     """Returns the error for an unsuccessful answer, with the registry's own code."""
     code = _code_of(answer)
     if answer.status in (401, 403, 404):
@@ -212,7 +212,7 @@ def _code_of(answer: Answer) -> str:
     return f": {str(code).lower().replace('_', ' ')}" if known else ""
 
 
-def _unreachable(place: Place, kind: str) -> RegistryUnavailable:
+def _unreachable(place: RegistryAddress, kind: str) -> RegistryUnavailable:
     return RegistryUnavailable(
         f"{place.host} cannot be reached: {kind}", hint="is the name right, the network up?"
     )

@@ -19,7 +19,7 @@ import requests
 from deployer.adapters.registry.guarded_session import open_session
 from deployer.adapters.registry.oci_registry import OciRegistry
 from deployer.adapters.registry.registry_http import Answer as Got
-from deployer.adapters.registry.registry_http import Place, Proof, Wire
+from deployer.adapters.registry.registry_http import Proof, RegistryAddress, Wire
 from deployer.core.errors import ImageNotFound, RegistryRefused, RegistryUnavailable
 from deployer.core.images import Image
 from deployer.core.model import Credentials
@@ -628,7 +628,7 @@ class _Far(Wire):
     """A registry somewhere else whose answers are these."""
 
     def __init__(self, session: requests.Session, first: Answer) -> None:
-        super().__init__(session, Place("far.example/x", "far.example", "x", ("far.example",)), 2.0)
+        super().__init__(session, RegistryAddress("far.example/x", "far.example", "x", ("far.example",)), 2.0)
         self._first: Answer | None = first
 
     def _once(self, method: str, url: str, proof: Any, query: Any = None) -> Any:
@@ -651,7 +651,7 @@ def test_neither_realm_nor_redirect_of_a_registry_elsewhere_leads_inside(
         moved = _Far(session, Answer(307, b"", {"Location": url}))
         with pytest.raises(RegistryRefused):
             moved.send("GET", "https://far.example/v2/x/blobs/1", Proof())
-        asked = Wire(session, Place("far.example/x", "far.example", "x", ("far.example",)), 2.0)
+        asked = Wire(session, RegistryAddress("far.example/x", "far.example", "x", ("far.example",)), 2.0)
         with pytest.raises(RegistryRefused):
             asked.prove(Got(401, {"WWW-Authenticate": f'Bearer realm="{url}"'}, b""), None)
     assert odd.calls == []
