@@ -18,7 +18,7 @@ from deployer.core.model import Credentials, DeployJob, Kind, Release
 from deployer.core.ports.registry import Registry
 from deployer.core.ports.store import Store
 from deployer.core.release.image_labels import is_labelled, judge_labels
-from deployer.core.release.image_selection import Wanted
+from deployer.core.release.image_selection import ImageRequirement
 from deployer.core.release.proven_images import ProvenRun, images_of_revision, unproven_reuse
 
 _OPERATOR = "cli"
@@ -40,7 +40,7 @@ class ImageFinder:
     login: Credentials | None  # the server's own
     note: Callable[[str], None]
 
-    def find(self, wanted: Sequence[Wanted]) -> dict[str, Image]:
+    def find(self, wanted: Sequence[ImageRequirement]) -> dict[str, Image]:
         """Returns service → image. Raises ImageUnproven, ImageOfAnother, ImageNotFound or
         RegistryUnavailable.
         """
@@ -48,7 +48,7 @@ class ImageFinder:
         proven = images_of_revision(records, self.job.revision)
         return {want.service: self._image(want, proven) for want in wanted}
 
-    def _image(self, want: Wanted, proven: Mapping[str, Image]) -> Image:
+    def _image(self, want: ImageRequirement, proven: Mapping[str, Image]) -> Image:
         if not want.built:
             return self._shown(want.image) if want.image else self._resolve(want)
         known = [proven[name] for name in want.makers if name in proven]
@@ -62,14 +62,14 @@ class ImageFinder:
             self._judge(want, want.image, str(want.image))
         return want.image
 
-    def _by_tag(self, want: Wanted) -> Image:
+    def _by_tag(self, want: ImageRequirement) -> Image:
         name = f"{want.repository}:{want.tag}"
         self._require_trust(want, name)
         image = self._resolve(want)
         self._judge(want, image, name)
         return image
 
-    def _resolve(self, want: Wanted) -> Image:
+    def _resolve(self, want: ImageRequirement) -> Image:
         try:
             return self.registry.resolve(want.repository, want.tag, self._login_to(want.repository))
         except ImageNotFound as error:
@@ -89,13 +89,13 @@ class ImageFinder:
             raise withheld(self.app, image.repository, error) from None
         return image
 
-    def _judge(self, want: Wanted, image: Image, name: str) -> None:
+    def _judge(self, want: ImageRequirement, image: Image, name: str) -> None:
         labels = self.registry.image_config(image, self._login_to(image.repository)).labels
         judge_labels(labels, name, self.app.repository, self.compose, want.makers)
         unlabelled = "" if is_labelled(labels) else ", and without the action's labels"
         self.note(f"{want.service}: {name} is taken as it is, not proven by a protected run{unlabelled}")
 
-    def _require_trust(self, want: Wanted, name: str) -> None:
+    def _require_trust(self, want: ImageRequirement, name: str) -> None:
         if self.job.trigger == _OPERATOR or self.environment.trust_tags:
             return
         place = f"apps.{self.app.name}.environments.{self.environment.name}"

@@ -17,7 +17,7 @@ from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import Attested, Bundle, Credentials, DeployJob, Kind, Release, Run, Status
 from deployer.core.release.image_labels import COMPOSE_LABEL, SERVICE_LABEL, SOURCE_LABEL
-from deployer.core.release.image_selection import Wanted
+from deployer.core.release.image_selection import ImageRequirement
 from deployer.core.release.proven_images import KEPT, ProvenRun
 from deployer.deployment.release_images import ImageFinder, keep_proof
 from testing.compose_models import digest
@@ -27,7 +27,7 @@ from testing.receiver.receiver_inputs import config_of, deploy_request
 REVISION, T1 = "a" * 40, "1" * 64
 WEB = "ghcr.io/acme/shop-web"
 OWN = {SOURCE_LABEL: "https://github.com/acme/shop", COMPOSE_LABEL: "compose.yaml", SERVICE_LABEL: "web"}
-BY_TAG = Wanted("web", None, WEB, f"sha-{REVISION}", ("web",))
+BY_TAG = ImageRequirement("web", None, WEB, f"sha-{REVISION}", ("web",))
 
 
 @dataclass
@@ -67,7 +67,7 @@ def job(trigger: str, images: dict[str, Image] | None = None, **changes: Any) ->
 def find(
     store: SqliteStore,
     asked: DeployJob,
-    want: Wanted = BY_TAG,
+    want: ImageRequirement = BY_TAG,
     *,
     trust: bool = False,
     labels: dict[str, str] | None = None,
@@ -131,7 +131,7 @@ def test_the_operator_takes_a_tag_and_hears_that_it_proves_nothing(store: Sqlite
 
 @pytest.mark.case("X05")
 def test_images_that_a_deployment_event_names_must_be_proven_or_trusted(store: SqliteStore) -> None:
-    given = Wanted("web", POISON, makers=("web",))
+    given = ImageRequirement("web", POISON, makers=("web",))
     with pytest.raises(ImageUnproven):
         find(store, job("webhook", {"web": POISON}), given)
     assert find(store, job("webhook", {"web": POISON}), given, trust=True)[0] == POISON
@@ -140,11 +140,11 @@ def test_images_that_a_deployment_event_names_must_be_proven_or_trusted(store: S
 
 
 def test_a_request_of_the_action_names_its_images_itself(store: SqliteStore) -> None:
-    assert find(store, job("action", {"web": POISON}), Wanted("web", POISON, makers=("web",))) == (
+    assert find(store, job("action", {"web": POISON}), ImageRequirement("web", POISON, makers=("web",))) == (
         POISON,
         [],
     )
-    other = Wanted("web", None, "docker.io/library/redis", "7")
+    other = ImageRequirement("web", None, "docker.io/library/redis", "7")
     assert find(store, job("webhook"), other)[0] == POISON
 
 
@@ -229,7 +229,7 @@ def test_another_apps_private_image_is_not_had_by_its_digest_although_it_is_on_t
     store: SqliteStore,
 ) -> None:
     own = Credentials("ghcr.io", "server", "p")
-    want, tags = Wanted("stolen", SECRET), Tags(POISON, OWN, (SECRET,))
+    want, tags = ImageRequirement("stolen", SECRET), Tags(POISON, OWN, (SECRET,))
 
     def take(**changes: Any) -> tuple[Image, list[str]]:
         return find(store, DeployJob("shop", "production", Kind.DEPLOY, "cli", "ada", revision=REVISION),

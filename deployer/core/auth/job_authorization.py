@@ -16,7 +16,7 @@ from deployer.core.config.settings import App
 from deployer.core.errors import Forbidden, NotFound
 from deployer.core.images import REVISION, Image, split_host
 from deployer.core.model import DeployJob, Kind, Release
-from deployer.core.release.image_selection import Wanted
+from deployer.core.release.image_selection import ImageRequirement
 
 _HINT = "the receiver never queues such a job: check which accounts can write to the database"
 
@@ -46,7 +46,7 @@ def no_release(app: str, id: str) -> NotFound:
     return NotFound(f"{app} has no release {id}", hint=hint)
 
 
-def judge_images(app: App, wanted: Sequence[Wanted], images: Mapping[str, Image]) -> None:
+def judge_images(app: App, wanted: Sequence[ImageRequirement], images: Mapping[str, Image]) -> None:
     """Raises Forbidden for the first image, by service, that comes from a repository outside the settings."""
     check_images(app, {want.service: images[want.service] for want in wanted if want.built})
     if app.other_images:

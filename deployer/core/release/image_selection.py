@@ -14,7 +14,7 @@ from deployer.core.images import Image, parse_image, revision_tag, split_tag
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ImageRequirement:
     """Image requirement of one service: an image known by digest, or a tag to resolve. `makers`: the services
     whose build it may be, none if it is not built from the app's own source.
     """
@@ -39,7 +39,7 @@ def wanted_images(
     registry: str,
     source: str,
     compose: str,
-) -> list[Wanted]:
+) -> list[ImageRequirement]:
     """Returns the image requirement of every service. A given digest wins; a built service's image is found
     by its revision. `compose`: the Compose file's path in the repository.
     """
@@ -52,17 +52,17 @@ def wanted_images(
         if name in makers:
             repository = "" if image else repositories[makers[name][0]]
             tag = "" if image else revision_tag(revision)
-            wanted.append(Wanted(name, image, repository, tag, makers[name]))
+            wanted.append(ImageRequirement(name, image, repository, tag, makers[name]))
         else:
-            wanted.append(Wanted(name, image) if image else _of_other(name, table))
+            wanted.append(ImageRequirement(name, image) if image else _of_other(name, table))
     return wanted
 
 
-def _of_other(name: str, table: Mapping[str, Any]) -> Wanted:
+def _of_other(name: str, table: Mapping[str, Any]) -> ImageRequirement:
     reference = str(table.get("image") or "")
     if "@" in reference:
-        return Wanted(name, parse_image(reference))
+        return ImageRequirement(name, parse_image(reference))
     if not reference:
         raise ReleaseIncomplete(f"service {name} names neither an image nor a build")
     repository, tag = split_tag(reference)
-    return Wanted(name, None, repository, tag or "latest")
+    return ImageRequirement(name, None, repository, tag or "latest")

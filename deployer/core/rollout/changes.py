@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from deployer.core.images import Image
 from deployer.core.model import ObservedState, Release, Replica
-from deployer.core.release.image_selection import Wanted
+from deployer.core.release.image_selection import ImageRequirement
 from deployer.core.rollout.desired_state import EDGE, DesiredState, Service
 
 _UNKNOWN = "sha256:" + "0" * 64
@@ -43,7 +43,7 @@ def _change(service: Service, replicas: Sequence[Replica]) -> str:
     return "configuration" if same else "image"
 
 
-def image_without_lookup(wanted: Wanted, serving: Release | None) -> Image:
+def image_without_lookup(wanted: ImageRequirement, serving: Release | None) -> Image:
     """Returns an image for a plan: the given one, else the serving one from the same repository, else an
     image that does not exist.
 

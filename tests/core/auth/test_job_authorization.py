@@ -12,7 +12,7 @@ from deployer.core.config.settings import App, load_config
 from deployer.core.errors import DeployerError, Forbidden, NotFound
 from deployer.core.images import Image
 from deployer.core.model import DeployJob, Kind, Release
-from deployer.core.release.image_selection import Wanted
+from deployer.core.release.image_selection import ImageRequirement
 from testing.receiver.receiver_inputs import BUNDLE, DIGEST, REVISION, config_table
 
 GOOD = DeployJob(
@@ -87,7 +87,9 @@ def test_another_apps_release_reads_as_one_that_does_not_exist() -> None:
 
 def judged(app: App, repository: str, *, built: bool) -> None:
     judge_images(
-        app, [Wanted("web", None, makers=("web",) if built else ())], {"web": Image(repository, DIGEST)}
+        app,
+        [ImageRequirement("web", None, makers=("web",) if built else ())],
+        {"web": Image(repository, DIGEST)},
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from deployer.core.images import Image
 from deployer.core.model import Bundle, ObservedState, Release, Replica
-from deployer.core.release.image_selection import Wanted
+from deployer.core.release.image_selection import ImageRequirement
 from deployer.core.rollout.changes import changes_of, image_without_lookup
 from testing.compose_models import application, digest, image
 
@@ -48,8 +48,8 @@ def test_the_same_image_otherwise_is_configuration() -> None:
 def test_no_registry_is_needed_for_any_image() -> None:
     given, cache = image("backend", "a"), Image("docker.io/library/redis", digest("c"))
     serving = Release("r", "shop", "1" * 40, {"cache": cache}, Bundle("c", {"c": ""}), {})
-    asked = Wanted("cache", None, "docker.io/library/redis", "7")
-    assert image_without_lookup(Wanted("backend", given, makers=("backend",)), serving) == given
+    asked = ImageRequirement("cache", None, "docker.io/library/redis", "7")
+    assert image_without_lookup(ImageRequirement("backend", given, makers=("backend",)), serving) == given
     assert image_without_lookup(asked, serving) == cache
     for one, release in ((replace(asked, repository="evil.example/x"), serving), (asked, None)):
         assert image_without_lookup(one, release) == Image(one.repository, "sha256:" + "0" * 64)
