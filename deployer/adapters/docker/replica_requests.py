@@ -42,7 +42,7 @@ from deployer.core.rollout.desired_state import EDGE, DesiredState, Service
 from deployer.core.rollout.planner import predecessors
 
 
-class Cloning:
+class ReplicaRequests:
     """One engine's; creates nothing itself."""
 
     def __init__(self, engine: Engine, compose: Compose) -> None:

@@ -20,7 +20,7 @@ from deployer.adapters.docker.disk_space import free_for
 from deployer.adapters.docker.engine import Engine
 from deployer.adapters.docker.inspection import address_of, with_serving
 from deployer.adapters.docker.port_handover import Handover, holds_networks
-from deployer.adapters.docker.replica_requests import Cloning
+from deployer.adapters.docker.replica_requests import ReplicaRequests
 from deployer.adapters.haproxy.certificates import CertificateFolder, expired
 from deployer.adapters.haproxy.edge import Edge
 from deployer.adapters.probes.availability_probe import AvailabilityProbe
@@ -62,7 +62,7 @@ class DockerTarget:
     ) -> None:
         self._engine = engine
         self._compose = compose
-        self._cloning = Cloning(engine, compose)
+        self._replica_requests = ReplicaRequests(engine, compose)
         self._handover = Handover(engine)
         self._edges = state / "edge"
         self._edge_image = edge_image
@@ -156,10 +156,10 @@ class DockerTarget:
 
     def create(self, application: DesiredState, counts: Mapping[str, int]) -> None:
         present = self.observe(application.project).replicas
-        wanted = list(self._cloning.requests(application, counts, present, self._reached))
+        wanted = list(self._replica_requests.requests(application, counts, present, self._reached))
         if application.routes:  # after Compose, which makes the networks
             edge = self._edge(application.project)
-            peers = self._engine.bridges(self._cloning.edge_networks(application))
+            peers = self._engine.bridges(self._replica_requests.edge_networks(application))
             running: dict[str, list[str]] = {}
             for replica in present:
                 if replica.running and replica.addresses and replica.health != "unhealthy":
@@ -245,13 +245,16 @@ class DockerTarget:
         if mine and (mine.running or (mine.state == "exited" and not mine.exit_code)):
             return mine
         self.remove(list(there.values()))
-        service, one = application.service(hook.service), self._cloning.recorded(application, hook.service)
+        service, one = (
+            application.service(hook.service),
+            self._replica_requests.recorded(application, hook.service),
+        )
         assert service and service.image
         image = self._engine.image_id(service.image)
         place = requests.ContainerIdentity(name, 1, image, str(self._compose.path(project)), {})
         body = requests.hook_body(one, service, hook, place, deployment)
-        present = self._cloning.present(application, self._engine.observe(project))
-        permitted = self._cloning.permit(application, service, name, body, present, one.archives)
+        present = self._replica_requests.present(application, self._engine.observe(project))
+        permitted = self._replica_requests.permit(application, service, name, body, present, one.archives)
         self._engine.create(permitted)
         made = self._engine.hooks(project)[name, deployment]
         self._engine.start(made)
@@ -261,7 +264,7 @@ class DockerTarget:
         project, name = application.project, name_of_copy(application.project, service)
         self.end_copy(project)
         details = self._engine.details(old) if old else None
-        self._engine.create(self._cloning.copy(application, service, name, details))
+        self._engine.create(self._replica_requests.copy(application, service, name, details))
         made = self._engine.hooks(project)[name, COPY]
         self._engine.start(made)
         return made
