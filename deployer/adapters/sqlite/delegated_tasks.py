@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deployer.adapters.sqlite.database import Database
-from deployer.adapters.sqlite.encryption import SealBroken, Slot
+from deployer.adapters.sqlite.encryption import SealBroken, SealingKey
 from deployer.adapters.sqlite.releases import ReleaseRows
 from deployer.adapters.sqlite.rows import pack_errand, unpack_errand
 from deployer.adapters.sqlite.tokens import note_arrival, spend
@@ -26,7 +26,7 @@ class ErrandRows(ReleaseRows):
     """Implements the delegated-task methods of `ports.Store` and `ports.receiver_store.Inbox`."""
 
     _database: Database
-    _slot: Slot
+    _slot: SealingKey
 
     def hand_over(self, task: Task, jobs: Sequence[DeployJob], now: float, arrival: Arrival) -> str:
         id = secrets.token_hex(12)

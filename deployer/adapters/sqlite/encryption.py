@@ -35,7 +35,7 @@ class SealBroken(DeployerError):
     code = "seal-broken"
 
 
-class Slot:
+class SealingKey:
     """Public sealing key of a secret store: seals values and opens none."""
 
     def __init__(self, public: bytes) -> None:
@@ -53,7 +53,7 @@ class Vault:
         self._fernet = MultiFernet([Fernet(key) for key in keys])
         privates = [PrivateKey(hashlib.sha256(f"slot {key}".encode()).digest()) for key in keys]
         self._boxes = [SealedBox(private) for private in privates]
-        self.slot = Slot(bytes(privates[0].public_key))
+        self.slot = SealingKey(bytes(privates[0].public_key))
 
     def seal(self, purpose: str, value: str) -> bytes:
         return self._fernet.encrypt(_content(purpose, value))
@@ -97,10 +97,10 @@ def _does_not_open(purpose: str) -> SealBroken:
     )
 
 
-def read_slot(path: Path) -> Slot | None:
+def read_slot(path: Path) -> SealingKey | None:
     """Returns the sealing key that another process published, None until then. Raises StoreUnavailable."""
     try:
-        return Slot(base64.b64decode(path.read_bytes(), validate=True))
+        return SealingKey(base64.b64decode(path.read_bytes(), validate=True))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -109,7 +109,7 @@ def read_slot(path: Path) -> Slot | None:
         raise StoreUnavailable(f"{path} holds no public key", hint=_SLOT_HINT) from None
 
 
-def show_slot(slot: Slot, path: Path) -> None:
+def show_slot(slot: SealingKey, path: Path) -> None:
     """Publishes the sealing key for processes without the secret key. Raises StoreUnavailable."""
     text = base64.b64encode(slot.public).decode()
     if not path.is_file() or path.read_text(encoding="ascii", errors="replace") != text:

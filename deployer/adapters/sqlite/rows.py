@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from deployer.adapters.sqlite.encryption import SealBroken, Slot, Vault
+from deployer.adapters.sqlite.encryption import SealBroken, SealingKey, Vault
 from deployer.core.images import Image
 from deployer.core.model import (
     Attested,
@@ -62,7 +62,7 @@ def deployment_of(row: Row) -> Deployment:
     )
 
 
-def new_row(slot: Slot, id: str, job: DeployJob, now: float) -> dict[str, Any]:
+def new_row(slot: SealingKey, id: str, job: DeployJob, now: float) -> dict[str, Any]:
     """Returns the row of a queued deployment, by column."""
     wanted, credentials = sealed_job(slot, id, job)
     return {
@@ -95,7 +95,7 @@ def run_of(row: Row) -> Run | None:
     return None if row["run_number"] is None else Run(row["run_number"], row["run_attempt"])
 
 
-def sealed_job(slot: Slot, id: str, job: DeployJob) -> tuple[bytes | None, bytes | None]:
+def sealed_job(slot: SealingKey, id: str, job: DeployJob) -> tuple[bytes | None, bytes | None]:
     """Returns the columns `sealed_wish` and `sealed_credentials`; None if the deploy job holds nothing beyond
     the other columns, as that of a webhook's run.
     """

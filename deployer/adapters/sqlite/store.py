@@ -22,7 +22,7 @@ from deployer.adapters.sqlite.confirmations import ConfirmationRows, note_word
 from deployer.adapters.sqlite.database import Database
 from deployer.adapters.sqlite.delegated_tasks import ErrandRows
 from deployer.adapters.sqlite.deliveries import RecoveryRows
-from deployer.adapters.sqlite.encryption import SealBroken, Slot, Vault
+from deployer.adapters.sqlite.encryption import SealBroken, SealingKey, Vault
 from deployer.adapters.sqlite.expiry import forget_old
 from deployer.adapters.sqlite.proven_runs import ProvenRows
 from deployer.adapters.sqlite.releases import served_mark
@@ -68,10 +68,10 @@ class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryR
     accepts deploy jobs and opens nothing. Raises ConfigError when key and file do not belong together.
     """
 
-    def __init__(self, path: Path, vault: Vault | Slot) -> None:
+    def __init__(self, path: Path, vault: Vault | SealingKey) -> None:
         super().__init__(Database(path, SCHEMA, VERSION, UPGRADES))
-        self._slot = vault if isinstance(vault, Slot) else vault.slot
-        self._key = None if isinstance(vault, Slot) else vault
+        self._slot = vault if isinstance(vault, SealingKey) else vault.slot
+        self._key = None if isinstance(vault, SealingKey) else vault
         self._salt = self._unseal_salt() if self._key else b""
         self.queued: Callable[[], None] = _nobody_waits  # called after a job is queued where none waited
         self._ledger = Ledger(hmac.digest(self._salt, b"audit", "sha256") if self._key else None)

@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from deployer.adapters.sqlite.encryption import SealBroken, Slot, Vault, open_vault, read_slot, show_slot
+from deployer.adapters.sqlite.encryption import (
+    SealBroken,
+    SealingKey,
+    Vault,
+    open_vault,
+    read_slot,
+    show_slot,
+)
 from deployer.core.errors import ConfigError, StoreUnavailable
 
 VALUE = "canary-value-of-a-secret"
@@ -154,12 +161,12 @@ def test_a_slot_that_is_none_is_refused(tmp_path: Path, text: bytes) -> None:
 
 
 def test_a_slot_is_shown_to_all_and_written_only_when_it_changed(tmp_path: Path) -> None:
-    path, slot = tmp_path / "slot.pub", Slot(bytes(32))
+    path, slot = tmp_path / "slot.pub", SealingKey(bytes(32))
     assert read_slot(path) is None
     show_slot(slot, path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     before = path.stat().st_ino
     show_slot(slot, path)
     assert path.stat().st_ino == before
-    show_slot(Slot(bytes([1] * 32)), path)
+    show_slot(SealingKey(bytes([1] * 32)), path)
     assert read_slot(path) != slot and path.stat().st_ino != before
