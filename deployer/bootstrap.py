@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from deployer.adapters.github.null_forge import NoGitHub
 from deployer.adapters.github.oidc_verifier import OidcVerifier
-from deployer.adapters.sqlite.encryption import open_vault, read_slot, show_slot
+from deployer.adapters.sqlite.encryption import open_secret_store, read_slot, show_slot
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.adapters.system.clock import SystemClock
 from deployer.adapters.system.config_file import read_config, read_secret, read_webhook_secrets
@@ -229,9 +229,9 @@ def build(path: Path) -> Parts:
     state, folder = Path(config.state), Path(config.store)
     make_folder(state)
     make_folder(folder)
-    vault = open_vault(state / "key")
-    store = SqliteStore(folder / _DATABASE, vault)
-    show_slot(vault.slot, folder / _SLOT)
+    secret_store = open_secret_store(state / "key")
+    store = SqliteStore(folder / _DATABASE, secret_store)
+    show_slot(secret_store.slot, folder / _SLOT)
     login = _login(config)
     github = _github(config, store)
     engine = Engine()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from deployer.adapters.sqlite.encryption import open_vault
+from deployer.adapters.sqlite.encryption import open_secret_store
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.adapters.system.clock import SystemClock
 from deployer.core.config.settings import Config, load_config
@@ -119,7 +119,7 @@ def body_of(payload: Mapping[str, Any], *, form: bool = False) -> bytes:
 
 
 def open_store(state: Path) -> SqliteStore:
-    return SqliteStore(state / "deployer.db", open_vault(state / "key"))
+    return SqliteStore(state / "deployer.db", open_secret_store(state / "key"))
 
 
 def no_oidc(_token: str, _audience: str) -> Mapping[str, object]:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from deployer.adapters.github.null_forge import NoGitHub
-from deployer.adapters.sqlite.encryption import open_vault
+from deployer.adapters.sqlite.encryption import open_secret_store
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.compose.endpoints import Budget, Endpoint
 from deployer.core.config.settings import load_config
@@ -106,7 +106,7 @@ class Scene:
     """A world around a target in memory, with a real store."""
 
     def __init__(self, folder: Path) -> None:
-        self.store = SqliteStore(folder / "deployer.db", open_vault(folder / "key"))
+        self.store = SqliteStore(folder / "deployer.db", open_secret_store(folder / "key"))
         self.target = MemoryTarget(shop())
         self.clock = FastClock()
         self.context = DeployContext(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deployer.adapters.sqlite.encryption import open_vault
+from deployer.adapters.sqlite.encryption import open_secret_store
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.auth.authorization import authorise_claims, login_for
 from deployer.core.errors import Forbidden, ImageNotFound, ImageOfAnother, ImageUnproven, StoreUnavailable
@@ -192,7 +192,7 @@ def test_the_wish_keeps_its_word_in_the_queue(store: SqliteStore) -> None:
 def test_a_record_that_the_web_process_forged_is_not_believed_and_goes(
     store: SqliteStore, tmp_path: Path
 ) -> None:
-    web = SqliteStore(tmp_path / "deployer.db", open_vault(tmp_path / "key").slot)
+    web = SqliteStore(tmp_path / "deployer.db", open_secret_store(tmp_path / "key").slot)
     with pytest.raises(StoreUnavailable, match="no key"):
         prove(web, POISON)
     prove(store)

@@ -16,7 +16,7 @@ import pytest
 
 from deployer.adapters.github.forge import GitHubClient
 from deployer.adapters.github.oidc_verifier import OidcVerifier
-from deployer.adapters.sqlite.encryption import open_vault
+from deployer.adapters.sqlite.encryption import open_secret_store
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.config.settings import load_config
 from deployer.core.errors import DeployerError, StoreUnavailable, TokenRejected, WorkerSilent
@@ -64,9 +64,9 @@ class Halves:
 
     def __init__(self, folder: Path, stand_in: GitHubServer, issuer: Issuer) -> None:
         self.clock = FastClock()
-        vault = open_vault(folder / "key")
-        self.mine = SqliteStore(folder / "deployer.db", vault)
-        self.webs = SqliteStore(folder / "deployer.db", vault.slot)
+        secret_store = open_secret_store(folder / "key")
+        self.mine = SqliteStore(folder / "deployer.db", secret_store)
+        self.webs = SqliteStore(folder / "deployer.db", secret_store.slot)
         self.registry = Pushed()
         model = shop()
         for name in ("backend", "frontend"):

@@ -54,7 +54,9 @@ class ErrandRows(ReleaseRows):
         )
         for row in rows:
             try:
-                jobs = unpack_errand(self._vault.open_slot(f"errand {row['id']}", row["sealed"]), row["task"])
+                jobs = unpack_errand(
+                    self._secret_store.open_slot(f"errand {row['id']}", row["sealed"]), row["task"]
+                )
                 return Errand(row["id"], Task(row["task"]), jobs, row["at"], row["tries"])
             except (
                 SealBroken,

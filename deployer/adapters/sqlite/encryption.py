@@ -46,7 +46,7 @@ class SealingKey:
         return self._box.encrypt(_content(purpose, value))
 
 
-class Vault:
+class SecretStore:
     """Secret store that seals with the first key and opens with any."""
 
     def __init__(self, keys: list[str]) -> None:
@@ -116,7 +116,7 @@ def show_slot(slot: SealingKey, path: Path) -> None:
         write_whole(path, text, 0o644)
 
 
-def open_vault(path: Path) -> Vault:
+def open_secret_store(path: Path) -> SecretStore:
     """Opens the secret store of the key file, one key a line, creating the file on first use. Raises
     ConfigError if others may read the file, StoreUnavailable if it cannot be read or created.
     """
@@ -131,7 +131,7 @@ def open_vault(path: Path) -> Vault:
     if mode & 0o077:
         raise ConfigError(str(path), "should be readable by its owner only", hint=f"chmod 600 {path}")
     try:
-        return Vault(text.decode("ascii").split())
+        return SecretStore(text.decode("ascii").split())
     except ValueError:
         raise ConfigError(
             str(path), "should hold keys as `cryptography.fernet` makes them, one a line"

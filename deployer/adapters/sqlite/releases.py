@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from deployer.adapters.sqlite.database import Database
-from deployer.adapters.sqlite.encryption import Vault
+from deployer.adapters.sqlite.encryption import SecretStore
 from deployer.adapters.sqlite.rows import deployment_of, unpack_release
 from deployer.core.errors import StoreUnavailable
 from deployer.core.images import Image
@@ -22,11 +22,11 @@ class ReleaseRows:
     """Implements the retention methods of `ports.Store`."""
 
     _database: Database
-    _key: Vault | None
+    _key: SecretStore | None
     _salt: bytes  # empty without the key
 
     @property
-    def _vault(self) -> Vault:
+    def _secret_store(self) -> SecretStore:
         if self._key is None:
             raise StoreUnavailable("this process has no key to the store", hint="`deployer worker` has it")
         return self._key
@@ -62,7 +62,9 @@ class ReleaseRows:
     def releases(self) -> Sequence[Release]:
         rows = self._database.read("SELECT * FROM release")
         return [
-            unpack_release(row["id"], row["app"], self._vault.open(f"release {row['id']}", row["sealed"]))
+            unpack_release(
+                row["id"], row["app"], self._secret_store.open(f"release {row['id']}", row["sealed"])
+            )
             for row in rows
         ]
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from deployer.adapters.sqlite.encryption import SealBroken, SealingKey, Vault
+from deployer.adapters.sqlite.encryption import SealBroken, SealingKey, SecretStore
 from deployer.core.images import Image
 from deployer.core.model import (
     Attested,
@@ -124,21 +124,21 @@ def sealed_job(slot: SealingKey, id: str, job: DeployJob) -> tuple[bytes | None,
     )
 
 
-def job_of(vault: Vault, row: sqlite3.Row) -> DeployJob:
+def job_of(secret_store: SecretStore, row: sqlite3.Row) -> DeployJob:
     """Returns the deploy job of an unfinished row. Raises SealBroken: any process that writes to the queue
     can seal any content, so the content is not trusted.
     """
     try:
-        return _opened(vault, row)
+        return _opened(secret_store, row)
     except (ValueError, TypeError, KeyError, AttributeError):
         raise SealBroken(
             f"wish of {row['id']}: is no deploy job", hint="this program did not write it"
         ) from None
 
 
-def _opened(vault: Vault, row: sqlite3.Row) -> DeployJob:
+def _opened(secret_store: SecretStore, row: sqlite3.Row) -> DeployJob:
     sealed, login = row["sealed_wish"], row["sealed_credentials"]
-    content = json.loads(vault.open_slot(f"wish of {row['id']}", sealed)) if sealed else _NOTHING
+    content = json.loads(secret_store.open_slot(f"wish of {row['id']}", sealed)) if sealed else _NOTHING
     return DeployJob(
         app=row["app"],
         environment=row["environment"],
@@ -150,7 +150,7 @@ def _opened(vault: Vault, row: sqlite3.Row) -> DeployJob:
         images=_unpack_images(content["images"]),
         bundle=Bundle(**content["bundle"]) if content["bundle"] else None,
         release=row["release"],
-        credentials=Credentials(*json.loads(vault.open_slot(f"credentials of {row['id']}", login)))
+        credentials=Credentials(*json.loads(secret_store.open_slot(f"credentials of {row['id']}", login)))
         if login
         else None,
         workflow=row["workflow"],

@@ -22,7 +22,7 @@ from deployer.adapters.sqlite.confirmations import ConfirmationRows, note_word
 from deployer.adapters.sqlite.database import Database
 from deployer.adapters.sqlite.delegated_tasks import ErrandRows
 from deployer.adapters.sqlite.deliveries import RecoveryRows
-from deployer.adapters.sqlite.encryption import SealBroken, SealingKey, Vault
+from deployer.adapters.sqlite.encryption import SealBroken, SealingKey, SecretStore
 from deployer.adapters.sqlite.expiry import forget_old
 from deployer.adapters.sqlite.proven_runs import ProvenRows
 from deployer.adapters.sqlite.releases import served_mark
@@ -68,10 +68,10 @@ class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryR
     accepts deploy jobs and opens nothing. Raises ConfigError when key and file do not belong together.
     """
 
-    def __init__(self, path: Path, vault: Vault | SealingKey) -> None:
+    def __init__(self, path: Path, secret_store: SecretStore | SealingKey) -> None:
         super().__init__(Database(path, SCHEMA, VERSION, UPGRADES))
-        self._slot = vault if isinstance(vault, SealingKey) else vault.slot
-        self._key = None if isinstance(vault, SealingKey) else vault
+        self._slot = secret_store if isinstance(secret_store, SealingKey) else secret_store.slot
+        self._key = None if isinstance(secret_store, SealingKey) else secret_store
         self._salt = self._unseal_salt() if self._key else b""
         self.queued: Callable[[], None] = _nobody_waits  # called after a job is queued where none waited
         self._ledger = Ledger(hmac.digest(self._salt, b"audit", "sha256") if self._key else None)
@@ -106,7 +106,7 @@ class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryR
         with self._database.write() as sql:
             while row := sql.execute(_CLAIMABLE).fetchone():
                 try:
-                    job = job_of(self._vault, row)
+                    job = job_of(self._secret_store, row)
                 except SealBroken as error:  # one damaged row must not block the queue
                     self._end(sql, row["id"], Status.ERROR, f"{error} [{error.code}]", now)
                     continue
@@ -180,7 +180,7 @@ class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryR
         with self._database.write() as sql:
             sql.execute(
                 "INSERT OR IGNORE INTO release VALUES (?, ?, ?, ?)",
-                (id, draft.app, draft.revision, self._vault.seal(f"release {id}", content)),
+                (id, draft.app, draft.revision, self._secret_store.seal(f"release {id}", content)),
             )
             sql.execute("UPDATE deployment SET release = ? WHERE id = ?", (id, deployment_id))
             self._ledger.record(sql, now, completion(deployment_of(_row(sql, deployment_id)), draft.images))
@@ -190,7 +190,7 @@ class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryR
         rows = self._database.read("SELECT * FROM release WHERE id = ?", (id,))
         if not rows:
             raise no_release("the store", id)
-        return unpack_release(id, rows[0]["app"], self._vault.open(f"release {id}", rows[0]["sealed"]))
+        return unpack_release(id, rows[0]["app"], self._secret_store.open(f"release {id}", rows[0]["sealed"]))
 
     def forget_old(self, now: float) -> int:
         self.end_refusals(now)
@@ -239,10 +239,10 @@ class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryR
             row = sql.execute("SELECT salt FROM seal").fetchone()
             if row is None:
                 salt = secrets.token_hex(32)
-                sql.execute("INSERT INTO seal VALUES (1, ?)", (self._vault.seal("salt", salt),))
+                sql.execute("INSERT INTO seal VALUES (1, ?)", (self._secret_store.seal("salt", salt),))
                 return bytes.fromhex(salt)
         try:
-            return bytes.fromhex(self._vault.open("salt", row["salt"]))
+            return bytes.fromhex(self._secret_store.open("salt", row["salt"]))
         except SealBroken:
             raise ConfigError(
                 "state",

@@ -14,8 +14,8 @@ from cryptography.fernet import Fernet
 from deployer.adapters.sqlite.encryption import (
     SealBroken,
     SealingKey,
-    Vault,
-    open_vault,
+    SecretStore,
+    open_secret_store,
     read_slot,
     show_slot,
 )
@@ -25,16 +25,16 @@ VALUE = "canary-value-of-a-secret"
 
 
 def test_what_was_sealed_opens_again_and_does_not_stand_in_the_sealed_bytes() -> None:
-    vault = Vault([Fernet.generate_key().decode()])
-    sealed = vault.seal("wish of 1", VALUE)
-    assert vault.open("wish of 1", sealed) == VALUE
+    secret_store = SecretStore([Fernet.generate_key().decode()])
+    sealed = secret_store.seal("wish of 1", VALUE)
+    assert secret_store.open("wish of 1", sealed) == VALUE
     assert VALUE.encode() not in sealed
 
 
 def test_a_sealed_value_that_was_moved_to_another_row_does_not_open() -> None:
-    vault = Vault([Fernet.generate_key().decode()])
+    secret_store = SecretStore([Fernet.generate_key().decode()])
     with pytest.raises(SealBroken, match="another purpose"):
-        vault.open("wish of 2", vault.seal("wish of 1", VALUE))
+        secret_store.open("wish of 2", secret_store.seal("wish of 1", VALUE))
 
 
 @pytest.mark.parametrize(
@@ -42,27 +42,27 @@ def test_a_sealed_value_that_was_moved_to_another_row_does_not_open() -> None:
 )
 def test_a_damaged_value_does_not_open_and_the_message_holds_nothing_of_it(damage: object) -> None:
     assert callable(damage)
-    vault = Vault([Fernet.generate_key().decode()])
+    secret_store = SecretStore([Fernet.generate_key().decode()])
     with pytest.raises(SealBroken) as refused:
-        vault.open("x", damage(vault.seal("x", VALUE)))
+        secret_store.open("x", damage(secret_store.seal("x", VALUE)))
     assert VALUE not in refused.value.diagnostics()
 
 
 def test_after_a_new_key_was_put_first_the_old_one_still_opens_and_the_new_one_seals() -> None:
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
-    sealed = Vault([old]).seal("x", VALUE)
-    both = Vault([new, old])
+    sealed = SecretStore([old]).seal("x", VALUE)
+    both = SecretStore([new, old])
     assert both.open("x", sealed) == VALUE
-    assert Vault([new]).open("x", both.seal("x", VALUE)) == VALUE
+    assert SecretStore([new]).open("x", both.seal("x", VALUE)) == VALUE
     with pytest.raises(SealBroken):
-        Vault([new]).open("x", sealed)
+        SecretStore([new]).open("x", sealed)
 
 
 def test_the_key_file_is_made_on_first_use_for_its_owner_only_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "state" / "key"
-    sealed = open_vault(path).seal("x", VALUE)
+    sealed = open_secret_store(path).seal("x", VALUE)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert open_vault(path).open("x", sealed) == VALUE
+    assert open_secret_store(path).open("x", sealed) == VALUE
     assert [entry.name for entry in path.parent.iterdir()] == ["key"]
 
 
@@ -72,23 +72,23 @@ def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
 
     def start() -> None:
         begin.wait()
-        sealed.append(open_vault(tmp_path / "key").seal("x", VALUE))
+        sealed.append(open_secret_store(tmp_path / "key").seal("x", VALUE))
 
     threads = [threading.Thread(target=start) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [open_vault(tmp_path / "key").open("x", item) for item in sealed] == [VALUE] * 8
+    assert [open_secret_store(tmp_path / "key").open("x", item) for item in sealed] == [VALUE] * 8
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
 def test_a_key_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "key"
-    open_vault(path)
+    open_secret_store(path)
     path.chmod(mode)
     with pytest.raises(ConfigError, match="owner only"):
-        open_vault(path)
+        open_secret_store(path)
 
 
 @pytest.mark.parametrize("text", ["", "not a key", "é"])
@@ -97,7 +97,7 @@ def test_a_file_that_holds_no_key_is_refused_without_showing_it(tmp_path: Path, 
     path.write_text(text, "utf-8")
     path.chmod(0o600)
     with pytest.raises(ConfigError) as refused:
-        open_vault(path)
+        open_secret_store(path)
     assert not text or text not in str(refused.value)
 
 
@@ -106,7 +106,7 @@ def test_a_key_file_that_cannot_be_made_or_read_is_an_expected_failure(tmp_path:
     (tmp_path / "folder").mkdir()
     for path in (tmp_path / "file" / "key", tmp_path / "file" / "state" / "key", tmp_path / "folder"):
         with pytest.raises(StoreUnavailable, match=str(tmp_path)):
-            open_vault(path)
+            open_secret_store(path)
 
 
 def test_a_key_that_does_not_fit_on_the_disk_leaves_nothing_behind(
@@ -117,7 +117,7 @@ def test_a_key_that_does_not_fit_on_the_disk_leaves_nothing_behind(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StoreUnavailable, match="No space left"):
-        open_vault(tmp_path / "key")
+        open_secret_store(tmp_path / "key")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -125,32 +125,32 @@ def test_a_key_that_does_not_fit_on_the_disk_leaves_nothing_behind(
 
 
 def test_what_went_through_the_slot_opens_with_the_key_and_with_nothing_of_the_slot(tmp_path: Path) -> None:
-    vault = open_vault(tmp_path / "key")
-    show_slot(vault.slot, tmp_path / "slot.pub")
+    secret_store = open_secret_store(tmp_path / "key")
+    show_slot(secret_store.slot, tmp_path / "slot.pub")
     slot = read_slot(tmp_path / "slot.pub")
     assert slot and not hasattr(slot, "open")
     sealed = slot.seal("wish of 1", VALUE)
-    assert vault.open_slot("wish of 1", sealed) == VALUE
+    assert secret_store.open_slot("wish of 1", sealed) == VALUE
     assert VALUE.encode() not in sealed and sealed != slot.seal("wish of 1", VALUE)
     with pytest.raises(SealBroken, match="another purpose"):
-        vault.open_slot("wish of 2", sealed)
+        secret_store.open_slot("wish of 2", sealed)
     with pytest.raises(SealBroken):
-        vault.open("wish of 1", sealed)
+        secret_store.open("wish of 1", sealed)
 
 
 def test_who_has_only_the_slot_cannot_make_what_the_vault_itself_seals(tmp_path: Path) -> None:
-    vault = open_vault(tmp_path / "key")
+    secret_store = open_secret_store(tmp_path / "key")
     with pytest.raises(SealBroken):
-        vault.open("release 1", vault.slot.seal("release 1", VALUE))
+        secret_store.open("release 1", secret_store.slot.seal("release 1", VALUE))
 
 
 def test_what_stood_in_the_queue_opens_after_a_new_key_was_put_first() -> None:
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
-    sealed = Vault([old]).slot.seal("x", VALUE)
-    assert Vault([new, old]).open_slot("x", sealed) == VALUE
+    sealed = SecretStore([old]).slot.seal("x", VALUE)
+    assert SecretStore([new, old]).open_slot("x", sealed) == VALUE
     with pytest.raises(SealBroken):
-        Vault([new]).open_slot("x", sealed)
-    assert Vault([new, old]).slot.public == Vault([new]).slot.public
+        SecretStore([new]).open_slot("x", sealed)
+    assert SecretStore([new, old]).slot.public == SecretStore([new]).slot.public
 
 
 @pytest.mark.parametrize("text", [b"", b"AAAA", b"not base64!", b"\xff" * 44, b"A" * 45])
