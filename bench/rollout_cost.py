@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.contest import Ours, Peer, Shape
 from bench.rows import Row
-from deployer.bootstrap import Parts, build
+from deployer.bootstrap import Server, build
 from deployer.core.model import DeployJob, Kind
 from deployer.deployment.deploy import deploy
 from testing.load.latency import latency_ms
@@ -63,7 +63,7 @@ def measure_edge(runs: int) -> list[Row]:
     ]
 
 
-def _redeploy(parts: Parts) -> float:
+def _redeploy(parts: Server) -> float:
     """Milliseconds that one redeploy spends in calls to the engine and the edge."""
     clocked = _Clocked(parts.context.target)
     serving = parts.store.serving("shop", "production")

@@ -99,7 +99,7 @@ class Reception:
 
 
 @dataclass(frozen=True)
-class Parts(Reception):
+class Server(Reception):
     """The dependencies of one server, ready to be started."""
 
     context: DeployContext
@@ -217,7 +217,7 @@ def build_reception(path: Path) -> Reception:
     return Reception(config, store, _receiver(config, store))
 
 
-def build(path: Path) -> Parts:
+def build(path: Path) -> Server:
     """Builds the whole server. Raises ConfigError, EngineUnavailable or StoreUnavailable."""
     # Imported here, because the web process must not even load code that talks to an engine.
     from deployer.adapters.docker.compose_cli import Compose
@@ -256,7 +256,7 @@ def build(path: Path) -> Parts:
     look = partial(recover, receiver, hook_log) if hook_log else None
     worker = Worker(context, look, partial(run_errand, context))
     store.queued = worker.wake
-    return Parts(config, store, receiver, context, worker, github, look)
+    return Server(config, store, receiver, context, worker, github, look)
 
 
 def _receiver(config: Config, store: SqliteStore) -> Receiver:

@@ -10,7 +10,7 @@ import argparse
 import sys
 import time
 
-from deployer.bootstrap import Parts, build, config_path, start_log
+from deployer.bootstrap import Server, build, config_path, start_log
 from deployer.cli.arguments import Verbs, add_verb, revision
 from deployer.cli.output import print_events, print_state
 from deployer.cli.status_commands import job_of, me, place
@@ -87,7 +87,7 @@ def _deploy(arguments: argparse.Namespace) -> int:
     return _follow(parts, Receipt(Outcome(outcome), deployment, ""))
 
 
-def _follow(parts: Parts, receipt: Receipt) -> int:
+def _follow(parts: Server, receipt: Receipt) -> int:
     """Prints the deployment's events until its end. Returns the exit code."""
     assert receipt.deployment
     deployment, seen, waited = receipt.deployment, 0, False

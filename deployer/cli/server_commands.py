@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import time
 
-from deployer.bootstrap import Parts, build, config_path, start_log
+from deployer.bootstrap import Server, build, config_path, start_log
 from deployer.cli.arguments import Verbs, add_verb
 from deployer.core.reporting.log_fields import about
 from deployer.process import FINISH, end_work, leave, live, wait_while
@@ -39,7 +39,7 @@ def _work(given: str) -> int:
     return live(run)
 
 
-def _until_told(parts: Parts) -> int:
+def _until_told(parts: Server) -> int:
     try:
         parts.worker.start()
         _log.info("working on the queue in %s", parts.config.store, extra=about("working"))
@@ -49,7 +49,7 @@ def _until_told(parts: Parts) -> int:
     return 1
 
 
-def _stop(parts: Parts) -> int:
+def _stop(parts: Server) -> int:
     deadline = time.monotonic() + FINISH
     _log.info("stopping", extra=about("stopping"))
     return leave(parts.store.close, clean=end_work(parts.worker.stop, parts.github.close, deadline))

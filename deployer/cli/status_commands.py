@@ -11,7 +11,7 @@ import os
 import time
 from dataclasses import asdict
 
-from deployer.bootstrap import Parts, build, config_path
+from deployer.bootstrap import Server, build, config_path
 from deployer.cli.arguments import Verbs, add_verb, limit, revision
 from deployer.cli.output import print_events, print_state
 from deployer.core.config.settings import App, Environment
@@ -55,7 +55,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _served(parts: Parts, app: App, environment: Environment) -> Release:
+def _served(parts: Server, app: App, environment: Environment) -> Release:
     serving = parts.store.serving(app.name, environment.name)
     if serving is None:
         raise NotFound(
@@ -65,7 +65,7 @@ def _served(parts: Parts, app: App, environment: Environment) -> Release:
     return parts.store.release(serving.release)
 
 
-def _tasks_run(parts: Parts, app: App, environment: Environment, release: Release) -> bool:
+def _tasks_run(parts: Server, app: App, environment: Environment, release: Release) -> bool:
     """True if a redeploy would run the release's one-shot tasks; otherwise a missing finished task is no
     drift.
     """
@@ -84,7 +84,7 @@ def _status(arguments: argparse.Namespace) -> int:
     return 1 if any(view.drifted for view in views) else 0
 
 
-def _look(parts: Parts, app: App, environment: Environment) -> Overview:
+def _look(parts: Server, app: App, environment: Environment) -> Overview:
     serving = parts.store.serving(app.name, environment.name)
     observed = parts.context.target.observe(environment.project)
     release = parts.store.release(serving.release) if serving else None
@@ -119,7 +119,7 @@ def _show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def place(parts: Parts, arguments: argparse.Namespace) -> tuple[App, Environment]:
+def place(parts: Server, arguments: argparse.Namespace) -> tuple[App, Environment]:
     app = parts.config.app(arguments.app)
     return app, app.environment(arguments.environment)
 

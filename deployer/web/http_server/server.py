@@ -18,7 +18,7 @@ from typing import Any
 from flask import Flask
 from waitress.server import BaseWSGIServer, create_server
 
-from deployer.bootstrap import Parts, Reception, build, build_reception, config_path, share_memory, start_log
+from deployer.bootstrap import Reception, Server, build, build_reception, config_path, share_memory, start_log
 from deployer.core.reporting.log_fields import about
 from deployer.process import FINISH, end_work, leave, live, wait_while
 from deployer.web.api.event_streams import Streams
@@ -63,7 +63,7 @@ def main_web(given: str = "") -> int:
     return live(run)
 
 
-def _serve(reception: Reception, parts: Parts | None) -> int:
+def _serve(reception: Reception, parts: Server | None) -> int:
     app = create_app(reception.receiver)
     app.extensions[HAS_WORKER] = reception.has_worker
     if parts:
@@ -116,7 +116,7 @@ def _open(app: Flask, listen: str) -> Any:
     return server
 
 
-def _stop(reception: Reception, parts: Parts | None, app: Flask, server: Any) -> int:
+def _stop(reception: Reception, parts: Server | None, app: Flask, server: Any) -> int:
     """Stops streams, worker and server within one time budget. Requests that arrive meanwhile are stored and
     answered; the next start deploys them.
     """
