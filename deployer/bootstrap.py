@@ -74,7 +74,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Reception:
+class WebServer:
     """The web server's dependencies, ready to be served."""
 
     config: Config
@@ -99,7 +99,7 @@ class Reception:
 
 
 @dataclass(frozen=True)
-class Server(Reception):
+class Server(WebServer):
     """The dependencies of one server, ready to be started."""
 
     context: DeployContext
@@ -201,7 +201,7 @@ def _check_folder(setting: str, folder: Path, never: int, passing: int = -1) -> 
         raise ConfigError(setting, f"{folder} is open to others", hint=f"chmod {right} {folder}")
 
 
-def build_reception(path: Path) -> Reception:
+def build_web_server(path: Path) -> WebServer:
     """Builds the web server's half. Raises ConfigError or StoreUnavailable."""
     config = load_reception(path)
     folder = Path(config.store)
@@ -214,7 +214,7 @@ def build_reception(path: Path) -> Reception:
             )
         time.sleep(0.1)
     store = SqliteStore(folder / _DATABASE, slot)
-    return Reception(config, store, _receiver(config, store))
+    return WebServer(config, store, _receiver(config, store))
 
 
 def build(path: Path) -> Server:

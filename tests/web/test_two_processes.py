@@ -15,7 +15,7 @@ import pytest
 
 from deployer import __version__, bootstrap
 from deployer.adapters.system.file_lock import is_held
-from deployer.bootstrap import build, build_reception
+from deployer.bootstrap import build, build_web_server
 from deployer.core.errors import Busy, ConfigError, StoreUnavailable
 from deployer.core.requests.deploy_request import audience_of
 from testing.docker.docker_cli import ROOT, wait_for
@@ -188,9 +188,9 @@ def test_a_plan_is_the_workers_and_comes_back_through_the_web(pair: Pair) -> Non
 
 
 def test_one_web_and_one_worker_and_no_second_of_either(config: Path) -> None:
-    first, second, reception = build(config), build(config), build_reception(config)
-    with first.only_worker(), reception.only_web():
-        assert reception.has_worker()
+    first, second, web_server = build(config), build(config), build_web_server(config)
+    with first.only_worker(), web_server.only_web():
+        assert web_server.has_worker()
         with pytest.raises(Busy, match=r"holds worker\.lock") as refused, second.only_worker():
             pass
         assert "deployer worker" in refused.value.hint
@@ -199,21 +199,21 @@ def test_one_web_and_one_worker_and_no_second_of_either(config: Path) -> None:
         assert "deployer web" in refused.value.hint
     with second.only_worker(), second.only_web():
         assert is_held(Path(second.config.store) / "web.lock")
-    assert not reception.has_worker()
-    for parts in (first, second, reception):
+    assert not web_server.has_worker()
+    for parts in (first, second, web_server):
         parts.close()
 
 
 def test_a_web_without_a_worker_that_ever_ran_says_what_to_start(config: Path) -> None:
     with pytest.raises(StoreUnavailable, match=r"slot.pub") as refused:
-        build_reception(config)
+        build_web_server(config)
     assert "deployer worker" in refused.value.hint
 
 
 def test_a_store_that_everybody_may_enter_is_refused(config: Path, folder: Path) -> None:
     (folder / "store").mkdir()
     (folder / "store").chmod(0o2775)
-    for build_half in (build, build_reception):
+    for build_half in (build, build_web_server):
         with pytest.raises(ConfigError, match=r"server.store") as refused:
             build_half(config)
         assert "chmod 2770" in refused.value.hint

@@ -18,7 +18,15 @@ from typing import Any
 from flask import Flask
 from waitress.server import BaseWSGIServer, create_server
 
-from deployer.bootstrap import Reception, Server, build, build_reception, config_path, share_memory, start_log
+from deployer.bootstrap import (
+    Server,
+    WebServer,
+    build,
+    build_web_server,
+    config_path,
+    share_memory,
+    start_log,
+)
 from deployer.core.reporting.log_fields import about
 from deployer.process import FINISH, end_work, leave, live, wait_while
 from deployer.web.api.event_streams import Streams
@@ -56,22 +64,22 @@ def main_web(given: str = "") -> int:
     def run() -> int:
         share_memory()
         start_log()
-        reception = build_reception(config_path(given))
-        with reception.only_web():
-            return _serve(reception, None)
+        web_server = build_web_server(config_path(given))
+        with web_server.only_web():
+            return _serve(web_server, None)
 
     return live(run)
 
 
-def _serve(reception: Reception, parts: Server | None) -> int:
-    app = create_app(reception.receiver)
-    app.extensions[HAS_WORKER] = reception.has_worker
+def _serve(web_server: WebServer, parts: Server | None) -> int:
+    app = create_app(web_server.receiver)
+    app.extensions[HAS_WORKER] = web_server.has_worker
     if parts:
         app.extensions[HAS_ENGINE] = lambda: parts.worker.reaches
     try:
-        server = _open(app, reception.config.listen)
+        server = _open(app, web_server.config.listen)
     except OSError as error:
-        told = f"deployer cannot listen on {reception.config.listen}: {error.strerror} [cannot-listen]"
+        told = f"deployer cannot listen on {web_server.config.listen}: {error.strerror} [cannot-listen]"
         print(f"{told}\nhint: server.listen in the settings names another address", file=sys.stderr)
         return 1
     thread = threading.Thread(target=server.run, name="http", daemon=True)
@@ -79,11 +87,11 @@ def _serve(reception: Reception, parts: Server | None) -> int:
         if parts:
             parts.worker.start()
         thread.start()
-        url, listen = reception.config.url, reception.config.listen
+        url, listen = web_server.config.url, web_server.config.listen
         _log.info("serving %s on %s", url, listen, extra=about("serving", url=url, listen=listen))
         wait_while(thread.is_alive)
     except SystemExit:
-        return _stop(reception, parts, app, server)
+        return _stop(web_server, parts, app, server)
     _log.error("the HTTP server ended by itself", extra=about("bug"))
     return 1
 
@@ -116,7 +124,7 @@ def _open(app: Flask, listen: str) -> Any:
     return server
 
 
-def _stop(reception: Reception, parts: Server | None, app: Flask, server: Any) -> int:
+def _stop(web_server: WebServer, parts: Server | None, app: Flask, server: Any) -> int:
     """Stops streams, worker and server within one time budget. Requests that arrive meanwhile are stored and
     answered; the next start deploys them.
     """
@@ -127,4 +135,4 @@ def _stop(reception: Reception, parts: Server | None, app: Flask, server: Any) -
     streams.close()
     ended = end_work(parts.worker.stop, parts.github.close, deadline) if parts else True
     server.task_dispatcher.shutdown(timeout=max(0.0, deadline - time.monotonic()))
-    return leave(reception.store.close, clean=ended and not server.task_dispatcher.threads)
+    return leave(web_server.store.close, clean=ended and not server.task_dispatcher.threads)
