@@ -9,7 +9,7 @@ from deployer.core.auth.authorization import authorise_plan
 from deployer.core.errors import DeployerError, TokenRejected, TooManyRequests, WorkerSilent
 from deployer.core.model import DeployJob
 from deployer.core.ports.receiver_store import Proof
-from deployer.core.queue.delegated_task import PATIENCE, Task
+from deployer.core.queue.delegated_task import PATIENCE, TaskKind
 from deployer.core.requests.deploy_request import audience_of, parse_request
 from deployer.core.rollout.changes import Preview
 from deployer.ingress.receiver import Receiver, proof_of
@@ -43,7 +43,7 @@ def _ask_worker(receiver: Receiver, job: DeployJob, proof: Proof) -> Preview:
     """Delegates the plan to the process that has the engine. Raises the error that the worker reports, or
     WorkerSilent if the worker does not answer in time.
     """
-    id = receiver.store.hand_over(Task.PLAN, [job], receiver.clock.now(), proof)
+    id = receiver.store.hand_over(TaskKind.PLAN, [job], receiver.clock.now(), proof)
     end = receiver.clock.monotonic() + PATIENCE
     while (answer := receiver.store.errand_answer(id)) is None and receiver.clock.monotonic() < end:
         receiver.clock.sleep(_PLAN_LOOK)

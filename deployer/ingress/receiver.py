@@ -28,7 +28,7 @@ from deployer.core.errors import DeployerError, NotFound, StoreUnavailable, Toke
 from deployer.core.model import DeployJob, Deployment, Kind
 from deployer.core.ports.clock import Clock
 from deployer.core.ports.receiver_store import Arrival, Inbox, Proof
-from deployer.core.queue.delegated_task import Task
+from deployer.core.queue.delegated_task import TaskKind
 from deployer.core.queue.supersede import Outcome
 from deployer.core.requests.deploy_request import audience_of, parse_request
 from deployer.core.requests.signed_request import LIFETIME, judge_stamp
@@ -140,7 +140,7 @@ def _hand_over(receiver: Receiver, hint: Hint, delivery: Delivery) -> Receipt:
     the release that the image completes.
     """
     jobs = [replace(job, origin=receiver.origin) for job in hint.jobs]
-    receiver.store.hand_over(Task.HINT, jobs, receiver.clock.now(), delivery)
+    receiver.store.hand_over(TaskKind.HINT, jobs, receiver.clock.now(), delivery)
     return Receipt(
         Outcome.IGNORED, None, "the worker checks if the image completes a release and then deploys it"
     )

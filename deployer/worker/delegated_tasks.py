@@ -12,7 +12,7 @@ import logging
 from dataclasses import asdict
 
 from deployer.core.errors import DeployerError, Forbidden, GitHubUnavailable, RegistryUnavailable
-from deployer.core.queue.delegated_task import PATIENCE, TRIES, Errand, Task, fit_jobs
+from deployer.core.queue.delegated_task import PATIENCE, TRIES, Errand, TaskKind, fit_jobs
 from deployer.core.reporting.log_fields import about
 from deployer.deployment.context import DeployContext
 from deployer.deployment.plan_preview import preview
@@ -26,7 +26,7 @@ def run_errand(context: DeployContext) -> bool:
     errand = context.store.next_errand(context.clock.now())
     if errand is None:
         return False
-    act = _plan if errand.task is Task.PLAN else _hint
+    act = _plan if errand.task is TaskKind.PLAN else _hint
     try:
         act(errand, context)
     except Exception as error:  # no task may block the tasks behind it for ever
@@ -42,7 +42,7 @@ def _give_way(errand: Errand, error: Exception, context: DeployContext) -> None:
     """Answers a failed plan at once, because its client waits; puts an image announcement off, up to the
     limit of tries.
     """
-    if errand.task is Task.PLAN:
+    if errand.task is TaskKind.PLAN:
         told = f"the worker broke ({type(error).__name__}); its log has the details under {errand.id}"
         context.store.answer_errand(errand.id, {"error": "internal", "message": told, "hint": ""})
     elif not _put_off(errand, context):

@@ -22,7 +22,7 @@ from deployer.core.config.settings import load_config
 from deployer.core.errors import DeployerError, StoreUnavailable, TokenRejected, WorkerSilent
 from deployer.core.model import Bundle, DeployJob, Kind
 from deployer.core.ports.receiver_store import Proof
-from deployer.core.queue.delegated_task import PATIENCE, PAUSE, TRIES, Task
+from deployer.core.queue.delegated_task import PATIENCE, PAUSE, TRIES, TaskKind
 from deployer.core.queue.supersede import Outcome
 from deployer.core.requests.deploy_request import audience_of, encode_request
 from deployer.deployment.context import DeployContext
@@ -201,7 +201,7 @@ def test_a_plan_without_a_worker_ends_in_time_and_is_made_for_nobody(halves: Hal
         halves.ask()
     assert "deployer worker" in refused.value.hint
     assert count(halves.mine, "errand") == 0
-    halves.webs.hand_over(Task.PLAN, [a_job()], halves.clock.now(), proof())
+    halves.webs.hand_over(TaskKind.PLAN, [a_job()], halves.clock.now(), proof())
     halves.clock.time += PATIENCE
     assert halves.work() == 1 and halves.target.calls == []
 
@@ -213,7 +213,7 @@ def test_the_worker_acts_on_nothing_that_its_settings_do_not_allow(halves: Halve
     halves.reconcile(packages=False)
     halves.announce()
     forged = [dataclasses.replace(a_job(), app="bank"), dataclasses.replace(a_job(), revision="x")]
-    halves.webs.hand_over(Task.HINT, forged, 1.0, proof())
+    halves.webs.hand_over(TaskKind.HINT, forged, 1.0, proof())
     assert halves.work() == 2 and count(halves.mine, "deployment") == 0
 
 
@@ -246,9 +246,9 @@ def test_a_door_reads_nothing_of_what_it_handed_over_and_a_token_makes_one_plan(
     with pytest.raises(StoreUnavailable, match="no key"):
         halves.webs.next_errand(2_000_000_000.0)
     once = proof()
-    halves.webs.hand_over(Task.PLAN, [a_job()], 1.0, once)
+    halves.webs.hand_over(TaskKind.PLAN, [a_job()], 1.0, once)
     with pytest.raises(TokenRejected, match="used before"):
-        halves.webs.hand_over(Task.PLAN, [a_job()], 1.0, once)
+        halves.webs.hand_over(TaskKind.PLAN, [a_job()], 1.0, once)
 
 
 def test_a_bug_in_one_errand_is_a_try_and_holds_up_nothing(

@@ -17,7 +17,7 @@ from deployer.adapters.sqlite.tokens import note_arrival, spend
 from deployer.core.errors import StoreUnavailable
 from deployer.core.model import DeployJob
 from deployer.core.ports.receiver_store import Arrival, Proof
-from deployer.core.queue.delegated_task import MOST, MOST_PLANS, PAUSE, Errand, Task
+from deployer.core.queue.delegated_task import MOST, MOST_PLANS, PAUSE, Errand, TaskKind
 from deployer.core.queue.supersede import Outcome
 from deployer.core.webhooks.delivery import Delivery
 
@@ -28,12 +28,12 @@ class ErrandRows(ReleaseRows):
     _database: Database
     _slot: SealingKey
 
-    def hand_over(self, task: Task, jobs: Sequence[DeployJob], now: float, arrival: Arrival) -> str:
+    def hand_over(self, task: TaskKind, jobs: Sequence[DeployJob], now: float, arrival: Arrival) -> str:
         id = secrets.token_hex(12)
         sealed = self._slot.seal(f"errand {id}", pack_errand(jobs))
         with self._database.write() as sql:
             waiting = sql.execute("SELECT count(*) FROM errand WHERE task = ?", (task,)).fetchone()[0]
-            if waiting >= (MOST_PLANS if task is Task.PLAN else MOST):
+            if waiting >= (MOST_PLANS if task is TaskKind.PLAN else MOST):
                 raise StoreUnavailable(
                     f"{waiting} tasks of this kind already wait for the worker",
                     hint="is `deployer worker` running?",
@@ -57,7 +57,7 @@ class ErrandRows(ReleaseRows):
                 jobs = unpack_errand(
                     self._secret_store.open_slot(f"errand {row['id']}", row["sealed"]), row["task"]
                 )
-                return Errand(row["id"], Task(row["task"]), jobs, row["at"], row["tries"])
+                return Errand(row["id"], TaskKind(row["task"]), jobs, row["at"], row["tries"])
             except (
                 SealBroken,
                 ValueError,

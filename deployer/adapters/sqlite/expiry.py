@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from deployer.adapters.sqlite.database import Database
-from deployer.core.queue.delegated_task import Task
+from deployer.core.queue.delegated_task import TaskKind
 
 KEEP = 200  # deployments of one app's environment
 KEEP_DELIVERIES = 20_000
@@ -51,7 +51,7 @@ def forget_old(database: Database, now: float) -> int:
     with database.write() as sql:
         sql.execute("DELETE FROM read_token WHERE created_at < ?", (now - KEEP_READ_TOKENS,))
         sql.execute("DELETE FROM proof WHERE expires_at < ?", (now,))
-        sql.execute("DELETE FROM errand WHERE task = ? AND at < ?", (Task.PLAN, now - KEEP_PLANS))
+        sql.execute("DELETE FROM errand WHERE task = ? AND at < ?", (TaskKind.PLAN, now - KEEP_PLANS))
         sql.execute(
             "DELETE FROM delivery WHERE seq <= (SELECT max(seq) FROM delivery) - ?", (KEEP_DELIVERIES,)
         )

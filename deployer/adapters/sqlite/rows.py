@@ -25,7 +25,7 @@ from deployer.core.model import (
     Run,
     Status,
 )
-from deployer.core.queue.delegated_task import Task
+from deployer.core.queue.delegated_task import TaskKind
 from deployer.core.release.proven_images import encode_tested
 from deployer.core.webhooks.triggers import announcement_job
 
@@ -232,7 +232,7 @@ def unpack_errand(text: str, task: str) -> tuple[DeployJob, ...]:
     """Returns the deploy jobs. Raises ValueError, TypeError, KeyError or AttributeError for content that
     `pack_errand` did not write.
     """
-    unpack = _unpack_hint if task == Task.HINT else _unpack_plan
+    unpack = _unpack_hint if task == TaskKind.HINT else _unpack_plan
     return tuple(unpack(one) for one in json.loads(text))
 
 

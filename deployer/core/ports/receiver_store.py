@@ -14,7 +14,7 @@ from deployer.core.audit.chain import Act, Entry
 from deployer.core.auth.api_tokens import Right, Token
 from deployer.core.model import DeployJob, Deployment
 from deployer.core.ports.store import Store
-from deployer.core.queue.delegated_task import Task
+from deployer.core.queue.delegated_task import TaskKind
 from deployer.core.release.confirmation import Verdict
 from deployer.core.webhooks.delivery import Delivery
 
@@ -47,7 +47,7 @@ class Inbox(Store, Protocol):
     def spend_proof(self, proof: Proof, now: float) -> None:
         """Spends the proof of a request that stores nothing else. Raises TokenRejected for a spent proof."""
 
-    def hand_over(self, task: Task, jobs: Sequence[DeployJob], now: float, arrival: Arrival) -> str:
+    def hand_over(self, task: TaskKind, jobs: Sequence[DeployJob], now: float, arrival: Arrival) -> str:
         """Delegates a task to the process with the engine, and records the arrival in the same transaction;
         returns the task's id. Raises TokenRejected for a spent proof.
         """

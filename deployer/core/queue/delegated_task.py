@@ -23,7 +23,7 @@ PAUSE = 30.0  # seconds between tries
 PATIENCE = 45.0  # seconds that a client waits for a plan; later it is not made
 
 
-class Task(StrEnum):
+class TaskKind(StrEnum):
     """Kind of a delegated task."""
 
     HINT = "hint"  # check if an announced image completes a release, and deploy it
@@ -35,7 +35,7 @@ class Errand:
     """One delegated task, for all of its deploy jobs together."""
 
     id: str
-    task: Task
+    task: TaskKind
     jobs: tuple[DeployJob, ...]
     at: float  # Unix seconds of its arrival
     tries: int = 0
@@ -46,13 +46,13 @@ def fit_jobs(errand: Errand, config: Config) -> tuple[DeployJob, ...]:
     return tuple(job for job in errand.jobs if _fits(errand.task, job, config))
 
 
-def _fits(task: Task, job: DeployJob, config: Config) -> bool:
+def _fits(task: TaskKind, job: DeployJob, config: Config) -> bool:
     try:
         app = config.app(job.app)
         environment = app.environment(job.environment)
         judge_job(job, app)
     except DeployerError:
         return False
-    if task is Task.PLAN:
+    if task is TaskKind.PLAN:
         return environment.plans
     return environment.packages and not environment.protected and not environment.workflow

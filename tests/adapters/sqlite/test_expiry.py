@@ -15,7 +15,7 @@ from deployer.core.errors import StoreUnavailable
 from deployer.core.images import Image
 from deployer.core.model import Deployment, Run, Status
 from deployer.core.ports.receiver_store import Proof
-from deployer.core.queue.delegated_task import MOST_PLANS, Task
+from deployer.core.queue.delegated_task import MOST_PLANS, TaskKind
 from deployer.core.webhooks.delivery import Delivery
 from testing.receiver.jobs import job, release
 
@@ -174,11 +174,11 @@ def test_a_release_that_is_saved_while_others_are_pruned_stays(store: SqliteStor
 def test_plans_of_doors_that_were_killed_go_and_take_no_place(store: SqliteStore) -> None:
     """Each holds a bundle of megabytes; an answered one that is never fetched would stay for ever."""
     for number in range(MOST_PLANS):
-        id = store.hand_over(Task.PLAN, [job(1)], 100.0, Proof(f"jti-{number}", 1_000.0))
+        id = store.hand_over(TaskKind.PLAN, [job(1)], 100.0, Proof(f"jti-{number}", 1_000.0))
     store.answer_errand(id, {"plan": ""})
     with pytest.raises(StoreUnavailable, match="wait for the worker"):
-        store.hand_over(Task.PLAN, [job(1)], 101.0, Proof("one-more", 1_000.0))
-    hint = store.hand_over(Task.HINT, [job(1)], 101.0, Delivery("guid", "package", "00", {}))
+        store.hand_over(TaskKind.PLAN, [job(1)], 101.0, Proof("one-more", 1_000.0))
+    hint = store.hand_over(TaskKind.HINT, [job(1)], 101.0, Delivery("guid", "package", "00", {}))
     store.forget_old(701.0)
     assert count(store, "errand") == 1 and store.errand_answer(hint) is None
-    store.hand_over(Task.PLAN, [job(1)], 701.0, Proof("another", 1_000.0))
+    store.hand_over(TaskKind.PLAN, [job(1)], 701.0, Proof("another", 1_000.0))

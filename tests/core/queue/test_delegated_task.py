@@ -8,7 +8,7 @@ import pytest
 
 from deployer.core.images import Image
 from deployer.core.model import DeployJob, Kind
-from deployer.core.queue.delegated_task import Errand, Task, fit_jobs
+from deployer.core.queue.delegated_task import Errand, TaskKind, fit_jobs
 from testing.receiver.receiver_inputs import DIGEST, REVISION, config_of
 
 
@@ -20,15 +20,15 @@ def job(**changes: Any) -> DeployJob:
 @pytest.mark.parametrize(
     ("task", "settings", "fits"),
     [
-        (Task.PLAN, {"plans": True}, True),
-        (Task.PLAN, {"plans": False}, False),
-        (Task.HINT, {"packages": True}, True),
-        (Task.HINT, {"packages": False}, False),
-        (Task.HINT, {"packages": True, "require-environment-claim": True}, False),
-        (Task.HINT, {"packages": True, "workflow": ".github/workflows/deploy.yml"}, False),
+        (TaskKind.PLAN, {"plans": True}, True),
+        (TaskKind.PLAN, {"plans": False}, False),
+        (TaskKind.HINT, {"packages": True}, True),
+        (TaskKind.HINT, {"packages": False}, False),
+        (TaskKind.HINT, {"packages": True, "require-environment-claim": True}, False),
+        (TaskKind.HINT, {"packages": True, "workflow": ".github/workflows/deploy.yml"}, False),
     ],
 )
-def test_the_settings_say_what_is_done(task: Task, settings: dict[str, Any], fits: bool) -> None:
+def test_the_settings_say_what_is_done(task: TaskKind, settings: dict[str, Any], fits: bool) -> None:
     errand = Errand("1", task, (job(),), 1.0)
     assert fit_jobs(errand, config_of(**settings)) == (errand.jobs if fits else ())
 
@@ -43,5 +43,5 @@ def test_the_settings_say_what_is_done(task: Task, settings: dict[str, Any], fit
     ],
 )
 def test_what_no_door_decides_is_left_out(changes: dict[str, Any]) -> None:
-    errand = Errand("1", Task.PLAN, (job(**changes), job()), 1.0)
+    errand = Errand("1", TaskKind.PLAN, (job(**changes), job()), 1.0)
     assert fit_jobs(errand, config_of(plans=True)) == (job(),)
