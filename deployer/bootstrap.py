@@ -44,7 +44,7 @@ from deployer.deployment.plan_preview import preview
 from deployer.ingress.missed_deliveries import recover
 from deployer.ingress.receiver import Receipt, Receiver
 from deployer.worker.announced_images import resolve_hint
-from deployer.worker.delegated_tasks import run_errand
+from deployer.worker.delegated_tasks import run_task
 from deployer.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ def build(path: Path) -> Server:
     )
     hook_log = _hook_log(config)
     look = partial(recover, receiver, hook_log) if hook_log else None
-    worker = Worker(context, look, partial(run_errand, context))
+    worker = Worker(context, look, partial(run_task, context))
     store.queued = worker.wake
     return Server(config, store, receiver, context, worker, github, look)
 

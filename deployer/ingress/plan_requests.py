@@ -45,9 +45,9 @@ def _ask_worker(receiver: Receiver, job: DeployJob, proof: Proof) -> Preview:
     """
     id = receiver.store.hand_over(TaskKind.PLAN, [job], receiver.clock.now(), proof)
     end = receiver.clock.monotonic() + PATIENCE
-    while (answer := receiver.store.errand_answer(id)) is None and receiver.clock.monotonic() < end:
+    while (answer := receiver.store.task_answer(id)) is None and receiver.clock.monotonic() < end:
         receiver.clock.sleep(_PLAN_LOOK)
-    receiver.store.drop_errand(id)
+    receiver.store.drop_task(id)
     if answer is None:
         raise WorkerSilent(
             f"no worker made the plan within {PATIENCE:.0f} s", hint="is `deployer worker` running?"

@@ -12,7 +12,7 @@ import logging
 from dataclasses import asdict
 
 from deployer.core.errors import DeployerError, Forbidden, GitHubUnavailable, RegistryUnavailable
-from deployer.core.queue.delegated_task import PATIENCE, TRIES, Errand, TaskKind, fit_jobs
+from deployer.core.queue.delegated_task import PATIENCE, TRIES, DelegatedTask, TaskKind, fit_jobs
 from deployer.core.reporting.log_fields import about
 from deployer.deployment.context import DeployContext
 from deployer.deployment.plan_preview import preview
@@ -21,65 +21,67 @@ from deployer.worker.announced_images import resolve_hint
 _log = logging.getLogger("deployer.errands")
 
 
-def run_errand(context: DeployContext) -> bool:
+def run_task(context: DeployContext) -> bool:
     """Runs the next delegated task. Returns False if there is none."""
-    errand = context.store.next_errand(context.clock.now())
-    if errand is None:
+    delegated = context.store.next_task(context.clock.now())
+    if delegated is None:
         return False
-    act = _plan if errand.task is TaskKind.PLAN else _hint
+    act = _plan if delegated.task is TaskKind.PLAN else _hint
     try:
-        act(errand, context)
+        act(delegated, context)
     except Exception as error:  # no task may block the tasks behind it for ever
         if isinstance(error, DeployerError):
-            _log.error("%s", error.diagnostics(), extra=about("worker-failed", code=error.code, id=errand.id))
+            _log.error(
+                "%s", error.diagnostics(), extra=about("worker-failed", code=error.code, id=delegated.id)
+            )
         else:
-            _log.exception("a delegated task failed", extra=about("bug", id=errand.id))
-        _give_way(errand, error, context)
+            _log.exception("a delegated task failed", extra=about("bug", id=delegated.id))
+        _give_way(delegated, error, context)
     return True
 
 
-def _give_way(errand: Errand, error: Exception, context: DeployContext) -> None:
+def _give_way(delegated: DelegatedTask, error: Exception, context: DeployContext) -> None:
     """Answers a failed plan at once, because its client waits; puts an image announcement off, up to the
     limit of tries.
     """
-    if errand.task is TaskKind.PLAN:
-        told = f"the worker broke ({type(error).__name__}); its log has the details under {errand.id}"
-        context.store.answer_errand(errand.id, {"error": "internal", "message": told, "hint": ""})
-    elif not _put_off(errand, context):
+    if delegated.task is TaskKind.PLAN:
+        told = f"the worker broke ({type(error).__name__}); its log has the details under {delegated.id}"
+        context.store.answer_task(delegated.id, {"error": "internal", "message": told, "hint": ""})
+    elif not _put_off(delegated, context):
         told = f"given up after {TRIES} tries: {type(error).__name__}"
-        _log.error("an announced image starts nothing: %s", told, extra=about("hint", id=errand.id))
-        context.store.drop_errand(errand.id)
+        _log.error("an announced image starts nothing: %s", told, extra=about("hint", id=delegated.id))
+        context.store.drop_task(delegated.id)
 
 
-def _put_off(errand: Errand, context: DeployContext) -> bool:
+def _put_off(delegated: DelegatedTask, context: DeployContext) -> bool:
     """Returns False if the task has used all its tries."""
-    if errand.tries + 1 >= TRIES:
+    if delegated.tries + 1 >= TRIES:
         return False
-    context.store.put_off(errand.id, context.clock.now())
+    context.store.put_off(delegated.id, context.clock.now())
     return True
 
 
-def _plan(errand: Errand, context: DeployContext) -> None:
-    if not 0 <= context.clock.now() - errand.at < PATIENCE:
-        context.store.drop_errand(errand.id)
+def _plan(delegated: DelegatedTask, context: DeployContext) -> None:
+    if not 0 <= context.clock.now() - delegated.at < PATIENCE:
+        context.store.drop_task(delegated.id)
         return
     try:
-        jobs = fit_jobs(errand, context.config)
+        jobs = fit_jobs(delegated, context.config)
         if len(jobs) != 1:
             raise Forbidden("the worker's settings answer no such plan")
         answer = asdict(preview(jobs[0], context))
     except DeployerError as error:
         answer = {"error": error.code, "message": str(error), "hint": error.hint}
-    context.store.answer_errand(errand.id, answer)
+    context.store.answer_task(delegated.id, answer)
 
 
-def _hint(errand: Errand, context: DeployContext) -> None:
-    jobs = fit_jobs(errand, context.config)
-    told = about("hint", id=errand.id)
+def _hint(delegated: DelegatedTask, context: DeployContext) -> None:
+    jobs = fit_jobs(delegated, context.config)
+    told = about("hint", id=delegated.id)
     try:
         found = resolve_hint(jobs, context) if jobs else "no environment of this server accepts it"
     except (GitHubUnavailable, RegistryUnavailable) as error:
-        if _put_off(errand, context):
+        if _put_off(delegated, context):
             return
         found = f"given up after {TRIES} tries: {error}"
     except DeployerError as error:
@@ -89,4 +91,4 @@ def _hint(errand: Errand, context: DeployContext) -> None:
     else:
         deployment, outcome = context.store.enqueue(found, context.clock.now())
         _log.info("an announced image: %s", outcome, extra=about("hint", deployment, outcome=outcome))
-    context.store.drop_errand(errand.id)
+    context.store.drop_task(delegated.id)

@@ -37,10 +37,10 @@ class Worker:
         self,
         context: DeployContext,
         recover_missed: Callable[[], object] | None = None,
-        run_errand: Callable[[], bool] | None = None,
+        run_task: Callable[[], bool] | None = None,
     ) -> None:
         self._context = context
-        self._run_errand = run_errand  # runs the next delegated task of the web process; False: none
+        self._run_task = run_task  # runs the next delegated task of the web process; False: none
         self._recover_missed = recover_missed  # asks GitHub for missed deliveries
         self._stopping = threading.Event()
         self._woken = threading.Event()
@@ -56,8 +56,8 @@ class Worker:
         for number in range(self._context.config.workers):
             self._run(self._work, f"worker-{number + 1}")
         self._run(self._watch, "routes")
-        if self._run_errand:
-            self._run(self._run_errands, "errands")
+        if self._run_task:
+            self._run(self._run_tasks, "errands")
         if self._recover_missed:  # never joined: it may hang for as long as GitHub does
             threading.Thread(target=self._look_for_missed, name="deliveries", daemon=True).start()
 
@@ -202,10 +202,10 @@ class Worker:
                     _log.exception("the check for missed deliveries failed", extra=about("bug"))
             self._stopping.wait(_MISSED)
 
-    def _run_errands(self) -> None:
+    def _run_tasks(self) -> None:
         """Runs delegated tasks. It polls: they come from another process, which cannot wake a thread here."""
-        assert self._run_errand
-        self._keep_at(self._run_errand, "a delegated task failed", self._stopping.wait)
+        assert self._run_task
+        self._keep_at(self._run_task, "a delegated task failed", self._stopping.wait)
 
     def _watch(self) -> None:
         self.look_at_target()

@@ -28,7 +28,7 @@ from deployer.core.requests.deploy_request import audience_of, encode_request
 from deployer.deployment.context import DeployContext
 from deployer.ingress.plan_requests import accept_plan
 from deployer.ingress.receiver import Receipt, Receiver, accept_delivery
-from deployer.worker.delegated_tasks import run_errand
+from deployer.worker.delegated_tasks import run_task
 from testing.compose_models import image, shop
 from testing.github.oidc_issuer import Issuer
 from testing.github.rest_api import GitHubServer
@@ -107,7 +107,7 @@ class Halves:
     def work(self) -> int:
         """Everything that is due; how much it was."""
         done = 0
-        while run_errand(self.context):
+        while run_task(self.context):
             done += 1
         return done
 
@@ -138,7 +138,7 @@ def working(halves: Halves) -> Iterator[Halves]:
 
     def work() -> None:
         while not over.is_set():
-            if not run_errand(halves.context):
+            if not run_task(halves.context):
                 over.wait(0.01)
 
     thread = threading.Thread(target=work, daemon=True)
@@ -244,7 +244,7 @@ def test_so_many_wait_and_no_more(halves: Halves, monkeypatch: pytest.MonkeyPatc
 def test_a_door_reads_nothing_of_what_it_handed_over_and_a_token_makes_one_plan(halves: Halves) -> None:
     halves.announce()
     with pytest.raises(StoreUnavailable, match="no key"):
-        halves.webs.next_errand(2_000_000_000.0)
+        halves.webs.next_task(2_000_000_000.0)
     once = proof()
     halves.webs.hand_over(TaskKind.PLAN, [a_job()], 1.0, once)
     with pytest.raises(TokenRejected, match="used before"):
@@ -262,7 +262,9 @@ def test_a_bug_in_one_errand_is_a_try_and_holds_up_nothing(
     halves.announce(name="shop-backend")
     with monkeypatch.context() as patched:
         patched.setattr("deployer.worker.delegated_tasks.resolve_hint", broken)
-        assert halves.work() == 1 and count(halves.mine, "errand") == 1, "put off, and no longer in the way"
+        assert halves.work() == 1 and count(halves.mine, "delegated") == 1, (
+            "put off, and no longer in the way"
+        )
     halves.announce(name="shop-frontend")
     assert halves.work() == 1 and count(halves.mine, "deployment") == 1, "the one behind it was done"
 
@@ -288,7 +290,7 @@ def test_an_expected_failure_in_an_errand_is_a_try_and_leaves_no_traceback(
     halves.announce()
     with monkeypatch.context() as patched:
         patched.setattr(halves.mine, "enqueue", full)
-        assert halves.work() == 1 and count(halves.mine, "errand") == 1
+        assert halves.work() == 1 and count(halves.mine, "delegated") == 1
     assert "the disk is full [" in caplog.text and "Traceback" not in caplog.text
     halves.clock.time += PAUSE
     assert halves.work() == 1 and count(halves.mine, "deployment") == 1

@@ -12,17 +12,17 @@ from typing import Any
 from deployer.adapters.sqlite.database import Database
 from deployer.adapters.sqlite.encryption import SealBroken, SealingKey
 from deployer.adapters.sqlite.releases import ReleaseRows
-from deployer.adapters.sqlite.rows import pack_errand, unpack_errand
+from deployer.adapters.sqlite.rows import pack_task, unpack_task
 from deployer.adapters.sqlite.tokens import note_arrival, spend
 from deployer.core.errors import StoreUnavailable
 from deployer.core.model import DeployJob
 from deployer.core.ports.receiver_store import Arrival, Proof
-from deployer.core.queue.delegated_task import MOST, MOST_PLANS, PAUSE, Errand, TaskKind
+from deployer.core.queue.delegated_task import MOST, MOST_PLANS, PAUSE, DelegatedTask, TaskKind
 from deployer.core.queue.supersede import Outcome
 from deployer.core.webhooks.delivery import Delivery
 
 
-class ErrandRows(ReleaseRows):
+class TaskRows(ReleaseRows):
     """Implements the delegated-task methods of `ports.Store` and `ports.receiver_store.Inbox`."""
 
     _database: Database
@@ -30,7 +30,7 @@ class ErrandRows(ReleaseRows):
 
     def hand_over(self, task: TaskKind, jobs: Sequence[DeployJob], now: float, arrival: Arrival) -> str:
         id = secrets.token_hex(12)
-        sealed = self._slot.seal(f"errand {id}", pack_errand(jobs))
+        sealed = self._slot.seal(f"errand {id}", pack_task(jobs))
         with self._database.write() as sql:
             waiting = sql.execute("SELECT count(*) FROM errand WHERE task = ?", (task,)).fetchone()[0]
             if waiting >= (MOST_PLANS if task is TaskKind.PLAN else MOST):
@@ -48,16 +48,16 @@ class ErrandRows(ReleaseRows):
             )
         return id
 
-    def next_errand(self, now: float) -> Errand | None:
+    def next_task(self, now: float) -> DelegatedTask | None:
         rows = self._database.read(
             "SELECT * FROM errand WHERE answer IS NULL AND due <= ? ORDER BY task DESC, seq LIMIT 1", (now,)
         )
         for row in rows:
             try:
-                jobs = unpack_errand(
+                jobs = unpack_task(
                     self._secret_store.open_slot(f"errand {row['id']}", row["sealed"]), row["task"]
                 )
-                return Errand(row["id"], TaskKind(row["task"]), jobs, row["at"], row["tries"])
+                return DelegatedTask(row["id"], TaskKind(row["task"]), jobs, row["at"], row["tries"])
             except (
                 SealBroken,
                 ValueError,
@@ -67,22 +67,22 @@ class ErrandRows(ReleaseRows):
                 RuntimeError,
                 ArithmeticError,
             ):
-                self.drop_errand(row["id"])  # this program did not write it
+                self.drop_task(row["id"])  # this program did not write it
         return None
 
     def put_off(self, id: str, now: float) -> None:
         with self._database.write() as sql:
             sql.execute("UPDATE errand SET tries = tries + 1, due = ? WHERE id = ?", (now + PAUSE, id))
 
-    def answer_errand(self, id: str, answer: Mapping[str, Any]) -> None:
+    def answer_task(self, id: str, answer: Mapping[str, Any]) -> None:
         with self._database.write() as sql:
             sql.execute("UPDATE errand SET answer = ? WHERE id = ?", (json.dumps(answer), id))
 
-    def errand_answer(self, id: str) -> Mapping[str, Any] | None:
+    def task_answer(self, id: str) -> Mapping[str, Any] | None:
         rows = self._database.read("SELECT answer FROM errand WHERE id = ? AND answer IS NOT NULL", (id,))
         found: Mapping[str, Any] | None = json.loads(rows[0]["answer"]) if rows else None
         return found
 
-    def drop_errand(self, id: str) -> None:
+    def drop_task(self, id: str) -> None:
         with self._database.write() as sql:
             sql.execute("DELETE FROM errand WHERE id = ?", (id,))

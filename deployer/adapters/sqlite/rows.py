@@ -209,7 +209,7 @@ def _pack_bundle(bundle: Bundle | None) -> dict[str, Any] | None:
     return None if bundle is None else {"entry": bundle.entry, "files": dict(bundle.files)}
 
 
-def pack_errand(jobs: Sequence[DeployJob]) -> str:
+def pack_task(jobs: Sequence[DeployJob]) -> str:
     """Returns the parts of deploy jobs that a worker needs in order to judge them."""
     return json.dumps(
         [
@@ -228,7 +228,7 @@ def pack_errand(jobs: Sequence[DeployJob]) -> str:
     )
 
 
-def unpack_errand(text: str, task: str) -> tuple[DeployJob, ...]:
+def unpack_task(text: str, task: str) -> tuple[DeployJob, ...]:
     """Returns the deploy jobs. Raises ValueError, TypeError, KeyError or AttributeError for content that
     `pack_errand` did not write.
     """

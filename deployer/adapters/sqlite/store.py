@@ -20,7 +20,7 @@ from pathlib import Path
 from deployer.adapters.sqlite.audit_log import AuditRows, Ledger
 from deployer.adapters.sqlite.confirmations import ConfirmationRows, note_word
 from deployer.adapters.sqlite.database import Database
-from deployer.adapters.sqlite.delegated_tasks import ErrandRows
+from deployer.adapters.sqlite.delegated_tasks import TaskRows
 from deployer.adapters.sqlite.deliveries import RecoveryRows
 from deployer.adapters.sqlite.encryption import SealBroken, SealingKey, SecretStore
 from deployer.adapters.sqlite.expiry import forget_old
@@ -63,7 +63,7 @@ _END_WAITING = _END.format("app = :app AND environment = :environment AND status
 _MAX_TEXT = 20_000  # characters of one event
 
 
-class SqliteStore(ConfirmationRows, ErrandRows, ProvenRows, AuditRows, RecoveryRows, AccessRows):
+class SqliteStore(ConfirmationRows, TaskRows, ProvenRows, AuditRows, RecoveryRows, AccessRows):
     """The database file at `path`, with secrets sealed by `vault`; with a sealing key alone, the store
     accepts deploy jobs and opens nothing. Raises ConfigError when key and file do not belong together.
     """

@@ -52,7 +52,7 @@ class Inbox(Store, Protocol):
         returns the task's id. Raises TokenRejected for a spent proof.
         """
 
-    def errand_answer(self, id: str) -> Mapping[str, Any] | None:
+    def task_answer(self, id: str) -> Mapping[str, Any] | None:
         """Returns the task's result, None until it exists."""
 
     def record_ignored(self, delivery: Delivery, reason: str, now: float) -> None:

@@ -14,7 +14,7 @@ from deployer.core.model import (
     Release,
     Status,
 )
-from deployer.core.queue.delegated_task import Errand
+from deployer.core.queue.delegated_task import DelegatedTask
 from deployer.core.release.confirmation import Confirmation
 from deployer.core.release.proven_images import ProvenRun
 
@@ -30,7 +30,7 @@ class Store(Protocol):
         as in progress.
         """
 
-    def next_errand(self, now: float) -> Errand | None:
+    def next_task(self, now: float) -> DelegatedTask | None:
         """Returns a delegated task that is due: plans first, because a client waits for them. None for a
         store without key.
         """
@@ -38,9 +38,9 @@ class Store(Protocol):
     def put_off(self, id: str, now: float) -> None:
         """Schedules the task for a later try."""
 
-    def answer_errand(self, id: str, answer: Mapping[str, Any]) -> None: ...
+    def answer_task(self, id: str, answer: Mapping[str, Any]) -> None: ...
 
-    def drop_errand(self, id: str) -> None:
+    def drop_task(self, id: str) -> None:
         """Deletes a task that is done or no longer awaited."""
 
     def requeue_interrupted(self, now: float) -> Sequence[Deployment]:

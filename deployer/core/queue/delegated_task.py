@@ -31,7 +31,7 @@ class TaskKind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Errand:
+class DelegatedTask:
     """One delegated task, for all of its deploy jobs together."""
 
     id: str
@@ -41,9 +41,9 @@ class Errand:
     tries: int = 0
 
 
-def fit_jobs(errand: Errand, config: Config) -> tuple[DeployJob, ...]:
+def fit_jobs(delegated: DelegatedTask, config: Config) -> tuple[DeployJob, ...]:
     """Returns the deploy jobs that the settings permit."""
-    return tuple(job for job in errand.jobs if _fits(errand.task, job, config))
+    return tuple(job for job in delegated.jobs if _fits(delegated.task, job, config))
 
 
 def _fits(task: TaskKind, job: DeployJob, config: Config) -> bool:

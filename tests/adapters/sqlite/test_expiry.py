@@ -175,10 +175,10 @@ def test_plans_of_doors_that_were_killed_go_and_take_no_place(store: SqliteStore
     """Each holds a bundle of megabytes; an answered one that is never fetched would stay for ever."""
     for number in range(MOST_PLANS):
         id = store.hand_over(TaskKind.PLAN, [job(1)], 100.0, Proof(f"jti-{number}", 1_000.0))
-    store.answer_errand(id, {"plan": ""})
+    store.answer_task(id, {"plan": ""})
     with pytest.raises(StoreUnavailable, match="wait for the worker"):
         store.hand_over(TaskKind.PLAN, [job(1)], 101.0, Proof("one-more", 1_000.0))
     hint = store.hand_over(TaskKind.HINT, [job(1)], 101.0, Delivery("guid", "package", "00", {}))
     store.forget_old(701.0)
-    assert count(store, "errand") == 1 and store.errand_answer(hint) is None
+    assert count(store, "errand") == 1 and store.task_answer(hint) is None
     store.hand_over(TaskKind.PLAN, [job(1)], 701.0, Proof("another", 1_000.0))

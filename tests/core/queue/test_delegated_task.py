@@ -8,7 +8,7 @@ import pytest
 
 from deployer.core.images import Image
 from deployer.core.model import DeployJob, Kind
-from deployer.core.queue.delegated_task import Errand, TaskKind, fit_jobs
+from deployer.core.queue.delegated_task import DelegatedTask, TaskKind, fit_jobs
 from testing.receiver.receiver_inputs import DIGEST, REVISION, config_of
 
 
@@ -29,8 +29,8 @@ def job(**changes: Any) -> DeployJob:
     ],
 )
 def test_the_settings_say_what_is_done(task: TaskKind, settings: dict[str, Any], fits: bool) -> None:
-    errand = Errand("1", task, (job(),), 1.0)
-    assert fit_jobs(errand, config_of(**settings)) == (errand.jobs if fits else ())
+    delegated = DelegatedTask("1", task, (job(),), 1.0)
+    assert fit_jobs(delegated, config_of(**settings)) == (delegated.jobs if fits else ())
 
 
 @pytest.mark.parametrize(
@@ -43,5 +43,5 @@ def test_the_settings_say_what_is_done(task: TaskKind, settings: dict[str, Any],
     ],
 )
 def test_what_no_door_decides_is_left_out(changes: dict[str, Any]) -> None:
-    errand = Errand("1", TaskKind.PLAN, (job(**changes), job()), 1.0)
-    assert fit_jobs(errand, config_of(plans=True)) == (job(),)
+    delegated = DelegatedTask("1", TaskKind.PLAN, (job(**changes), job()), 1.0)
+    assert fit_jobs(delegated, config_of(plans=True)) == (job(),)
