@@ -31,7 +31,7 @@ _AT_ONCE = threading.BoundedSemaphore(4)  # a lookup asks GitHub and a registry 
 _PATIENCE = 5.0
 
 
-def resolve_hint(jobs: Sequence[DeployJob], context: DeployContext) -> DeployJob | str:
+def resolve_announcement(jobs: Sequence[DeployJob], context: DeployContext) -> DeployJob | str:
     """Returns the deploy job that an announced image completes, or the reason why there is none. Raises
     ForgeUnavailable or RegistryUnavailable, so that GitHub shows the delivery as failed.
     """

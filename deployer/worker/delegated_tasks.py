@@ -16,7 +16,7 @@ from deployer.core.queue.delegated_task import PATIENCE, TRIES, DelegatedTask, T
 from deployer.core.reporting.log_fields import about
 from deployer.deployment.context import DeployContext
 from deployer.deployment.plan_preview import preview
-from deployer.worker.announced_images import resolve_hint
+from deployer.worker.announced_images import resolve_announcement
 
 _log = logging.getLogger("deployer.errands")
 
@@ -79,7 +79,7 @@ def _hint(delegated: DelegatedTask, context: DeployContext) -> None:
     jobs = fit_jobs(delegated, context.config)
     told = about("hint", id=delegated.id)
     try:
-        found = resolve_hint(jobs, context) if jobs else "no environment of this server accepts it"
+        found = resolve_announcement(jobs, context) if jobs else "no environment of this server accepts it"
     except (GitHubUnavailable, RegistryUnavailable) as error:
         if _put_off(delegated, context):
             return

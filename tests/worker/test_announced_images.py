@@ -19,7 +19,7 @@ from deployer.core.model import Credentials, Status
 from deployer.core.queue.supersede import Outcome
 from deployer.deployment.context import DeployContext
 from deployer.ingress.receiver import Receipt, Receiver, accept_delivery
-from deployer.worker.announced_images import resolve_hint
+from deployer.worker.announced_images import resolve_announcement
 from testing.compose_models import shop
 from testing.github.rest_api import GitHubServer
 from testing.receiver.in_memory_target import MemoryTarget
@@ -110,7 +110,9 @@ def context(store: SqliteStore, stand_in: GitHubServer, registry: Pushed) -> Ite
 
 @pytest.fixture
 def receiver(store: SqliteStore, context: DeployContext) -> Receiver:
-    return receiver_of(store, context.config, resolve_hint=lambda jobs: resolve_hint(jobs, context))
+    return receiver_of(
+        store, context.config, resolve_announcement=lambda jobs: resolve_announcement(jobs, context)
+    )
 
 
 def send(receiver: Receiver, event: str = "package", **changes: Any) -> Receipt:

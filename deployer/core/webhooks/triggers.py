@@ -47,7 +47,7 @@ class Ignore:
 
 
 @dataclass(frozen=True)
-class Hint:
+class ImageAnnouncement:
     """Image announcement: an image may complete a release; the worker must check for which of these jobs it
     does.
     """
@@ -55,7 +55,7 @@ class Hint:
     jobs: tuple[DeployJob, ...]
 
 
-def decide(delivery: Delivery, config: Config) -> Deploy | Ignore | Hint:
+def decide(delivery: Delivery, config: Config) -> Deploy | Ignore | ImageAnnouncement:
     """Returns the decision for a server with these apps. Raises PayloadRejected if the body does not match
     its event, Forbidden if it names images of others.
     """
@@ -204,7 +204,7 @@ def _unfit_start(made: Announcement, started: Started) -> str:
     return ""
 
 
-def _decide_package(package: Package, config: Config) -> Hint | Ignore:
+def _decide_package(package: Package, config: Config) -> ImageAnnouncement | Ignore:
     unfit = _unfit_package(package)
     if unfit:
         return Ignore(unfit)
@@ -213,7 +213,9 @@ def _decide_package(package: Package, config: Config) -> Hint | Ignore:
         announcement_job(app.name, environment.name, package.actor, package.revision)
         for app, environment in _taking_packages(package, image, config)
     )
-    return Hint(jobs) if jobs else Ignore(f"no environment with `packages = true` accepts {image}")
+    return (
+        ImageAnnouncement(jobs) if jobs else Ignore(f"no environment with `packages = true` accepts {image}")
+    )
 
 
 def announcement_job(app: str, environment: str, actor: str, revision: str) -> DeployJob:
