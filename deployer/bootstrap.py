@@ -43,7 +43,7 @@ from deployer.deployment.context import DeployContext
 from deployer.deployment.plan_preview import preview
 from deployer.ingress.missed_deliveries import recover
 from deployer.ingress.receiver import Receipt, Receiver
-from deployer.worker.announced_images import resolve_hint
+from deployer.worker.announced_images import resolve_announcement
 from deployer.worker.delegated_tasks import run_task
 from deployer.worker.worker import Worker
 
@@ -250,7 +250,7 @@ def build(path: Path) -> Server:
     receiver = replace(
         receiver,
         preview=lambda job: preview(job, context),
-        resolve_hint=lambda jobs: resolve_hint(jobs, context),
+        resolve_announcement=lambda jobs: resolve_announcement(jobs, context),
     )
     hook_log = _hook_log(config)
     look = partial(recover, receiver, hook_log) if hook_log else None

@@ -35,7 +35,7 @@ from deployer.core.requests.signed_request import LIFETIME, judge_stamp
 from deployer.core.rollout.changes import Preview
 from deployer.core.webhooks.delivery import Delivery, parse_delivery
 from deployer.core.webhooks.secrets import Keyring
-from deployer.core.webhooks.triggers import Deploy, Hint, Ignore, decide
+from deployer.core.webhooks.triggers import Deploy, Ignore, ImageAnnouncement, decide
 
 _PROOF_MARGIN = (
     60.0  # seconds past a token's end until its id may be forgotten; more than the verifier's leeway
@@ -56,7 +56,7 @@ class Receiver:
     secrets: Mapping[str, Sequence[bytes]] = field(repr=False)
     clock: Clock
     preview: Callable[[DeployJob], Preview] | None = None  # in a process with an engine
-    resolve_hint: Callable[[Sequence[DeployJob]], DeployJob | str] | None = (
+    resolve_announcement: Callable[[Sequence[DeployJob]], DeployJob | str] | None = (
         None  # where Compose and a registry are
     )
     reading: threading.Semaphore = field(
@@ -113,29 +113,33 @@ def accept_recovered(receiver: Receiver, delivery: Delivery) -> Receipt:
     return _act(receiver, replace(delivery, payload={}), _decide(receiver, delivery, takers))
 
 
-def _decide(receiver: Receiver, delivery: Delivery, apps: Iterable[str]) -> Deploy | Ignore | Hint:
+def _decide(
+    receiver: Receiver, delivery: Delivery, apps: Iterable[str]
+) -> Deploy | Ignore | ImageAnnouncement:
     """Decides which deploy the delivery starts among these apps; other apps are not visible to it."""
     visible = {name: receiver.config.apps[name] for name in sorted(apps) if name in receiver.config.apps}
     return decide(delivery, replace(receiver.config, apps=visible))
 
 
-def _act(receiver: Receiver, delivery: Delivery, decision: Deploy | Ignore | Hint) -> Receipt:
-    if isinstance(decision, Hint):
-        if receiver.resolve_hint is None:
+def _act(receiver: Receiver, delivery: Delivery, decision: Deploy | Ignore | ImageAnnouncement) -> Receipt:
+    if isinstance(decision, ImageAnnouncement):
+        if receiver.resolve_announcement is None:
             return _hand_over(receiver, decision, delivery)
-        decision = _look_up(receiver.resolve_hint, decision)
+        decision = _look_up(receiver.resolve_announcement, decision)
     if isinstance(decision, Ignore):
         return _ignore(receiver, delivery, decision.reason)
     receipt = _enqueue(receiver, decision.job, delivery)
     return replace(receipt, reason="; ".join(filter(None, (receipt.reason, decision.note))))
 
 
-def _look_up(resolve: Callable[[Sequence[DeployJob]], DeployJob | str], hint: Hint) -> Deploy | Ignore:
+def _look_up(
+    resolve: Callable[[Sequence[DeployJob]], DeployJob | str], hint: ImageAnnouncement
+) -> Deploy | Ignore:
     found = resolve(hint.jobs)
     return Ignore(found) if isinstance(found, str) else Deploy(found)
 
 
-def _hand_over(receiver: Receiver, hint: Hint, delivery: Delivery) -> Receipt:
+def _hand_over(receiver: Receiver, hint: ImageAnnouncement, delivery: Delivery) -> Receipt:
     """Delegates an image announcement to the process with Compose and the registry login. That process queues
     the release that the image completes.
     """

@@ -22,7 +22,7 @@ from deployer.core.images import Image
 from deployer.core.model import Bundle, Run
 from deployer.core.requests.deploy_request import DeployRequest, audience_of, encode_request
 from deployer.core.webhooks.delivery import parse_delivery
-from deployer.core.webhooks.triggers import Deploy, Hint, Ignore, decide
+from deployer.core.webhooks.triggers import Deploy, Ignore, ImageAnnouncement, decide
 from deployer.ingress.receiver import Receiver
 
 PAYLOADS = Path(__file__).parent.parent / "payloads"
@@ -186,7 +186,7 @@ def package_event(event: str = "package", **changes: Any) -> dict[str, Any]:
 
 def decision(
     payload: dict[str, Any], config: Config | None = None, event: str = "workflow_run"
-) -> Deploy | Ignore | Hint:
+) -> Deploy | Ignore | ImageAnnouncement:
     """What a delivery of this payload starts."""
     return decide(parse_delivery(headers_of(event), body_of(payload)), config or config_of())
 

@@ -232,11 +232,11 @@ def unpack_task(text: str, task: str) -> tuple[DeployJob, ...]:
     """Returns the deploy jobs. Raises ValueError, TypeError, KeyError or AttributeError for content that
     `pack_errand` did not write.
     """
-    unpack = _unpack_hint if task == TaskKind.HINT else _unpack_plan
+    unpack = _unpack_announcement if task == TaskKind.HINT else _unpack_plan
     return tuple(unpack(one) for one in json.loads(text))
 
 
-def _unpack_hint(one: Mapping[str, Any]) -> DeployJob:
+def _unpack_announcement(one: Mapping[str, Any]) -> DeployJob:
     job = announcement_job(str(one["app"]), str(one["environment"]), str(one["actor"]), str(one["revision"]))
     return replace(job, origin=str(one["origin"]))
 

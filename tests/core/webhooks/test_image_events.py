@@ -13,7 +13,7 @@ from deployer.core.config.settings import Config, load_config
 from deployer.core.errors import Forbidden, PayloadRejected
 from deployer.core.images import Image
 from deployer.core.model import DeployJob, Kind, Run
-from deployer.core.webhooks.triggers import Deploy, Hint, Ignore
+from deployer.core.webhooks.triggers import Deploy, Ignore, ImageAnnouncement
 from testing.receiver import receiver_inputs
 from testing.receiver.receiver_inputs import (
     DIGEST,
@@ -30,7 +30,7 @@ WORKFLOW = ".github/workflows/deploy.yml"
 
 def decision(
     payload: dict[str, Any], config: Config | None = None, event: str = "deployment"
-) -> Deploy | Ignore | Hint:
+) -> Deploy | Ignore | ImageAnnouncement:
     return receiver_inputs.decision(payload, config, event)
 
 
@@ -171,9 +171,9 @@ def packages(**settings: Any) -> Config:
     return config_of(packages=True, **settings)
 
 
-def hint(payload: dict[str, Any], config: Config | None = None, event: str = "package") -> Hint:
+def hint(payload: dict[str, Any], config: Config | None = None, event: str = "package") -> ImageAnnouncement:
     answer = decision(payload, config or packages(), event)
-    assert isinstance(answer, Hint), answer
+    assert isinstance(answer, ImageAnnouncement), answer
     return answer
 
 
