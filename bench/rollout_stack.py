@@ -38,14 +38,14 @@ def measure_stack(runs: int) -> list[Row]:
             stack, last = _stack("app", ports), _slowest("app", one.port)
             their_stack = _stack(peers.named(version), theirs)
             their_last = _slowest(peer.named(version), peer.port)
-            acts = (
+            audit_events = (
                 partial(_deploy, ten, version, stack),
                 partial(_deploy, one, version, last),
                 partial(peers.up, their_stack),
                 partial(peer.up, their_last),
                 partial(bare.replace, _STARTUPS),
             )
-            rounds.append(tuple(_took(act) for act in acts))
+            rounds.append(tuple(_took(act) for act in audit_events))
             told = "stack: ours {} s together, {} s alone; compose {} s, {} s; the engine alone {} s"
             say(told.format(*rounds[-1]))
     together, alone, their_ten, their_one, bare_ten = zip(*rounds[1:], strict=True)

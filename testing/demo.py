@@ -95,7 +95,7 @@ class Story:
         self.page.title("Version 1 is running")
         self.stage.source.release("1.0.0")
         with self.page.step("push to main: build, test, push, deploy"):
-            run = self._act("push", "main")
+            run = self._audit_event("push", "main")
         self._expect(run.outcome == "success" and run.outputs["mode"] == "deploy", run)
         self._expect(self.stage.serves() == "1.0.0", run)
         self.page.good(f"{self.stage.web} serves 1.0.0, frontend and backend")
@@ -105,7 +105,7 @@ class Story:
         sha = self.stage.source.release("2.0.0")
         text = f"commit {sha[:7]}: build, test, push, deploy"
         with Load(f"{self.stage.web}/api/version") as load, self.page.step(text):
-            run = self._act("push", "main")
+            run = self._audit_event("push", "main")
             self._expect(run.outcome == "success", run)
         self._figures(load.report, "2.0.0")
         self._same_images(run)
@@ -115,7 +115,7 @@ class Story:
         self.stage.source.git("checkout", "--quiet", "-b", "develop")
         sha = self.stage.source.release("2.1.0")
         with self.page.step(f"commit {sha[:7]}: build, test, push"):
-            run = self._act("push", "develop")
+            run = self._audit_event("push", "develop")
         self._expect(run.outcome == "success" and run.outputs["mode"] == "build", run)
         self._expect(
             self._is_pushed(sha) and not run.outputs["deployment-id"] and self.stage.serves() == "2.0.0", run
@@ -127,7 +127,7 @@ class Story:
         self.stage.source.git("checkout", "--quiet", "-b", "feature")
         sha = self.stage.source.release("3.0.0-rc")
         with self.page.step(f"commit {sha[:7]}: build and test"):
-            run = self._act("pull_request", "feature")
+            run = self._audit_event("pull_request", "feature")
         self._expect(run.outcome == "success" and run.outputs["mode"] == "test", run)
         self._expect(not self._is_pushed(sha) and self.stage.serves() == "2.0.0", run)
         self.page.good("the registry has no image of it, production still serves 2.0.0")
@@ -139,7 +139,7 @@ class Story:
         sha = self.stage.source.release("3.0.0")
         text = f"commit {sha[:7]}: build, test, push, deploy"
         with Load(f"{self.stage.web}/api/version") as load, self.page.step(text):
-            run = self._act("push", "main", PAYMENT_URL="https://pay.example.org")
+            run = self._audit_event("push", "main", PAYMENT_URL="https://pay.example.org")
         self._expect(run.outcome == "failure" and run.outputs["status"] == "failure", run)
         reason = next((a.text for a in run.annotations if "PAYMENT_URL" in a.text), "")
         self._expect("gate-failed" in reason, run)
@@ -188,7 +188,7 @@ class Story:
             f"4 planted secrets, 0 hits in {looked} logs, database rows, answers and process arguments"
         )
 
-    def _act(self, event: str, branch: str, **variables: str) -> RunResult:
+    def _audit_event(self, event: str, branch: str, **variables: str) -> RunResult:
         return self.stage.act(event, branch, say=self.page.log, **variables)
 
     def _manual(self, kind: str) -> None:

@@ -102,7 +102,7 @@ def accept_delivery(
         delivery = parse_delivery(headers, raw)
         decision = _decide(receiver, delivery, signers)
         delivery = replace(delivery, payload={})  # no longer needed: saves memory while it waits to be stored
-    return _act(receiver, delivery, decision)
+    return _audit_event(receiver, delivery, decision)
 
 
 def accept_recovered(receiver: Receiver, delivery: Delivery) -> Receipt:
@@ -110,7 +110,7 @@ def accept_recovered(receiver: Receiver, delivery: Delivery) -> Receipt:
     see it.
     """
     takers = [name for name, secrets in receiver.secrets.items() if secrets]
-    return _act(receiver, replace(delivery, payload={}), _decide(receiver, delivery, takers))
+    return _audit_event(receiver, replace(delivery, payload={}), _decide(receiver, delivery, takers))
 
 
 def _decide(
@@ -121,7 +121,9 @@ def _decide(
     return decide(delivery, replace(receiver.config, apps=visible))
 
 
-def _act(receiver: Receiver, delivery: Delivery, decision: Deploy | Ignore | ImageAnnouncement) -> Receipt:
+def _audit_event(
+    receiver: Receiver, delivery: Delivery, decision: Deploy | Ignore | ImageAnnouncement
+) -> Receipt:
     if isinstance(decision, ImageAnnouncement):
         if receiver.resolve_announcement is None:
             return _hand_over(receiver, decision, delivery)

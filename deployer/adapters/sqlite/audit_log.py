@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import asdict
 
 from deployer.adapters.sqlite.database import Database
-from deployer.core.audit.chain import START, Act, Action, Entry, entry_text, find_break, link
+from deployer.core.audit.chain import START, Action, AuditEvent, Entry, entry_text, find_break, link
 from deployer.core.audit.refusal_fold import RefusalFold
 from deployer.core.errors import StoreUnavailable
 
@@ -47,30 +47,30 @@ class Ledger:
             )
         return self._key
 
-    def record(self, sql: sqlite3.Connection, now: float, *acts: Act) -> None:
+    def record(self, sql: sqlite3.Connection, now: float, *audit_events: AuditEvent) -> None:
         """Records all audit events of one transaction at once, in their order."""
-        self.record_timed(sql, [(now, act) for act in acts])
+        self.record_timed(sql, [(now, act) for act in audit_events])
 
-    def record_timed(self, sql: sqlite3.Connection, acts: Sequence[tuple[float, Act]]) -> None:
+    def record_timed(self, sql: sqlite3.Connection, audit_events: Sequence[tuple[float, AuditEvent]]) -> None:
         """Records audit events, each with its own time."""
         if self.keyed:
-            self._link(sql, acts)
+            self._link(sql, audit_events)
         else:
-            left = [(at, json.dumps(asdict(act))) for at, act in acts]
+            left = [(at, json.dumps(asdict(act))) for at, act in audit_events]
             sql.executemany("INSERT INTO audit_pending (at, act) VALUES (?, ?)", left)
 
     def absorb(self, sql: sqlite3.Connection) -> None:
         """Links the entries that were left beside the chain, oldest first."""
         self._link(sql, [])
 
-    def _link(self, sql: sqlite3.Connection, acts: Sequence[tuple[float, Act]]) -> None:
+    def _link(self, sql: sqlite3.Connection, audit_events: Sequence[tuple[float, AuditEvent]]) -> None:
         n, before, waiting = sql.execute(_HEAD).fetchone()
         if waiting:
             left = sql.execute("SELECT at, act FROM audit_pending ORDER BY seq").fetchall()
-            acts = [*((row["at"], _left_act(row["act"])) for row in left), *acts]
+            audit_events = [*((row["at"], _left_act(row["act"])) for row in left), *audit_events]
             sql.execute("DELETE FROM audit_pending")
         entries = []
-        for at, act in acts:
+        for at, act in audit_events:
             n += 1
             text = entry_text(n, at, act)
             before = link(self.key, before, text)
@@ -78,12 +78,12 @@ class Ledger:
         sql.executemany("INSERT INTO audit VALUES (?, ?, ?)", entries)
         sql.execute("UPDATE audit_head SET n = ?", (n,))
 
-    def fold(self, act: Act, now: float) -> list[tuple[float, Act]]:
+    def fold(self, act: AuditEvent, now: float) -> list[tuple[float, AuditEvent]]:
         """Counts one more refusal; returns the audit events to record, with their times."""
         with self._lock:
             return self._refusals.note(act, now)
 
-    def unfold(self, now: float | None = None) -> list[tuple[float, Act]]:
+    def unfold(self, now: float | None = None) -> list[tuple[float, AuditEvent]]:
         """Returns the audit events for the refusals of a day that is over; without `now`, for all
         refusals.
         """
@@ -97,7 +97,7 @@ class AuditRows:
     _database: Database
     _ledger: Ledger
 
-    def record_refusal(self, act: Act, now: float) -> None:
+    def record_refusal(self, act: AuditEvent, now: float) -> None:
         self._record_timed(self._ledger.fold(act, now))
 
     def end_refusals(self, now: float | None = None) -> None:
@@ -105,10 +105,10 @@ class AuditRows:
         with suppress(StoreUnavailable):  # a lost count is no reason to fail
             self._record_timed(self._ledger.unfold(now))
 
-    def _record_timed(self, acts: Sequence[tuple[float, Act]]) -> None:
-        if acts:
+    def _record_timed(self, audit_events: Sequence[tuple[float, AuditEvent]]) -> None:
+        if audit_events:
             with self._database.write() as sql:
-                self._ledger.record_timed(sql, acts)
+                self._ledger.record_timed(sql, audit_events)
 
     def absorb(self) -> None:
         """Links the entries that a process without the key recorded."""
@@ -145,17 +145,17 @@ class AuditRows:
             after = page[-1].n
 
 
-def _left_act(text: str) -> Act:
+def _left_act(text: str) -> AuditEvent:
     """Returns the audit event of a row beside the chain. Any process may write such rows, so a row that
     cannot be parsed is recorded as a refusal that says so.
     """
     try:
         table = json.loads(text)
         facts = {str(name): str(value) for name, value in table.pop("facts").items()}
-        act = Act(**{**table, "action": Action(table["action"]), "facts": facts})
+        act = AuditEvent(**{**table, "action": Action(table["action"]), "facts": facts})
         entry_text(0, 0.0, act)
     except (ValueError, TypeError, KeyError, AttributeError):
-        return Act(
+        return AuditEvent(
             Action.REFUSE, "unknown", "unknown", verdict="the web process recorded what cannot be read"
         )
     return act

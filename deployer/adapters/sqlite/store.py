@@ -38,7 +38,7 @@ from deployer.adapters.sqlite.rows import (
 )
 from deployer.adapters.sqlite.schema import SCHEMA, UPGRADES, VERSION
 from deployer.adapters.sqlite.tokens import AccessRows, note_arrival, spend
-from deployer.core.audit.chain import Act
+from deployer.core.audit.chain import AuditEvent
 from deployer.core.audit.events import acceptance, completion, confirmation, ending
 from deployer.core.auth.job_authorization import no_release
 from deployer.core.errors import ConfigError, Forbidden, NotFound
@@ -86,7 +86,7 @@ class SqliteStore(ConfirmationRows, TaskRows, ProvenRows, AuditRows, RecoveryRow
                 spend(sql, arrival, now)
             newest = _newest_run(sql, job)
             outcome = _judge(job, newest) if newest else Outcome.QUEUED
-            superseded: list[Act] = []
+            superseded: list[AuditEvent] = []
             if outcome is Outcome.QUEUED or newest is None:
                 deployment, superseded = self._queue(sql, job, now)
             else:
@@ -215,7 +215,9 @@ class SqliteStore(ConfirmationRows, TaskRows, ProvenRows, AuditRows, RecoveryRow
         sql = f"{of} AND {condition} ORDER BY seq DESC LIMIT ?"
         return [deployment_of(row) for row in self._database.read(sql, (*values, limit))]
 
-    def _queue(self, sql: sqlite3.Connection, job: DeployJob, now: float) -> tuple[Deployment, list[Act]]:
+    def _queue(
+        self, sql: sqlite3.Connection, job: DeployJob, now: float
+    ) -> tuple[Deployment, list[AuditEvent]]:
         """Returns the new deployment, and the audit event of the queued one that it supersedes, if any."""
         id = _new_id(now)
         place = {"app": job.app, "environment": job.environment}

@@ -34,7 +34,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True)
-class Act:
+class AuditEvent:
     """One audit event. `origin` is an address, or `local` for commands on the server."""
 
     action: Action
@@ -57,7 +57,7 @@ class Entry:
     hash: str
 
 
-def entry_text(n: int, at: float, act: Act) -> str:
+def entry_text(n: int, at: float, act: AuditEvent) -> str:
     """Returns an event's canonical JSON: the same event always gives the same bytes; control characters and
     anything but ASCII are escaped.
     """

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from deployer.core.audit.chain import Act
+from deployer.core.audit.chain import AuditEvent
 from deployer.core.http.client_address import caller_of
 
 DAY = 86_400.0  # seconds
@@ -25,7 +25,7 @@ _Key = tuple[str, str, str]  # code, place, address
 
 @dataclass
 class _Count:
-    act: Act  # the newest
+    act: AuditEvent  # the newest
     first: float
     last: float
     count: int = 1
@@ -42,7 +42,7 @@ class RefusalFold:
     def __len__(self) -> int:
         return len(self._counts)
 
-    def note(self, act: Act, now: float) -> list[tuple[float, Act]]:
+    def note(self, act: AuditEvent, now: float) -> list[tuple[float, AuditEvent]]:
         """Counts a refusal; returns the events to keep now, each with its time."""
         kept = self.end_day(now)
         if not self._counts:
@@ -54,17 +54,17 @@ class RefusalFold:
         self._counts[key] = _Count(act, now, now)
         return [*kept, (now, act)]
 
-    def end_day(self, now: float) -> list[tuple[float, Act]]:
+    def end_day(self, now: float) -> list[tuple[float, AuditEvent]]:
         """Returns the events of a day that is over, none before. A clock that steps back ends a day too."""
         return [] if 0 <= now - self._begun < DAY else self.end()
 
-    def end(self) -> list[tuple[float, Act]]:
+    def end(self) -> list[tuple[float, AuditEvent]]:
         """Returns the events for counts that were not recorded yet; forgets all counts."""
         kept = [(one.last, _told(key, one)) for key, one in self._counts.items() if one.count > one.told]
         self._counts.clear()
         return kept
 
-    def _key(self, act: Act) -> _Key:
+    def _key(self, act: AuditEvent) -> _Key:
         *candidates, last = _keys(act)
         for key, most in zip(candidates, (MOST_ORIGINS, MOST_KINDS), strict=True):
             alike = sum(_form(other) == _form(key) for other in self._counts)
@@ -73,7 +73,7 @@ class RefusalFold:
         return last
 
 
-def _keys(act: Act) -> Iterator[_Key]:
+def _keys(act: AuditEvent) -> Iterator[_Key]:
     """Yields the keys of a refusal, from the finest to the coarsest."""
     place = act.facts.get("place", "")
     yield act.verdict, place, caller_of(act.origin, "", ()).key
@@ -85,7 +85,7 @@ def _form(key: _Key) -> str:
     return key[2] if key[2] in (_OTHER_ADDRESSES, _OTHER_KINDS) else ""
 
 
-def _told(key: _Key, one: _Count) -> Act:
+def _told(key: _Key, one: _Count) -> AuditEvent:
     """Returns the newest event with the counts; `of` names the group that shares the count."""
     one.told = one.count
     numbers = {"count": str(one.count), "first": f"{one.first:.0f}", "last": f"{one.last:.0f}"}

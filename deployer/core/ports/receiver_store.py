@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from deployer.core.audit.chain import Act, Entry
+from deployer.core.audit.chain import AuditEvent, Entry
 from deployer.core.auth.api_tokens import Right, Token
 from deployer.core.model import DeployJob, Deployment
 from deployer.core.ports.store import Store
@@ -78,7 +78,7 @@ class Inbox(Store, Protocol):
     def tokens(self) -> Sequence[Token]:
         """Returns all API tokens, by name."""
 
-    def record_refusal(self, act: Act, now: float) -> None:
+    def record_refusal(self, act: AuditEvent, now: float) -> None:
         """Records a refusal in the audit log: the first of a kind at once, repeats as a count now
         and then.
         """

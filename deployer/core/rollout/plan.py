@@ -84,7 +84,7 @@ class Plan:
         return frozenset(away - {step.service for step in self.steps if step.verb in (CREATE, START)})
 
     @property
-    def acts(self) -> frozenset[tuple[str, str]]:
+    def audit_events(self) -> frozenset[tuple[str, str]]:
         """Verb and service of each step, without the replicas' names."""
         return frozenset((step.verb, step.service) for step in self.steps)
 
@@ -110,5 +110,5 @@ def goes_in_circles(plans: Sequence[Plan]) -> bool:
     """True if the newest plan repeats the steps of the plan before the last one, and the last one had other
     steps.
     """
-    acts = [plan.acts for plan in plans[-3:]]
-    return len(acts) == 3 and acts[0] == acts[2] != acts[1]
+    audit_events = [plan.audit_events for plan in plans[-3:]]
+    return len(audit_events) == 3 and audit_events[0] == audit_events[2] != audit_events[1]

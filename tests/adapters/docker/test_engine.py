@@ -52,7 +52,7 @@ def quiet(text: str) -> None:
 # --- a fake engine
 
 
-Act = Callable[["Call"], None]
+AuditEvent = Callable[["Call"], None]
 
 
 class Call(BaseHTTPRequestHandler):
@@ -109,8 +109,8 @@ class FakeEngine(socketserver.ThreadingUnixStreamServer):
         self.path = path
         self.calls: list[str] = []
         self.over = threading.Event()
-        self.do: Act = Call.cut
-        self.ping: Act = lambda call: call.answer("OK")
+        self.do: AuditEvent = Call.cut
+        self.ping: AuditEvent = lambda call: call.answer("OK")
 
     @property
     def host(self) -> str:
@@ -124,7 +124,7 @@ class FakeEngine(socketserver.ThreadingUnixStreamServer):
         call.cut()
 
 
-def answering(status: int, text: str) -> Act:
+def answering(status: int, text: str) -> AuditEvent:
     return lambda call: call.answer({"message": text}, status)
 
 
@@ -168,7 +168,7 @@ def cut_without_a_mark(call: Call) -> None:
 
 @pytest.mark.parametrize("cut", [Call.cut, cut_in_a_line, cut_between_lines, cut_without_a_mark])
 def test_a_pull_that_breaks_off_is_the_registrys_fault_while_the_engine_answers(
-    fake: FakeEngine, cut: Act
+    fake: FakeEngine, cut: AuditEvent
 ) -> None:
     fake.do = cut
     failure = pull_failure(Engine(fake.host))
@@ -177,7 +177,9 @@ def test_a_pull_that_breaks_off_is_the_registrys_fault_while_the_engine_answers(
 
 @pytest.mark.parametrize("cut", [Call.cut, cut_in_a_line, cut_between_lines, cut_without_a_mark])
 @pytest.mark.case("F05", "F06")
-def test_a_pull_that_breaks_off_is_the_engines_fault_when_it_is_gone(fake: FakeEngine, cut: Act) -> None:
+def test_a_pull_that_breaks_off_is_the_engines_fault_when_it_is_gone(
+    fake: FakeEngine, cut: AuditEvent
+) -> None:
     fake.do, fake.ping = cut, Call.cut
     failure = pull_failure(Engine(fake.host))
     assert isinstance(failure, EngineUnavailable) and "is Docker running" in failure.hint
@@ -213,7 +215,7 @@ def trickle(call: Call) -> None:
     ids=lambda act: act.__name__,
 )
 @pytest.mark.case("F06")
-def test_a_pull_that_hangs_ends_at_its_deadline_and_names_it(fake: FakeEngine, hang: Act) -> None:
+def test_a_pull_that_hangs_ends_at_its_deadline_and_names_it(fake: FakeEngine, hang: AuditEvent) -> None:
     fake.do, begun = hang, time.monotonic()
     failure = pull_failure(Engine(fake.host, pull_deadline=1))
     assert isinstance(failure, RegistryUnavailable) and "not pulled within 1 s" in str(failure)
@@ -288,7 +290,7 @@ ASKS: dict[str, Callable[[Engine], object]] = {
 @pytest.mark.parametrize("act", [Call.cut, cut_in_a_line, hang_at_once], ids=lambda act: act.__name__)
 @pytest.mark.case("F05")
 def test_an_engine_that_breaks_off_or_hangs_is_unavailable(
-    fake: FakeEngine, ask: Callable[[Engine], object], act: Act
+    fake: FakeEngine, ask: Callable[[Engine], object], act: AuditEvent
 ) -> None:
     fake.do, engine = act, Engine(fake.host, timeout=1)
     with pytest.raises(EngineUnavailable, match="the engine does not answer"):

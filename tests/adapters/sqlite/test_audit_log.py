@@ -14,7 +14,7 @@ import pytest
 
 from deployer.adapters.sqlite.encryption import open_secret_store
 from deployer.adapters.sqlite.store import SqliteStore
-from deployer.core.audit.chain import Act, Action
+from deployer.core.audit.chain import Action, AuditEvent
 from deployer.core.audit.events import refusal
 from deployer.core.auth.api_tokens import Right
 from deployer.core.errors import StoreUnavailable
@@ -98,7 +98,7 @@ def test_whoever_drops_the_triggers_is_seen(
     assert wrong in store.verify_audit()[1]
 
 
-def forged(address: str = "203.0.113.9", place: str = "POST /webhook") -> Act:
+def forged(address: str = "203.0.113.9", place: str = "POST /webhook") -> AuditEvent:
     return refusal(address, "signature-mismatch", "the signature fits none", place)
 
 
@@ -173,7 +173,7 @@ def test_what_a_process_without_the_key_records_is_linked_by_one_that_has_it(
     front = SqliteStore(tmp_path / "deployer.db", open_secret_store(tmp_path / "key").slot)
     store.enqueue(job(1), 1.0)
     id = front.enqueue(job(2), 2.0)[0].id
-    front.record_refusal(Act(Action.REFUSE, "mallory", "192.0.2.7", verdict="signature-mismatch"), 3.0)
+    front.record_refusal(AuditEvent(Action.REFUSE, "mallory", "192.0.2.7", verdict="signature-mismatch"), 3.0)
     with pytest.raises(StoreUnavailable, match="no key to the audit log"):
         front.verify_audit()
     store.finish(id, Status.SUCCESS, "", 4.0)  # the older entries come first, as they happened
@@ -185,7 +185,7 @@ def test_what_a_process_without_the_key_records_is_linked_by_one_that_has_it(
 
 def test_it_is_linked_soon_also_where_nothing_happens(store: SqliteStore, tmp_path: Path) -> None:
     front = SqliteStore(tmp_path / "deployer.db", open_secret_store(tmp_path / "key").slot)
-    front.record_refusal(Act(Action.REFUSE, "mallory", "192.0.2.7"), 3.0)
+    front.record_refusal(AuditEvent(Action.REFUSE, "mallory", "192.0.2.7"), 3.0)
     front.close()
     assert not store.audit()
     assert store.claim(4.0) is None  # as every worker asks, five times a second

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from deployer.core.audit.chain import START, Act, Action, Entry, entry_text, find_break, link
+from deployer.core.audit.chain import START, Action, AuditEvent, Entry, entry_text, find_break, link
 from deployer.core.audit.events import acceptance, refusal
 from deployer.core.model import DeployJob, Kind, Run
 
@@ -18,7 +18,9 @@ def chain(count: int, key: bytes = KEY) -> list[Entry]:
     entries: list[Entry] = []
     before = START
     for n in range(1, count + 1):
-        text = entry_text(n, 1000.0 + n, Act(Action.END, "deployer", "local", "shop", facts={"n": str(n)}))
+        text = entry_text(
+            n, 1000.0 + n, AuditEvent(Action.END, "deployer", "local", "shop", facts={"n": str(n)})
+        )
         before = link(key, before, text)
         entries.append(Entry(n, text, before))
     return entries

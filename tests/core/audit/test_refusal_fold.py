@@ -2,22 +2,22 @@ from __future__ import annotations
 
 import pytest
 
-from deployer.core.audit.chain import Act
+from deployer.core.audit.chain import AuditEvent
 from deployer.core.audit.events import refusal
 from deployer.core.audit.refusal_fold import DAY, MOST_KINDS, MOST_ORIGINS, RefusalFold
 
 pytestmark = pytest.mark.case("X12")
 
 
-def refused(address: str = "203.0.113.9", code: str = "token-rejected", place: str = "GET /x") -> Act:
+def refused(address: str = "203.0.113.9", code: str = "token-rejected", place: str = "GET /x") -> AuditEvent:
     return refusal(address, code, "no", place)
 
 
 def test_the_first_of_each_kind_and_address_is_kept_at_once() -> None:
     fold = RefusalFold()
-    acts = [refused(), refused(code="forbidden"), refused(place="GET /y"), refused("203.0.113.10")]
-    assert [fold.note(act, 5.0) for act in acts] == [[(5.0, act)] for act in acts]
-    assert [fold.note(act, 6.0) for act in acts] == [[]] * 4
+    audit_events = [refused(), refused(code="forbidden"), refused(place="GET /y"), refused("203.0.113.10")]
+    assert [fold.note(act, 5.0) for act in audit_events] == [[(5.0, act)] for act in audit_events]
+    assert [fold.note(act, 6.0) for act in audit_events] == [[]] * 4
 
 
 def test_repeats_are_told_at_powers_of_ten_and_at_the_end() -> None:
