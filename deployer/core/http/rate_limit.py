@@ -9,7 +9,7 @@ from __future__ import annotations
 PLACES = 10_000
 
 
-class Tally:
+class RateLimiter:
     """Limiter of `most` counts of one key in `window` seconds. Not thread-safe."""
 
     def __init__(self, most: int, window: float = 60.0, places: int = PLACES) -> None:

@@ -19,7 +19,7 @@ from flask import Flask, Response, current_app, request
 from deployer.core.config.settings import Config
 from deployer.core.errors import DeployerError, TooManyRequests
 from deployer.core.http.client_address import Caller, Network, caller_of, read_networks
-from deployer.core.http.rate_limit import Tally
+from deployer.core.http.rate_limit import RateLimiter
 from deployer.core.ports.clock import Clock
 
 FAILURES = 10  # a minute
@@ -40,10 +40,10 @@ class Limits:
         self._proxies: tuple[Network, ...] = read_networks(config.trusted_proxies)
         self._clock = clock
         self._lock = threading.Lock()
-        self.failures = Tally(FAILURES)
-        self._strangers = Tally(STRANGERS)
-        self._requests = Tally(REQUESTS)
-        self._lines = Tally(LINES)
+        self.failures = RateLimiter(FAILURES)
+        self._strangers = RateLimiter(STRANGERS)
+        self._requests = RateLimiter(REQUESTS)
+        self._lines = RateLimiter(LINES)
         self._untold = 0
 
     def admit(self) -> None:
@@ -63,7 +63,7 @@ class Limits:
             waits = [self.failures.wait(caller.key, now, strict=True)] if strict else []
             if not caller.shared:
                 tallies = (self.failures, self._strangers, self._requests)
-                waits += [tally.wait(caller.key, now) for tally in tallies]
+                waits += [rate_limiter.wait(caller.key, now) for rate_limiter in tallies]
         if any(waits):
             raise TooManyRequests(max(waits))
         return caller

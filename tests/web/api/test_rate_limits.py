@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from deployer.core.auth.api_tokens import Right
-from deployer.core.http.rate_limit import PLACES, Tally
+from deployer.core.http.rate_limit import PLACES, RateLimiter
 from deployer.ingress.receiver import Receiver
 from deployer.web.api.rate_limits import FAILURES, STRANGERS, the_limits
 from deployer.web.app import create_app
@@ -68,7 +68,7 @@ class Endpoint:
         return self._post("/webhook", headers, address, peer, RAW)
 
     @property
-    def failures(self) -> Tally:
+    def failures(self) -> RateLimiter:
         with self.client.application.app_context():
             return the_limits().failures
 
