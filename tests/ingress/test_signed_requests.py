@@ -12,7 +12,7 @@ from deployer.core.errors import DeployerError, Forbidden, PayloadRejected, Sign
 from deployer.core.model import Run
 from deployer.core.queue.supersede import Outcome
 from deployer.core.requests.deploy_request import encode_request
-from deployer.core.requests.signed_request import Stamp, sign, stamped
+from deployer.core.requests.signed_request import RequestSignature, sign, stamped
 from deployer.ingress.deployments import read_deployment
 from deployer.ingress.receiver import Receipt, Receiver, accept_delivery, accept_request
 from testing.receiver.receiver_inputs import (
@@ -36,7 +36,7 @@ def signed(
 ) -> tuple[bytes, str]:
     at = int(receiver.clock.now()) + int(changes.pop("later", 0))
     server = changes.pop("server", URL)
-    raw = stamped(encode_request(deploy_request(**changes)), Stamp(server, at, nonce))
+    raw = stamped(encode_request(deploy_request(**changes)), RequestSignature(server, at, nonce))
     return raw, sign(raw, secret)
 
 

@@ -15,7 +15,7 @@ from deployer.ci.github.inputs import input_text
 from deployer.ci.github.oidc_token import request_token
 from deployer.ci.github.permissions import may_request
 from deployer.core.requests.deploy_request import audience_of
-from deployer.core.requests.signed_request import SIGNATURE, Stamp, sign, stamped
+from deployer.core.requests.signed_request import SIGNATURE, RequestSignature, sign, stamped
 
 
 def prove(origin: str, body: bytes) -> tuple[bytes, dict[str, str]]:
@@ -25,6 +25,6 @@ def prove(origin: str, body: bytes) -> tuple[bytes, dict[str, str]]:
     secret = input_text("secret")
     if secret and not may_request():
         workflow_commands.mask(secret)
-        signed = stamped(body, Stamp(origin, int(time.time()), secrets.token_hex(16)))
+        signed = stamped(body, RequestSignature(origin, int(time.time()), secrets.token_hex(16)))
         return signed, {SIGNATURE: sign(signed, secret.encode())}
     return body, {"Authorization": f"Bearer {request_token(audience_of(origin, body))}"}

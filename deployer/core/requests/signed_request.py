@@ -24,7 +24,7 @@ _NONCE = re.compile(r"[0-9a-f]{32,64}")
 
 
 @dataclass(frozen=True)
-class Stamp:
+class RequestSignature:
     """Data that makes one request unique: the server, the time (Unix seconds) and a nonce."""
 
     server: str
@@ -32,7 +32,7 @@ class Stamp:
     nonce: str
 
 
-def stamped(body: bytes, stamp: Stamp) -> bytes:
+def stamped(body: bytes, stamp: RequestSignature) -> bytes:
     """Returns a deploy request's bytes with the field `stamp` included."""
     table = json.loads(body) | {"stamp": {"server": stamp.server, "at": stamp.at, "nonce": stamp.nonce}}
     return json.dumps(table, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
@@ -43,7 +43,7 @@ def sign(raw: bytes, secret: bytes) -> str:
     return "sha256=" + hmac.new(secret, raw, hashlib.sha256).hexdigest()
 
 
-def judge_stamp(raw: bytes, server: str, now: float) -> Stamp:
+def judge_stamp(raw: bytes, server: str, now: float) -> RequestSignature:
     """Returns the `stamp` of a body after its signature was verified. Raises PayloadRejected without one,
     TokenRejected for another server's and for an expired one.
     """
@@ -61,7 +61,7 @@ def judge_stamp(raw: bytes, server: str, now: float) -> Stamp:
     return stamp
 
 
-def _parse(body: Mapping[str, Any]) -> Stamp:
+def _parse(body: Mapping[str, Any]) -> RequestSignature:
     table = body.get("stamp")
     found = table if isinstance(table, dict) else {}
     server, at, nonce = (found.get(key) for key in ("server", "at", "nonce"))
@@ -74,4 +74,4 @@ def _parse(body: Mapping[str, Any]) -> Stamp:
     )
     if not well:
         raise PayloadRejected("stamp: a signed request should hold its server, time and nonce")
-    return Stamp(str(server), int(str(at)), str(nonce))
+    return RequestSignature(str(server), int(str(at)), str(nonce))

@@ -8,12 +8,12 @@ import pytest
 
 from deployer.core.errors import PayloadRejected, TokenRejected
 from deployer.core.requests.deploy_request import encode_request, parse_request
-from deployer.core.requests.signed_request import LIFETIME, Stamp, judge_stamp, sign, stamped
+from deployer.core.requests.signed_request import LIFETIME, RequestSignature, judge_stamp, sign, stamped
 from deployer.core.webhooks.delivery import verify
 from testing.receiver.receiver_inputs import SECRET, URL, deploy_request
 
 NONCE = "0123456789abcdef" * 2
-STAMP = Stamp(URL, 1_700_000_000, NONCE)
+STAMP = RequestSignature(URL, 1_700_000_000, NONCE)
 BODY = stamped(encode_request(deploy_request()), STAMP)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from deployer.core.model import Bundle, Run
 from deployer.core.requests.deploy_request import DeployRequest, audience_of, encode_request
-from deployer.core.requests.signed_request import SIGNATURE, Stamp, sign, stamped
+from deployer.core.requests.signed_request import SIGNATURE, RequestSignature, sign, stamped
 from testing.stage import CANARIES, REPOSITORY, Published, Stage
 
 pytestmark = pytest.mark.engine
@@ -75,17 +75,20 @@ def test_a_stolen_or_repeated_request_deploys_nothing(stage: Stage) -> None:
 
     # Signed requests, which this environment takes once it does not ask for a workflow file any more.
     now = int(time.time())
-    signed = stamped(body, Stamp(stage.url, now, "ab" * 16))
+    signed = stamped(body, RequestSignature(stage.url, now, "ab" * 16))
     assert by_signature(stage, signed) == (
         403, "production: its setting workflow asks for what a signed request cannot show",
     )  # fmt: skip
     stage.reconfigure('workflow = ".github/workflows/deploy.yml"\n', "")
     assert by_signature(stage, signed, "not the secret that the server has")[0] == 401
-    assert by_signature(stage, stamped(body, Stamp(stage.url, now - 900, "cd" * 16)))[0] == 401
-    assert by_signature(stage, stamped(body, Stamp("https://other.example", now, "cd" * 16)))[0] == 401
-    assert by_signature(stage, stamped(staging, Stamp(stage.url, now, "cd" * 16)))[0] == 404
+    assert by_signature(stage, stamped(body, RequestSignature(stage.url, now - 900, "cd" * 16)))[0] == 401
+    assert (
+        by_signature(stage, stamped(body, RequestSignature("https://other.example", now, "cd" * 16)))[0]
+        == 401
+    )
+    assert by_signature(stage, stamped(staging, RequestSignature(stage.url, now, "cd" * 16)))[0] == 404
     elsewhere = body_of(stage, other, repository="acme/bank")
-    assert by_signature(stage, stamped(elsewhere, Stamp(stage.url, now, "cd" * 16)))[0] == 403
+    assert by_signature(stage, stamped(elsewhere, RequestSignature(stage.url, now, "cd" * 16)))[0] == 403
     tampered = signed.replace(b'"attempt":1', b'"attempt":2')
     assert (
         stage.call("POST", PATH, tampered, {SIGNATURE: sign(signed, CANARIES["webhook"].encode())})[0] == 401
