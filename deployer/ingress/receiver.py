@@ -34,7 +34,7 @@ from deployer.core.requests.deploy_request import audience_of, parse_request
 from deployer.core.requests.signed_request import LIFETIME, judge_stamp
 from deployer.core.rollout.changes import Preview
 from deployer.core.webhooks.delivery import Delivery, parse_delivery
-from deployer.core.webhooks.secrets import Keyring
+from deployer.core.webhooks.secrets import WebhookSecrets
 from deployer.core.webhooks.triggers import Deploy, Ignore, ImageAnnouncement, decide
 
 _PROOF_MARGIN = (
@@ -70,12 +70,14 @@ class Receiver:
     origin: str = LOCAL  # the client's address
 
     @cached_property
-    def keyring(self) -> Keyring:
-        return Keyring(self.secrets, {name: app.repository_id for name, app in self.config.apps.items()})
+    def webhook_secrets(self) -> WebhookSecrets:
+        return WebhookSecrets(
+            self.secrets, {name: app.repository_id for name, app in self.config.apps.items()}
+        )
 
     def serve(self, origin: str) -> Receiver:
         """Returns a copy of the receiver for one client; the webhook secrets, prepared once, are shared."""
-        assert self.keyring is not None
+        assert self.webhook_secrets is not None
         served = copy(self)
         object.__setattr__(served, "origin", origin)
         return served
@@ -98,7 +100,7 @@ def accept_delivery(
 ) -> Receipt:
     """Accepts a webhook delivery. Raises SignatureMismatch before anything of the body is read."""
     with receiver.reading:
-        signers = receiver.keyring.signers(raw, signature, headers.get(_ABOUT, ""))
+        signers = receiver.webhook_secrets.signers(raw, signature, headers.get(_ABOUT, ""))
         delivery = parse_delivery(headers, raw)
         decision = _decide(receiver, delivery, signers)
         delivery = replace(delivery, payload={})  # no longer needed: saves memory while it waits to be stored
@@ -175,7 +177,7 @@ def accept_request(
 
 
 def _accept_signed(receiver: Receiver, raw: bytes, signature: str) -> Receipt:
-    signers = receiver.keyring.signers(raw, signature)
+    signers = receiver.webhook_secrets.signers(raw, signature)
     stamp = judge_stamp(raw, receiver.config.url, receiver.clock.now())
     job = authorise_signed(signers, parse_request(raw), receiver.config)
     proof = Proof(f"signed {stamp.nonce}", stamp.at + LIFETIME + _PROOF_MARGIN)

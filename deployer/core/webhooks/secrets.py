@@ -16,7 +16,7 @@ from deployer.core.webhooks.delivery import verify
 _Secrets = Mapping[bytes, Sequence[str]]  # secret → the apps that have it
 
 
-class Keyring:
+class WebhookSecrets:
     """Webhook secrets. `secrets`: app → its webhook secrets. `repositories`: app → its repository's number on
     GitHub.
     """

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer.core.errors import SignatureMismatch
-from deployer.core.webhooks.secrets import Keyring
+from deployer.core.webhooks.secrets import WebhookSecrets
 from testing.receiver.receiver_inputs import sign
 
 SECRETS = {"shop": [b"new of shop", b"old of shop"], "blog": [b"of blog"], "twin": [b"new of shop"]}
 REPOSITORIES = {"shop": 1, "blog": 2, "twin": 1}
-KEYRING = Keyring(SECRETS, REPOSITORIES)
+KEYRING = WebhookSecrets(SECRETS, REPOSITORIES)
 CLAIMS = st.sampled_from(["", "0", "1", "2", "3", "shop", "1 "])
 
 
@@ -33,11 +33,11 @@ def test_a_secret_of_nobody_is_refused_whatever_is_claimed(raw: bytes, claim: st
 
 def test_apps_that_share_a_secret_across_repositories_speak_for_what_is_claimed_only() -> None:
     """Narrower than the secret allows, never wider."""
-    shared = Keyring({"a": [b"s"], "b": [b"s"]}, {"a": 1, "b": 2})
+    shared = WebhookSecrets({"a": [b"s"], "b": [b"s"]}, {"a": 1, "b": 2})
     assert shared.signers(b"x", sign(b"x", b"s"), "1") == {"a"}
     assert shared.signers(b"x", sign(b"x", b"s"), "") == {"a", "b"}
 
 
 def test_without_any_secret_nothing_is_signed() -> None:
     with pytest.raises(SignatureMismatch):
-        Keyring({}, {}).signers(b"x", sign(b"x", b""))
+        WebhookSecrets({}, {}).signers(b"x", sign(b"x", b""))
