@@ -37,7 +37,7 @@ from deployer.core.docker.compose_confinement import Means, group_of_all
 from deployer.core.errors import ConfigError, DeployerError, StoreUnavailable
 from deployer.core.model import Credentials, Deployment
 from deployer.core.registry_hosts import named_hosts
-from deployer.core.reporting.log_fields import about
+from deployer.core.reporting.log_fields import log_fields
 from deployer.core.webhooks.redelivery import HookLog
 from deployer.deployment.context import DeployContext
 from deployer.deployment.plan_preview import preview
@@ -160,7 +160,7 @@ def _tell_compose() -> None:
     from deployer.adapters.system.confined_process import find_confinement
 
     means = find_confinement().means
-    told = about("confinement", means=means.value)
+    told = log_fields("confinement", means=means.value)
     try:
         _log.log(logging.WARNING if means is Means.NONE else logging.INFO, describe_compose(), extra=told)
     except DeployerError as error:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from deployer.core.errors import DeployerError
-from deployer.core.reporting.log_fields import about
+from deployer.core.reporting.log_fields import log_fields
 
 FINISH = 8.0  # seconds from a signal to the end; Docker kills after 10
 TELL = 2.0  # of these, reserved for pending reports to GitHub and for answers under way
@@ -33,7 +33,7 @@ def live(run: Callable[[], int]) -> int:
         print(f"deployer cannot start: {error.diagnostics()}", file=sys.stderr)
         return 1
     except SystemExit:
-        _log.info("stopping: nothing was started yet", extra=about("stopping"))
+        _log.info("stopping: nothing was started yet", extra=log_fields("stopping"))
         return 0
 
 
@@ -49,7 +49,9 @@ def end_work(stop: Callable[[float], bool], tell: Callable[[float], bool], deadl
     """
     idle = stop(FINISH - TELL)
     if not idle:
-        _log.warning("a deployment is still running; the next start resumes it", extra=about("left-running"))
+        _log.warning(
+            "a deployment is still running; the next start resumes it", extra=log_fields("left-running")
+        )
     told = tell(max(0.0, deadline - time.monotonic()))
     return idle and told
 

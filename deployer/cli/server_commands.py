@@ -9,7 +9,7 @@ import time
 
 from deployer.bootstrap import Server, build, config_path, start_log
 from deployer.cli.arguments import Verbs, add_verb
-from deployer.core.reporting.log_fields import about
+from deployer.core.reporting.log_fields import log_fields
 from deployer.process import FINISH, end_work, leave, live, wait_while
 from deployer.web.http_server.server import main, main_web
 
@@ -42,7 +42,7 @@ def _work(given: str) -> int:
 def _until_told(parts: Server) -> int:
     try:
         parts.worker.start()
-        _log.info("working on the queue in %s", parts.config.store, extra=about("working"))
+        _log.info("working on the queue in %s", parts.config.store, extra=log_fields("working"))
         wait_while(lambda: True)
     except SystemExit:
         return _stop(parts)
@@ -51,5 +51,5 @@ def _until_told(parts: Server) -> int:
 
 def _stop(parts: Server) -> int:
     deadline = time.monotonic() + FINISH
-    _log.info("stopping", extra=about("stopping"))
+    _log.info("stopping", extra=log_fields("stopping"))
     return leave(parts.store.close, clean=end_work(parts.worker.stop, parts.github.close, deadline))

@@ -20,7 +20,7 @@ from deployer.core.model import DeployJob, Deployment, Kind, ObservedState, Rele
 from deployer.core.redaction import redact, redact_secrets
 from deployer.core.release.failure import Failure, failure_of
 from deployer.core.reporting.deployment_text import describe
-from deployer.core.reporting.log_fields import about
+from deployer.core.reporting.log_fields import log_fields
 from deployer.core.rollout.conflicts import beside, refuse_conflicts
 from deployer.core.rollout.desired_state import DesiredState, nothing
 from deployer.core.rollout.plan import Plan
@@ -318,7 +318,7 @@ class _Way:
         try:
             self.context.store.append(self.deployment.id, kind, shown, self.context.clock.now())
         except StoreUnavailable as error:
-            told = about("story-lost", self.deployment)
+            told = log_fields("story-lost", self.deployment)
             _log.error("deployment %s, %s: %s (%s)", self.deployment.id, kind, shown, error, extra=told)
 
     def _shown(self, text: str) -> str:
@@ -338,7 +338,9 @@ class _Way:
                 self._say("hint", error.hint)
             return replace(failure, reason=self._shown(failure.reason))
         except Exception as error:
-            _log.exception("deployment %s broke", self.deployment.id, extra=about("bug", self.deployment))
+            _log.exception(
+                "deployment %s broke", self.deployment.id, extra=log_fields("bug", self.deployment)
+            )
             name = type(error).__name__
             return Failure(Status.ERROR, f"the deployer broke ({name}); its log has the details")
 
@@ -348,11 +350,18 @@ def restore(deployment: Deployment, context: DeployContext) -> None:
     job = DeployJob(deployment.app, deployment.environment, Kind.ROLLBACK, "recovery", "deployer")
     way = _Way(deployment, job, context)
     try:
-        _log.warning("deployment %s: %s", deployment.id, way.restore(), extra=about("restored", deployment))
+        _log.warning(
+            "deployment %s: %s", deployment.id, way.restore(), extra=log_fields("restored", deployment)
+        )
     except DeployerError as error:
         _log.error(
-            "deployment %s: %s", deployment.id, error.diagnostics(), extra=about("not-restored", deployment)
+            "deployment %s: %s",
+            deployment.id,
+            error.diagnostics(),
+            extra=log_fields("not-restored", deployment),
         )
     except Exception:
-        _log.exception("deployment %s could not be undone", deployment.id, extra=about("bug", deployment))
+        _log.exception(
+            "deployment %s could not be undone", deployment.id, extra=log_fields("bug", deployment)
+        )
     way.report(deployment)

@@ -9,7 +9,7 @@ from deployer.core.model import Deployment, Status
 from deployer.core.ports.clock import Clock
 from deployer.core.ports.store import Store
 from deployer.core.release.failure import Failure
-from deployer.core.reporting.log_fields import about
+from deployer.core.reporting.log_fields import log_fields
 
 _log = logging.getLogger("deployer.deploy")
 _SECONDS = 600.0  # a full disk may be cleared meanwhile; later the next start settles the record
@@ -28,6 +28,6 @@ def record(deployment: Deployment, failure: Failure | None, store: Store, clock:
         except StoreUnavailable as error:
             if clock.monotonic() > deadline:
                 raise
-            told = about("record-waits", deployment)
+            told = log_fields("record-waits", deployment)
             _log.error("deployment %s waits to be recorded: %s", deployment.id, error, extra=told)
             clock.sleep(_PAUSE)

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator
 
 from deployer.core.errors import DeployerError, Forbidden, GitHubUnavailable, NotFound, PayloadRejected
-from deployer.core.reporting.log_fields import about
+from deployer.core.reporting.log_fields import log_fields
 from deployer.core.webhooks.redelivery import OVERLAP, PATIENCE, HookLog, delivery_of, missed
 from deployer.ingress.receiver import Receipt, Receiver, accept_recovered
 
@@ -28,7 +28,7 @@ def recover(receiver: Receiver, log: HookLog) -> list[Receipt]:
             for hook in log.hooks(place):
                 receipts.extend(_look(receiver, log, hook))
         except DeployerError as error:
-            told = about("recovery-failed", place=place, code=error.code)
+            told = log_fields("recovery-failed", place=place, code=error.code)
             _log.warning("deliveries of %s: %s", place or "the app", error.diagnostics(), extra=told)
     return receipts
 
@@ -51,10 +51,12 @@ def _look(receiver: Receiver, log: HookLog, hook: str) -> Iterator[Receipt]:
                 break
             continue
         except (PayloadRejected, Forbidden, NotFound) as error:
-            told = about("delivery-refused", code=error.code, guid=attempt.guid)
+            told = log_fields("delivery-refused", code=error.code, guid=attempt.guid)
             _log.warning("delivery %r of %s: %s", attempt.guid, hook, error, extra=told)
             continue
-        told = about("delivery-recovered", receipt.deployment, guid=attempt.guid, outcome=receipt.outcome)
+        told = log_fields(
+            "delivery-recovered", receipt.deployment, guid=attempt.guid, outcome=receipt.outcome
+        )
         _log.info("delivery %r of %s was missed: %s", attempt.guid, hook, receipt.outcome, extra=told)
         yield receipt
     if failures:

@@ -13,7 +13,7 @@ from dataclasses import asdict
 
 from deployer.core.errors import DeployerError, Forbidden, GitHubUnavailable, RegistryUnavailable
 from deployer.core.queue.delegated_task import PATIENCE, TRIES, DelegatedTask, TaskKind, fit_jobs
-from deployer.core.reporting.log_fields import about
+from deployer.core.reporting.log_fields import log_fields
 from deployer.deployment.context import DeployContext
 from deployer.deployment.plan_preview import preview
 from deployer.worker.announced_images import resolve_announcement
@@ -32,10 +32,10 @@ def run_task(context: DeployContext) -> bool:
     except Exception as error:  # no task may block the tasks behind it for ever
         if isinstance(error, DeployerError):
             _log.error(
-                "%s", error.diagnostics(), extra=about("worker-failed", code=error.code, id=delegated.id)
+                "%s", error.diagnostics(), extra=log_fields("worker-failed", code=error.code, id=delegated.id)
             )
         else:
-            _log.exception("a delegated task failed", extra=about("bug", id=delegated.id))
+            _log.exception("a delegated task failed", extra=log_fields("bug", id=delegated.id))
         _give_way(delegated, error, context)
     return True
 
@@ -49,7 +49,7 @@ def _give_way(delegated: DelegatedTask, error: Exception, context: DeployContext
         context.store.answer_task(delegated.id, {"error": "internal", "message": told, "hint": ""})
     elif not _put_off(delegated, context):
         told = f"given up after {TRIES} tries: {type(error).__name__}"
-        _log.error("an announced image starts nothing: %s", told, extra=about("hint", id=delegated.id))
+        _log.error("an announced image starts nothing: %s", told, extra=log_fields("hint", id=delegated.id))
         context.store.drop_task(delegated.id)
 
 
@@ -77,7 +77,7 @@ def _plan(delegated: DelegatedTask, context: DeployContext) -> None:
 
 def _hint(delegated: DelegatedTask, context: DeployContext) -> None:
     jobs = fit_jobs(delegated, context.config)
-    told = about("hint", id=delegated.id)
+    told = log_fields("hint", id=delegated.id)
     try:
         found = resolve_announcement(jobs, context) if jobs else "no environment of this server accepts it"
     except (GitHubUnavailable, RegistryUnavailable) as error:
@@ -90,5 +90,5 @@ def _hint(delegated: DelegatedTask, context: DeployContext) -> None:
         _log.info("an announced image starts nothing: %s", found, extra=told)
     else:
         deployment, outcome = context.store.enqueue(found, context.clock.now())
-        _log.info("an announced image: %s", outcome, extra=about("hint", deployment, outcome=outcome))
+        _log.info("an announced image: %s", outcome, extra=log_fields("hint", deployment, outcome=outcome))
     context.store.drop_task(delegated.id)

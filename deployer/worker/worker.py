@@ -16,7 +16,7 @@ from functools import partial
 from deployer.core.config.settings import App, Environment
 from deployer.core.errors import Busy, DeployerError, EngineUnavailable
 from deployer.core.model import Deployment, Status
-from deployer.core.reporting.log_fields import about
+from deployer.core.reporting.log_fields import log_fields
 from deployer.deployment.context import DeployContext
 from deployer.deployment.deploy import deploy, restore
 from deployer.worker.maintenance import reconcile_after, renew, reroute
@@ -85,7 +85,7 @@ class Worker:
                 "deployment %s was interrupted and is now %s",
                 deployment.id,
                 deployment.status,
-                extra=about("deployment-interrupted", deployment),
+                extra=log_fields("deployment-interrupted", deployment),
             )
             if deployment.status is Status.ERROR:
                 self._given_up.append(deployment)
@@ -107,7 +107,7 @@ class Worker:
             begun.app,
             begun.environment,
             begun.attempts,
-            extra=about("deployment-begun", begun, kind=begun.kind, revision=begun.revision),
+            extra=log_fields("deployment-begun", begun, kind=begun.kind, revision=begun.revision),
         )
         deployment = deploy(begun, job, self._context)
         if app := self._context.config.apps.get(deployment.app):
@@ -118,7 +118,7 @@ class Worker:
             deployment.app,
             deployment.environment,
             deployment.status,
-            extra=about("deployment-ended", deployment, reason=deployment.reason),
+            extra=log_fields("deployment-ended", deployment, reason=deployment.reason),
         )
         return True
 
@@ -139,10 +139,10 @@ class Worker:
         if before and not self.reaches:
             _log.error(
                 "Docker does not answer: nothing can be deployed; `deployer status` says why",
-                extra=about("engine-away"),
+                extra=log_fields("engine-away"),
             )
         elif self.reaches and not before:
-            _log.info("Docker answers again", extra=about("engine-back"))
+            _log.info("Docker answers again", extra=log_fields("engine-back"))
 
     def tidy(self) -> None:
         """Deletes old records from time to time."""
@@ -150,7 +150,7 @@ class Worker:
         if now - self._tidied >= _TIDY:
             self._tidied = now
             if forgotten := self._context.store.forget_old(self._context.clock.now()):
-                _log.info("%d old deployments were deleted", forgotten, extra=about("old-forgotten"))
+                _log.info("%d old deployments were deleted", forgotten, extra=log_fields("old-forgotten"))
 
     def _attend(self, app: App, environment: Environment, newest: Deployment) -> None:
         """Maintains one environment. A failure of one app is logged, so that it does not hide the other apps;
@@ -164,11 +164,11 @@ class Worker:
             except Busy:
                 return
             except DeployerError as error:
-                told = about("watch-failed", app=app.name, environment=environment.name, code=error.code)
+                told = log_fields("watch-failed", app=app.name, environment=environment.name, code=error.code)
                 _log.error("%s: %s", environment.project, error.diagnostics(), extra=told)
 
     def _reconcile(self, newest: Deployment, app: App, environment: Environment) -> None:
-        told = about("settled-after", newest)
+        told = log_fields("settled-after", newest)
 
         def say(kind: str, text: str) -> None:
             _log.warning("%s, after its deployment: %s: %s", environment.project, kind, text, extra=told)
@@ -177,12 +177,12 @@ class Worker:
 
     def _renew(self, app: App, environment: Environment) -> None:
         if renew(environment, self._context):
-            told = about("certificates-renewed", app=app.name, environment=environment.name)
+            told = log_fields("certificates-renewed", app=app.name, environment=environment.name)
             _log.info("%s: the edge serves other certificates now", environment.project, extra=told)
 
     def _reroute(self, app: App, environment: Environment) -> None:
         if routed := reroute(environment, app, self._context):
-            told = about("rerouted", app=app.name, environment=environment.name)
+            told = log_fields("rerouted", app=app.name, environment=environment.name)
             _log.warning(
                 "%s: the edge routes to %s again", environment.project, ", ".join(routed), extra=told
             )
@@ -199,7 +199,7 @@ class Worker:
                 self._recover_missed()
             except Exception:
                 if not self._stopping.is_set():  # otherwise the shutdown closed the database during the call
-                    _log.exception("the check for missed deliveries failed", extra=about("bug"))
+                    _log.exception("the check for missed deliveries failed", extra=log_fields("bug"))
             self._stopping.wait(_MISSED)
 
     def _run_tasks(self) -> None:
@@ -216,9 +216,9 @@ class Worker:
                 if self.reaches:
                     self.reroute_all()
             except DeployerError as error:
-                _log.error("%s", error.diagnostics(), extra=about("worker-failed", code=error.code))
+                _log.error("%s", error.diagnostics(), extra=log_fields("worker-failed", code=error.code))
             except Exception:
-                _log.exception("the maintenance loop failed", extra=about("bug"))
+                _log.exception("the maintenance loop failed", extra=log_fields("bug"))
 
     def _work(self) -> None:
         self._keep_at(self.run_once, "the worker broke", self._rest)
@@ -233,10 +233,10 @@ class Worker:
             try:
                 worked = act()
             except DeployerError as error:  # the store is out of reach: queued jobs stay queued
-                _log.error("%s", error.diagnostics(), extra=about("worker-failed", code=error.code))
+                _log.error("%s", error.diagnostics(), extra=log_fields("worker-failed", code=error.code))
                 worked = False
             except Exception:  # the thread must outlive any bug
-                _log.exception(broken, extra=about("bug"))
+                _log.exception(broken, extra=log_fields("bug"))
                 worked = False
             if not worked:
                 rest(_IDLE)

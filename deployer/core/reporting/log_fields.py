@@ -7,7 +7,9 @@ from __future__ import annotations
 from deployer.core.model import Deployment
 
 
-def about(event: str, deployment: Deployment | None = None, **more: object) -> dict[str, dict[str, object]]:
+def log_fields(
+    event: str, deployment: Deployment | None = None, **more: object
+) -> dict[str, dict[str, object]]:
     """Returns the log fields. `event` must never change, as operators filter by it; the message may."""
     facts: dict[str, object] = {"event": event}
     if deployment:

@@ -15,7 +15,7 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from deployer.core.errors import DeployerError, TooManyRequests
-from deployer.core.reporting.log_fields import about
+from deployer.core.reporting.log_fields import log_fields
 from deployer.ingress.receiver import record_refusal
 from deployer.web.api.rate_limits import the_limits
 from deployer.web.api.request_context import the_receiver
@@ -76,7 +76,7 @@ def _expected(error: DeployerError) -> Response:
 def _tell(error: DeployerError, status: int) -> None:
     """Logs the failure, up to a limit per minute: a client may cause any number of refusals."""
     kind = "refused" if status < 500 else "failed"
-    told = about(kind, code=error.code, http_status=status, origin=request.remote_addr)
+    told = log_fields(kind, code=error.code, http_status=status, origin=request.remote_addr)
     words = f"{error} [{error.code}]"
     untold = None if status == 429 else the_limits().line(kind)
     if untold:
@@ -103,7 +103,7 @@ def _http(error: HTTPException) -> Response:
 
 def _bug(error: Exception) -> Response:
     id = secrets.token_hex(4)
-    said = about("bug", id=id)
+    said = log_fields("bug", id=id)
     _log.error("%s %r: 500, error %s", request.method, request.path, id, exc_info=error, extra=said)
     return _answer(500, "internal", f"the deployer broke; its log has the details under {id}", "")
 

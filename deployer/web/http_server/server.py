@@ -27,7 +27,7 @@ from deployer.bootstrap import (
     share_memory,
     start_log,
 )
-from deployer.core.reporting.log_fields import about
+from deployer.core.reporting.log_fields import log_fields
 from deployer.process import FINISH, end_work, leave, live, wait_while
 from deployer.web.api.event_streams import Streams
 from deployer.web.api.health import HAS_ENGINE, HAS_WORKER
@@ -88,11 +88,11 @@ def _serve(web_server: WebServer, parts: Server | None) -> int:
             parts.worker.start()
         thread.start()
         url, listen = web_server.config.url, web_server.config.listen
-        _log.info("serving %s on %s", url, listen, extra=about("serving", url=url, listen=listen))
+        _log.info("serving %s on %s", url, listen, extra=log_fields("serving", url=url, listen=listen))
         wait_while(thread.is_alive)
     except SystemExit:
         return _stop(web_server, parts, app, server)
-    _log.error("the HTTP server ended by itself", extra=about("bug"))
+    _log.error("the HTTP server ended by itself", extra=log_fields("bug"))
     return 1
 
 
@@ -129,7 +129,7 @@ def _stop(web_server: WebServer, parts: Server | None, app: Flask, server: Any) 
     answered; the next start deploys them.
     """
     deadline = time.monotonic() + FINISH
-    _log.info("stopping", extra=about("stopping"))
+    _log.info("stopping", extra=log_fields("stopping"))
     streams = app.extensions[Streams.KEY]
     assert isinstance(streams, Streams)
     streams.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deployer.core.model import Deployment, Kind, Run, Status
-from deployer.core.reporting.log_fields import about
+from deployer.core.reporting.log_fields import log_fields
 
 
 def test_a_line_about_a_deployment_names_it_and_its_place() -> None:
@@ -24,7 +24,7 @@ def test_a_line_about_a_deployment_names_it_and_its_place() -> None:
         release="",
         run=Run(),
     )
-    assert about("deployment-ended", deployment, reason="") == {
+    assert log_fields("deployment-ended", deployment, reason="") == {
         "facts": {
             "event": "deployment-ended",
             "deployment": "d1",
@@ -37,4 +37,4 @@ def test_a_line_about_a_deployment_names_it_and_its_place() -> None:
 
 
 def test_a_line_about_nothing_in_particular_has_its_event() -> None:
-    assert about("stopping") == {"facts": {"event": "stopping"}}
+    assert log_fields("stopping") == {"facts": {"event": "stopping"}}
