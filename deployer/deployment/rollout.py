@@ -32,7 +32,7 @@ from deployer.core.rollout.plan import (
     Plan,
     Step,
 )
-from deployer.core.rollout.readiness import ANSWERED, Judgement, Reading, Verdict, judge_gate
+from deployer.core.rollout.readiness import ANSWERED, Judgement, Readiness, Reading, judge_gate
 from deployer.deployment.preflight import Preflight
 from deployer.deployment.startup_times import Startups
 
@@ -175,14 +175,14 @@ class Rollout:
         before = seen.get(replica.id, Reading("created", "none"))
         seen[replica.id] = reading
         judgement = judge_gate(service, (before, reading), self.clock.monotonic() - begun)
-        if judgement.verdict is Verdict.FAILED:
+        if judgement.verdict is Readiness.FAILED:
             raise self._refusal(service, replica, judgement)
-        if judgement.verdict is Verdict.READY:
+        if judgement.verdict is Readiness.READY:
             self.say(GATE, f"{replica.name} {judgement.reason}")
             if not service.routes:  # its peers reach it, so it has begun to work
                 self.unserved.discard(replica.id)
             self.startups.note(service.name, reading.started)
-        return judgement.verdict is Verdict.READY
+        return judgement.verdict is Readiness.READY
 
     def _refusal(self, service: Service, replica: Replica, judgement: Judgement) -> GateFailed:
         lines = [

@@ -33,7 +33,7 @@ class Reading:
     started: float = 0.0
 
 
-class Verdict(StrEnum):
+class Readiness(StrEnum):
     WAITING = "waiting"
     READY = "ready"
     FAILED = "failed"
@@ -41,7 +41,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Judgement:
-    verdict: Verdict
+    verdict: Readiness
     reason: str
 
 
@@ -51,30 +51,30 @@ def judge_gate(service: Service, readings: tuple[Reading, Reading], waited: floa
     if service.completes:
         return _judge_task(service, now, waited)
     if now.state == "removed":
-        return Judgement(Verdict.FAILED, "was removed by somebody else")
+        return Judgement(Readiness.FAILED, "was removed by somebody else")
     if now.state == "paused":
-        return Judgement(Verdict.FAILED, "was paused")
+        return Judgement(Readiness.FAILED, "was paused")
     if now.state not in ("running", "created") or now.restarts:
-        return Judgement(Verdict.FAILED, f"exited with code {now.exit_code} after {waited:.1f} s")
+        return Judgement(Readiness.FAILED, f"exited with code {now.exit_code} after {waited:.1f} s")
     if now.health == "unhealthy":
-        return Judgement(Verdict.FAILED, f"its health check failed{_last(now)}")
+        return Judgement(Readiness.FAILED, f"its health check failed{_last(now)}")
     if _is_ready(service, before, now, waited):
         silent = service.presumed and service.asks and not now.answer
         told = "; the ports that its image names are closed, and nobody is seen to use them" if silent else ""
-        return Judgement(Verdict.READY, f"ready after {waited:.1f} s{told}")
+        return Judgement(Readiness.READY, f"ready after {waited:.1f} s{told}")
     if waited > service.gate_seconds:
-        return Judgement(Verdict.FAILED, f"not ready within {service.gate_seconds:.0f} s{_last(now)}")
-    return Judgement(Verdict.WAITING, "")
+        return Judgement(Readiness.FAILED, f"not ready within {service.gate_seconds:.0f} s{_last(now)}")
+    return Judgement(Readiness.WAITING, "")
 
 
 def _judge_task(service: Service, now: Reading, waited: float) -> Judgement:
     if now.state == "exited" and now.exit_code == 0:
-        return Judgement(Verdict.READY, f"completed in {waited:.1f} s")
+        return Judgement(Readiness.READY, f"completed in {waited:.1f} s")
     if now.state == "exited":
-        return Judgement(Verdict.FAILED, f"ended with code {now.exit_code} after {waited:.1f} s")
+        return Judgement(Readiness.FAILED, f"ended with code {now.exit_code} after {waited:.1f} s")
     if waited > service.gate_seconds:
-        return Judgement(Verdict.FAILED, f"not done within {service.gate_seconds:.0f} s")
-    return Judgement(Verdict.WAITING, "")
+        return Judgement(Readiness.FAILED, f"not done within {service.gate_seconds:.0f} s")
+    return Judgement(Readiness.WAITING, "")
 
 
 def _is_ready(service: Service, before: Reading, now: Reading, waited: float) -> bool:

@@ -8,7 +8,7 @@ from deployer.core.image_config import ImageConfig
 from deployer.core.model import ObservedState
 from deployer.core.rollout.desired_state import EDGE, DesiredState, assemble
 from deployer.core.rollout.planner import plan_rollout
-from deployer.core.rollout.readiness import Reading, Verdict, judge_gate
+from deployer.core.rollout.readiness import Readiness, Reading, judge_gate
 from testing.compose_models import EDGE_SETTINGS, image, replica
 
 PYTHON = {"test": ["CMD", "python", "-c", "urlopen('http://127.0.0.1:8000/')"]}
@@ -112,9 +112,9 @@ def test_the_gate_asks_the_ports_that_are_derived_and_presumes_no_more_than_is_k
         ((), False),
     ]
     service, closed = alone.service("api"), Reading("running", "none")
-    assert service and judge_gate(service, (closed, closed), 9.0).verdict is Verdict.WAITING
+    assert service and judge_gate(service, (closed, closed), 9.0).verdict is Readiness.WAITING
     judged = judge_gate(service, (closed, closed), 10.0)
-    assert judged.verdict is Verdict.READY and judged.reason.endswith("nobody is seen to use them")
+    assert judged.verdict is Readiness.READY and judged.reason.endswith("nobody is seen to use them")
 
 
 @pytest.mark.case("H08")

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from deployer.core.rollout.desired_state import Service
-from deployer.core.rollout.readiness import Reading, Verdict, judge_gate
+from deployer.core.rollout.readiness import Readiness, Reading, judge_gate
 from testing.compose_models import application
 
 NOTHING = Reading("created", "none")
@@ -21,36 +21,36 @@ def backend(**changes: object) -> Service:
 @pytest.mark.parametrize(
     ("before", "now", "waited", "verdict", "reason"),
     [
-        (NOTHING, Reading("running", "starting"), 1.0, Verdict.WAITING, ""),
-        (NOTHING, OK, 1.0, Verdict.WAITING, ""),
-        (OK, OK, 1.0, Verdict.READY, "ready after 1.0 s"),
-        (NOTHING, Reading("running", "healthy"), 0.5, Verdict.READY, "ready after 0.5 s"),
-        (OK, Reading("running", "starting", answer="HTTP 500"), 1.0, Verdict.WAITING, ""),
-        (OK, Reading("exited", "none", exit_code=1), 0.4, Verdict.FAILED, "exited with code 1 after 0.4 s"),
+        (NOTHING, Reading("running", "starting"), 1.0, Readiness.WAITING, ""),
+        (NOTHING, OK, 1.0, Readiness.WAITING, ""),
+        (OK, OK, 1.0, Readiness.READY, "ready after 1.0 s"),
+        (NOTHING, Reading("running", "healthy"), 0.5, Readiness.READY, "ready after 0.5 s"),
+        (OK, Reading("running", "starting", answer="HTTP 500"), 1.0, Readiness.WAITING, ""),
+        (OK, Reading("exited", "none", exit_code=1), 0.4, Readiness.FAILED, "exited with code 1 after 0.4 s"),
         (
             OK,
             Reading("running", "healthy", restarts=1, exit_code=3),
             2,
-            Verdict.FAILED,
+            Readiness.FAILED,
             "exited with code 3 after 2.0 s",
         ),
-        (OK, Reading("paused", "healthy"), 2, Verdict.FAILED, "was paused"),
-        (OK, Reading("removed", "none"), 2, Verdict.FAILED, "was removed by somebody else"),
+        (OK, Reading("paused", "healthy"), 2, Readiness.FAILED, "was paused"),
+        (OK, Reading("removed", "none"), 2, Readiness.FAILED, "was removed by somebody else"),
         (
             NOTHING,
             Reading("running", "unhealthy", answer="HTTP 500"),
             9,
-            Verdict.FAILED,
+            Readiness.FAILED,
             "its health check failed; last answer: HTTP 500",
         ),
-        (NOTHING, Reading("running", "unhealthy"), 9, Verdict.FAILED, "its health check failed"),
-        (NOTHING, Reading("created", "none"), 33, Verdict.FAILED, "not ready within 32 s"),
-        (OK, Reading("created", "none", answer="ok"), 3, Verdict.WAITING, ""),
-        (NOTHING, OK, 33, Verdict.FAILED, "not ready within 32 s"),
+        (NOTHING, Reading("running", "unhealthy"), 9, Readiness.FAILED, "its health check failed"),
+        (NOTHING, Reading("created", "none"), 33, Readiness.FAILED, "not ready within 32 s"),
+        (OK, Reading("created", "none", answer="ok"), 3, Readiness.WAITING, ""),
+        (NOTHING, OK, 33, Readiness.FAILED, "not ready within 32 s"),
     ],
 )
 def test_a_server_is_judged_by_its_check_and_its_answers(
-    before: Reading, now: Reading, waited: float, verdict: Verdict, reason: str
+    before: Reading, now: Reading, waited: float, verdict: Readiness, reason: str
 ) -> None:
     judgement = judge_gate(backend(), (before, now), waited)
     assert (judgement.verdict, judgement.reason) == (verdict, reason)
@@ -61,7 +61,7 @@ def test_a_server_is_judged_by_its_check_and_its_answers(
 def test_an_open_port_is_ready_only_where_the_engine_checks_nothing(health: str) -> None:
     open_port = Reading("running", health, answer="ok")
     server = backend(probe=None, checked=False)
-    expected = Verdict.WAITING if health == "starting" else Verdict.READY
+    expected = Readiness.WAITING if health == "starting" else Readiness.READY
     assert judge_gate(server, (open_port, open_port), 1.0).verdict is expected
 
 
@@ -70,30 +70,30 @@ def test_the_edges_own_answer_counts_whatever_its_image_checks() -> None:
     edge = application().service("deployer-edge")
     assert edge
     answered = Reading("running", "starting", answer="ok")
-    assert judge_gate(edge, (answered, answered), 1.0).verdict is Verdict.READY
+    assert judge_gate(edge, (answered, answered), 1.0).verdict is Readiness.READY
 
 
 def test_what_nobody_can_ask_must_stay_up() -> None:
     worker = backend(checked=False, probe=None, routes=())
     up = Reading("running", "none")
-    assert judge_gate(worker, (up, up), 1.9).verdict is Verdict.WAITING
-    assert judge_gate(worker, (up, up), 2.0).verdict is Verdict.READY
+    assert judge_gate(worker, (up, up), 1.9).verdict is Readiness.WAITING
+    assert judge_gate(worker, (up, up), 2.0).verdict is Readiness.READY
 
 
 def test_a_check_that_cannot_be_asked_from_outside_is_waited_for() -> None:
     up = Reading("running", "starting")
-    assert judge_gate(backend(probe=None), (up, up), 5.0).verdict is Verdict.WAITING
+    assert judge_gate(backend(probe=None), (up, up), 5.0).verdict is Readiness.WAITING
 
 
 @pytest.mark.parametrize(
     ("now", "waited", "verdict", "reason"),
     [
-        (Reading("running", "none"), 5, Verdict.WAITING, ""),
-        (Reading("exited", "none"), 5, Verdict.READY, "completed in 5.0 s"),
-        (Reading("exited", "none", exit_code=2), 5, Verdict.FAILED, "ended with code 2 after 5.0 s"),
-        (Reading("running", "none"), 40, Verdict.FAILED, "not done within 32 s"),
+        (Reading("running", "none"), 5, Readiness.WAITING, ""),
+        (Reading("exited", "none"), 5, Readiness.READY, "completed in 5.0 s"),
+        (Reading("exited", "none", exit_code=2), 5, Readiness.FAILED, "ended with code 2 after 5.0 s"),
+        (Reading("running", "none"), 40, Readiness.FAILED, "not done within 32 s"),
     ],
 )
-def test_a_task_is_judged_by_its_end(now: Reading, waited: float, verdict: Verdict, reason: str) -> None:
+def test_a_task_is_judged_by_its_end(now: Reading, waited: float, verdict: Readiness, reason: str) -> None:
     judgement = judge_gate(backend(completes=True), (NOTHING, now), waited)
     assert (judgement.verdict, judgement.reason) == (verdict, reason)
