@@ -38,7 +38,7 @@ from deployer.core.model import (
     Replica,
     Status,
 )
-from deployer.core.release.confirmation import Verdict
+from deployer.core.release.confirmation import ConfirmationVerdict
 from deployer.core.rollout.availability import Sample
 from deployer.core.rollout.conflicts import Held, Occupied
 from deployer.core.rollout.desired_state import DesiredState, Service
@@ -299,7 +299,7 @@ def test_requests_that_do_not_end_are_left_at_the_limit(scene: Scene) -> None:
     assert any("3 requests still run after 30 s" in line for line in scene.story(ended))
 
 
-def confirming(scene: Scene, verdict: Verdict) -> Callable[[], object]:
+def confirming(scene: Scene, verdict: ConfirmationVerdict) -> Callable[[], object]:
     """Says the word while the release serves and nothing old was stopped."""
 
     def say_it() -> None:
@@ -314,7 +314,7 @@ def confirming(scene: Scene, verdict: Verdict) -> Callable[[], object]:
 
 def test_a_release_that_is_confirmed_stays(scene: Scene) -> None:
     scene.deploy("ab")
-    scene.clock.meanwhile = confirming(scene, Verdict.CONFIRMED)
+    scene.clock.meanwhile = confirming(scene, ConfirmationVerdict.CONFIRMED)
     ended = scene.deploy("cd", confirm=60)
     assert (ended.status, ended.previous) == (Status.SUCCESS, "a" * 40)
     assert scene.marks() == "cd" and len(scene.target.replicas) == 3
@@ -325,7 +325,7 @@ def test_a_release_that_is_confirmed_stays(scene: Scene) -> None:
 
 def test_a_release_that_is_refused_gives_way_to_the_one_before(scene: Scene) -> None:
     scene.deploy("ab")
-    scene.clock.meanwhile = confirming(scene, Verdict.FAILED)
+    scene.clock.meanwhile = confirming(scene, ConfirmationVerdict.FAILED)
     ended = scene.deploy("cd", confirm=60)
     assert ended.status is Status.FAILURE and "[confirmation-failed]" in ended.reason
     assert "not confirmed: the checkout" in ended.reason and "aaaaaaa serves as before" in ended.reason

@@ -9,7 +9,7 @@ import sqlite3
 
 from deployer.adapters.sqlite.database import Database
 from deployer.core.errors import NotWaiting
-from deployer.core.release.confirmation import Confirmation, Verdict
+from deployer.core.release.confirmation import Confirmation, ConfirmationVerdict
 
 
 class ConfirmationRows:
@@ -30,12 +30,14 @@ class ConfirmationRows:
         with self._database.write() as sql:
             sql.execute(
                 "UPDATE confirmation SET verdict = ? WHERE deployment_id = ? AND verdict = ''",
-                (Verdict.MISSING, id),
+                (ConfirmationVerdict.MISSING, id),
             )
             return _confirmation(_found(sql, id))
 
 
-def note_word(sql: sqlite3.Connection, id: str, verdict: Verdict, reason: str, now: float) -> bool:
+def note_word(
+    sql: sqlite3.Connection, id: str, verdict: ConfirmationVerdict, reason: str, now: float
+) -> bool:
     """Stores a verdict. True if it is new. Raises NotWaiting."""
     found = _confirmation(_found(sql, id))
     if found.verdict is verdict:
@@ -62,4 +64,6 @@ def _confirmation(row: sqlite3.Row | None) -> Confirmation:
     """Returns the row's confirmation, or an expired one if the deployment never waited for one."""
     if row is None:
         return Confirmation(0.0)
-    return Confirmation(row["until"], Verdict(row["verdict"]) if row["verdict"] else None, row["reason"])
+    return Confirmation(
+        row["until"], ConfirmationVerdict(row["verdict"]) if row["verdict"] else None, row["reason"]
+    )

@@ -45,7 +45,7 @@ from deployer.core.errors import ConfigError, Forbidden, NotFound
 from deployer.core.model import Availability, DeployJob, Deployment, Event, Release, Status
 from deployer.core.ports.receiver_store import Arrival, Proof
 from deployer.core.queue.supersede import Outcome, judge_interrupted, judge_run, superseded_by
-from deployer.core.release.confirmation import Verdict
+from deployer.core.release.confirmation import ConfirmationVerdict
 
 # The index is named because SQLite would rather read the whole history in its order.
 _CLAIMABLE = """
@@ -146,7 +146,7 @@ class SqliteStore(ConfirmationRows, TaskRows, ProvenRows, AuditRows, RecoveryRow
             text = json.dumps(asdict(measured))
             sql.execute("UPDATE deployment SET measured = ? WHERE id = ?", (text, id))
 
-    def confirm(self, id: str, verdict: Verdict, reason: str, now: float) -> Deployment:
+    def confirm(self, id: str, verdict: ConfirmationVerdict, reason: str, now: float) -> Deployment:
         with self._database.write() as sql:
             if note_word(sql, id, verdict, reason, now):
                 _append(sql, id, "word", f"{verdict}: {reason}" if reason else verdict, now)

@@ -15,7 +15,7 @@ from deployer.core.auth.api_tokens import Right, Token
 from deployer.core.model import DeployJob, Deployment
 from deployer.core.ports.store import Store
 from deployer.core.queue.delegated_task import TaskKind
-from deployer.core.release.confirmation import Verdict
+from deployer.core.release.confirmation import ConfirmationVerdict
 from deployer.core.webhooks.delivery import Delivery
 
 
@@ -41,7 +41,7 @@ class Inbox(Store, Protocol):
     def revision_of(self, app: str, release: str) -> str:
         """Returns the revision of a release. Raises NotFound, also for another app's."""
 
-    def confirm(self, id: str, verdict: Verdict, reason: str, now: float) -> Deployment:
+    def confirm(self, id: str, verdict: ConfirmationVerdict, reason: str, now: float) -> Deployment:
         """Stores the verdict on a waiting deployment; a repeated one is fine. Raises NotWaiting."""
 
     def spend_proof(self, proof: Proof, now: float) -> None:

@@ -17,7 +17,7 @@ MAX_CONFIRM = 600  # seconds
 _MAX_REASON = 500
 
 
-class Verdict(StrEnum):
+class ConfirmationVerdict(StrEnum):
     """Verdict on the new release."""
 
     CONFIRMED = "confirmed"
@@ -30,7 +30,7 @@ class Confirmation:
     """Wait of one deployment: its end (Unix seconds), and the verdict, if one arrived."""
 
     until: float
-    verdict: Verdict | None = None
+    verdict: ConfirmationVerdict | None = None
     reason: str = ""
 
     def awaited(self, now: float) -> bool:
@@ -38,29 +38,31 @@ class Confirmation:
         return self.verdict is None and now < self.until
 
 
-def parse_confirmation(raw: bytes) -> tuple[Verdict, str]:
+def parse_confirmation(raw: bytes) -> tuple[ConfirmationVerdict, str]:
     """Parses `{"verdict": "confirmed" | "failed", "reason": text}`; raises PayloadRejected."""
     body = parse_object(raw)
     word, reason = body.get("verdict"), body.get("reason", "")
-    if word not in (Verdict.CONFIRMED, Verdict.FAILED):
-        raise PayloadRejected(f"verdict: should be {Verdict.CONFIRMED} or {Verdict.FAILED}")
+    if word not in (ConfirmationVerdict.CONFIRMED, ConfirmationVerdict.FAILED):
+        raise PayloadRejected(
+            f"verdict: should be {ConfirmationVerdict.CONFIRMED} or {ConfirmationVerdict.FAILED}"
+        )
     if not isinstance(reason, str):
         raise PayloadRejected("reason: should be text")
-    return Verdict(word), reason[:_MAX_REASON]
+    return ConfirmationVerdict(word), reason[:_MAX_REASON]
 
 
 def judge_confirmation(confirmation: Confirmation) -> bool:
     """Returns True once the release is confirmed, False while no verdict is there; raises
     ConfirmationFailed.
     """
-    if confirmation.verdict is Verdict.CONFIRMED:
+    if confirmation.verdict is ConfirmationVerdict.CONFIRMED:
         return True
-    if confirmation.verdict is Verdict.FAILED:
+    if confirmation.verdict is ConfirmationVerdict.FAILED:
         raise ConfirmationFailed(
             f"the release was not confirmed: {confirmation.reason or 'no reason was given'}",
             hint="the client that asked for the deploy checked the new release and refused it",
         )
-    if confirmation.verdict is Verdict.MISSING:
+    if confirmation.verdict is ConfirmationVerdict.MISSING:
         raise ConfirmationFailed(
             "the release was not confirmed in time",
             hint="the run that asked for the deploy may have been cancelled, or could not reach the server",

@@ -7,13 +7,18 @@ import json
 import pytest
 
 from deployer.core.errors import ConfirmationFailed, PayloadRejected
-from deployer.core.release.confirmation import Confirmation, Verdict, judge_confirmation, parse_confirmation
+from deployer.core.release.confirmation import (
+    Confirmation,
+    ConfirmationVerdict,
+    judge_confirmation,
+    parse_confirmation,
+)
 
 
 def test_a_word_has_a_verdict_and_may_have_a_reason() -> None:
-    assert parse_confirmation(b'{"verdict": "confirmed"}') == (Verdict.CONFIRMED, "")
+    assert parse_confirmation(b'{"verdict": "confirmed"}') == (ConfirmationVerdict.CONFIRMED, "")
     word = parse_confirmation(b'{"verdict": "failed", "reason": "no checkout"}')
-    assert word == (Verdict.FAILED, "no checkout")
+    assert word == (ConfirmationVerdict.FAILED, "no checkout")
 
 
 def test_a_long_reason_is_cut() -> None:
@@ -39,20 +44,20 @@ def test_what_is_no_word_is_refused(body: object, field: str) -> None:
 def test_a_word_is_awaited_until_it_comes_or_its_time_is_over() -> None:
     waiting = Confirmation(until=100.0)
     assert waiting.awaited(99.9) and not waiting.awaited(100.0)
-    assert not Confirmation(100.0, Verdict.CONFIRMED).awaited(50.0)
+    assert not Confirmation(100.0, ConfirmationVerdict.CONFIRMED).awaited(50.0)
 
 
 def test_only_the_word_confirmed_lets_a_release_stay() -> None:
     assert judge_confirmation(Confirmation(100.0)) is False
-    assert judge_confirmation(Confirmation(100.0, Verdict.CONFIRMED)) is True
+    assert judge_confirmation(Confirmation(100.0, ConfirmationVerdict.CONFIRMED)) is True
 
 
 @pytest.mark.parametrize(
     ("confirmation", "text"),
     [
-        (Confirmation(100.0, Verdict.FAILED, "no checkout"), "not confirmed: no checkout"),
-        (Confirmation(100.0, Verdict.FAILED), "no reason was given"),
-        (Confirmation(100.0, Verdict.MISSING), "the release was not confirmed in time"),
+        (Confirmation(100.0, ConfirmationVerdict.FAILED, "no checkout"), "not confirmed: no checkout"),
+        (Confirmation(100.0, ConfirmationVerdict.FAILED), "no reason was given"),
+        (Confirmation(100.0, ConfirmationVerdict.MISSING), "the release was not confirmed in time"),
     ],
 )
 def test_every_other_word_refuses_it(confirmation: Confirmation, text: str) -> None:

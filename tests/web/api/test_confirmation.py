@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from deployer.core.auth.api_tokens import Right
 from deployer.core.model import Status
-from deployer.core.release.confirmation import Verdict
+from deployer.core.release.confirmation import ConfirmationVerdict
 from tests.web.conftest import WebClient, bearer
 
 
@@ -39,7 +39,7 @@ def test_the_read_token_confirms_and_the_answer_is_the_record(
     assert answer.status_code == 200
     assert (answer.get_json()["id"], answer.get_json()["status"]) == (waiting["id"], "in_progress")
     found = web_client.receiver.store.word(waiting["id"])
-    assert (found.verdict, found.reason) == (Verdict.FAILED, "no checkout")
+    assert (found.verdict, found.reason) == (ConfirmationVerdict.FAILED, "no checkout")
     assert web_client.receiver.store.events(waiting["id"])[-1].text == "failed: no checkout"
 
 
@@ -73,7 +73,7 @@ def test_what_does_not_wait_takes_no_word(web_client: WebClient) -> None:
 
 
 def test_no_word_is_taken_once_the_wait_is_over(web_client: WebClient, waiting: dict[str, Any]) -> None:
-    assert web_client.receiver.store.stop_waiting(waiting["id"]).verdict is Verdict.MISSING
+    assert web_client.receiver.store.stop_waiting(waiting["id"]).verdict is ConfirmationVerdict.MISSING
     assert say(web_client, waiting, bearer(waiting["read_token"])).status_code == 409
 
 
