@@ -55,7 +55,7 @@ def _judged(verb: str) -> int:
         )
     finally:
         with suppress(OSError):
-            run_state.record(verb, run_state.Verdict(done, reason, time.monotonic() - started))
+            run_state.record(verb, run_state.StepResult(done, reason, time.monotonic() - started))
     return 0 if done else 1
 
 

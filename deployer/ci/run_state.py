@@ -14,7 +14,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Verdict:
+class StepResult:
     """Result of a verb, with its duration in `seconds`."""
 
     done: bool
@@ -57,15 +57,15 @@ def load(name: str, default: Any = None) -> Any:
         return default
 
 
-def record(verb: str, verdict: Verdict) -> None:
+def record(verb: str, verdict: StepResult) -> None:
     """Stores the result of a verb; `report` is the last and leaves nothing."""
     if verb != "report":
         save("verdicts", {**load("verdicts", {}), verb: asdict(verdict)})
 
 
-def verdicts() -> dict[str, Verdict]:
+def verdicts() -> dict[str, StepResult]:
     """Returns verb → result, in the order of the verbs' runs."""
-    return {verb: Verdict(**fields) for verb, fields in load("verdicts", {}).items()}
+    return {verb: StepResult(**fields) for verb, fields in load("verdicts", {}).items()}
 
 
 def _private(path: str, flags: int) -> int:

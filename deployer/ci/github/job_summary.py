@@ -22,7 +22,7 @@ def summary_of(
     failure: str,
     deployment: Mapping[str, Any],
     images: Sequence[BuiltImage],
-    verdicts: Mapping[str, run_state.Verdict],
+    verdicts: Mapping[str, run_state.StepResult],
 ) -> str:
     """Returns the summary. `failure`: the reason for the run's failure, empty if it did not fail."""
     place = f" to {decision['environment']}" if decision["environment"] else ""
@@ -56,7 +56,7 @@ def _row(image: BuiltImage, stage: str) -> tuple[str, ...]:
     return (image.service, origin, f"{image.seconds:.1f}", image.tag, image.digest or "—", stage)
 
 
-def _stage(image: BuiltImage, status: str, verdicts: Mapping[str, run_state.Verdict]) -> str:
+def _stage(image: BuiltImage, status: str, verdicts: Mapping[str, run_state.StepResult]) -> str:
     """Returns the last stage that this image reached."""
     if image.digest and "push" in verdicts:
         return "deployed" if "deploy" in verdicts and status == "success" else "tested and pushed"

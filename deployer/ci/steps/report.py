@@ -64,7 +64,7 @@ def _tell_nothing() -> None:
     workflow_commands.add_summary(f"### {mode}: failure\n\n{_CHANGED}")
 
 
-def _decision(verdicts: Mapping[str, run_state.Verdict]) -> dict[str, str]:
+def _decision(verdicts: Mapping[str, run_state.StepResult]) -> dict[str, str]:
     """Returns the decision that `decide` stored, if the workflow itself names the same mode: a test command
     could have overwritten it, and jobs that wait for this one trust the outputs.
     """
@@ -75,7 +75,7 @@ def _decision(verdicts: Mapping[str, run_state.Verdict]) -> dict[str, str]:
     return {"mode": mode or str(Mode.SKIP), "reason": reason, "environment": ""}
 
 
-def judge(mode: str, verdicts: Mapping[str, run_state.Verdict]) -> str:
+def judge(mode: str, verdicts: Mapping[str, run_state.StepResult]) -> str:
     """Returns `skipped`, or `success` if every verb of the mode has succeeded, else `failure`."""
     done = {verb for verb, verdict in verdicts.items() if verdict.done}
     if not {"decide", *_VERBS.get(mode, ())} <= done:
@@ -99,7 +99,7 @@ def _outputs(images: Sequence[BuiltImage], deployment: Mapping[str, Any], status
     }
 
 
-def _failure(verdicts: Mapping[str, run_state.Verdict]) -> str:
+def _failure(verdicts: Mapping[str, run_state.StepResult]) -> str:
     reasons = [f"{verb}: {verdict.reason}" for verb, verdict in verdicts.items() if not verdict.done]
     return reasons[0] if reasons else "the run has no decision"
 

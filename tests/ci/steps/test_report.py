@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from deployer.ci.run_state import Verdict
+from deployer.ci.run_state import StepResult
 from deployer.ci.steps.report import judge
 from tests.ci.conftest import SHA, Workflow
 from tests.ci.steps.test_deploy import DIGEST, image
@@ -77,11 +77,11 @@ def test_text_from_outside_stays_text_in_the_summary(run: Workflow) -> None:
     ],
 )
 def test_success_is_what_the_mode_asked_for(mode: str, done: list[str], status: str) -> None:
-    assert judge(mode, {verb: Verdict(True, "", 1.0) for verb in done}) == status
+    assert judge(mode, {verb: StepResult(True, "", 1.0) for verb in done}) == status
 
 
 def test_a_verb_that_failed_is_not_done() -> None:
-    verdicts = {verb: Verdict(verb != "test", "", 1.0) for verb in ("decide", "build", "test")}
+    verdicts = {verb: StepResult(verb != "test", "", 1.0) for verb in ("decide", "build", "test")}
     assert judge("test", verdicts) == "failure"
 
 
