@@ -13,7 +13,7 @@ from typing import Any
 from deployer.core.compose.services import (
     START_FIRST,
     STOP_FIRST,
-    Order,
+    UpdateOrder,
     order_of,
     replicas_of,
     seconds,
@@ -40,7 +40,7 @@ def without_edge(service: Table) -> str:
     return f"{labelled} finds it by itself" if labelled else ""
 
 
-def order_without_edge(service: Table) -> Order:
+def order_without_edge(service: Table) -> UpdateOrder:
     """Returns the order of a service without the edge. Two replicas cannot hold one host port, and no edge
     holds it for them: the old replica stops first, unless the file asks for start-first, with the new replica
     parked. Raises ComposeRejected.
@@ -50,7 +50,7 @@ def order_without_edge(service: Table) -> Order:
         return order
     port = str(min(_ports(service))).partition("/")[0]
     if settings_of(service).get("order") != START_FIRST:
-        return Order(STOP_FIRST, f"without the edge it holds host port {port} itself")
+        return UpdateOrder(STOP_FIRST, f"without the edge it holds host port {port} itself")
     if replicas_of(service) > 1 or service.get("network_mode"):
         raise ComposeRejected(
             f"start-first without the edge: host port {port} can go from one replica to one other only",

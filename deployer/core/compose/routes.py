@@ -18,7 +18,7 @@ from deployer.core.compose.image_defaults import image_ports
 from deployer.core.compose.peers import ports_asked, reach_of
 from deployer.core.compose.services import (
     STOP_FIRST,
-    Order,
+    UpdateOrder,
     completes,
     has_own_order,
     is_behind_proxy,
@@ -107,7 +107,7 @@ class Placing:
             return
         self._refused.add(name)
         if ports.declared or not has_own_order(self._tables[name]):
-            self.orders[name] = Order(STOP_FIRST, cause)
+            self.orders[name] = UpdateOrder(STOP_FIRST, cause)
 
     def _add(self, name: str, ports: _Ports) -> None:
         """Adds ports that only the image shows, after the other services have theirs. A service that no peer
@@ -168,7 +168,7 @@ def end_tls(
     }
 
 
-def _order(name: str, table: Mapping[str, Any]) -> Order:
+def _order(name: str, table: Mapping[str, Any]) -> UpdateOrder:
     with _errors_of(name):
         return (order_without_edge if without_edge(table) else order_of)(table)
 

@@ -71,7 +71,7 @@ START_FIRST, STOP_FIRST = "start-first", "stop-first"
 
 
 @dataclass(frozen=True)
-class Order:
+class UpdateOrder:
     """Update order of a service's replicas, start-first (the new one starts before the old one stops) or
     stop-first, and its cause.
     """
@@ -192,19 +192,21 @@ def has_own_order(service: Table) -> bool:
     return settings_of(service).get("order") is not None or update.get("order") is not None
 
 
-def order_of(service: Table) -> Order:
+def order_of(service: Table) -> UpdateOrder:
     """Returns start-first wherever two replicas of the service may run at once, else stop-first. Raises
     ComposeRejected.
     """
     declared = settings_of(service).get("order")
     if declared in (START_FIRST, STOP_FIRST):
-        return Order(declared, "x-deployer says so")
+        return UpdateOrder(declared, "x-deployer says so")
     if declared is not None:
         raise ComposeRejected(
             f"x-deployer.order is {declared!r}", hint=f"it is {START_FIRST} or {STOP_FIRST}"
         )
     if (wished := ((service.get("deploy") or {}).get("update_config") or {}).get("order")) is not None:
-        return Order(START_FIRST if wished == START_FIRST else STOP_FIRST, "deploy.update_config says so")
+        return UpdateOrder(
+            START_FIRST if wished == START_FIRST else STOP_FIRST, "deploy.update_config says so"
+        )
     causes = (
         (bool(service.get("container_name")), "container_name is fixed"),
         (_has_fixed_address(service), "its address is fixed"),
@@ -220,8 +222,8 @@ def order_of(service: Table) -> Order:
     )
     for holds, cause in causes:
         if holds:
-            return Order(STOP_FIRST, cause)
-    return Order(START_FIRST, "two may run at once")
+            return UpdateOrder(STOP_FIRST, cause)
+    return UpdateOrder(START_FIRST, "two may run at once")
 
 
 def shares_with(service: Table) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from deployer.core.compose.routes import Placing, Route, end_tls
 from deployer.core.compose.services import (
     START_FIRST,
     STOP_FIRST,
-    Order,
+    UpdateOrder,
     completes,
     gate_seconds_of,
     is_checked,
@@ -63,7 +63,7 @@ class Service:
     name: str
     image: Image | None  # None for the edge, whose image the settings name
     replicas: int
-    order: Order
+    order: UpdateOrder
     level: int
     completes: bool
     routes: tuple[Route, ...]
@@ -302,7 +302,7 @@ def _edge_service(spec: str, ports: tuple[HostPort, ...], earlier: str) -> Servi
         name=EDGE,
         image=None,
         replicas=1,
-        order=Order(STOP_FIRST, "it holds the host's ports"),
+        order=UpdateOrder(STOP_FIRST, "it holds the host's ports"),
         level=0,
         completes=False,
         routes=(),
