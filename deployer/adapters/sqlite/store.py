@@ -44,7 +44,7 @@ from deployer.core.auth.job_authorization import no_release
 from deployer.core.errors import ConfigError, Forbidden, NotFound
 from deployer.core.model import Availability, DeployJob, Deployment, Event, Release, Status
 from deployer.core.ports.receiver_store import Arrival, Proof
-from deployer.core.queue.supersede import Outcome, judge_interrupted, judge_run, superseded_by
+from deployer.core.queue.supersede import Outcome, decide_supersede, judge_interrupted, superseded_by
 from deployer.core.release.confirmation import ConfirmationVerdict
 
 # The index is named because SQLite would rather read the whole history in its order.
@@ -270,7 +270,7 @@ def _end(
 
 def _judge(job: DeployJob, newest: sqlite3.Row) -> Outcome:
     run = run_of(newest)
-    outcome = judge_run(job.run, run, Status(newest["status"])) if run else Outcome.QUEUED
+    outcome = decide_supersede(job.run, run, Status(newest["status"])) if run else Outcome.QUEUED
     asked, known = images_sha256(job.images), newest["images_sha256"]
     if outcome is Outcome.DUPLICATE and asked and known and asked != known:
         raise Forbidden(

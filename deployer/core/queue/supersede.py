@@ -21,7 +21,7 @@ class Outcome(StrEnum):
     IGNORED = "ignored"
 
 
-def judge_run(run: Run | None, newest: Run, status: Status) -> Outcome:
+def decide_supersede(run: Run | None, newest: Run, status: Status) -> Outcome:
     """Compares `run` with the newest accepted one of its workflow. The same run is accepted again only after
     a failure.
     """

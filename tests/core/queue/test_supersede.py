@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deployer.core.model import Run, Status
-from deployer.core.queue.supersede import MAX_ATTEMPTS, Outcome, judge_interrupted, judge_run
+from deployer.core.queue.supersede import MAX_ATTEMPTS, Outcome, decide_supersede, judge_interrupted
 
 
 @pytest.mark.parametrize("status", list(Status))
@@ -22,13 +22,15 @@ from deployer.core.queue.supersede import MAX_ATTEMPTS, Outcome, judge_interrupt
 def test_another_run_is_newer_or_stale_whatever_became_of_the_newest(
     run: Run | None, outcome: Outcome, status: Status
 ) -> None:
-    assert judge_run(run, Run(12, 2), status) is outcome
+    assert decide_supersede(run, Run(12, 2), status) is outcome
 
 
 @pytest.mark.parametrize("status", list(Status))
 def test_the_same_run_is_tried_again_only_after_it_failed(status: Status) -> None:
     failed = status in (Status.FAILURE, Status.ERROR)
-    assert judge_run(Run(12, 2), Run(12, 2), status) is (Outcome.QUEUED if failed else Outcome.DUPLICATE)
+    assert decide_supersede(Run(12, 2), Run(12, 2), status) is (
+        Outcome.QUEUED if failed else Outcome.DUPLICATE
+    )
 
 
 def test_an_interrupted_deployment_is_tried_again_until_it_was_started_often_enough() -> None:
