@@ -38,7 +38,7 @@ from deployer.core.errors import ConfigError, DeployerError, StoreUnavailable
 from deployer.core.model import Credentials, Deployment
 from deployer.core.registry_hosts import named_hosts
 from deployer.core.reporting.log_fields import log_fields
-from deployer.core.webhooks.redelivery import HookLog
+from deployer.core.webhooks.redelivery import WebhookDeliveries
 from deployer.deployment.context import DeployContext
 from deployer.deployment.plan_preview import preview
 from deployer.ingress.missed_deliveries import recover
@@ -294,7 +294,7 @@ def _github_token(config: Config) -> str:
     return read_secret(config.github_token_file, "github.token-file") if config.github_token_file else ""
 
 
-def _hook_log(config: Config) -> HookLog | None:
+def _hook_log(config: Config) -> WebhookDeliveries | None:
     """Returns None if GitHub may not be asked: no token and no app, or no app of this server
     takes webhooks.
     """

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 
 from deployer.core.errors import DeployerError, Forbidden, GitHubUnavailable, NotFound, PayloadRejected
 from deployer.core.reporting.log_fields import log_fields
-from deployer.core.webhooks.redelivery import OVERLAP, PATIENCE, HookLog, delivery_of, missed
+from deployer.core.webhooks.redelivery import OVERLAP, PATIENCE, WebhookDeliveries, delivery_of, missed
 from deployer.ingress.receiver import Receipt, Receiver, accept_recovered
 
 _log = logging.getLogger("deployer.recovery")
 
 
-def recover(receiver: Receiver, log: HookLog) -> list[Receipt]:
+def recover(receiver: Receiver, log: WebhookDeliveries) -> list[Receipt]:
     """Looks once at every webhook that points to this server. Deliveries that failed before the first look at
     a webhook stay out: this server did not miss them.
     """
@@ -33,7 +33,7 @@ def recover(receiver: Receiver, log: HookLog) -> list[Receipt]:
     return receipts
 
 
-def _look(receiver: Receiver, log: HookLog, hook: str) -> Iterator[Receipt]:
+def _look(receiver: Receiver, log: WebhookDeliveries, hook: str) -> Iterator[Receipt]:
     """Accepts the missed deliveries of one webhook. The stored mark moves on only after everything before it
     was handled: the next look asks again for deliveries that GitHub did not show, and recognises an accepted
     one by its guid.

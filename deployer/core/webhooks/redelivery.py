@@ -38,7 +38,7 @@ class Sent:
     payload: Mapping[str, Any] = field(repr=False)
 
 
-class HookLog(Protocol):
+class WebhookDeliveries(Protocol):
     """GitHub's record of webhook deliveries. Every method raises ForgeUnavailable."""
 
     def places(self) -> Sequence[str]:
