@@ -19,7 +19,7 @@ from deployer.core.rollout.planner import plan_rollout
 from deployer.deployment.rollout import Rollout
 
 
-def take_turns(
+def run_batches(
     application: DesiredState,
     target: Target,
     clock: Clock,
@@ -32,8 +32,8 @@ def take_turns(
     that would pass the deadline is shortened or left out.
     """
     pause = max(service.pace.delay for service in application.services)
-    staying = True
-    while staying:
+    kept_for_later_batches = True
+    while kept_for_later_batches:
         left = deadline - clock.monotonic()
         if (now := pause_within(pause, left)) < pause:
             say(
@@ -49,4 +49,4 @@ def take_turns(
         rollout.drain()
         judge()
         rollout.take_out()
-        staying = bool(plan.staying)
+        kept_for_later_batches = bool(plan.kept_for_later_batches)

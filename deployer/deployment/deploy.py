@@ -27,7 +27,7 @@ from deployer.core.rollout.plan import Plan
 from deployer.core.rollout.planner import plan_rollout
 from deployer.deployment import release_assembly as releases
 from deployer.deployment.availability_monitor import AvailabilityMonitor
-from deployer.deployment.batches import take_turns
+from deployer.deployment.batches import run_batches
 from deployer.deployment.branch_check import check_branch
 from deployer.deployment.confirmation import await_confirmation
 from deployer.deployment.context import DeployContext
@@ -152,7 +152,7 @@ class _Way:
             self.measuring.judge(wait=0.0)
         if untidy := untidy or self._caught(rollout.take_out):
             self._say("untidy", f"the release serves, clearing up failed: {untidy.reason}")
-        if plan.staying:
+        if plan.kept_for_later_batches:
             self._go_on(application)
         if not plan.empty:
             self._reconcile(application, plan)
@@ -174,7 +174,7 @@ class _Way:
             self.context.clock,
             partial(self._rollout, application),
         )
-        take_turns(application, target, clock, self._say, rollout_of, judge, self.deadline)
+        run_batches(application, target, clock, self._say, rollout_of, judge, self.deadline)
 
     def _bring_in(self, rollout: Rollout) -> None:
         """On the way back somebody else's work on the containers is waited for."""

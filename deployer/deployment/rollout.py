@@ -95,7 +95,7 @@ class Rollout:
         """
         self._stop(list(self.plan.of(STOP)))
         self._remove(step for step in self.plan.of(REMOVE) if step.level >= 0)
-        if not self.plan.staying:
+        if not self.plan.kept_for_later_batches:
             self.target.reconcile(self.application)
 
     def _is_early(self, step: Step) -> bool:
@@ -130,12 +130,12 @@ class Rollout:
         if not steps:
             return
         arrivals = self._arrivals(steps)
-        asleep = {replica.id for step in steps for replica in step.replicas}
+        stopped_for_rollback = {replica.id for step in steps for replica in step.replicas}
         replicas = [
             replica
             for group in arrivals.values()
             for replica in group
-            if replica.state == "created" or replica.id in asleep
+            if replica.state == "created" or replica.id in stopped_for_rollback
         ]
         if replicas:
             self.say(START, " ".join(replica.name for replica in replicas))
@@ -288,8 +288,12 @@ class Rollout:
         """Returns the replicas that serve after this plan: those of this release, kept or created by it, and
         old ones that are kept for a later batch.
         """
-        staying = self.plan.staying
-        mine = (one for one in now.of(service.name) if one.spec == service.spec or one.id in staying)
+        kept_for_later_batches = self.plan.kept_for_later_batches
+        mine = (
+            one
+            for one in now.of(service.name)
+            if one.spec == service.spec or one.id in kept_for_later_batches
+        )
         return [replica for replica in mine if replica.id not in self.plan.leaving]
 
     def _service(self, step: Step) -> Service:

@@ -31,7 +31,7 @@ class Repository:
         self.git("init", "--quiet", "--initial-branch", "main")
         self.main = [self.commit(text) for text in "abc"]
         self.git("switch", "--quiet", "--detach", self.main[0])
-        self.stray = self.commit("stray")
+        self.leftovers = self.commit("stray")
         self.git("switch", "--quiet", "main")
 
     def commit(self, text: str) -> str:
@@ -77,12 +77,12 @@ def test_the_branchs_commits_pass_also_when_it_has_moved_on(
 def test_a_tag_named_like_the_branch_deploys_nothing_that_is_not_on_it(
     github: GitHubClient, repository: Repository
 ) -> None:
-    repository.git("tag", "main", repository.stray)
+    repository.git("tag", "main", repository.leftovers)
     with pytest.raises(Forbidden, match="is no commit of the branch 'main'"):
-        check(github, repository.stray)
+        check(github, repository.leftovers)
     repository.git("tag", "--delete", "main")  # before the run ends: what is on the branch does not change
     with pytest.raises(Forbidden, match="is no commit of the branch 'main'"):
-        check(github, repository.stray)
+        check(github, repository.leftovers)
 
 
 @pytest.mark.case("A22")
@@ -97,10 +97,10 @@ def test_a_tag_named_like_the_branch_takes_production_back_to_no_older_commit(
 
 
 def test_of_a_pattern_the_runs_own_branch_counts(github: GitHubClient, repository: Repository) -> None:
-    repository.git("branch", "release/1", repository.stray)
-    check(github, repository.stray, setting="release/*", branch="release/1")
+    repository.git("branch", "release/1", repository.leftovers)
+    check(github, repository.leftovers, setting="release/*", branch="release/1")
     with pytest.raises(Forbidden, match="is no commit of the branch 'release/2'"):
-        check(github, repository.stray, setting="release/*", branch="release/2")
+        check(github, repository.leftovers, setting="release/*", branch="release/2")
 
 
 def test_a_commit_that_github_does_not_know_is_no_commit_of_the_branch(github: GitHubClient) -> None:
@@ -111,7 +111,7 @@ def test_a_commit_that_github_does_not_know_is_no_commit_of_the_branch(github: G
 def test_the_branches_at_a_commit_are_named(github: GitHubClient, repository: Repository) -> None:
     repository.git("branch", "release/1", repository.main[-1])
     assert sorted(github.branches_at("acme/shop", repository.main[-1])) == ["main", "release/1"]
-    assert github.branches_at("acme/shop", repository.stray) == []
+    assert github.branches_at("acme/shop", repository.leftovers) == []
     assert github.branches_at("acme/shop", "d" * 40) == []
 
 
@@ -131,7 +131,8 @@ def test_a_refused_run_touches_nothing(tmp_path: Path, github: GitHubClient, rep
     scene.deploy("aa")
     scene.context = replace(scene.context, github=github)
     scene.store.enqueue(
-        DeployJob("shop", "production", Kind.DEPLOY, "webhook", "ada", repository.stray), scene.clock.now()
+        DeployJob("shop", "production", Kind.DEPLOY, "webhook", "ada", repository.leftovers),
+        scene.clock.now(),
     )
     scene.target.calls.clear()
     claimed = scene.store.claim(scene.clock.now())

@@ -57,7 +57,9 @@ class Plan:
     steps: tuple[Step, ...]
     idle: tuple[str, ...] = ()  # one-shot tasks without a finished run that this plan does not run
     notes: tuple[str, ...] = ()  # sentences printed below the steps
-    staying: frozenset[str] = frozenset()  # ids of old replicas that serve on until the next batch's plan
+    kept_for_later_batches: frozenset[str] = (
+        frozenset()
+    )  # ids of old replicas that serve on until the next batch's plan
 
     @property
     def empty(self) -> bool:

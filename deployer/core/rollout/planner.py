@@ -43,19 +43,21 @@ class _Change:
     service: Service
     kept: tuple[Replica, ...]  # running with the right spec, or a finished task
     old: tuple[Replica, ...]
-    stray: tuple[Replica, ...]  # leftovers that do not run
+    leftovers: tuple[Replica, ...]  # leftovers that do not run
     spent: tuple[Replica, ...]  # a task's finished containers of the previous release, kept as long as it
-    asleep: tuple[Replica, ...]  # right spec, and stopped for a newer release that failed
+    stopped_for_rollback: tuple[Replica, ...]  # right spec, and stopped for a newer release that failed
     missing: int
     cause: str
-    staying: tuple[Replica, ...] = ()  # old ones that serve on until a later batch
+    kept_for_later_batches: tuple[Replica, ...] = ()  # old ones that serve on until a later batch
 
     @property
     def heirlooms(self) -> tuple[Replica, ...]:
         """Replicas that hand their nameless volumes on, each to one new replica; running ones come first."""
-        taken = {name for replica in (*self.kept, *self.asleep) for name in replica.volumes.values()}
+        taken = {
+            name for replica in (*self.kept, *self.stopped_for_rollback) for name in replica.volumes.values()
+        }
         found: list[Replica] = []
-        for replica in (*self.old, *self.stray):
+        for replica in (*self.old, *self.leftovers):
             names = set(replica.volumes.values())
             if names and not names & taken:
                 found.append(replica)
@@ -87,9 +89,16 @@ def plan_rollout(application: DesiredState, observed: ObservedState, *, tasks: b
         *(step for change in changes for step in _leave(change, retired)),
         *_depart([replica for replica in gone if replica not in retired]),
     ]
-    staying = frozenset(replica.id for change in changes for replica in change.staying)
+    kept_for_later_batches = frozenset(
+        replica.id for change in changes for replica in change.kept_for_later_batches
+    )
     idle = tuple(change.service.name for change in changes if not tasks and _is_idle(change))
-    return Plan(application.project, tuple(sorted(steps, key=_place)), idle, staying=staying)
+    return Plan(
+        application.project,
+        tuple(sorted(steps, key=_place)),
+        idle,
+        kept_for_later_batches=kept_for_later_batches,
+    )
 
 
 def _is_idle(change: _Change) -> bool:
@@ -103,7 +112,7 @@ def _is_edge_as_before(change: _Change, changes: Sequence[_Change]) -> bool:
     old, earlier = change.old, change.service.earlier
     alike = not old if earlier == "" else [replica.spec for replica in old] == [earlier]
     others = [one for one in changes if one.service.name != EDGE]
-    quiet = not any(one.missing or one.asleep or one.old or one.unproven for one in others)
+    quiet = not any(one.missing or one.stopped_for_rollback or one.old or one.unproven for one in others)
     return change.service.name == EDGE and alike and quiet and any(one.kept for one in others)
 
 
@@ -152,28 +161,34 @@ def _compare(service: Service, replicas: Sequence[Replica], tasks: bool) -> _Cha
     right = [replica for replica in replicas if _fits(service, replica)]
     right.sort(key=lambda replica: not replica.serving)
     kept = tuple(right[: service.replicas])
-    asleep = tuple(
+    stopped_for_rollback = tuple(
         replica
         for replica in replicas
         if not service.start_first and not service.completes and _is_asleep(service, replica)
     )[: service.replicas - len(kept)]
-    rest = tuple(replica for replica in replicas if replica not in (*kept, *asleep))
-    missing = service.replicas - len(kept) - len(asleep) if tasks or not service.completes else 0
+    rest = tuple(replica for replica in replicas if replica not in (*kept, *stopped_for_rollback))
+    missing = (
+        service.replicas - len(kept) - len(stopped_for_rollback) if tasks or not service.completes else 0
+    )
     old = tuple(replica for replica in rest if replica.state in _UP)
     turn = service.pace.share(missing)
-    staying = _staying(service, old, service.replicas - len(kept) - len(asleep) - turn)
-    old = tuple(replica for replica in old if replica not in staying)
+    kept_for_later_batches = _staying(
+        service, old, service.replicas - len(kept) - len(stopped_for_rollback) - turn
+    )
+    old = tuple(replica for replica in old if replica not in kept_for_later_batches)
     spent = tuple(replica for replica in rest if service.completes and _is_done(replica))
     return _Change(
         service=service,
         kept=kept,
         old=old,
-        stray=tuple(replica for replica in rest if replica not in (*old, *spent, *staying)),
+        leftovers=tuple(
+            replica for replica in rest if replica not in (*old, *spent, *kept_for_later_batches)
+        ),
         spent=spent,
-        asleep=asleep,
-        missing=turn if staying else missing,
-        cause=_cause(service, replicas) + (f", {turn} of {missing} now" if staying else ""),
-        staying=staying,
+        stopped_for_rollback=stopped_for_rollback,
+        missing=turn if kept_for_later_batches else missing,
+        cause=_cause(service, replicas) + (f", {turn} of {missing} now" if kept_for_later_batches else ""),
+        kept_for_later_batches=kept_for_later_batches,
     )
 
 
@@ -215,11 +230,19 @@ def _short(digest: str) -> str:
 
 def _held_ports(changes: Sequence[_Change], observed: ObservedState) -> dict[str, tuple[Replica, ...]]:
     """Returns service → leaving replicas of other services that hold a host port its new replicas need."""
-    staying = {one.id for change in changes for one in (*change.kept, *change.asleep, *change.staying)}
-    leaving = [one for one in observed.replicas if one.state in _UP and one.id not in staying and one.ports]
+    kept_for_later_batches = {
+        one.id
+        for change in changes
+        for one in (*change.kept, *change.stopped_for_rollback, *change.kept_for_later_batches)
+    }
+    leaving = [
+        one
+        for one in observed.replicas
+        if one.state in _UP and one.id not in kept_for_later_batches and one.ports
+    ]
     held: dict[str, tuple[Replica, ...]] = {}
     for change in changes:
-        coming = change.missing + len(change.asleep)
+        coming = change.missing + len(change.stopped_for_rollback)
         others = [replica for replica in leaving if replica.service != change.service.name]
         taken = [port for replica in observed.replicas if replica.state in _UP for port in replica.ports]
         needed = [port for port in change.service.publishes if coming and not is_free(port, taken, coming)]
@@ -246,9 +269,9 @@ def _edge_last(changes: Sequence[_Change]) -> list[_Change]:
 
 
 def _clear(change: _Change) -> Iterator[Step]:
-    stray = tuple(replica for replica in change.stray if replica not in change.heirlooms)
-    if stray:
-        yield _step(change, REMOVE, "left over, not running", stray, level=_FIRST)
+    leftovers = tuple(replica for replica in change.leftovers if replica not in change.heirlooms)
+    if leftovers:
+        yield _step(change, REMOVE, "left over, not running", leftovers, level=_FIRST)
 
 
 def _arrive(change: _Change, holders: tuple[Replica, ...], retired: set[Replica]) -> Iterator[Step]:
@@ -267,16 +290,16 @@ def _arrive(change: _Change, holders: tuple[Replica, ...], retired: set[Replica]
             yield _step(change, PREFLIGHT, alone, old, level=_FIRST)
         away = f"stop-first: {change.service.order.cause}; away until the new one is ready"
         yield _step(change, REST, away if change.missing else "superseded", old)
-    coming = change.missing + len(change.asleep)
+    coming = change.missing + len(change.stopped_for_rollback)
     if coming:
-        yield _step(change, START, change.cause, change.asleep, count=coming)
+        yield _step(change, START, change.cause, change.stopped_for_rollback, count=coming)
     if coming or change.unproven:
         limit = f"must be ready within {change.service.gate_seconds:.0f} s"
         yield _step(change, GATE, limit, count=coming + len(change.unproven))
 
 
 def _switch(change: _Change, changes: Sequence[_Change]) -> Iterator[Step]:
-    coming = change.missing or change.asleep or change.unproven
+    coming = change.missing or change.stopped_for_rollback or change.unproven
     if (change.service.takes_over and coming) or any(replica.aside for replica in change.unproven):
         ports = ", ".join(map(str, change.service.publishes))
         gap = "; nobody answers for 0.2 to 0.4 s" if change.old else ""
@@ -294,7 +317,7 @@ def _leave(change: _Change, retired: set[Replica]) -> Iterator[Step]:
         yield from _retire_gently(change, old)
     elif old:
         yield _step(change, REMOVE, "superseded", old)
-    spent = (*change.spent, *(replica for replica in change.heirlooms if replica in change.stray))
+    spent = (*change.spent, *(replica for replica in change.heirlooms if replica in change.leftovers))
     if spent:
         yield _step(change, REMOVE, "superseded", spent)
 

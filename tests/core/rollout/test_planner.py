@@ -101,10 +101,10 @@ def test_going_back_starts_the_replica_that_rests_again() -> None:
     model = shop()
     model["services"]["backend"]["x-deployer"] = {"order": "stop-first"}
     old, new = application("ab", model), application("cb", model)
-    asleep = replica(old, "backend", state="exited", serving=False)
+    stopped_for_rollback = replica(old, "backend", state="exited", serving=False)
     broken = replica(new, "backend", 2, state="exited", serving=False, exit_code=1)
     others = (replica(old, "deployer-edge"), replica(old, "frontend"))
-    plan = plan_rollout(old, ObservedState((*others, asleep, broken)))
+    plan = plan_rollout(old, ObservedState((*others, stopped_for_rollback, broken)))
     assert steps(plan) == ["remove backend", "start backend", "gate backend"]
     assert [step.subject for step in plan.steps] == ["shop-backend-2", "shop-backend-1", "1 new"]
 
@@ -336,10 +336,10 @@ def test_replicas_are_replaced_as_many_at_a_time_as_the_file_says() -> None:
         "  6 stop    backend  shop-backend-2 shop-backend-3  superseded\n"
         "  7 remove  backend  shop-backend-2 shop-backend-3  superseded"
     )
-    assert first.staying == {"backend-1"}
+    assert first.kept_for_later_batches == {"backend-1"}
     made = [replica(new, "backend", number) for number in (4, 5)]
     last = plan_rollout(new, ObservedState((*front, backends[0], *made)))
-    assert [step.count for step in last.of(CREATE)] == [1] and last.staying == frozenset()
+    assert [step.count for step in last.of(CREATE)] == [1] and last.kept_for_later_batches == frozenset()
     assert plan_rollout(new, ObservedState((*front, *backends[:0], *made, replica(new, "backend")))).empty
 
 

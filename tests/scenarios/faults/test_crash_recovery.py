@@ -53,7 +53,7 @@ def test_the_inventory_sees_whatever_is_left_over(stage: Stage) -> None:
     assert stage.deploy(stage.publish("1.0.0"))["status"] == "success"
     before = take_inventory(stage)
     label = ("--label", f"com.docker.compose.project={stage.project}")
-    stray = docker("create", *label, "--label", "com.docker.compose.service=backend", _edge_image(stage))
+    leftovers = docker("create", *label, "--label", "com.docker.compose.service=backend", _edge_image(stage))
     docker("network", "create", *label, f"{stage.project}-stray")
     docker("volume", "create", *label, f"{stage.project}-stray")
     (stage.temporary / "deployer-stray").write_text("", encoding="utf-8")
@@ -63,7 +63,7 @@ def test_the_inventory_sees_whatever_is_left_over(stage: Stage) -> None:
     finally:
         child.kill()
         child.wait()
-        docker("rm", stray.strip())
+        docker("rm", leftovers.strip())
         docker("volume", "rm", f"{stage.project}-stray")
     same = [
         field.name for field in fields(Inventory) if getattr(after, field.name) == getattr(before, field.name)
