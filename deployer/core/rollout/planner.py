@@ -44,7 +44,9 @@ class _Change:
     kept: tuple[Replica, ...]  # running with the right spec, or a finished task
     old: tuple[Replica, ...]
     leftovers: tuple[Replica, ...]  # leftovers that do not run
-    spent: tuple[Replica, ...]  # a task's finished containers of the previous release, kept as long as it
+    finished_tasks: tuple[
+        Replica, ...
+    ]  # a task's finished containers of the previous release, kept as long as it
     stopped_for_rollback: tuple[Replica, ...]  # right spec, and stopped for a newer release that failed
     missing: int
     cause: str
@@ -176,15 +178,15 @@ def _compare(service: Service, replicas: Sequence[Replica], tasks: bool) -> _Cha
         service, old, service.replicas - len(kept) - len(stopped_for_rollback) - turn
     )
     old = tuple(replica for replica in old if replica not in kept_for_later_batches)
-    spent = tuple(replica for replica in rest if service.completes and _is_done(replica))
+    finished_tasks = tuple(replica for replica in rest if service.completes and _is_done(replica))
     return _Change(
         service=service,
         kept=kept,
         old=old,
         leftovers=tuple(
-            replica for replica in rest if replica not in (*old, *spent, *kept_for_later_batches)
+            replica for replica in rest if replica not in (*old, *finished_tasks, *kept_for_later_batches)
         ),
-        spent=spent,
+        finished_tasks=finished_tasks,
         stopped_for_rollback=stopped_for_rollback,
         missing=turn if kept_for_later_batches else missing,
         cause=_cause(service, replicas) + (f", {turn} of {missing} now" if kept_for_later_batches else ""),
@@ -317,9 +319,12 @@ def _leave(change: _Change, retired: set[Replica]) -> Iterator[Step]:
         yield from _retire_gently(change, old)
     elif old:
         yield _step(change, REMOVE, "superseded", old)
-    spent = (*change.spent, *(replica for replica in change.heirlooms if replica in change.leftovers))
-    if spent:
-        yield _step(change, REMOVE, "superseded", spent)
+    finished_tasks = (
+        *change.finished_tasks,
+        *(replica for replica in change.heirlooms if replica in change.leftovers),
+    )
+    if finished_tasks:
+        yield _step(change, REMOVE, "superseded", finished_tasks)
 
 
 def _retire_gently(change: _Change, old: tuple[Replica, ...]) -> Iterator[Step]:
