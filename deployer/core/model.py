@@ -182,8 +182,8 @@ class Replica:
     addresses: Mapping[str, str] = field(default_factory=dict, hash=False)  # network → IPv4
     ports: tuple[HostPort, ...] = ()  # held while it runs
     serving: bool = False  # the edge sends it new requests
-    aside: bool = False  # parked: off its service's networks, before or after its time with the host ports
-    heir: bool = False  # port successor: created to take the ports over from the previous replica
+    parked: bool = False  # parked: off its service's networks, before or after its time with the host ports
+    port_successor: bool = False  # port successor: created to take the ports over from the previous replica
     # Path → name of its anonymous volumes with data, and of its predecessors' that it does not mount.
     volumes: Mapping[str, str] = field(default_factory=dict, hash=False)
     scratch: bool = False  # it has anonymous volumes, and none of them holds data

@@ -50,9 +50,9 @@ def replica_of(details: Mapping[str, Any]) -> Replica:
             name: settings["IPAddress"] for name, settings in networks.items() if settings.get("IPAddress")
         },
         started=_seconds(state.get("StartedAt", "")),
-        aside=_is_aside(networks, str(details["HostConfig"].get("NetworkMode") or ""))
+        parked=_is_aside(networks, str(details["HostConfig"].get("NetworkMode") or ""))
         or (HEIR_LABEL in labels and state["Status"] == "running" and lacks_ports(details)),
-        heir=HEIR_LABEL in labels,
+        port_successor=HEIR_LABEL in labels,
         volumes=data_in(nameless),
         scratch=is_scratch(nameless),
         writes=_writable_binds(details),
@@ -205,7 +205,7 @@ def with_serving(replica: Replica, served: Mapping[str, set[str]]) -> Replica:
     """Behind the edge a replica serves when every route of its service has it; any other while it runs."""
     mine = [addresses for name, addresses in served.items() if name.rpartition("_")[0] == replica.service]
     in_rotation = all(addresses & set(replica.addresses.values()) for addresses in mine)
-    return replace(replica, serving=replica.running and in_rotation and not replica.aside)
+    return replace(replica, serving=replica.running and in_rotation and not replica.parked)
 
 
 def address_of(replica: Replica) -> str:

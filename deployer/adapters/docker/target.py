@@ -184,7 +184,7 @@ class DockerTarget:
         alive = {(one.service, address) for one in running for address in one.addresses.values()}
         self._edge(project).rest_all_but(alive)
         held = {one.service for one in present if holds_networks(one)}
-        heirs = [replica for replica in replicas if replica.heir and replica.service in held]
+        heirs = [replica for replica in replicas if replica.port_successor and replica.service in held]
         self._handover.set_aside(project, heirs)
         alone = int(len(replicas) > _STARTS)
         self._each(self._engine.start, replicas[:alone], 1)
@@ -220,8 +220,8 @@ class DockerTarget:
             now = ready.get(replica.id)
             if now is None or self._ask(project, service, now) not in ("", ANSWERED):
                 raise ContainerRefused(f"{replica.name} was ready and is no more, so it takes nothing over")
-        aside = [one for one in mine if one.id in ids and one.aside]
-        self._handover.give(application.permissions, aside, going, service.networks, here)
+        parked = [one for one in mine if one.id in ids and one.parked]
+        self._handover.give(application.permissions, parked, going, service.networks, here)
 
     def sessions(self, project: str, replica: Replica) -> int:
         return sum(map(self._edge(project).sessions, replica.addresses.values()))

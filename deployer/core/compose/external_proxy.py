@@ -60,7 +60,7 @@ def order_without_edge(service: Table) -> UpdateOrder:
     return order
 
 
-def takes_over(service: Table) -> bool:
+def hands_over_ports(service: Table) -> bool:
     """True if a new replica starts parked, off the service's networks, and receives these and the host ports
     from the old replica when it is ready.
     """

@@ -180,7 +180,7 @@ def replica_body(
         settings["Links"] = _translated(settings.get("Links"), place)
     if service.publishes:
         body["Labels"][NETWORKS_LABEL] = json.dumps(_endpoints(body), sort_keys=True)
-    if service.takes_over:
+    if service.hands_over_ports:
         body["Labels"][HEIR_LABEL] = "true"
     return body
 

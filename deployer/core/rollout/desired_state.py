@@ -15,7 +15,7 @@ from typing import Any
 from deployer.core.compose.content_hash import Files, bind_specs, spec_of
 from deployer.core.compose.deploy_hooks import Hook, hooks_of, is_one_way
 from deployer.core.compose.endpoints import Endpoint, endpoints_of
-from deployer.core.compose.external_proxy import notice_seconds, takes_over, without_edge
+from deployer.core.compose.external_proxy import hands_over_ports, notice_seconds, without_edge
 from deployer.core.compose.file_mounts import written_files
 from deployer.core.compose.health_check import HttpProbe
 from deployer.core.compose.image_defaults import with_image_defaults
@@ -80,7 +80,9 @@ class Service:
     rank: int = 0  # position in the order of starts within its level
     notice_seconds: float = 0.0  # until the user's own proxy has found a new replica
     pace: Pace = field(default_factory=Pace)
-    takes_over: bool = False  # a new replica waits, parked, for the networks and host ports of the old one
+    hands_over_ports: bool = (
+        False  # a new replica waits, parked, for the networks and host ports of the old one
+    )
     asks: tuple[int, ...] = ()  # ports of which one must be open, where there is no other check
     presumed: bool = False  # `asks` comes from the image alone, and no peer is seen to use it
     earlier: str | None = None  # of the edge: its spec with the declared ports alone, empty for no edge
@@ -269,7 +271,7 @@ def _service(
     spec: str,
 ) -> Service:
     table = tables[name]
-    away, aside = bool(without_edge(table)), takes_over(table)
+    away, parked = bool(without_edge(table)), hands_over_ports(table)
     return Service(
         name=name,
         image=image,
@@ -279,7 +281,7 @@ def _service(
         completes=completes(name, tables),
         routes=routes,
         aliases=aliases_of(name, table) if routes else {},
-        probe=None if away and not aside else probe_of(table),  # a proxy in front goes by Docker's verdict
+        probe=None if away and not parked else probe_of(table),  # a proxy in front goes by Docker's verdict
         checked=is_checked(table),
         gate_seconds=gate_seconds_of(table),
         grace_seconds=seconds(table.get("stop_grace_period"), 10.0),
@@ -287,9 +289,9 @@ def _service(
         spec=spec,
         publishes=() if routes else host_ports_of(table),
         rank=ranks_of(tables)[name],
-        notice_seconds=notice_seconds(table) if away and not aside else 0.0,
+        notice_seconds=notice_seconds(table) if away and not parked else 0.0,
         pace=pace_of(table),
-        takes_over=aside,
+        hands_over_ports=parked,
         # A health check decides alone; an open port proves less.
         asks=() if is_checked(table) else placing.asked.get(name, ()),
         presumed=name in placing.presumed,

@@ -302,7 +302,7 @@ def _arrive(change: _Change, holders: tuple[Replica, ...], retired: set[Replica]
 
 def _switch(change: _Change, changes: Sequence[_Change]) -> Iterator[Step]:
     coming = change.missing or change.stopped_for_rollback or change.unproven
-    if (change.service.takes_over and coming) or any(replica.aside for replica in change.unproven):
+    if (change.service.hands_over_ports and coming) or any(replica.parked for replica in change.unproven):
         ports = ", ".join(map(str, change.service.publishes))
         gap = "; nobody answers for 0.2 to 0.4 s" if change.old else ""
         yield _step(change, SWITCH, f"takes over {ports} and the networks{gap}")
@@ -334,7 +334,7 @@ def _retire_gently(change: _Change, old: tuple[Replica, ...]) -> Iterator[Step]:
     if served and change.service.notice_seconds:
         notice = f"the proxy in front finds the new one, {change.service.notice_seconds:.0f} s"
         yield _step(change, DRAIN, notice, served)
-    ending = tuple(replica for replica in old if replica.serving or (replica.aside and replica.running))
+    ending = tuple(replica for replica in old if replica.serving or (replica.parked and replica.running))
     if ending:
         yield _step(change, STOP, "superseded", ending)
     yield _step(change, REMOVE, "superseded" if ending else "never served", old)

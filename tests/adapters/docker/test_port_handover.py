@@ -37,7 +37,7 @@ class Pair:
         self._make(mark, "create", "-p", f"127.0.0.1:{port}:3002")
         self.handover.set_aside(self.project, [self.replica(mark)])
         self.engine.start(self.replica(mark))
-        assert self.replica(mark).aside and not holds_networks(self.replica(mark))
+        assert self.replica(mark).parked and not holds_networks(self.replica(mark))
         return self.replica(mark)
 
     def _make(self, mark: str, *how: str) -> None:
@@ -88,7 +88,7 @@ def test_what_cannot_have_all_its_ports_leaves_the_old_one_where_it_was(project:
         Permissions(project), [pair.add("new", free_port())], [pair.replica("old")], [f"{project}_net"]
     )
     wait_for("the new one", lambda: pair.answers() == "new", 10)
-    assert pair.replica("old").aside and not holds_networks(pair.replica("old"))
+    assert pair.replica("old").parked and not holds_networks(pair.replica("old"))
     assert list(pair.replica("new").addresses) == [f"{project}_net"]
     pair.engine.remove(pair.replica("old"))
     pair.handover.clear(project, pair.engine.observe(project))

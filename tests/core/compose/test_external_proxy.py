@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from deployer.core.compose.external_proxy import order_without_edge, takes_over, without_edge
+from deployer.core.compose.external_proxy import hands_over_ports, order_without_edge, without_edge
 from deployer.core.compose.services import START_FIRST, STOP_FIRST
 from deployer.core.errors import ComposeRejected
 from deployer.core.model import ObservedState
@@ -73,7 +73,7 @@ HELD = {
 )
 def test_a_declared_start_first_takes_a_fixed_host_port_over(more: dict[str, Any], over: bool) -> None:
     service: dict[str, Any] = HELD | more
-    assert takes_over(service) == over
+    assert hands_over_ports(service) == over
     assert not over or order_without_edge(service).name == START_FIRST
 
 
@@ -88,7 +88,7 @@ def test_one_that_takes_ports_over_proves_itself_first_and_the_plan_tells_the_ga
     model["services"]["backend"] |= {"x-deployer": HELD["x-deployer"], "healthcheck": CHECK}
     before, after = application("ab", model), application("cb", model)
     backend = after.service("backend")
-    assert backend and backend.takes_over and backend.probe and not backend.routes
+    assert backend and backend.hands_over_ports and backend.probe and not backend.routes
     assert [str(port) for port in backend.publishes] == ["3001/tcp"] and not backend.notice_seconds
     here = tuple(replica(before, name) for name in (EDGE, "backend", "frontend"))
     steps = [step for step in plan_rollout(after, ObservedState(here)).steps if step.service == "backend"]
@@ -96,12 +96,12 @@ def test_one_that_takes_ports_over_proves_itself_first_and_the_plan_tells_the_ga
     assert steps[3].cause == "takes over 3001/tcp and the networks; nobody answers for 0.2 to 0.4 s"
     done = (here[0], replica(after, "backend", 2), here[2])
     assert not plan_rollout(after, ObservedState(done)).steps, "served already"
-    halfway = (*here[:2], replica(after, "backend", 2, serving=False, aside=True), here[2])
+    halfway = (*here[:2], replica(after, "backend", 2, serving=False, parked=True), here[2])
     steps = [step for step in plan_rollout(after, ObservedState(halfway)).steps if step.service == "backend"]
     verbs = [step.verb for step in steps]
     assert verbs == ["gate", "switch", "stop", "remove"], "after a restart"
-    gone = replica(before, "backend", serving=False, aside=True)
-    for new in (replica(after, "backend", 2, serving=False, aside=True), replica(after, "backend", 2)):
+    gone = replica(before, "backend", serving=False, parked=True)
+    for new in (replica(after, "backend", 2, serving=False, parked=True), replica(after, "backend", 2)):
         plan = plan_rollout(after, ObservedState((here[0], gone, new, here[2])))
         verbs = [step.verb for step in plan.steps if step.service == "backend"]
         assert verbs[-2:] == ["stop", "remove"], "who gave its ports away ends in order"

@@ -212,7 +212,7 @@ def test_one_that_takes_ports_over_says_so() -> None:
     model = shop()
     model["services"]["backend"]["x-deployer"] = {"order": "start-first", "edge": False}
     service = application(model=model).service("backend")
-    assert service and service.takes_over
+    assert service and service.hands_over_ports
     assert replica_body(BACKEND, service, PLACE)["Labels"][HEIR_LABEL] == "true"
 
 
