@@ -21,7 +21,7 @@ from deployer.core.errors import ContainerRefused, RegistryUnavailable
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import Credentials, DeployJob, Kind, ObservedState, Release
-from deployer.core.permissions.compose_privileges import asked_by_model, refuse_powers
+from deployer.core.permissions.compose_privileges import asked_by_model, check_privileges
 from deployer.core.permissions.project_permissions import Permissions
 from deployer.core.ports.clock import Clock, Say
 from deployer.core.ports.target import Target
@@ -178,7 +178,7 @@ def refuse_other_images(application: DesiredState, observed: ObservedState, targ
 def _judge_powers(
     rendered: Mapping[str, Any], app: str, environment: Environment, context: DeployContext
 ) -> None:
-    refuse_powers(
+    check_privileges(
         rendered,
         environment.allow,
         project=environment.project,

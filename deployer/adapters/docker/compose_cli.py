@@ -28,7 +28,7 @@ from deployer.adapters.docker.container_errors import refusal
 from deployer.adapters.system.file_lock import hold
 from deployer.adapters.system.files import make_folder, write_whole
 from deployer.adapters.system.subprocesses import ExitedWithError
-from deployer.core.compose.file_access import judge_compose_files
+from deployer.core.compose.file_access import check_file_access
 from deployer.core.compose.placeholders import placeholders, quoted_names
 from deployer.core.compose.rendering import FILES, FOLDER, MOUNTED, RENDERING
 from deployer.core.docker.compose_calls import PermittedCall, permit_call
@@ -280,7 +280,7 @@ class Compose:
 
 def _verdict(bundle: Bundle) -> ComposeRejected | None:
     try:
-        judge_compose_files(bundle.entry, bundle.files, WrittenFiles().parse)
+        check_file_access(bundle.entry, bundle.files, WrittenFiles().parse)
     except ComposeRejected as error:
         return error
     return None

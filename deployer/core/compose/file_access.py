@@ -24,7 +24,7 @@ _MOST_FILES = 500  # distinct visits: a file counts again for another folder or 
 Parse = Callable[[str], list[Any]]
 
 
-def judge_compose_files(entry: str, files: Mapping[str, str], parse: Parse) -> None:
+def check_file_access(entry: str, files: Mapping[str, str], parse: Parse) -> None:
     """Raises ComposeRejected with the path of the offending Compose file; `parse` gives the documents of one
     file's text.
     """

@@ -39,7 +39,7 @@ _SAFE_MOUNTS = ("volume", "tmpfs")
 _THROTTLES = ("device_read_bps", "device_read_iops", "device_write_bps", "device_write_iops", "weight_device")
 
 
-def refuse_powers(
+def check_privileges(
     rendered: Table,
     granted: Collection[str],
     *,

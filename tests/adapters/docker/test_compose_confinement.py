@@ -189,7 +189,7 @@ def write_secret(path: Path, text: str, mode: int = 0o600) -> None:
 @pytest.fixture
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """The text checks are off."""
-    monkeypatch.setattr(compose_module, "judge_compose_files", lambda *_: None)
+    monkeypatch.setattr(compose_module, "check_file_access", lambda *_: None)
 
 
 def shown(server: Server, one: Input, confinement: Confinement | None) -> str:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from deployer.adapters.docker.compose_cli import Compose
 from deployer.adapters.docker.compose_yaml import WrittenFiles, parse_printed
-from deployer.core.compose.file_access import judge_compose_files
+from deployer.core.compose.file_access import check_file_access
 from deployer.core.errors import ComposeRejected
 from deployer.core.model import Bundle
 from testing.docker.docker_cli import ROOT
@@ -152,7 +152,7 @@ def test_all_files_of_a_release_share_one_bound_on_what_is_read() -> None:
     files = {f"f{number}.yaml": megabyte for number in range(5)}
     reader = WrittenFiles()
     with pytest.raises(ComposeRejected, match="more than 100000 keys and values"):
-        judge_compose_files(
+        check_file_access(
             "compose.yaml",
             {"compose.yaml": f"include: [{', '.join(files)}]\n", **files},
             reader.parse,

@@ -35,7 +35,7 @@ from deployer.core.errors import DeployerError
 from deployer.core.model import Bundle
 from deployer.core.permissions import compose_privileges as powers
 from deployer.core.permissions import host_access, log_options, names
-from deployer.core.permissions.compose_privileges import refuse_powers
+from deployer.core.permissions.compose_privileges import check_privileges
 from deployer.core.permissions.grants import PowerRefused
 from deployer.core.permissions.project_permissions import Neighbourhood, Permissions, Present
 from deployer.core.rollout.desired_state import DesiredState
@@ -149,7 +149,7 @@ def _labels(name: str) -> dict[str, str]:
 def is_refused_early(case: Case) -> bool:
     """Whether the judgement of the rendered model refuses the file."""
     try:
-        refuse_powers(case.model, (), project=PROJECT, setting="apps.gen", around=AROUND)
+        check_privileges(case.model, (), project=PROJECT, setting="apps.gen", around=AROUND)
     except DeployerError:
         return True
     return False

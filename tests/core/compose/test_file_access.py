@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deployer.core.compose.file_access import judge_compose_files
+from deployer.core.compose.file_access import check_file_access
 from deployer.core.errors import ComposeRejected
 
 SHAPES: dict[str, Callable[[str], Any]] = {
@@ -37,7 +37,7 @@ def judge(entry: str = "compose.yaml", /, **documents: Any) -> list[str]:
         read.append(name)
         return named[name] if isinstance(named[name], list) else [named[name]]
 
-    judge_compose_files(entry, files, parse)
+    check_file_access(entry, files, parse)
     return read
 
 

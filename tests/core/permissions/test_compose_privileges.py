@@ -9,7 +9,7 @@ import pytest
 from deployer.core.compose.rendering import FOLDER
 from deployer.core.config.settings import load_config
 from deployer.core.errors import ComposeRejected, ConfigError
-from deployer.core.permissions.compose_privileges import refuse_powers
+from deployer.core.permissions.compose_privileges import check_privileges
 from deployer.core.permissions.grants import FLAGS, KEYS, PowerRefused, is_grant
 from deployer.core.permissions.project_permissions import Neighbourhood
 from testing.receiver.receiver_inputs import config_table
@@ -19,7 +19,9 @@ BUNDLE = "/var/lib/deployer/bundles/0123"
 
 def judge(rendered: dict[str, Any], *granted: str) -> None:
     around = Neighbourhood(frozenset({"shop", "shop-staging", "shop_old", "billing"}))
-    refuse_powers({FOLDER: BUNDLE, **rendered}, granted, project="shop", setting="apps.shop", around=around)
+    check_privileges(
+        {FOLDER: BUNDLE, **rendered}, granted, project="shop", setting="apps.shop", around=around
+    )
 
 
 def service(**keys: Any) -> dict[str, Any]:
