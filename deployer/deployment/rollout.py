@@ -129,7 +129,7 @@ class Rollout:
     def _start(self, steps: Sequence[Step]) -> None:
         if not steps:
             return
-        arrivals = self._arrivals(steps)
+        arrivals = self._new_replicas_by_service(steps)
         stopped_for_rollback = {replica.id for step in steps for replica in step.replicas}
         replicas = [
             replica
@@ -151,7 +151,7 @@ class Rollout:
         proven = {replica.id for replica in self.observed.replicas if replica.serving}
         waiting = [
             (service, replica)
-            for service, replicas in self._arrivals(steps).items()
+            for service, replicas in self._new_replicas_by_service(steps).items()
             for replica in replicas
             if replica.id not in proven
         ]
@@ -164,13 +164,15 @@ class Rollout:
                     f"{names} not ready at the deployment's deadline", hint="server.deadline sets it"
                 )
             looked = self.clock.monotonic()
-            waiting = [pair for pair in waiting if not self._is_through(*pair, begun, seen)]
+            waiting = [pair for pair in waiting if not self._passed_gate(*pair, begun, seen)]
             if waiting:
                 answering = any(seen[replica.id].answer == ANSWERED for _, replica in waiting)
                 took = self.clock.monotonic() - looked
                 self.clock.sleep(_AGAIN if answering else min(_LONGEST_REST, max(_TICK, _REST * took)))
 
-    def _is_through(self, service: Service, replica: Replica, begun: float, seen: dict[str, Reading]) -> bool:
+    def _passed_gate(
+        self, service: Service, replica: Replica, begun: float, seen: dict[str, Reading]
+    ) -> bool:
         reading = self.target.read(self.plan.project, service, replica)
         before = seen.get(replica.id, Reading("created", "none"))
         seen[replica.id] = reading
@@ -201,7 +203,7 @@ class Rollout:
         if not steps:
             return
         now = self.target.observe(self.plan.project)
-        serving = {service: self._coming(service, now) for service in map(self._service, steps)}
+        serving = {service: self._replicas_to_serve(service, now) for service in map(self._service, steps)}
         self.unserved.difference_update(one.id for replicas in serving.values() for one in replicas)
         self.target.route(self.application, serving)
         for over in (False, True):
@@ -280,11 +282,11 @@ class Rollout:
                 self.target.remove(kept)
             self.say(REMOVE, f"{step.subject} ({step.cause})")
 
-    def _arrivals(self, steps: Sequence[Step]) -> dict[Service, list[Replica]]:
+    def _new_replicas_by_service(self, steps: Sequence[Step]) -> dict[Service, list[Replica]]:
         now = self.target.observe(self.plan.project)
-        return {service: self._coming(service, now) for service in map(self._service, steps)}
+        return {service: self._replicas_to_serve(service, now) for service in map(self._service, steps)}
 
-    def _coming(self, service: Service, now: ObservedState) -> list[Replica]:
+    def _replicas_to_serve(self, service: Service, now: ObservedState) -> list[Replica]:
         """Returns the replicas that serve after this plan: those of this release, kept or created by it, and
         old ones that are kept for a later batch.
         """
