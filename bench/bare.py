@@ -55,12 +55,14 @@ class Bare:
             self._api.remove_container(id, force=True)
         self._api.remove_network(self._name)
 
-    def replace(self, startups: Sequence[int]) -> Took:
+    def replace(self, startup_times: Sequence[int]) -> Took:
         """`startups` in milliseconds."""
         self._round += 1
         begun = time.monotonic()
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            made = list(pool.map(self._create, sorted(startups, reverse=True), range(len(startups))))
+            made = list(
+                pool.map(self._create, sorted(startup_times, reverse=True), range(len(startup_times)))
+            )
             answers = [pool.submit(self._answer, id) for id in self._start(made)]
             for answer in answers:
                 answer.result()

@@ -31,14 +31,14 @@ from deployer.deployment.batches import run_batches
 from deployer.deployment.branch_check import check_branch
 from deployer.deployment.confirmation import await_confirmation
 from deployer.deployment.context import DeployContext
-from deployer.deployment.deploy_hooks import Hooks
+from deployer.deployment.deploy_hooks import DeployHooks
 from deployer.deployment.final_status import record
-from deployer.deployment.image_pull import Pulling
+from deployer.deployment.image_pull import ImagePull
 from deployer.deployment.preflight import refuse_taken, tell_written
 from deployer.deployment.reconcile import Reconciler
 from deployer.deployment.release_images import keep_proof, served_images
 from deployer.deployment.rollout import Rollout
-from deployer.deployment.startup_times import Startups
+from deployer.deployment.startup_times import StartupTimes
 
 _log = logging.getLogger("deployer.deploy")
 _FORWARD_ONLY = (
@@ -67,9 +67,9 @@ class _Way:
         self.returning = False
         self.foreign: set[str] = set()  # containers of the project that nobody deployed
         self.disturbed = False  # by somebody who changed this project's containers meanwhile
-        self.hooks = Hooks(deployment.id, context.target, context.clock, self._say, self._hide)
+        self.hooks = DeployHooks(deployment.id, context.target, context.clock, self._say, self._hide)
         self.measuring = AvailabilityMonitor(context.target, context.clock, self._say)
-        self.startups = Startups(deployment, context.store, context.clock)
+        self.startup_times = StartupTimes(deployment, context.store, context.clock)
         self.unserved: set[str] = set()  # ids of replicas that were made and never served
 
     @property
@@ -84,7 +84,7 @@ class _Way:
         self.report(self.deployment)
         failure = self._caught(self._in_turn)
         self._caught(self._keep_figures)
-        self._caught(self.startups.keep)
+        self._caught(self.startup_times.keep)
         return self._record(failure)
 
     def _keep_figures(self) -> None:
@@ -161,8 +161,10 @@ class _Way:
 
     def _rollout(self, application: DesiredState, plan: Plan, observed: ObservedState) -> Rollout:
         target, clock = self.context.target, self.context.clock
-        say, hide, startups, new = self._say, self._hide, self.startups, self.unserved
-        return Rollout(application, plan, observed, target, clock, say, hide, startups, new, self.deadline)
+        say, hide, startup_times, new = self._say, self._hide, self.startup_times, self.unserved
+        return Rollout(
+            application, plan, observed, target, clock, say, hide, startup_times, new, self.deadline
+        )
 
     def _go_on(self, application: DesiredState) -> None:
         def judge() -> None:
@@ -298,7 +300,7 @@ class _Way:
 
     def _pull(self, application: DesiredState) -> None:
         before = served_images(self.context.store, self.app.name, self.environment.name)
-        pulling = Pulling(self.context, self.app, self.job.credentials, self._say, self.deadline)
+        pulling = ImagePull(self.context, self.app, self.job.credentials, self._say, self.deadline)
         pulling.pull(application, before)
 
     def _record(self, failure: Failure | None) -> Deployment:

@@ -22,7 +22,7 @@ _TICK = 0.05
 
 
 @dataclass(frozen=True)
-class Hooks:
+class DeployHooks:
     """Runs one deployment's hooks. `hide` removes variable values from their output."""
 
     deployment: str

@@ -32,7 +32,7 @@ _AT_ONCE = 3  # as many as the engine fetches layers of one image
 
 
 @dataclass(frozen=True)
-class Pulling:
+class ImagePull:
     """Pulls one deployment's images, until `deadline` on the monotonic clock."""
 
     context: DeployContext

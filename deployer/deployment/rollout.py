@@ -34,7 +34,7 @@ from deployer.core.rollout.plan import (
 )
 from deployer.core.rollout.readiness import ANSWERED, Judgement, Readiness, Reading, judge_gate
 from deployer.deployment.preflight import Preflight
-from deployer.deployment.startup_times import Startups
+from deployer.deployment.startup_times import StartupTimes
 
 _TICK = 0.02  # seconds between two polls of a gate or a drain
 _AGAIN = 0.005  # seconds between a first good answer and the second request
@@ -60,7 +60,7 @@ class Rollout:
     clock: Clock
     say: Say
     hide: Callable[[str], str]  # removes variable values from a replica's output
-    startups: Startups
+    startup_times: StartupTimes
     unserved: set[str]  # ids of replicas created here that never got a request; kept up here
     deadline: float  # on the monotonic clock; the gate fails then
 
@@ -139,7 +139,7 @@ class Rollout:
         ]
         if replicas:
             self.say(START, " ".join(replica.name for replica in replicas))
-        ordered = self.startups.slowest_first(replicas)
+        ordered = self.startup_times.slowest_first(replicas)
         for rank in sorted({service.rank for service in arrivals}):
             mine = {service.name for service in arrivals if service.rank == rank}
             if first := [replica for replica in ordered if replica.service in mine]:
@@ -183,7 +183,7 @@ class Rollout:
             self.say(GATE, f"{replica.name} {judgement.reason}")
             if not service.routes:  # its peers reach it, so it has begun to work
                 self.unserved.discard(replica.id)
-            self.startups.note(service.name, reading.started)
+            self.startup_times.note(service.name, reading.started)
         return judgement.verdict is Readiness.READY
 
     def _refusal(self, service: Service, replica: Replica, judgement: Judgement) -> GateFailed:

@@ -16,7 +16,7 @@ from deployer.core.ports.clock import Clock
 from deployer.core.ports.store import Store
 
 
-class Startups:
+class StartupTimes:
     """Startup durations of one deployment's environment."""
 
     def __init__(self, deployment: Deployment, store: Store, clock: Clock) -> None:
@@ -28,7 +28,7 @@ class Startups:
     def slowest_first(self, replicas: Sequence[Replica]) -> list[Replica]:
         known: Mapping[str, float] = {}
         with suppress(StoreUnavailable):
-            known = self._store.startups(*self._place)
+            known = self._store.startup_times(*self._place)
         return sorted(replicas, key=lambda replica: -known.get(replica.service, 0.0))
 
     def note(self, service: str, started: float) -> None:

@@ -20,7 +20,7 @@ from deployer.deployment.context import DeployContext
 from deployer.deployment.reconcile import Reconciler
 from deployer.deployment.release_assembly import assembled
 from deployer.deployment.rollout import Rollout
-from deployer.deployment.startup_times import Startups
+from deployer.deployment.startup_times import StartupTimes
 
 _AFTERMATH = 60.0  # seconds after a deployment in which containers that it did not create are replaced
 
@@ -74,7 +74,7 @@ def reconcile_after(
     with context.target.exclusive(project, wait=0.0):
         application = assembled(environment, release, context)
         until = context.clock.monotonic() + context.config.deadline
-        startups = Startups(deployment, context.store, context.clock)
+        startup_times = StartupTimes(deployment, context.store, context.clock)
 
         def hide(text: str) -> str:
             return redact(text, release.variables)
@@ -82,7 +82,7 @@ def reconcile_after(
         def rollout_of(plan: Plan, observed: ObservedState) -> Rollout:
             clock = context.clock
             return Rollout(
-                application, plan, observed, context.target, clock, say, hide, startups, unserved, until
+                application, plan, observed, context.target, clock, say, hide, startup_times, unserved, until
             )
 
         begun, unserved = [Plan(project, ())], set[str]()

@@ -50,7 +50,7 @@ class ReleaseRows:
                 "DELETE FROM pulled WHERE repository = ? AND digest = ?", (image.repository, image.digest)
             )
 
-    def startups(self, app: str, environment: str) -> Mapping[str, float]:
+    def startup_times(self, app: str, environment: str) -> Mapping[str, float]:
         found = "SELECT service, seconds FROM startup WHERE app = ? AND environment = ?"
         return {name: seconds for name, seconds in self._database.read(found, (app, environment))}
 

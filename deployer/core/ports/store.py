@@ -51,7 +51,7 @@ class Store(Protocol):
     def note_measured(self, id: str, measured: Availability) -> None:
         """Stores the availability figures of a deployment."""
 
-    def startups(self, app: str, environment: str) -> Mapping[str, float]:
+    def startup_times(self, app: str, environment: str) -> Mapping[str, float]:
         """Returns service → seconds until it was ready, the last time."""
 
     def note_startups(self, app: str, environment: str, seconds: Mapping[str, float]) -> None:

@@ -286,8 +286,8 @@ def test_a_database_of_the_first_version_is_brought_forward(store: SqliteStore, 
         opened = open_store(tmp_path)
         opened.note_startups("shop", "production", {"backend": 1.5})
         opened.note_startups("shop", "production", {"frontend": 0.5})
-        assert opened.startups("shop", "production") == {"backend": 1.5, "frontend": 0.5}
-        assert not opened.startups("shop", "staging")
+        assert opened.startup_times("shop", "production") == {"backend": 1.5, "frontend": 0.5}
+        assert not opened.startup_times("shop", "staging")
         opened.close()
 
 
