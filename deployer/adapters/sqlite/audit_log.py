@@ -49,14 +49,14 @@ class Ledger:
 
     def record(self, sql: sqlite3.Connection, now: float, *audit_events: AuditEvent) -> None:
         """Records all audit events of one transaction at once, in their order."""
-        self.record_timed(sql, [(now, act) for act in audit_events])
+        self.record_timed(sql, [(now, event) for event in audit_events])
 
     def record_timed(self, sql: sqlite3.Connection, audit_events: Sequence[tuple[float, AuditEvent]]) -> None:
         """Records audit events, each with its own time."""
         if self.keyed:
             self._link(sql, audit_events)
         else:
-            left = [(at, json.dumps(asdict(act))) for at, act in audit_events]
+            left = [(at, json.dumps(asdict(event))) for at, event in audit_events]
             sql.executemany("INSERT INTO audit_pending (at, act) VALUES (?, ?)", left)
 
     def absorb(self, sql: sqlite3.Connection) -> None:
@@ -70,18 +70,18 @@ class Ledger:
             audit_events = [*((row["at"], _left_act(row["act"])) for row in left), *audit_events]
             sql.execute("DELETE FROM audit_pending")
         entries = []
-        for at, act in audit_events:
+        for at, event in audit_events:
             n += 1
-            text = entry_text(n, at, act)
+            text = entry_text(n, at, event)
             before = link(self.key, before, text)
             entries.append((n, text, before))
         sql.executemany("INSERT INTO audit VALUES (?, ?, ?)", entries)
         sql.execute("UPDATE audit_head SET n = ?", (n,))
 
-    def fold(self, act: AuditEvent, now: float) -> list[tuple[float, AuditEvent]]:
+    def fold(self, event: AuditEvent, now: float) -> list[tuple[float, AuditEvent]]:
         """Counts one more refusal; returns the audit events to record, with their times."""
         with self._lock:
-            return self._refusals.note(act, now)
+            return self._refusals.note(event, now)
 
     def unfold(self, now: float | None = None) -> list[tuple[float, AuditEvent]]:
         """Returns the audit events for the refusals of a day that is over; without `now`, for all
@@ -97,8 +97,8 @@ class AuditRows:
     _database: Database
     _ledger: Ledger
 
-    def record_refusal(self, act: AuditEvent, now: float) -> None:
-        self._record_timed(self._ledger.fold(act, now))
+    def record_refusal(self, event: AuditEvent, now: float) -> None:
+        self._record_timed(self._ledger.fold(event, now))
 
     def end_refusals(self, now: float | None = None) -> None:
         """Records the counts of refusals of a day that is over; without `now`, of all refusals."""
@@ -152,10 +152,10 @@ def _left_act(text: str) -> AuditEvent:
     try:
         table = json.loads(text)
         facts = {str(name): str(value) for name, value in table.pop("facts").items()}
-        act = AuditEvent(**{**table, "action": Action(table["action"]), "facts": facts})
-        entry_text(0, 0.0, act)
+        event = AuditEvent(**{**table, "action": Action(table["action"]), "facts": facts})
+        entry_text(0, 0.0, event)
     except (ValueError, TypeError, KeyError, AttributeError):
         return AuditEvent(
             Action.REFUSE, "unknown", "unknown", verdict="the web process recorded what cannot be read"
         )
-    return act
+    return event

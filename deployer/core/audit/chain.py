@@ -57,20 +57,20 @@ class Entry:
     hash: str
 
 
-def entry_text(n: int, at: float, act: AuditEvent) -> str:
+def entry_text(n: int, at: float, event: AuditEvent) -> str:
     """Returns an event's canonical JSON: the same event always gives the same bytes; control characters and
     anything but ASCII are escaped.
     """
     table = {
         "n": n,
         "at": round(at, 3),
-        "action": act.action,
-        "who": act.who[:_MOST],
-        "origin": act.origin[:_MOST],
-        "app": act.app[:_MOST],
-        "environment": act.environment[:_MOST],
-        "verdict": act.verdict[:_MOST],
-        "facts": {name: value[:_MOST] for name, value in act.facts.items() if value},
+        "action": event.action,
+        "who": event.who[:_MOST],
+        "origin": event.origin[:_MOST],
+        "app": event.app[:_MOST],
+        "environment": event.environment[:_MOST],
+        "verdict": event.verdict[:_MOST],
+        "facts": {name: value[:_MOST] for name, value in event.facts.items() if value},
     }
     return _CANONICAL.encode(table)
 

@@ -25,7 +25,7 @@ _Key = tuple[str, str, str]  # code, place, address
 
 @dataclass
 class _Count:
-    act: AuditEvent  # the newest
+    event: AuditEvent  # the newest
     first: float
     last: float
     count: int = 1
@@ -42,17 +42,17 @@ class RefusalFold:
     def __len__(self) -> int:
         return len(self._counts)
 
-    def note(self, act: AuditEvent, now: float) -> list[tuple[float, AuditEvent]]:
+    def note(self, event: AuditEvent, now: float) -> list[tuple[float, AuditEvent]]:
         """Counts a refusal; returns the events to keep now, each with its time."""
         kept = self.end_day(now)
         if not self._counts:
             self._begun = now
-        key = self._key(act)
+        key = self._key(event)
         if known := self._counts.get(key):
-            known.act, known.last, known.count = act, now, known.count + 1
+            known.event, known.last, known.count = event, now, known.count + 1
             return [*kept, *([(now, _told(key, known))] if _is_power_of_ten(known.count) else [])]
-        self._counts[key] = _Count(act, now, now)
-        return [*kept, (now, act)]
+        self._counts[key] = _Count(event, now, now)
+        return [*kept, (now, event)]
 
     def end_day(self, now: float) -> list[tuple[float, AuditEvent]]:
         """Returns the events of a day that is over, none before. A clock that steps back ends a day too."""
@@ -64,8 +64,8 @@ class RefusalFold:
         self._counts.clear()
         return kept
 
-    def _key(self, act: AuditEvent) -> _Key:
-        *candidates, last = _keys(act)
+    def _key(self, event: AuditEvent) -> _Key:
+        *candidates, last = _keys(event)
         for key, most in zip(candidates, (MOST_ORIGINS, MOST_KINDS), strict=True):
             alike = sum(_form(other) == _form(key) for other in self._counts)
             if key in self._counts or alike < most:
@@ -73,11 +73,11 @@ class RefusalFold:
         return last
 
 
-def _keys(act: AuditEvent) -> Iterator[_Key]:
+def _keys(event: AuditEvent) -> Iterator[_Key]:
     """Yields the keys of a refusal, from the finest to the coarsest."""
-    place = act.facts.get("place", "")
-    yield act.verdict, place, caller_of(act.origin, "", ()).key
-    yield act.verdict, place, _OTHER_ADDRESSES
+    place = event.facts.get("place", "")
+    yield event.verdict, place, caller_of(event.origin, "", ()).key
+    yield event.verdict, place, _OTHER_ADDRESSES
     yield "", "", _OTHER_KINDS
 
 
@@ -89,7 +89,7 @@ def _told(key: _Key, one: _Count) -> AuditEvent:
     """Returns the newest event with the counts; `of` names the group that shares the count."""
     one.told = one.count
     numbers = {"count": str(one.count), "first": f"{one.first:.0f}", "last": f"{one.last:.0f}"}
-    return replace(one.act, facts={**one.act.facts, **numbers, "of": _form(key)})
+    return replace(one.event, facts={**one.event.facts, **numbers, "of": _form(key)})
 
 
 def _is_power_of_ten(number: int) -> bool:

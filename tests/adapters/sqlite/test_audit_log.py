@@ -156,10 +156,10 @@ def test_a_process_without_the_key_folds_as_well(store: SqliteStore, tmp_path: P
 
 
 def test_ten_thousand_entries_are_verified_page_by_page(store: SqliteStore) -> None:
-    act = refusal("203.0.113.9", "forbidden", "no", "POST /x")
+    event = refusal("203.0.113.9", "forbidden", "no", "POST /x")
     with store._database.write() as sql:
         for n in range(10_000):
-            store._ledger.record(sql, float(n), act)
+            store._ledger.record(sql, float(n), event)
     last, wrong = store.verify_audit()
     assert (last.n, wrong, len(store.audit())) == (10_000, "", 1_000)
 

@@ -53,8 +53,8 @@ def test_a_whole_new_chain_needs_the_key() -> None:
 
 
 def test_hostile_text_stays_within_its_line_and_its_size() -> None:
-    act = refusal("203.0.113.9", "forbidden", "\n\u2028\x1b[31m\u202e" + "x" * 5_000, "POST /webhook")
-    text = entry_text(1, 1.0, act)
+    event = refusal("203.0.113.9", "forbidden", "\n\u2028\x1b[31m\u202e" + "x" * 5_000, "POST /webhook")
+    text = entry_text(1, 1.0, event)
     assert text.isascii() and text.isprintable() and len(text) < 1_500
     assert json.loads(text)["facts"]["message"].startswith("\n\u2028\x1b[31m")
 

@@ -16,14 +16,14 @@ def refused(address: str = "203.0.113.9", code: str = "token-rejected", place: s
 def test_the_first_of_each_kind_and_address_is_kept_at_once() -> None:
     fold = RefusalFold()
     audit_events = [refused(), refused(code="forbidden"), refused(place="GET /y"), refused("203.0.113.10")]
-    assert [fold.note(act, 5.0) for act in audit_events] == [[(5.0, act)] for act in audit_events]
-    assert [fold.note(act, 6.0) for act in audit_events] == [[]] * 4
+    assert [fold.note(event, 5.0) for event in audit_events] == [[(5.0, event)] for event in audit_events]
+    assert [fold.note(event, 6.0) for event in audit_events] == [[]] * 4
 
 
 def test_repeats_are_told_at_powers_of_ten_and_at_the_end() -> None:
     fold = RefusalFold()
-    kept = [act for n in range(250) for _, act in fold.note(refused(), float(n))]
-    assert [act.facts.get("count", "1") for act in kept] == ["1", "10", "100"]
+    kept = [event for n in range(250) for _, event in fold.note(refused(), float(n))]
+    assert [event.facts.get("count", "1") for event in kept] == ["1", "10", "100"]
     ((at, last),) = fold.end()
     assert at == 249.0 and last.facts["count"] == "250"
     assert (last.facts["first"], last.facts["last"], last.facts["of"]) == ("0", "249", "")
@@ -45,13 +45,13 @@ def test_a_day_ends_also_by_a_clock_that_steps_back(later: float) -> None:
         fold.note(refused(), 100.0 + n)
     assert fold.end_day(100.0 + DAY - 1) == []
     kept = fold.note(refused(), 100.0 + later)
-    assert [act.facts.get("count", "1") for _, act in kept] == ["3", "1"]
+    assert [event.facts.get("count", "1") for _, event in kept] == ["3", "1"]
 
 
 def test_addresses_without_end_share_a_count_and_a_new_kind_still_shows() -> None:
     fold = RefusalFold()
-    kept = [act for n in range(5_000) for _, act in fold.note(refused(f"10.0.{n // 250}.{n % 250}"), 1.0)]
-    assert len([act for act in kept if "count" not in act.facts]) == MOST_ORIGINS + 1
+    kept = [event for n in range(5_000) for _, event in fold.note(refused(f"10.0.{n // 250}.{n % 250}"), 1.0)]
+    assert len([event for event in kept if "count" not in event.facts]) == MOST_ORIGINS + 1
     assert kept[-1].facts["count"] == "1000" and kept[-1].facts["of"] == "other addresses"
     new = refused("198.51.100.1", code="forbidden")
     assert fold.note(new, 2.0) == [(2.0, new)]
@@ -73,12 +73,12 @@ def test_an_origin_that_is_no_address_is_one_origin() -> None:
 def test_kinds_and_addresses_without_end_have_a_bound() -> None:
     fold = RefusalFold()
     kept = [
-        act
+        event
         for n in range(20_000)
-        for _, act in fold.note(refused(f"10.{n % 7}.0.{n % 250}", place=f"GET /{n}"), 1.0)
+        for _, event in fold.note(refused(f"10.{n % 7}.0.{n % 250}", place=f"GET /{n}"), 1.0)
     ]
-    kept += [act for _, act in fold.end()]
-    assert len([act for act in kept if "count" not in act.facts]) == MOST_ORIGINS + MOST_KINDS + 1
+    kept += [event for _, event in fold.end()]
+    assert len([event for event in kept if "count" not in event.facts]) == MOST_ORIGINS + MOST_KINDS + 1
     assert len(kept) < MOST_ORIGINS + MOST_KINDS + 10
-    counted = {act.facts["of"]: int(act.facts["count"]) for act in kept if "count" in act.facts}
+    counted = {event.facts["of"]: int(event.facts["count"]) for event in kept if "count" in event.facts}
     assert counted["other kinds"] == 20_000 - MOST_ORIGINS - MOST_KINDS
