@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from deployer.adapters.github.null_forge import NoGitHub
 from deployer.adapters.github.oidc_verifier import OidcVerifier
-from deployer.adapters.sqlite.encryption import open_secret_store, read_slot, show_slot
+from deployer.adapters.sqlite.encryption import open_secret_store, read_sealing_key, show_sealing_key
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.adapters.system.clock import SystemClock
 from deployer.adapters.system.config_file import read_config, read_secret, read_webhook_secrets
@@ -206,14 +206,14 @@ def build_web_server(path: Path) -> WebServer:
     config = load_reception(path)
     folder = Path(config.store)
     end = time.monotonic() + _FIRST_START
-    while (slot := read_slot(folder / _SLOT)) is None:
+    while (sealing_key := read_sealing_key(folder / _SLOT)) is None:
         if time.monotonic() > end:
             raise StoreUnavailable(
                 f"{folder} holds no {_SLOT} yet",
                 hint="start `deployer worker` with these settings: it creates the file",
             )
         time.sleep(0.1)
-    store = SqliteStore(folder / _DATABASE, slot)
+    store = SqliteStore(folder / _DATABASE, sealing_key)
     return WebServer(config, store, _receiver(config, store))
 
 
@@ -231,7 +231,7 @@ def build(path: Path) -> Server:
     make_folder(folder)
     secret_store = open_secret_store(state / "key")
     store = SqliteStore(folder / _DATABASE, secret_store)
-    show_slot(secret_store.slot, folder / _SLOT)
+    show_sealing_key(secret_store.sealing_key, folder / _SLOT)
     login = _login(config)
     github = _github(config, store)
     engine = Engine()

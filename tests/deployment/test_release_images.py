@@ -192,7 +192,7 @@ def test_the_wish_keeps_its_word_in_the_queue(store: SqliteStore) -> None:
 def test_a_record_that_the_web_process_forged_is_not_believed_and_goes(
     store: SqliteStore, tmp_path: Path
 ) -> None:
-    web = SqliteStore(tmp_path / "deployer.db", open_secret_store(tmp_path / "key").slot)
+    web = SqliteStore(tmp_path / "deployer.db", open_secret_store(tmp_path / "key").sealing_key)
     with pytest.raises(StoreUnavailable, match="no key"):
         prove(web, POISON)
     prove(store)

@@ -26,11 +26,11 @@ class TaskRows(ReleaseRows):
     """Implements the delegated-task methods of `ports.Store` and `ports.receiver_store.Inbox`."""
 
     _database: Database
-    _slot: SealingKey
+    _sealing_key: SealingKey
 
     def hand_over(self, task: TaskKind, jobs: Sequence[DeployJob], now: float, arrival: Arrival) -> str:
         id = secrets.token_hex(12)
-        sealed = self._slot.seal(f"errand {id}", pack_task(jobs))
+        sealed = self._sealing_key.seal(f"errand {id}", pack_task(jobs))
         with self._database.write() as sql:
             waiting = sql.execute("SELECT count(*) FROM errand WHERE task = ?", (task,)).fetchone()[0]
             if waiting >= (MOST_PLANS if task is TaskKind.PLAN else MOST):
@@ -55,7 +55,7 @@ class TaskRows(ReleaseRows):
         for row in rows:
             try:
                 jobs = unpack_task(
-                    self._secret_store.open_slot(f"errand {row['id']}", row["sealed"]), row["task"]
+                    self._secret_store.open_sealing_key(f"errand {row['id']}", row["sealed"]), row["task"]
                 )
                 return DelegatedTask(row["id"], TaskKind(row["task"]), jobs, row["at"], row["tries"])
             except (

@@ -25,7 +25,7 @@ from nacl.public import PrivateKey, PublicKey, SealedBox
 from deployer.adapters.system.files import make_folder, write_whole
 from deployer.core.errors import ConfigError, DeployerError, StoreUnavailable
 
-_SLOT_HINT = "`deployer worker` writes it at its start"
+_SEALING_KEY_HINT = "`deployer worker` writes it at its start"
 _KEY_HINT = "its owner must be the user that the deployer runs as, and its disk must not be full"
 
 
@@ -53,7 +53,7 @@ class SecretStore:
         self._fernet = MultiFernet([Fernet(key) for key in keys])
         privates = [PrivateKey(hashlib.sha256(f"slot {key}".encode()).digest()) for key in keys]
         self._boxes = [SealedBox(private) for private in privates]
-        self.slot = SealingKey(bytes(privates[0].public_key))
+        self.sealing_key = SealingKey(bytes(privates[0].public_key))
 
     def seal(self, purpose: str, value: str) -> bytes:
         return self._fernet.encrypt(_content(purpose, value))
@@ -67,7 +67,7 @@ class SecretStore:
         except InvalidToken:
             raise _does_not_open(purpose) from None
 
-    def open_slot(self, purpose: str, sealed: bytes) -> str:
+    def open_sealing_key(self, purpose: str, sealed: bytes) -> str:
         """Opens a value that any holder of the sealing key sealed. Raises SealBroken, and ValueError if it is
         no JSON.
         """
@@ -97,21 +97,21 @@ def _does_not_open(purpose: str) -> SealBroken:
     )
 
 
-def read_slot(path: Path) -> SealingKey | None:
+def read_sealing_key(path: Path) -> SealingKey | None:
     """Returns the sealing key that another process published, None until then. Raises StoreUnavailable."""
     try:
         return SealingKey(base64.b64decode(path.read_bytes(), validate=True))
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StoreUnavailable(f"{path} cannot be read: {error.strerror}", hint=_SLOT_HINT) from None
+        raise StoreUnavailable(f"{path} cannot be read: {error.strerror}", hint=_SEALING_KEY_HINT) from None
     except (ValueError, CryptoError):
-        raise StoreUnavailable(f"{path} holds no public key", hint=_SLOT_HINT) from None
+        raise StoreUnavailable(f"{path} holds no public key", hint=_SEALING_KEY_HINT) from None
 
 
-def show_slot(slot: SealingKey, path: Path) -> None:
+def show_sealing_key(sealing_key: SealingKey, path: Path) -> None:
     """Publishes the sealing key for processes without the secret key. Raises StoreUnavailable."""
-    text = base64.b64encode(slot.public).decode()
+    text = base64.b64encode(sealing_key.public).decode()
     if not path.is_file() or path.read_text(encoding="ascii", errors="replace") != text:
         write_whole(path, text, 0o644)
 

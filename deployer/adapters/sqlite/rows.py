@@ -62,9 +62,9 @@ def deployment_of(row: Row) -> Deployment:
     )
 
 
-def new_row(slot: SealingKey, id: str, job: DeployJob, now: float) -> dict[str, Any]:
+def new_row(sealing_key: SealingKey, id: str, job: DeployJob, now: float) -> dict[str, Any]:
     """Returns the row of a queued deployment, by column."""
-    wanted, credentials = sealed_job(slot, id, job)
+    wanted, credentials = sealed_job(sealing_key, id, job)
     return {
         "id": id,
         "app": job.app,
@@ -95,7 +95,7 @@ def run_of(row: Row) -> Run | None:
     return None if row["run_number"] is None else Run(row["run_number"], row["run_attempt"])
 
 
-def sealed_job(slot: SealingKey, id: str, job: DeployJob) -> tuple[bytes | None, bytes | None]:
+def sealed_job(sealing_key: SealingKey, id: str, job: DeployJob) -> tuple[bytes | None, bytes | None]:
     """Returns the columns `sealed_wish` and `sealed_credentials`; None if the deploy job holds nothing beyond
     the other columns, as that of a webhook's run.
     """
@@ -119,8 +119,8 @@ def sealed_job(slot: SealingKey, id: str, job: DeployJob) -> tuple[bytes | None,
     login = job.credentials
     credentials = json.dumps([login.host, login.username, login.password]) if login else None
     return (
-        slot.seal(f"wish of {id}", json.dumps(content)),
-        slot.seal(f"credentials of {id}", credentials) if credentials else None,
+        sealing_key.seal(f"wish of {id}", json.dumps(content)),
+        sealing_key.seal(f"credentials of {id}", credentials) if credentials else None,
     )
 
 
@@ -138,7 +138,9 @@ def job_of(secret_store: SecretStore, row: sqlite3.Row) -> DeployJob:
 
 def _opened(secret_store: SecretStore, row: sqlite3.Row) -> DeployJob:
     sealed, login = row["sealed_wish"], row["sealed_credentials"]
-    content = json.loads(secret_store.open_slot(f"wish of {row['id']}", sealed)) if sealed else _NOTHING
+    content = (
+        json.loads(secret_store.open_sealing_key(f"wish of {row['id']}", sealed)) if sealed else _NOTHING
+    )
     return DeployJob(
         app=row["app"],
         environment=row["environment"],
@@ -150,7 +152,9 @@ def _opened(secret_store: SecretStore, row: sqlite3.Row) -> DeployJob:
         images=_unpack_images(content["images"]),
         bundle=Bundle(**content["bundle"]) if content["bundle"] else None,
         release=row["release"],
-        credentials=Credentials(*json.loads(secret_store.open_slot(f"credentials of {row['id']}", login)))
+        credentials=Credentials(
+            *json.loads(secret_store.open_sealing_key(f"credentials of {row['id']}", login))
+        )
         if login
         else None,
         workflow=row["workflow"],

@@ -70,7 +70,7 @@ class SqliteStore(ConfirmationRows, TaskRows, ProvenRows, AuditRows, RecoveryRow
 
     def __init__(self, path: Path, secret_store: SecretStore | SealingKey) -> None:
         super().__init__(Database(path, SCHEMA, VERSION, UPGRADES))
-        self._slot = secret_store if isinstance(secret_store, SealingKey) else secret_store.slot
+        self._sealing_key = secret_store if isinstance(secret_store, SealingKey) else secret_store.sealing_key
         self._key = None if isinstance(secret_store, SealingKey) else secret_store
         self._salt = self._unseal_salt() if self._key else b""
         self.queued: Callable[[], None] = _nobody_waits  # called after a job is queued where none waited
@@ -222,7 +222,7 @@ class SqliteStore(ConfirmationRows, TaskRows, ProvenRows, AuditRows, RecoveryRow
         id = _new_id(now)
         place = {"app": job.app, "environment": job.environment}
         ended = _end(sql, _END_WAITING, place, Status.INACTIVE, superseded_by(id), now)
-        columns = new_row(self._slot, id, job, now)
+        columns = new_row(self._sealing_key, id, job, now)
         sql.execute(INSERT_DEPLOYMENT, columns)
         if job.github:
             sql.execute("INSERT INTO forge (deployment_id, number) VALUES (?, ?)", (id, job.github))

@@ -146,7 +146,7 @@ def test_the_numbers_are_recorded_before_the_process_ends(tmp_path: Path) -> Non
 
 @pytest.mark.case("X12")
 def test_a_process_without_the_key_folds_as_well(store: SqliteStore, tmp_path: Path) -> None:
-    front = SqliteStore(tmp_path / "deployer.db", open_secret_store(tmp_path / "key").slot)
+    front = SqliteStore(tmp_path / "deployer.db", open_secret_store(tmp_path / "key").sealing_key)
     for n in range(50):
         front.record_refusal(forged(), 100.0 + n)
     front.record_refusal(forged("192.0.2.1"), 151.0)
@@ -170,7 +170,7 @@ def test_ten_thousand_entries_are_verified_page_by_page(store: SqliteStore) -> N
 def test_what_a_process_without_the_key_records_is_linked_by_one_that_has_it(
     store: SqliteStore, tmp_path: Path
 ) -> None:
-    front = SqliteStore(tmp_path / "deployer.db", open_secret_store(tmp_path / "key").slot)
+    front = SqliteStore(tmp_path / "deployer.db", open_secret_store(tmp_path / "key").sealing_key)
     store.enqueue(job(1), 1.0)
     id = front.enqueue(job(2), 2.0)[0].id
     front.record_refusal(AuditEvent(Action.REFUSE, "mallory", "192.0.2.7", verdict="signature-mismatch"), 3.0)
@@ -184,7 +184,7 @@ def test_what_a_process_without_the_key_records_is_linked_by_one_that_has_it(
 
 
 def test_it_is_linked_soon_also_where_nothing_happens(store: SqliteStore, tmp_path: Path) -> None:
-    front = SqliteStore(tmp_path / "deployer.db", open_secret_store(tmp_path / "key").slot)
+    front = SqliteStore(tmp_path / "deployer.db", open_secret_store(tmp_path / "key").sealing_key)
     front.record_refusal(AuditEvent(Action.REFUSE, "mallory", "192.0.2.7"), 3.0)
     front.close()
     assert not store.audit()

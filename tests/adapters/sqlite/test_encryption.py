@@ -16,8 +16,8 @@ from deployer.adapters.sqlite.encryption import (
     SealingKey,
     SecretStore,
     open_secret_store,
-    read_slot,
-    show_slot,
+    read_sealing_key,
+    show_sealing_key,
 )
 from deployer.core.errors import ConfigError, StoreUnavailable
 
@@ -126,14 +126,14 @@ def test_a_key_that_does_not_fit_on_the_disk_leaves_nothing_behind(
 
 def test_what_went_through_the_slot_opens_with_the_key_and_with_nothing_of_the_slot(tmp_path: Path) -> None:
     secret_store = open_secret_store(tmp_path / "key")
-    show_slot(secret_store.slot, tmp_path / "slot.pub")
-    slot = read_slot(tmp_path / "slot.pub")
-    assert slot and not hasattr(slot, "open")
-    sealed = slot.seal("wish of 1", VALUE)
-    assert secret_store.open_slot("wish of 1", sealed) == VALUE
-    assert VALUE.encode() not in sealed and sealed != slot.seal("wish of 1", VALUE)
+    show_sealing_key(secret_store.sealing_key, tmp_path / "slot.pub")
+    sealing_key = read_sealing_key(tmp_path / "slot.pub")
+    assert sealing_key and not hasattr(sealing_key, "open")
+    sealed = sealing_key.seal("wish of 1", VALUE)
+    assert secret_store.open_sealing_key("wish of 1", sealed) == VALUE
+    assert VALUE.encode() not in sealed and sealed != sealing_key.seal("wish of 1", VALUE)
     with pytest.raises(SealBroken, match="another purpose"):
-        secret_store.open_slot("wish of 2", sealed)
+        secret_store.open_sealing_key("wish of 2", sealed)
     with pytest.raises(SealBroken):
         secret_store.open("wish of 1", sealed)
 
@@ -141,32 +141,32 @@ def test_what_went_through_the_slot_opens_with_the_key_and_with_nothing_of_the_s
 def test_who_has_only_the_slot_cannot_make_what_the_vault_itself_seals(tmp_path: Path) -> None:
     secret_store = open_secret_store(tmp_path / "key")
     with pytest.raises(SealBroken):
-        secret_store.open("release 1", secret_store.slot.seal("release 1", VALUE))
+        secret_store.open("release 1", secret_store.sealing_key.seal("release 1", VALUE))
 
 
 def test_what_stood_in_the_queue_opens_after_a_new_key_was_put_first() -> None:
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
-    sealed = SecretStore([old]).slot.seal("x", VALUE)
-    assert SecretStore([new, old]).open_slot("x", sealed) == VALUE
+    sealed = SecretStore([old]).sealing_key.seal("x", VALUE)
+    assert SecretStore([new, old]).open_sealing_key("x", sealed) == VALUE
     with pytest.raises(SealBroken):
-        SecretStore([new]).open_slot("x", sealed)
-    assert SecretStore([new, old]).slot.public == SecretStore([new]).slot.public
+        SecretStore([new]).open_sealing_key("x", sealed)
+    assert SecretStore([new, old]).sealing_key.public == SecretStore([new]).sealing_key.public
 
 
 @pytest.mark.parametrize("text", [b"", b"AAAA", b"not base64!", b"\xff" * 44, b"A" * 45])
 def test_a_slot_that_is_none_is_refused(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "slot.pub").write_bytes(text)
     with pytest.raises(StoreUnavailable, match="no public key"):
-        read_slot(tmp_path / "slot.pub")
+        read_sealing_key(tmp_path / "slot.pub")
 
 
 def test_a_slot_is_shown_to_all_and_written_only_when_it_changed(tmp_path: Path) -> None:
-    path, slot = tmp_path / "slot.pub", SealingKey(bytes(32))
-    assert read_slot(path) is None
-    show_slot(slot, path)
+    path, sealing_key = tmp_path / "slot.pub", SealingKey(bytes(32))
+    assert read_sealing_key(path) is None
+    show_sealing_key(sealing_key, path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     before = path.stat().st_ino
-    show_slot(slot, path)
+    show_sealing_key(sealing_key, path)
     assert path.stat().st_ino == before
-    show_slot(SealingKey(bytes([1] * 32)), path)
-    assert read_slot(path) != slot and path.stat().st_ino != before
+    show_sealing_key(SealingKey(bytes([1] * 32)), path)
+    assert read_sealing_key(path) != sealing_key and path.stat().st_ino != before

@@ -62,7 +62,7 @@ def test_in_a_folder_that_a_group_shares_the_files_are_for_the_group(tmp_path: P
 
 def test_without_the_key_a_store_takes_wishes_and_opens_nothing(store: SqliteStore, tmp_path: Path) -> None:
     kept = store.save_release(store.enqueue(job(1), 1.0)[0].id, release(), 1.0)
-    endpoint = SqliteStore(tmp_path / "deployer.db", open_secret_store(tmp_path / "key").slot)
+    endpoint = SqliteStore(tmp_path / "deployer.db", open_secret_store(tmp_path / "key").sealing_key)
     id = endpoint.enqueue(job(2, credentials=LOGIN), 2.0)[0].id
     assert endpoint.revision_of("shop", kept.id) == kept.revision
     for act in (
@@ -84,7 +84,7 @@ def test_a_forged_wish_ends_as_an_error_and_does_not_block_the_queue(
     store: SqliteStore, tmp_path: Path, text: str
 ) -> None:
     forged, good = store.enqueue(job(1, app="admin"), 1.0)[0].id, store.enqueue(job(1), 2.0)[0].id
-    sealed = open_secret_store(tmp_path / "key").slot.seal(f"wish of {forged}", text)
+    sealed = open_secret_store(tmp_path / "key").sealing_key.seal(f"wish of {forged}", text)
     with sqlite3.connect(tmp_path / "deployer.db") as other:
         other.execute("UPDATE deployment SET sealed_wish = ? WHERE id = ?", (sealed, forged))
     claimed = store.claim(3.0)
