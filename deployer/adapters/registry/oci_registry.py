@@ -55,45 +55,45 @@ class OciRegistry:
 
     def judge(self, repository: str) -> None:
         """Raises RegistryRefused for a registry that the engine must not contact either."""
-        place = self._place(repository)
-        found = [] if place.inside else addresses_of(urlsplit(f"//{place.host}").hostname or "")
+        address = self._address(repository)
+        found = [] if address.inside else addresses_of(urlsplit(f"//{address.host}").hostname or "")
         if found and all(map(is_inside, found)):
-            raise leads_inside(place.host)
+            raise leads_inside(address.host)
 
     def require(self, image: Image, credentials: Credentials | None) -> None:
         """Raises ImageNotFound unless the registry shows the image to this login; never cached."""
-        self._ask(self._place(image.repository), "HEAD", image.digest, credentials)
+        self._ask(self._address(image.repository), "HEAD", image.digest, credentials)
 
     def resolve(self, repository: str, tag: str, credentials: Credentials | None) -> Image:
         """Returns the digest that `tag` has now: the index's if there are several platforms."""
-        place = self._place(repository)
-        answer = self._ask(place, "HEAD", tag, credentials)
+        address = self._address(repository)
+        answer = self._ask(address, "HEAD", tag, credentials)
         digest = answer.headers.get("Docker-Content-Digest", "")
         if answer.status == 405 or not _DIGEST.fullmatch(digest):
-            _, digest = self._manifest(place, tag, credentials)
+            _, digest = self._manifest(address, tag, credentials)
         return Image(repository, digest)
 
     def config_digest(self, image: Image, credentials: Credentials | None) -> str:
         """Returns the digest of the image's configuration, for this machine's platform if there
         are several.
         """
-        place = self._place(image.repository)
-        config = self._of_this_machine(place, image, credentials).get("config")
+        address = self._address(image.repository)
+        config = self._of_this_machine(address, image, credentials).get("config")
         digest = config.get("digest") if isinstance(config, dict) else None
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-            raise RegistryUnavailable(f"{place.host}: the manifest of {image} names no configuration")
+            raise RegistryUnavailable(f"{address.host}: the manifest of {image} names no configuration")
         return digest
 
     def image_config(self, image: Image, credentials: Credentials | None) -> ImageConfig:
         """Returns the configuration from its blob, after checking the bytes against their digest; cached."""
         if (image, credentials) not in self._configs:
-            place, digest = self._place(image.repository), self.config_digest(image, credentials)
-            answer = self._ask(place, "GET", digest, credentials, kind="blobs")
+            address, digest = self._address(image.repository), self.config_digest(image, credentials)
+            answer = self._ask(address, "GET", digest, credentials, kind="blobs")
             if f"sha256:{hashlib.sha256(answer.body).hexdigest()}" != digest:
                 raise RegistryUnavailable(
-                    f"{place.host}: the configuration of {image} does not have its digest"
+                    f"{address.host}: the configuration of {image} does not have its digest"
                 )
-            config = read_object(place, answer.body).get("config")
+            config = read_object(address, answer.body).get("config")
             self._configs[image, credentials] = parse_image_config(config if isinstance(config, dict) else {})
             for oldest in list(self._configs)[:-_KNOWN]:
                 self._configs.pop(oldest, None)
@@ -106,8 +106,8 @@ class OciRegistry:
         seen = (image, credentials)
         if seen in self._layers:
             return self._layers[seen]
-        place = self._place(image.repository)
-        found = self._of_this_machine(place, image, credentials).get("layers")
+        address = self._address(image.repository)
+        found = self._of_this_machine(address, image, credentials).get("layers")
         tables = [table for table in found if isinstance(table, dict)] if isinstance(found, list) else []
         self._layers[seen] = {
             str(table.get("digest")): size for table in tables if isinstance(size := table.get("size"), int)
@@ -116,7 +116,7 @@ class OciRegistry:
             self._layers.pop(oldest, None)
         return self._layers[seen]
 
-    def _place(self, repository: str) -> RegistryAddress:
+    def _address(self, repository: str) -> RegistryAddress:
         """Returns the repository's registry address. Raises RegistryRefused for a registry on this machine,
         or an address of its network, that no setting names.
         """
@@ -139,29 +139,31 @@ class OciRegistry:
         return is_loopback(hostname) or any(map(is_inside, addresses_of(hostname)))
 
     def _of_this_machine(
-        self, place: RegistryAddress, image: Image, credentials: Credentials | None
+        self, address: RegistryAddress, image: Image, credentials: Credentials | None
     ) -> dict[str, Any]:
-        manifest, _ = self._manifest(place, image.digest, credentials)
+        manifest, _ = self._manifest(address, image.digest, credentials)
         if "manifests" in manifest:
-            manifest, _ = self._manifest(place, _choose(manifest["manifests"], image), credentials)
+            manifest, _ = self._manifest(address, _choose(manifest["manifests"], image), credentials)
         return manifest
 
     def _manifest(
-        self, place: RegistryAddress, reference: str, credentials: Credentials | None
+        self, address: RegistryAddress, reference: str, credentials: Credentials | None
     ) -> tuple[dict[str, Any], str]:
         """Returns a manifest and its digest, after checking the bytes against it."""
-        answer = self._ask(place, "GET", reference, credentials)
+        answer = self._ask(address, "GET", reference, credentials)
         if answer.status != 200:
-            raise refused(place, reference, answer)
+            raise refused(address, reference, answer)
         digest = f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
         claimed = answer.headers.get("Docker-Content-Digest", digest)
         if digest != (reference if _DIGEST.fullmatch(reference) else claimed):
-            raise RegistryUnavailable(f"{place.host}: the manifest of {place.name} does not have its digest")
-        return read_object(place, answer.body), digest
+            raise RegistryUnavailable(
+                f"{address.host}: the manifest of {address.name} does not have its digest"
+            )
+        return read_object(address, answer.body), digest
 
     def _ask(
         self,
-        place: RegistryAddress,
+        address: RegistryAddress,
         method: str,
         reference: str,
         credentials: Credentials | None,
@@ -170,15 +172,15 @@ class OciRegistry:
         """Sends one request for a manifest or a blob, with a login if the registry demands one; returns
         answers 200 or 405.
         """
-        with open_session(inside=place.inside) as session:
-            session.trust_env = not place.plain  # a proxy has no business on this machine
-            wire = Wire(session, place, self._timeout)
-            answer = wire.send(method, place.url(reference, kind), Proof())
+        with open_session(inside=address.inside) as session:
+            session.trust_env = not address.plain  # a proxy has no business on this machine
+            wire = Wire(session, address, self._timeout)
+            answer = wire.send(method, address.url(reference, kind), Proof())
             if answer.status == 401:
-                proof = wire.prove(answer, place.login(credentials))
-                answer = wire.send(method, place.url(reference, kind), proof)
+                proof = wire.prove(answer, address.login(credentials))
+                answer = wire.send(method, address.url(reference, kind), proof)
         if answer.status not in (200, 405):
-            raise refused(place, reference, answer)
+            raise refused(address, reference, answer)
         return answer
 
 

@@ -84,9 +84,9 @@ class Proof(AuthBase):
 class Wire:
     """HTTP client of one registry, bounded in time and size."""
 
-    def __init__(self, session: requests.Session, place: RegistryAddress, timeout: float) -> None:
+    def __init__(self, session: requests.Session, address: RegistryAddress, timeout: float) -> None:
         self._session = session
-        self._place = place
+        self._address = address
         self._timeout = timeout
 
     def send(self, method: str, url: str, proof: Proof, moves: int = _MAX_MOVES) -> Answer:
@@ -98,7 +98,7 @@ class Wire:
         target = urljoin(url, where)
         if _origin(target) != _origin(url):
             if urlsplit(target).scheme != "https":
-                raise RegistryUnavailable(f"{self._place.host} points to another host without TLS")
+                raise RegistryUnavailable(f"{self._address.host} points to another host without TLS")
             proof = Proof()
         return self.send(method, target, proof, moves - 1)
 
@@ -106,21 +106,23 @@ class Wire:
         """Returns the login that a 401 demands. Raises ImageNotFound if it demands none."""
         scheme, _, rest = refusal.headers.get("WWW-Authenticate", "").partition(" ")
         if not scheme:
-            raise refused(self._place, "", refusal)
+            raise refused(self._address, "", refusal)
         if scheme.lower() == "basic":
             return _basic(login)
         asked = dict(_PARAMETER.findall(rest))
         realm = asked.get("realm", "")
-        if scheme.lower() != "bearer" or not may_ask_realm(realm, self._place.host, plain=self._place.plain):
-            raise RegistryUnavailable(f"{self._place.host} asks for a login in a way that is not supported")
-        query = {"service": asked.get("service", ""), "scope": f"repository:{self._place.name}:pull"}
+        if scheme.lower() != "bearer" or not may_ask_realm(
+            realm, self._address.host, plain=self._address.plain
+        ):
+            raise RegistryUnavailable(f"{self._address.host} asks for a login in a way that is not supported")
+        query = {"service": asked.get("service", ""), "scope": f"repository:{self._address.name}:pull"}
         answer = self._once("GET", realm, _basic(login), query)
         if answer.status != 200:
-            raise refused(self._place, "", answer)
-        body = read_object(self._place, answer.body)
+            raise refused(self._address, "", answer)
+        body = read_object(self._address, answer.body)
         token = body.get("token") or body.get("access_token")
         if not isinstance(token, str):
-            raise RegistryUnavailable(f"{self._place.host} gave no token")
+            raise RegistryUnavailable(f"{self._address.host} gave no token")
         return Proof(f"Bearer {token}")
 
     def _once(self, method: str, url: str, proof: Proof, query: Mapping[str, str] | None = None) -> Answer:
@@ -140,7 +142,7 @@ class Wire:
             if isinstance(_cause(error), InsideAddress):
                 raise leads_inside(urlsplit(url).netloc) from None
             # Only the kind of failure: a library's text may quote the request.
-            raise _unreachable(self._place, type(error).__name__) from None
+            raise _unreachable(self._address, type(error).__name__) from None
 
     def _read(self, answer: requests.Response) -> bytes:
         end, body = time.monotonic() + self._timeout, bytearray()
@@ -148,7 +150,7 @@ class Wire:
         while part := answer.raw.read1(65_536, decode_content=True):
             body += part
             if len(body) > _MAX_BYTES or time.monotonic() > end:
-                raise _unreachable(self._place, "its answer is too long or too slow")
+                raise _unreachable(self._address, "its answer is too long or too slow")
         return bytes(body)
 
 
@@ -170,11 +172,11 @@ def _basic(login: Credentials | None) -> Proof:
     return Proof("Basic " + base64.b64encode(f"{login.username}:{login.password}".encode()).decode())
 
 
-def read_object(place: RegistryAddress, raw: bytes) -> dict[str, Any]:
+def read_object(address: RegistryAddress, raw: bytes) -> dict[str, Any]:
     try:
         return parse_object(raw)
     except PayloadRejected as error:
-        raise RegistryUnavailable(f"{place.host} answered something else than JSON: {error}") from None
+        raise RegistryUnavailable(f"{address.host} answered something else than JSON: {error}") from None
 
 
 def _origin(url: str) -> tuple[str, str]:
@@ -182,19 +184,19 @@ def _origin(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc
 
 
-def refused(place: RegistryAddress, reference: str, answer: Answer) -> ImageNotFound | RegistryUnavailable:
+def refused(address: RegistryAddress, reference: str, answer: Answer) -> ImageNotFound | RegistryUnavailable:
     """Returns the error for an unsuccessful answer, with the registry's own code."""
     code = _code_of(answer)
     if answer.status in (401, 403, 404):
         sign = "@" if _DIGEST.fullmatch(reference) else ":"
-        wanted = f"{place.repository}{sign}{reference}" if reference else place.repository
-        text = f"{place.host} has no {wanted}, or this account may not read it{code}"
+        wanted = f"{address.repository}{sign}{reference}" if reference else address.repository
+        text = f"{address.host} has no {wanted}, or this account may not read it{code}"
         return ImageNotFound(text, hint=_DENIED)
     if answer.status == 429:
         hint = "wait, or log in: an account has a higher limit"
-        return RegistryUnavailable(f"{place.host} asks to slow down (429){code}", hint=hint)
+        return RegistryUnavailable(f"{address.host} asks to slow down (429){code}", hint=hint)
     return RegistryUnavailable(
-        f"{place.host} answered {answer.status}{code}", hint="try again, or look at its status page"
+        f"{address.host} answered {answer.status}{code}", hint="try again, or look at its status page"
     )
 
 
@@ -212,7 +214,7 @@ def _code_of(answer: Answer) -> str:
     return f": {str(code).lower().replace('_', ' ')}" if known else ""
 
 
-def _unreachable(place: RegistryAddress, kind: str) -> RegistryUnavailable:
+def _unreachable(address: RegistryAddress, kind: str) -> RegistryUnavailable:
     return RegistryUnavailable(
-        f"{place.host} cannot be reached: {kind}", hint="is the name right, the network up?"
+        f"{address.host} cannot be reached: {kind}", hint="is the name right, the network up?"
     )
