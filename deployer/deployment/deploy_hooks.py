@@ -15,7 +15,7 @@ from deployer.core.errors import HookFailed
 from deployer.core.model import Replica
 from deployer.core.ports.clock import Clock, Say
 from deployer.core.ports.target import Target
-from deployer.core.reporting.log_excerpt import telling_line
+from deployer.core.reporting.log_excerpt import failure_line
 from deployer.core.rollout.desired_state import DesiredState
 
 _TICK = 0.05
@@ -57,7 +57,7 @@ class DeployHooks:
             self.target.remove([replica])
             raise HookFailed(f"{hook.moment} of {hook.service} did not end within {took:.0f} s")
         if now.exit_code:
-            told = telling_line(lines)
+            told = failure_line(lines)
             said = f"; it said: {told[:200]}" if told else ""
             raise HookFailed(f"{hook.moment} of {hook.service} ended with code {now.exit_code}{said}")
         self.say(hook.moment, f"{hook.service} done in {took:.1f} s")

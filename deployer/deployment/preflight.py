@@ -17,7 +17,7 @@ from deployer.core.model import ObservedState, Replica
 from deployer.core.permissions.grants import PowerRefused
 from deployer.core.ports.clock import Clock, Say
 from deployer.core.ports.target import Target
-from deployer.core.reporting.log_excerpt import telling_line
+from deployer.core.reporting.log_excerpt import failure_line
 from deployer.core.rollout.conflicts import refuse_conflicts
 from deployer.core.rollout.desired_state import DesiredState
 from deployer.core.rollout.plan import PREFLIGHT, Plan, Step
@@ -67,7 +67,7 @@ class Preflight:
         while (now := self.target.look(replica)) and now.running and self.clock.monotonic() < until:
             self.clock.sleep(_TICK)
         ended = now is not None and not now.running and now.exit_code
-        told = telling_line(self.hide(self.target.log_tail(replica)).splitlines()) if ended else ""
+        told = failure_line(self.hide(self.target.log_tail(replica)).splitlines()) if ended else ""
         self.target.end_copy(project)
         said = f"; it said: {told[:200]}" if told else ""
         return f"ends at once with code {now.exit_code}{said}" if now and ended else ""

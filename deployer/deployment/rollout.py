@@ -16,7 +16,7 @@ from deployer.core.errors import GateFailed
 from deployer.core.model import ObservedState, Replica
 from deployer.core.ports.clock import Clock, Say
 from deployer.core.ports.target import Target
-from deployer.core.reporting.log_excerpt import telling_line
+from deployer.core.reporting.log_excerpt import failure_line
 from deployer.core.rollout.desired_state import EDGE, DesiredState, Service
 from deployer.core.rollout.plan import (
     CREATE,
@@ -192,7 +192,7 @@ class Rollout:
         ]
         for line in lines:
             self.say("log", f"{replica.name} | {line}")
-        told = telling_line(lines)
+        told = failure_line(lines)
         said = f"; it said: {told[:200]}" if told else ""
         return GateFailed(
             f"service {service.name} {judgement.reason}{said}",

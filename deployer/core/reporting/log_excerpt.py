@@ -10,7 +10,7 @@ _NAMED_ERROR = re.compile(
 )
 
 
-def telling_line(lines: Sequence[str]) -> str:
+def failure_line(lines: Sequence[str]) -> str:
     """Returns the line that best explains the program's end: `SomeError: …` before any line with an error,
     else the last line.
     """

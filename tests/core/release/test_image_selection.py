@@ -5,7 +5,7 @@ import pytest
 from deployer.core.errors import ReleaseIncomplete
 from deployer.core.redaction import redact, redact_secrets
 from deployer.core.release.image_selection import wanted_images
-from deployer.core.reporting.log_excerpt import telling_line
+from deployer.core.reporting.log_excerpt import failure_line
 from testing.compose_models import digest, image
 
 SHA = "a" * 40
@@ -85,7 +85,7 @@ def test_values_of_variables_do_not_show() -> None:
     ],
 )
 def test_the_line_that_says_why(lines: list[str], told: str) -> None:
-    assert telling_line(lines) == told
+    assert failure_line(lines) == told
 
 
 def test_our_own_text_keeps_what_is_no_secret() -> None:
