@@ -62,10 +62,10 @@ _log = logging.getLogger("deployer.server")
 
 __all__ = [
     "CONFIG_VARIABLE",
-    "Parts",
-    "Reception",
+    "Server",
+    "WebServer",
     "build",
-    "build_reception",
+    "build_web_server",
     "config_path",
     "load",
     "share_memory",

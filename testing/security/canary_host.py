@@ -21,7 +21,7 @@ from deployer.core.errors import DeployerError
 from deployer.core.images import Image
 from deployer.core.model import Bundle, Replica
 from deployer.core.permissions.project_permissions import Neighbourhood, Permissions
-from deployer.core.rollout.desired_state import Application, assemble
+from deployer.core.rollout.desired_state import DesiredState, assemble
 from testing.docker.docker_cli import docker, registry, remove_containers
 from testing.security.hostile_compose_files import BASE, NEIGHBOUR
 
@@ -93,7 +93,7 @@ class Host:
             text = text.replace(word, str(value))
         return text
 
-    def assemble(self, text: str, *granted: str, **files: str) -> tuple[Application, dict[str, Any]]:
+    def assemble(self, text: str, *granted: str, **files: str) -> tuple[DesiredState, dict[str, Any]]:
         """As a deploy does it, without the judgement of the rendered model."""
         bundle = Bundle("compose.yaml", {"compose.yaml": text, **files})
         model = dict(self.target.render(self.project, bundle, {}))
