@@ -32,8 +32,8 @@ def run_batches(
     that would pass the deadline is shortened or left out.
     """
     pause = max(service.pace.delay for service in application.services)
-    kept_for_later_batches = True
-    while kept_for_later_batches:
+    later_batches = True
+    while later_batches:
         left = deadline - clock.monotonic()
         if (now := pause_within(pause, left)) < pause:
             say(
@@ -49,4 +49,4 @@ def run_batches(
         rollout.drain()
         judge()
         rollout.take_out()
-        kept_for_later_batches = bool(plan.kept_for_later_batches)
+        later_batches = bool(plan.later_batches)

@@ -152,7 +152,7 @@ class _Way:
             self.measuring.judge(wait=0.0)
         if untidy := untidy or self._caught(rollout.take_out):
             self._say("untidy", f"the release serves, clearing up failed: {untidy.reason}")
-        if plan.kept_for_later_batches:
+        if plan.later_batches:
             self._go_on(application)
         if not plan.empty:
             self._reconcile(application, plan)

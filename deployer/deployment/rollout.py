@@ -95,7 +95,7 @@ class Rollout:
         """
         self._stop(list(self.plan.of(STOP)))
         self._remove(step for step in self.plan.of(REMOVE) if step.level >= 0)
-        if not self.plan.kept_for_later_batches:
+        if not self.plan.later_batches:
             self.target.reconcile(self.application)
 
     def _is_early(self, step: Step) -> bool:
@@ -290,12 +290,8 @@ class Rollout:
         """Returns the replicas that serve after this plan: those of this release, kept or created by it, and
         old ones that are kept for a later batch.
         """
-        kept_for_later_batches = self.plan.kept_for_later_batches
-        mine = (
-            one
-            for one in now.of(service.name)
-            if one.spec == service.spec or one.id in kept_for_later_batches
-        )
+        later_batches = self.plan.later_batches
+        mine = (one for one in now.of(service.name) if one.spec == service.spec or one.id in later_batches)
         return [replica for replica in mine if replica.id not in self.plan.leaving]
 
     def _service(self, step: Step) -> Service:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from deployer.core.model import Deployment, ObservedState
+from deployer.core.model import Deployment, ObservedState, Replica
 from deployer.core.reporting.deployment_text import ago, one_line
 from deployer.core.rollout.desired_state import EDGE
 from deployer.core.rollout.plan import Plan
@@ -37,8 +37,14 @@ class Overview:
             "url": self.url,
             "serving": asdict(self.serving) if self.serving else None,
             "drift": str(self.plan) if self.drifted else "none",
-            "replicas": [asdict(replica) for replica in self.observed.replicas],
+            "replicas": [_facts_of(replica) for replica in self.observed.replicas],
         }
+
+
+def _facts_of(replica: Replica) -> dict[str, object]:
+    """A replica under the keys that scripts read; they are older than the names of the fields."""
+    keys = {"parked": "aside", "port_successor": "heir"}
+    return {keys.get(name, name): value for name, value in asdict(replica).items()}
 
 
 def overview_text(overview: Overview, now: float) -> str:

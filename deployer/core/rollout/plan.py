@@ -57,7 +57,7 @@ class Plan:
     steps: tuple[Step, ...]
     idle: tuple[str, ...] = ()  # one-shot tasks without a finished run that this plan does not run
     notes: tuple[str, ...] = ()  # sentences printed below the steps
-    kept_for_later_batches: frozenset[str] = (
+    later_batches: frozenset[str] = (
         frozenset()
     )  # ids of old replicas that serve on until the next batch's plan
 

@@ -44,20 +44,16 @@ class _Change:
     kept: tuple[Replica, ...]  # running with the right spec, or a finished task
     old: tuple[Replica, ...]
     leftovers: tuple[Replica, ...]  # leftovers that do not run
-    finished_tasks: tuple[
-        Replica, ...
-    ]  # a task's finished containers of the previous release, kept as long as it
-    stopped_for_rollback: tuple[Replica, ...]  # right spec, and stopped for a newer release that failed
+    finished: tuple[Replica, ...]  # a task's finished containers of the previous release, kept as long as it
+    stopped: tuple[Replica, ...]  # right spec, and stopped for a newer release that failed
     missing: int
     cause: str
-    kept_for_later_batches: tuple[Replica, ...] = ()  # old ones that serve on until a later batch
+    later_batches: tuple[Replica, ...] = ()  # old ones that serve on until a later batch
 
     @property
     def heirlooms(self) -> tuple[Replica, ...]:
         """Replicas that hand their nameless volumes on, each to one new replica; running ones come first."""
-        taken = {
-            name for replica in (*self.kept, *self.stopped_for_rollback) for name in replica.volumes.values()
-        }
+        taken = {name for replica in (*self.kept, *self.stopped) for name in replica.volumes.values()}
         found: list[Replica] = []
         for replica in (*self.old, *self.leftovers):
             names = set(replica.volumes.values())
@@ -91,16 +87,9 @@ def plan_rollout(application: DesiredState, observed: ObservedState, *, tasks: b
         *(step for change in changes for step in _leave(change, retired)),
         *_depart([replica for replica in gone if replica not in retired]),
     ]
-    kept_for_later_batches = frozenset(
-        replica.id for change in changes for replica in change.kept_for_later_batches
-    )
+    later_batches = frozenset(replica.id for change in changes for replica in change.later_batches)
     idle = tuple(change.service.name for change in changes if not tasks and _is_idle(change))
-    return Plan(
-        application.project,
-        tuple(sorted(steps, key=_place)),
-        idle,
-        kept_for_later_batches=kept_for_later_batches,
-    )
+    return Plan(application.project, tuple(sorted(steps, key=_place)), idle, later_batches=later_batches)
 
 
 def _is_idle(change: _Change) -> bool:
@@ -114,7 +103,7 @@ def _is_edge_as_before(change: _Change, changes: Sequence[_Change]) -> bool:
     old, earlier = change.old, change.service.earlier
     alike = not old if earlier == "" else [replica.spec for replica in old] == [earlier]
     others = [one for one in changes if one.service.name != EDGE]
-    quiet = not any(one.missing or one.stopped_for_rollback or one.old or one.unproven for one in others)
+    quiet = not any(one.missing or one.stopped or one.old or one.unproven for one in others)
     return change.service.name == EDGE and alike and quiet and any(one.kept for one in others)
 
 
@@ -163,34 +152,28 @@ def _compare(service: Service, replicas: Sequence[Replica], tasks: bool) -> _Cha
     right = [replica for replica in replicas if _fits(service, replica)]
     right.sort(key=lambda replica: not replica.serving)
     kept = tuple(right[: service.replicas])
-    stopped_for_rollback = tuple(
+    stopped = tuple(
         replica
         for replica in replicas
         if not service.start_first and not service.completes and _is_asleep(service, replica)
     )[: service.replicas - len(kept)]
-    rest = tuple(replica for replica in replicas if replica not in (*kept, *stopped_for_rollback))
-    missing = (
-        service.replicas - len(kept) - len(stopped_for_rollback) if tasks or not service.completes else 0
-    )
+    rest = tuple(replica for replica in replicas if replica not in (*kept, *stopped))
+    missing = service.replicas - len(kept) - len(stopped) if tasks or not service.completes else 0
     old = tuple(replica for replica in rest if replica.state in _UP)
     turn = service.pace.share(missing)
-    kept_for_later_batches = _staying(
-        service, old, service.replicas - len(kept) - len(stopped_for_rollback) - turn
-    )
-    old = tuple(replica for replica in old if replica not in kept_for_later_batches)
-    finished_tasks = tuple(replica for replica in rest if service.completes and _is_done(replica))
+    later_batches = _staying(service, old, service.replicas - len(kept) - len(stopped) - turn)
+    old = tuple(replica for replica in old if replica not in later_batches)
+    finished = tuple(replica for replica in rest if service.completes and _is_done(replica))
     return _Change(
         service=service,
         kept=kept,
         old=old,
-        leftovers=tuple(
-            replica for replica in rest if replica not in (*old, *finished_tasks, *kept_for_later_batches)
-        ),
-        finished_tasks=finished_tasks,
-        stopped_for_rollback=stopped_for_rollback,
-        missing=turn if kept_for_later_batches else missing,
-        cause=_cause(service, replicas) + (f", {turn} of {missing} now" if kept_for_later_batches else ""),
-        kept_for_later_batches=kept_for_later_batches,
+        leftovers=tuple(replica for replica in rest if replica not in (*old, *finished, *later_batches)),
+        finished=finished,
+        stopped=stopped,
+        missing=turn if later_batches else missing,
+        cause=_cause(service, replicas) + (f", {turn} of {missing} now" if later_batches else ""),
+        later_batches=later_batches,
     )
 
 
@@ -232,19 +215,15 @@ def _short(digest: str) -> str:
 
 def _held_ports(changes: Sequence[_Change], observed: ObservedState) -> dict[str, tuple[Replica, ...]]:
     """Returns service → leaving replicas of other services that hold a host port its new replicas need."""
-    kept_for_later_batches = {
-        one.id
-        for change in changes
-        for one in (*change.kept, *change.stopped_for_rollback, *change.kept_for_later_batches)
+    later_batches = {
+        one.id for change in changes for one in (*change.kept, *change.stopped, *change.later_batches)
     }
     leaving = [
-        one
-        for one in observed.replicas
-        if one.state in _UP and one.id not in kept_for_later_batches and one.ports
+        one for one in observed.replicas if one.state in _UP and one.id not in later_batches and one.ports
     ]
     held: dict[str, tuple[Replica, ...]] = {}
     for change in changes:
-        coming = change.missing + len(change.stopped_for_rollback)
+        coming = change.missing + len(change.stopped)
         others = [replica for replica in leaving if replica.service != change.service.name]
         taken = [port for replica in observed.replicas if replica.state in _UP for port in replica.ports]
         needed = [port for port in change.service.publishes if coming and not is_free(port, taken, coming)]
@@ -292,16 +271,16 @@ def _arrive(change: _Change, holders: tuple[Replica, ...], retired: set[Replica]
             yield _step(change, PREFLIGHT, alone, old, level=_FIRST)
         away = f"stop-first: {change.service.order.cause}; away until the new one is ready"
         yield _step(change, REST, away if change.missing else "superseded", old)
-    coming = change.missing + len(change.stopped_for_rollback)
+    coming = change.missing + len(change.stopped)
     if coming:
-        yield _step(change, START, change.cause, change.stopped_for_rollback, count=coming)
+        yield _step(change, START, change.cause, change.stopped, count=coming)
     if coming or change.unproven:
         limit = f"must be ready within {change.service.gate_seconds:.0f} s"
         yield _step(change, GATE, limit, count=coming + len(change.unproven))
 
 
 def _switch(change: _Change, changes: Sequence[_Change]) -> Iterator[Step]:
-    coming = change.missing or change.stopped_for_rollback or change.unproven
+    coming = change.missing or change.stopped or change.unproven
     if (change.service.hands_over_ports and coming) or any(replica.parked for replica in change.unproven):
         ports = ", ".join(map(str, change.service.publishes))
         gap = "; nobody answers for 0.2 to 0.4 s" if change.old else ""
@@ -319,12 +298,12 @@ def _leave(change: _Change, retired: set[Replica]) -> Iterator[Step]:
         yield from _retire_gently(change, old)
     elif old:
         yield _step(change, REMOVE, "superseded", old)
-    finished_tasks = (
-        *change.finished_tasks,
+    finished = (
+        *change.finished,
         *(replica for replica in change.heirlooms if replica in change.leftovers),
     )
-    if finished_tasks:
-        yield _step(change, REMOVE, "superseded", finished_tasks)
+    if finished:
+        yield _step(change, REMOVE, "superseded", finished)
 
 
 def _retire_gently(change: _Change, old: tuple[Replica, ...]) -> Iterator[Step]:

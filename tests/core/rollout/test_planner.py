@@ -336,10 +336,10 @@ def test_replicas_are_replaced_as_many_at_a_time_as_the_file_says() -> None:
         "  6 stop    backend  shop-backend-2 shop-backend-3  superseded\n"
         "  7 remove  backend  shop-backend-2 shop-backend-3  superseded"
     )
-    assert first.kept_for_later_batches == {"backend-1"}
+    assert first.later_batches == {"backend-1"}
     made = [replica(new, "backend", number) for number in (4, 5)]
     last = plan_rollout(new, ObservedState((*front, backends[0], *made)))
-    assert [step.count for step in last.of(CREATE)] == [1] and last.kept_for_later_batches == frozenset()
+    assert [step.count for step in last.of(CREATE)] == [1] and last.later_batches == frozenset()
     assert plan_rollout(new, ObservedState((*front, *backends[:0], *made, replica(new, "backend")))).empty
 
 
