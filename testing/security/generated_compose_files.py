@@ -74,6 +74,8 @@ SERVICE: dict[str, list[Any]] = {
         {"driver": "syslog", "options": {"syslog-address": "tcp://127.0.0.1:6379"}},
         {"driver": "fluentd"},
         {"options": {"gelf-address": "udp://127.0.0.1:1"}},
+        {"options": {"max-size": "1k", "max-file": "0000002000000"}},
+        {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}},
     ],
     "network_mode": ["host", "none", "bridge", "container:x", f"{NEIGHBOUR}_default", "service:db"],
     "networks": [
@@ -100,7 +102,19 @@ SERVICE: dict[str, list[Any]] = {
     ],
     "shm_size": ["64m", "100g", 1024],
     "storage_opt": [{"size": "1g"}, {"dm.basesize": "1g"}],
-    "sysctls": [{"net.core.somaxconn": 1}, {"kernel.core_pattern": "|/x"}, ["kernel.shmmax=1"], ["vm.x=1"]],
+    "healthcheck": [
+        {"test": ["CMD", "true"], "interval": "5s"},
+        {"test": ["CMD", "true"], "interval": "1ms"},
+        {"test": ["CMD", "true"], "interval": "1m", "start_period": "1h", "start_interval": "1ms"},
+    ],
+    "tmpfs": ["/x", ["/x:size=64m"], ["/x:size=900g", "/y"]],
+    "sysctls": [
+        {"net.ipv4.ipfrag_high_thresh": "1000000000"},
+        {"net.core.somaxconn": 1},
+        {"kernel.core_pattern": "|/x"},
+        ["kernel.shmmax=1"],
+        ["vm.x=1"],
+    ],
     "ulimits": [
         {"nofile": 1024},
         {"memlock": -1},

@@ -25,6 +25,7 @@ _SERVICE_POWERS = (
 )
 _SPREADING = ("shared", "rshared", "slave", "rslave")
 _HUGE = 50 * 2**30
+_HASTE = 50_000_000  # nanoseconds between two checks, each of which the engine starts a process for
 _CONTROLLERS = ("traefik", "caddy", "ofelia", "com.centurylinklabs")
 
 
@@ -34,6 +35,9 @@ def powers_of_container(body: Request, project: str, files: str) -> Iterator[str
     yield from _isolation(host)
     yield from _mounts(host, project, files)
     yield from _neighbours(body, project)
+    check = body.get("Healthcheck") or {}
+    if any(0 < (check.get(key) or 0) < _HASTE for key in ("Interval", "StartInterval")):
+        yield "haste"
     for label in body.get("Labels") or {}:
         if label.startswith(_CONTROLLERS):
             yield f"controller {label}"
@@ -74,7 +78,9 @@ def _shares(host: Request) -> Iterator[str]:
         yield "kernel paths"
     if host.get("OomKillDisable") or (host.get("OomScoreAdj") or 0) < 0:
         yield "memory of others"
-    if (host.get("ShmSize") or 0) > _HUGE:
+    if (host.get("ShmSize") or 0) > _HUGE or any(
+        "00g" in text for text in (host.get("Tmpfs") or {}).values()
+    ):
         yield "memory of the host"
     limits = {limit["Name"]: limit["Hard"] for limit in host.get("Ulimits") or ()}
     yield from _limits(limits, host.get("Sysctls") or {})
@@ -91,11 +97,15 @@ def _limits(limits: Mapping[str, Any], sysctls: Iterable[str]) -> Iterator[str]:
         if (name == "memlock" and int(hard) < 0) or name in ("rtprio", "nice"):
             yield f"limit {name}"
     for name in sysctls:
-        if not name.startswith(("net.", "kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue.")):
+        namespaced = name.startswith(("net.", "kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."))
+        if not namespaced or "ipfrag" in name:
             yield f"sysctl {name}"
 
 
-def _log(driver: str, options: Iterable[str]) -> Iterator[str]:
+def _log(driver: str, options: Request) -> Iterator[str]:
+    files = str(options.get("max-file") or 0)
+    if files.isdecimal() and int(files) > 10_000:
+        yield "log files"
     if driver not in ("", "json-file", "local", "none") or any("address" in option for option in options):
         yield "log driver"
 
