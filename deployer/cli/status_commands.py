@@ -21,7 +21,7 @@ from deployer.core.reporting.deployment_text import history_table
 from deployer.core.reporting.environment_status import Overview, overview_text
 from deployer.core.rollout.planner import plan_rollout
 from deployer.deployment.dry_run import look, plan_of_job, plan_of_release
-from deployer.deployment.release_assembly import tasks_run
+from deployer.deployment.release.release_assembly import tasks_run
 
 
 def add_looking(verbs: Verbs) -> None:

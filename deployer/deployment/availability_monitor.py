@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from deployer.core.compose.endpoints import Endpoint
 from deployer.core.model import Availability
-from deployer.core.ports.clock import Clock, Say
+from deployer.core.ports.clock import Clock
+from deployer.core.ports.journal import Journal
 from deployer.core.ports.target import Target, Watch
 from deployer.core.rollout.availability import (
     Marks,
@@ -33,10 +34,10 @@ _PATIENCE = 2.5  # seconds until a hanging request counts as lost
 class AvailabilityMonitor:
     """Measures the availability of one deployment's endpoints; idle until `start`."""
 
-    def __init__(self, target: Target, clock: Clock, say: Say) -> None:
+    def __init__(self, target: Target, clock: Clock, journal: Journal) -> None:
         self._target = target
         self._clock = clock
-        self._say = say
+        self._journal = journal
         self._marks = Marks()
         self._watch: Watch | None = None
         self._budgeted = False
@@ -47,7 +48,7 @@ class AvailabilityMonitor:
             self._watch = self._target.watch(asked)
             self._budgeted = any(endpoint.budget.given for endpoint in asked)
             if left := len(endpoints) - len(asked):
-                self._say(
+                self._journal.record(
                     "measured", f"{left} of {len(endpoints)} published ports are not probed, {len(asked)} are"
                 )
 
@@ -82,7 +83,7 @@ class AvailabilityMonitor:
             return None
         figures = measure(self._seen(), self._marks, self._clock.monotonic())
         for name, found in sorted(figures.items()):
-            self._say("measured", f"{name}: {summary(found)}")
+            self._journal.record("measured", f"{name}: {summary(found)}")
         return worst(figures)
 
     def _seen(self) -> Seen:

@@ -7,23 +7,26 @@ is killed, the next one finds the end of the wait and any confirmation in the st
 
 from __future__ import annotations
 
-from deployer.core.ports.clock import Clock, Say
+from deployer.core.ports.clock import Clock
+from deployer.core.ports.journal import Journal
 from deployer.core.ports.store import Store
 from deployer.core.release.confirmation import judge_confirmation
 
 _LOOK = 0.1  # seconds between two reads of the store
 
 
-def await_confirmation(id: str, seconds: int, store: Store, clock: Clock, say: Say) -> None:
+def await_confirmation(id: str, seconds: int, store: Store, clock: Clock, journal: Journal) -> None:
     """Returns when the release is confirmed; raises ConfirmationFailed when it is refused or no confirmation
     arrives in time.
     """
     found = store.await_word(id, clock.now() + seconds)
     left = max(0.0, found.until - clock.now())
-    say("confirm", f"the release serves and waits up to {left:.0f} s for its confirmation; the old one stays")
+    journal.record(
+        "confirm", f"the release serves and waits up to {left:.0f} s for its confirmation; the old one stays"
+    )
     while not judge_confirmation(found):
         clock.sleep(_LOOK)
         found = store.word(id)
         if found.verdict is None and clock.now() >= found.until:
             found = store.stop_waiting(id)
-    say("confirmed", found.reason or "the release is confirmed")
+    journal.record("confirmed", found.reason or "the release is confirmed")

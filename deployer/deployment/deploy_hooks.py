@@ -7,13 +7,13 @@ container is kept, as the record of that, until the deployment ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from deployer.core.compose.deploy_hooks import Hook
 from deployer.core.errors import HookFailed
 from deployer.core.model import Replica
-from deployer.core.ports.clock import Clock, Say
+from deployer.core.ports.clock import Clock
+from deployer.core.ports.journal import Journal
 from deployer.core.ports.target import Target
 from deployer.core.reporting.log_excerpt import failure_line
 from deployer.core.rollout.desired_state import DesiredState
@@ -28,8 +28,7 @@ class DeployHooks:
     deployment: str
     target: Target
     clock: Clock
-    say: Say
-    hide: Callable[[str], str]
+    journal: Journal
 
     def run(self, application: DesiredState, moment: str, deadline: float) -> bool:
         """Runs the hooks of one hook point one after another, in dependency order. True if there was any."""
@@ -43,15 +42,17 @@ class DeployHooks:
         self.target.end_hooks(project)
 
     def _run(self, application: DesiredState, hook: Hook, deadline: float) -> None:
-        self.say(hook.moment, f"{hook.service}: {' '.join(hook.command)}")
+        self.journal.record(hook.moment, f"{hook.service}: {' '.join(hook.command)}")
         begun = self.clock.monotonic()
         replica = self.target.begin_hook(application, hook, self.deployment)
         now = self._wait(replica, min(deadline, begun + hook.seconds))
         lines = [
-            line.rstrip() for line in self.hide(self.target.log_tail(replica)).splitlines() if line.strip()
+            line.rstrip()
+            for line in self.journal.redact(self.target.log_tail(replica)).splitlines()
+            if line.strip()
         ]
         for line in lines:
-            self.say("log", f"{hook.service} {hook.moment} | {line}")
+            self.journal.record("log", f"{hook.service} {hook.moment} | {line}")
         took = self.clock.monotonic() - begun
         if now is None or now.running:
             self.target.remove([replica])
@@ -60,7 +61,7 @@ class DeployHooks:
             told = failure_line(lines)
             said = f"; it said: {told[:200]}" if told else ""
             raise HookFailed(f"{hook.moment} of {hook.service} ended with code {now.exit_code}{said}")
-        self.say(hook.moment, f"{hook.service} done in {took:.1f} s")
+        self.journal.record(hook.moment, f"{hook.service} done in {took:.1f} s")
 
     def _wait(self, replica: Replica, until: float) -> Replica | None:
         while (now := self.target.look(replica)) and now.state not in ("exited", "dead"):

@@ -15,7 +15,7 @@ from deployer.core.rollout.desired_state import DesiredState
 from deployer.core.rollout.plan import Plan
 from deployer.core.rollout.planner import plan_rollout
 from deployer.deployment.context import DeployContext
-from deployer.deployment.release_assembly import assembled, complete, project_note
+from deployer.deployment.release.release_assembly import assembled, complete, project_note
 
 
 def plan_of_release(

@@ -20,7 +20,7 @@ from deployer.core.release.image_selection import wanted_images
 from deployer.core.rollout.changes import Preview, changes_of, image_without_lookup
 from deployer.deployment.context import DeployContext
 from deployer.deployment.dry_run import look, plan_of
-from deployer.deployment.release_assembly import variables_of
+from deployer.deployment.release.release_assembly import variables_of
 
 # A limit may be built from a variable's value (`${PIN}m`) and would reveal it.
 _FIGURE = re.compile(r"\b(within|at most) [0-9.]+ s\b")

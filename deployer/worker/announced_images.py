@@ -25,7 +25,7 @@ from deployer.core.model import DeployJob
 from deployer.core.redaction import redact, redact_secrets
 from deployer.core.refs import matches
 from deployer.deployment.context import DeployContext
-from deployer.deployment.release_assembly import complete, variables_of
+from deployer.deployment.release.release_assembly import complete, variables_of
 
 _AT_ONCE = threading.BoundedSemaphore(4)  # a lookup asks GitHub and a registry and holds a receiver thread
 _PATIENCE = 5.0

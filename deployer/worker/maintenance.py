@@ -8,8 +8,11 @@ before the deployment's end acts on that old state and removes replicas that ser
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from deployer.core.config.settings import App, Environment
-from deployer.core.model import Deployment, ObservedState, Replica
+from deployer.core.model import Deployment, Replica
 from deployer.core.ports.clock import Say
 from deployer.core.redaction import redact
 from deployer.core.rollout.desired_state import EDGE, Service
@@ -17,10 +20,10 @@ from deployer.core.rollout.plan import Plan
 from deployer.core.rollout.planner import plan_routes
 from deployer.core.rollout.readiness import ANSWERED
 from deployer.deployment.context import DeployContext
-from deployer.deployment.reconcile import Reconciler
-from deployer.deployment.release_assembly import assembled
-from deployer.deployment.rollout import Rollout
-from deployer.deployment.startup_times import StartupTimes
+from deployer.deployment.release.release_assembly import assembled
+from deployer.deployment.rollout.reconcile import Reconciler
+from deployer.deployment.rollout.rollout_setup import RolloutSetup
+from deployer.deployment.rollout.startup_times import StartupTimes
 
 _AFTERMATH = 60.0  # seconds after a deployment in which containers that it did not create are replaced
 
@@ -72,22 +75,31 @@ def reconcile_after(
         return False
     release = context.store.release(serving.release)
     with context.target.exclusive(project, wait=0.0):
-        application = assembled(environment, release, context)
-        until = context.clock.monotonic() + context.config.deadline
-        startup_times = StartupTimes(deployment, context.store, context.clock)
-
-        def hide(text: str) -> str:
-            return redact(text, release.variables)
-
-        def rollout_of(plan: Plan, observed: ObservedState) -> Rollout:
-            clock = context.clock
-            return Rollout(
-                application, plan, observed, context.target, clock, say, hide, startup_times, unserved, until
-            )
-
-        begun, unserved = [Plan(project, ())], set[str]()
-        Reconciler(application, context.target, context.clock, say, rollout_of, until, begun).run()
+        setup = RolloutSetup(
+            assembled(environment, release, context),
+            context.target,
+            context.clock,
+            _MaintenanceJournal(say, release.variables),
+            StartupTimes(deployment, context.store, context.clock),
+            set(),
+            context.clock.monotonic() + context.config.deadline,
+        )
+        Reconciler(setup, [Plan(project, ())]).run()
     return True
+
+
+@dataclass(frozen=True)
+class _MaintenanceJournal:
+    """Implements `ports.Journal` where no deployment runs."""
+
+    say: Say
+    variables: Mapping[str, str]
+
+    def record(self, kind: str, text: str) -> None:
+        self.say(kind, text)
+
+    def redact(self, text: str) -> str:
+        return redact(text, self.variables)
 
 
 def renew(environment: Environment, context: DeployContext) -> bool:

@@ -18,7 +18,8 @@ from deployer.core.errors import Busy, DeployerError, EngineUnavailable
 from deployer.core.model import Deployment, Status
 from deployer.core.reporting.log_fields import log_fields
 from deployer.deployment.context import DeployContext
-from deployer.deployment.deploy import deploy, restore
+from deployer.deployment.crash_recovery import restore
+from deployer.deployment.deploy import deploy
 from deployer.worker.maintenance import reconcile_after, renew, reroute
 from deployer.worker.pruning import prune
 

@@ -16,8 +16,8 @@ from deployer.adapters.github.null_forge import NoGitHub
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.errors import Forbidden, GitHubUnavailable
 from deployer.core.model import DeployJob, Kind, Status
-from deployer.deployment.branch_check import check_branch
 from deployer.deployment.deploy import deploy
+from deployer.deployment.release.branch_check import check_branch
 from testing.github.rest_api import GitHubServer
 from testing.receiver.receiver_inputs import config_of
 from tests.deployment.test_deploy import Scene

@@ -33,7 +33,6 @@ from deployer.core.model import (
     DeployJob,
     Deployment,
     Kind,
-    ObservedState,
     Release,
     Replica,
     Status,
@@ -47,8 +46,9 @@ from deployer.core.rollout.planner import plan_rollout
 from deployer.core.rollout.readiness import Reading
 from deployer.deployment.context import DeployContext
 from deployer.deployment.deploy import deploy
-from deployer.deployment.reconcile import Reconciler
-from deployer.deployment.rollout import Rollout
+from deployer.deployment.rollout.reconcile import Reconciler
+from deployer.deployment.rollout.rollout_setup import RolloutSetup
+from deployer.deployment.rollout.startup_times import StartupTimes
 from deployer.worker.maintenance import reconcile_after, reroute
 from deployer.worker.worker import Worker
 from testing.compose_models import application, image, shop
@@ -550,22 +550,32 @@ def test_somebody_who_never_ends_is_named(scene: Scene) -> None:
 
 @pytest.mark.case("H01")
 def test_settling_gives_up_where_its_own_plans_undo_each_other(scene: Scene) -> None:
-    scene.deploy("aa")
+    ended = scene.deploy("aa")
     fell(scene, "backend")
     app, told = application("aa"), list[str]()
     anew = plan_rollout(app, scene.target.observe("shop"), tasks=False)
     away = Plan("shop", (Step(RETIRE, "backend", 0, "its host port moves to frontend"),))
-    say = lambda kind, text: told.append(f"{kind} {text}")  # noqa: E731
-    until = scene.clock.monotonic() + 60
-    reconciler = Reconciler(app, scene.target, scene.clock, say, never, until, [anew, away])
+    clock = scene.clock
+    times = StartupTimes(ended, scene.store, clock)
+    setup = RolloutSetup(app, scene.target, clock, Told(told), times, set(), clock.monotonic() + 60)
+    reconciler = Reconciler(setup, [anew, away])
     assert reconciler.needed and not reconciler.disturbed
     with pytest.raises(PlansDisagree, match="undo each other"):
         reconciler.run()
     assert told[0].startswith("settle the previous plan left it unfinished; shop: ")
 
 
-def never(plan: Plan, observed: ObservedState) -> Rollout:
-    raise AssertionError(f"{plan} is carried out")
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """A journal in memory."""
+
+    told: list[str]
+
+    def record(self, kind: str, text: str) -> None:
+        self.told.append(f"{kind} {text}")
+
+    def redact(self, text: str) -> str:
+        return text
 
 
 def test_what_compose_made_after_the_end_is_replaced_within_a_minute(scene: Scene) -> None:
@@ -808,7 +818,11 @@ def test_a_deploy_that_changes_nothing_asks_for_no_conflicts(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene.deploy("aa")
-    monkeypatch.setattr(scene.target, "occupied", never)
+
+    def occupied(project: str) -> Occupied:
+        raise AssertionError(f"{project} is asked for")
+
+    monkeypatch.setattr(scene.target, "occupied", occupied)
     assert scene.deploy("aa").status is Status.SUCCESS
 
 

@@ -19,7 +19,7 @@ from deployer.core.model import Attested, Bundle, Credentials, DeployJob, Kind, 
 from deployer.core.release.image_labels import COMPOSE_LABEL, SERVICE_LABEL, SOURCE_LABEL
 from deployer.core.release.image_selection import ImageRequirement
 from deployer.core.release.proven_images import KEPT, ProvenRun
-from deployer.deployment.release_images import ImageFinder, keep_proof
+from deployer.deployment.release.release_images import ImageFinder, keep_proof
 from testing.compose_models import digest
 from testing.github.oidc_issuer import CLAIMS
 from testing.receiver.receiver_inputs import config_of, deploy_request

@@ -10,7 +10,7 @@ import pytest
 from deployer.core.errors import StoreUnavailable
 from deployer.core.model import Replica, Status
 from deployer.core.rollout.readiness import Reading
-from deployer.deployment.startup_times import StartupTimes
+from deployer.deployment.rollout.startup_times import StartupTimes
 from testing.compose_models import application, replica
 from testing.receiver.in_memory_target import MemoryWatch
 from tests.deployment.test_deploy import FastClock, Scene

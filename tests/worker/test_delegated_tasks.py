@@ -262,7 +262,7 @@ def test_a_bug_in_one_errand_is_a_try_and_holds_up_nothing(
     halves.announce(name="shop-backend")
     with monkeypatch.context() as patched:
         patched.setattr("deployer.worker.delegated_tasks.resolve_announcement", broken)
-        assert halves.work() == 1 and count(halves.mine, "delegated") == 1, (
+        assert halves.work() == 1 and count(halves.mine, "errand") == 1, (
             "put off, and no longer in the way"
         )
     halves.announce(name="shop-frontend")
@@ -290,7 +290,7 @@ def test_an_expected_failure_in_an_errand_is_a_try_and_leaves_no_traceback(
     halves.announce()
     with monkeypatch.context() as patched:
         patched.setattr(halves.mine, "enqueue", full)
-        assert halves.work() == 1 and count(halves.mine, "delegated") == 1
+        assert halves.work() == 1 and count(halves.mine, "errand") == 1
     assert "the disk is full [" in caplog.text and "Traceback" not in caplog.text
     halves.clock.time += PAUSE
     assert halves.work() == 1 and count(halves.mine, "deployment") == 1

@@ -17,18 +17,33 @@ from queue import SimpleQueue
 
 from deployer.core.auth.authorization import login_for, may_use_login, withheld
 from deployer.core.backoff import pause
-from deployer.core.config.settings import App
+from deployer.core.config.settings import App, Environment
 from deployer.core.errors import DeployerError, ImageNotFound, RegistryUnavailable
 from deployer.core.images import Image
 from deployer.core.model import Credentials
-from deployer.core.ports.clock import Say
+from deployer.core.ports.journal import Journal
 from deployer.core.release.retention import bytes_needed, judge_space
 from deployer.core.rollout.desired_state import DesiredState
 from deployer.deployment.context import DeployContext
+from deployer.deployment.release.release_images import served_images
 
 _LONGEST = 600.0  # seconds of one image's pull
 _BIT = 0.2  # seconds
 _AT_ONCE = 3  # as many as the engine fetches layers of one image
+
+
+def pull_images(
+    desired: DesiredState,
+    environment: Environment,
+    context: DeployContext,
+    app: App,
+    credentials: Credentials | None,
+    journal: Journal,
+    deadline: float,
+) -> None:
+    """Pulls every image that is not on the target. Raises DiskFull, ImageNotFound or RegistryUnavailable."""
+    before = served_images(context.store, app.name, environment.name)
+    ImagePull(context, app, credentials, journal, deadline).pull(desired, before)
 
 
 @dataclass(frozen=True)
@@ -38,7 +53,7 @@ class ImagePull:
     context: DeployContext
     app: App
     credentials: Credentials | None  # from the request
-    say: Say
+    journal: Journal
     deadline: float
 
     def pull(self, application: DesiredState, before: Mapping[str, Image]) -> None:
@@ -55,14 +70,16 @@ class ImagePull:
         self._check_space(missing, before)
         self._fetch_all(missing)
         if application.routes:
-            self.context.target.fetch_edge(lambda text: self.say("pull", f"the edge: {text}"))
+            self.context.target.fetch_edge(lambda text: self.journal.record("pull", f"the edge: {text}"))
 
     def _check_space(self, missing: Mapping[str, Image], before: Mapping[str, Image]) -> None:
         if not missing:
             return
         free = self.context.target.free_bytes()
         if free is None:
-            self.say("pull", "free disk space is not checked: the engine's disk is not visible from here")
+            self.journal.record(
+                "pull", "free disk space is not checked: the engine's disk is not visible from here"
+            )
             return
         try:
             wanted, present = self._sizes(missing, before)
@@ -117,27 +134,29 @@ class ImagePull:
         self.context.store.note_pull(image)
         while True:
             self._in_time()
-            _go_on(over)
+            _check_going_on(over)
             try:
                 self._once(service, image, over)
                 break
             except RegistryUnavailable as error:
-                _go_on(over)
+                _check_going_on(over)
                 tried += 1
                 rest = pause(tried, self.context.clock.monotonic() - begun, random.random())
                 if rest is None:
                     raise
-                self.say("pull", f"{service}: {error}; trying again in {rest:.1f} s")
+                self.journal.record("pull", f"{service}: {error}; trying again in {rest:.1f} s")
                 self._rest(rest, over)
-        _go_on(over)
-        self.say("pull", f"{service} {image.short} in {self.context.clock.monotonic() - begun:.1f} s")
+        _check_going_on(over)
+        self.journal.record(
+            "pull", f"{service} {image.short} in {self.context.clock.monotonic() - begun:.1f} s"
+        )
 
     def _once(self, service: str, image: Image, over: threading.Event) -> None:
         left = self.deadline - self.context.clock.monotonic()
 
         def say(text: str) -> None:
-            _go_on(over)
-            self.say("pull", f"{service}: {text}")
+            _check_going_on(over)
+            self.journal.record("pull", f"{service}: {text}")
 
         stored = may_use_login(self.app, image.repository)
         try:
@@ -149,7 +168,7 @@ class ImagePull:
         """Sleeps in small steps, and ends early when another pull has failed."""
         end = self.context.clock.monotonic() + seconds
         while (left := end - self.context.clock.monotonic()) > 0:
-            _go_on(over)
+            _check_going_on(over)
             self.context.clock.sleep(min(_BIT, left))
 
     def _in_time(self) -> None:
@@ -164,6 +183,6 @@ class _GivenUpError(Exception):
     """Ends a pull because another one has failed."""
 
 
-def _go_on(over: threading.Event) -> None:
+def _check_going_on(over: threading.Event) -> None:
     if over.is_set():
         raise _GivenUpError

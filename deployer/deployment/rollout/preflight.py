@@ -8,14 +8,14 @@ old replica is copied too, and the new one is blamed only when the old copy stay
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from deployer.core.docker.preflight_container import SECONDS
 from deployer.core.errors import ContainerRefused, GateFailed
 from deployer.core.model import ObservedState, Replica
 from deployer.core.permissions.grants import PowerRefused
-from deployer.core.ports.clock import Clock, Say
+from deployer.core.ports.clock import Clock
+from deployer.core.ports.journal import Journal
 from deployer.core.ports.target import Target
 from deployer.core.reporting.log_excerpt import failure_line
 from deployer.core.rollout.conflicts import refuse_conflicts
@@ -33,8 +33,7 @@ class Preflight:
     application: DesiredState
     target: Target
     clock: Clock
-    say: Say
-    hide: Callable[[str], str]
+    journal: Journal
 
     def try_out(self, step: Step) -> None:
         """Raises GateFailed if the new copy fails and the old one, under the same conditions, does not."""
@@ -42,9 +41,9 @@ class Preflight:
         wrong = self._wrong(step.service, None)
         took = self.clock.monotonic() - begun
         if not wrong:
-            self.say(PREFLIGHT, f"a copy of the new {step.service} starts, {took:.1f} s")
+            self.journal.record(PREFLIGHT, f"a copy of the new {step.service} starts, {took:.1f} s")
         elif told := self._wrong(step.service, step.replicas[-1]):
-            self.say(PREFLIGHT, f"no result for {step.service}: a copy of the old one {told}")
+            self.journal.record(PREFLIGHT, f"no result for {step.service}: a copy of the old one {told}")
         else:
             raise GateFailed(
                 f"service {step.service}: a copy of the new one {wrong}, and a copy of the old one stays up",
@@ -67,20 +66,20 @@ class Preflight:
         while (now := self.target.look(replica)) and now.running and self.clock.monotonic() < until:
             self.clock.sleep(_TICK)
         ended = now is not None and not now.running and now.exit_code
-        told = failure_line(self.hide(self.target.log_tail(replica)).splitlines()) if ended else ""
+        told = failure_line(self.journal.redact(self.target.log_tail(replica)).splitlines()) if ended else ""
         self.target.end_copy(project)
         said = f"; it said: {told[:200]}" if told else ""
         return f"ends at once with code {now.exit_code}{said}" if now and ended else ""
 
 
-def tell_written(plan: Plan, observed: ObservedState, target: Target, say: Say) -> None:
+def tell_written(plan: Plan, observed: ObservedState, target: Target, journal: Journal) -> None:
     """Says what leaving replicas wrote to files of their release, and where it is kept. Containers have such
     files read-only, but for those of an older deployer. Raises StoreUnavailable.
     """
     for replica in observed.replicas:
         written = target.keep_written(replica) if replica.id in plan.leaving else {}
         for path, copies in written.items():
-            say(
+            journal.record(
                 "written",
                 f"{replica.service} wrote to {path}, a file of the repository, and its next container has the"
                 f" repository's text there; what was written is kept in {' '.join(copies)}: copy it to a"

@@ -23,13 +23,14 @@ from deployer.core.images import Image
 from deployer.core.model import Credentials, DeployJob, Kind, ObservedState, Release
 from deployer.core.permissions.compose_privileges import asked_by_model, check_privileges
 from deployer.core.permissions.project_permissions import Permissions
-from deployer.core.ports.clock import Clock, Say
+from deployer.core.ports.clock import Clock
+from deployer.core.ports.journal import Journal
 from deployer.core.ports.target import Target
 from deployer.core.release.image_selection import wanted_images
 from deployer.core.release.one_shots import LOOK_BACK, run_one_shots
 from deployer.core.rollout.desired_state import DesiredState, assemble
 from deployer.deployment.context import DeployContext
-from deployer.deployment.release_images import ImageFinder
+from deployer.deployment.release.release_images import ImageFinder
 
 
 def complete(
@@ -144,15 +145,15 @@ def warn(
     app: App,
     environment: Environment,
     context: DeployContext,
-    say: Say,
+    journal: Journal,
 ) -> None:
     """Records notices about certificates and the project name. Raises CertificateInvalid, ComposeRejected or
     OtherProject.
     """
     if warning := context.target.check_edge(application, context.clock.now()):
-        say("certificate", warning)
+        journal.record("certificate", warning)
     if note := project_note(application, release, app, environment, context):
-        say("project", note)
+        journal.record("project", note)
 
 
 def tasks_run(job: DeployJob, release: str, context: DeployContext, own: str = "") -> bool:

@@ -1,0 +1,51 @@
+"""Resolution of the release that a deploy job asks for. In: a job. Out: a stored release that lacks nothing.
+
+Touches nothing on the target.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from deployer.core.auth.job_authorization import judge_job, judge_release
+from deployer.core.config.settings import App, Environment
+from deployer.core.model import DeployJob, Deployment, Release
+from deployer.deployment.context import DeployContext
+from deployer.deployment.journal import DeploymentJournal
+from deployer.deployment.release.branch_check import check_branch
+from deployer.deployment.release.release_assembly import complete, variables_of
+from deployer.deployment.release.release_images import keep_proof
+
+
+def resolve_release(
+    deployment: Deployment, job: DeployJob, app: App, context: DeployContext, journal: DeploymentJournal
+) -> Release:
+    """Raises Forbidden for a job that the settings do not allow, ReleaseIncomplete, ImageNotFound or
+    RegistryUnavailable. The journal hides the release's variables from here on.
+    """
+    environment: Environment = app.environment(deployment.environment)
+    judge_job(job, app)
+    journal.hide(variables_of(job, environment, context))
+    release = _stored(job, app, context) if job.release else _new(deployment, job, app, context, journal)
+    journal.hide(release.variables)
+    return release
+
+
+def _stored(job: DeployJob, app: App, context: DeployContext) -> Release:
+    release = context.store.release(job.release)
+    judge_release(release, app.name)
+    return release
+
+
+def _new(
+    deployment: Deployment, job: DeployJob, app: App, context: DeployContext, journal: DeploymentJournal
+) -> Release:
+    environment = app.environment(deployment.environment)
+    if job.trigger == "webhook":
+        check_branch(job, app, environment, context.github)
+    draft = complete(job, app, environment, context, partial(journal.record, "image"))
+    keep_proof(job, draft, context.store)
+    release = context.store.save_release(deployment.id, draft, context.clock.now())
+    named = ", ".join(f"{service} {image.short}" for service, image in release.images.items())
+    journal.record("resolve", f"release {release.id}: {named}")
+    return release

@@ -1,0 +1,1 @@
+"""Rollout of one plan: preflight, readiness gate, switch, drain, batches, reconciliation. Chooses nothing."""
