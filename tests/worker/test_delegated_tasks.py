@@ -262,9 +262,7 @@ def test_a_bug_in_one_errand_is_a_try_and_holds_up_nothing(
     halves.announce(name="shop-backend")
     with monkeypatch.context() as patched:
         patched.setattr("deployer.worker.delegated_tasks.resolve_announcement", broken)
-        assert halves.work() == 1 and count(halves.mine, "errand") == 1, (
-            "put off, and no longer in the way"
-        )
+        assert halves.work() == 1 and count(halves.mine, "errand") == 1, "put off, and no longer in the way"
     halves.announce(name="shop-frontend")
     assert halves.work() == 1 and count(halves.mine, "deployment") == 1, "the one behind it was done"
 
