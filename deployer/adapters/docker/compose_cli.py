@@ -180,9 +180,9 @@ class Compose:
         ids: Mapping[str, str],
         present: Callable[[], Present] = nothing_present,
     ) -> tuple[CreateRequest, ...]:
-        """What Compose would create for the whole application, one container a service; its networks and
-        volumes are made, judged by what is `present`. Compose is asked once a rendering. Raises
-        ContainerRefused, ComposeRejected, SubnetTaken or EngineUnavailable.
+        """Records the containers that Compose would create for the whole application, one container a
+        service; its networks and volumes are made, judged by what is `present`. Compose is asked once a
+        rendering. Raises ContainerRefused, ComposeRejected, SubnetTaken or EngineUnavailable.
         """
         rendering = self._renderings[application.rendering]
         key = json.dumps(sorted(ids.items()))
@@ -297,7 +297,7 @@ def _seccomp_profiles(document: Mapping[str, Any], state: Path) -> list[Path]:
 
 
 def _judged(project: str, error: ExitedWithError) -> DeployerError:
-    """Whose fault it is that the containers were not created."""
+    """Classifies the failure of Compose: the engine, the Compose file or the deployer."""
     action = f"containers of {project} cannot be created"
     if any(words in error.stderr for words in _NO_ENGINE):
         return EngineUnavailable(f"{action}: {error}", hint="is Docker running and DOCKER_HOST right?")

@@ -58,8 +58,8 @@ class ComposeProcess:
         keep: Sequence[int] = (),
         hide: Callable[[str], str] = str,
     ) -> str:
-        """What it printed. `folder`: where it works; `readable`: files and folders, with all below them;
-        `socket`: the engine's; `keep` and `hide` as in `shell.run`.
+        """Runs Compose; its output. `folder`: where it works; `readable`: files and folders, with all below
+        them; `socket`: the engine's; `keep` and `hide` as in `shell.run`.
         """
         program = _find_plugin()
         engine = ["-H", f"unix://{socket}"] if socket else []

@@ -165,7 +165,7 @@ class _Call(BaseHTTPRequestHandler):
     server: _Server
 
     def log_message(self, format: str, *args: object) -> None:
-        """What Compose asks may hold variables."""
+        """Logs nothing: calls of Compose may hold variables."""
 
     def do_GET(self) -> None:
         body = self._body()

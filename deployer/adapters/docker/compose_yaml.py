@@ -29,7 +29,7 @@ _WORDS = "Compose files may use !reset, !override and YAML's plain types (!!str,
 
 
 def parse_printed(text: str) -> Any:
-    """What `docker compose config` printed."""
+    """Parses the output of `docker compose config`."""
     return yaml.load(text, Loader=_Printed)
 
 
@@ -191,7 +191,7 @@ def _is_merge(event: Any) -> bool:
 
 
 def _merged(value: Any, event: Any) -> dict[str, Any]:
-    """Of several tables the earlier one wins."""
+    """Merges several tables: the earlier one wins."""
     tables = value if isinstance(value, list) else [value]
     if not all(isinstance(table, dict) for table in tables):
         raise _refused("merges something that is no table", event)

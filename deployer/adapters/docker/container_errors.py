@@ -40,7 +40,7 @@ _HINTS = tuple(
 
 
 def is_refusal(text: str) -> bool:
-    """Whether the words alone say that the container asks for what cannot be."""
+    """True if the text alone says that the container asks for something impossible."""
     known = (_TAKEN_PORT, *(pattern for pattern, _ in _HINTS))
     return not _MACHINE.search(text) and any(pattern.search(text) for pattern in known)
 

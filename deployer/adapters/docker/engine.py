@@ -62,7 +62,9 @@ class Engine(EngineConnection):
         return tuple(sorted(map(replica_of, found), key=lambda replica: replica.service))
 
     def occupied(self, project: str) -> Occupied:
-        """What containers outside the project hold, and processes where this machine is the engine's."""
+        """Host ports, names and projects of foreign containers, and ports of processes if the engine is on
+        this machine.
+        """
         with answering("list what is taken"):
             listed = self._client.containers(all=True)
             networks, volumes = self._client.networks(), self._client.volumes()["Volumes"] or ()
@@ -109,7 +111,7 @@ class Engine(EngineConnection):
             return peer_networks(self._client.networks(), names)
 
     def remove_networks(self, project: str) -> None:
-        """Those of the project that no container is connected to."""
+        """Removes networks of the project that no container is connected to."""
         with answering("remove networks"):
             for network in self._client.networks(filters={"label": f"{_PROJECT}={project}"}):
                 with suppress(APIError):

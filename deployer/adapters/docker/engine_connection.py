@@ -40,11 +40,11 @@ class EngineConnection:
 
     @property
     def is_here(self) -> bool:
-        """Whether it is this machine's: reached by a socket file, not over a network."""
+        """True if the engine is on this machine: reached by a socket file, not over a network."""
         return bool(self._client.base_url == "http+docker://localhost")
 
     def ping(self) -> bool:
-        """Whether the engine answers."""
+        """True if the engine answers."""
         try:
             client = self._client
             limit = min(_PING_TIMEOUT, self._timeout)

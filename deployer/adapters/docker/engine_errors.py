@@ -1,4 +1,4 @@
-"""What becomes of the engine's answers that are no success. In: a call. Out: an expected failure that says
+"""Errors for unsuccessful answers of the engine. In: a call. Out: an expected failure that says
 what was done to what.
 """
 
@@ -52,7 +52,7 @@ def _unavailable(action: str, error: Exception) -> EngineUnavailable:
 
 @contextmanager
 def refusing(action: str) -> Iterator[None]:
-    """What a release asks for and this engine will not do. Its own faults (5xx) go on as they are."""
+    """Turns a refusal of the engine into the release's error. Its own faults (5xx) go on as they are."""
     try:
         yield
     except APIError as error:

@@ -1,5 +1,5 @@
-"""What the engine says of containers. In: inspections, listings. Out: replicas, what is taken. Asks nothing
-itself.
+"""Parser of the engine's inspections and listings. In: inspections, listings. Out: replicas, what is taken.
+Asks nothing itself.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _is_aside(networks: Mapping[str, Any], mode: str) -> bool:
 
 
 def lacks_ports(details: Mapping[str, Any]) -> bool:
-    """Whether the host ports that a container asks for lead nowhere; one that is gone asks for none."""
+    """True if the host ports that a container asks for lead nowhere. A removed container asks for none."""
     ports: Mapping[str, Any] = (details.get("NetworkSettings") or {}).get("Ports") or {}
     asks = (details.get("HostConfig") or {}).get("PortBindings")
     return bool(asks) and not any(ports.values())
@@ -166,7 +166,7 @@ def _listener(held: Held) -> tuple[str, int, str]:
 
 
 def _held(listed: Mapping[str, Any]) -> Iterator[Held]:
-    """Of a container that runs; a stopped one holds nothing."""
+    """Host ports of a running container; a stopped one holds none."""
     project = (listed.get("Labels") or {}).get(_PROJECT)
     holder = f"container {listed['Names'][0].lstrip('/')}" + (f" of project {project}" if project else "")
     for port in listed.get("Ports") or ():

@@ -17,7 +17,7 @@ _TABLES = (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07"))  # LIST
 
 
 def listening(net: Path = Path("/proc/net")) -> Iterator[Held]:
-    """Of this process's network namespace."""
+    """Listening ports of this process's network namespace."""
     for table, state in _TABLES:
         try:
             lines = (net / table).read_text(encoding="ascii").splitlines()[1:]
@@ -44,7 +44,7 @@ def addresses_of(listen: str) -> Iterator[Held]:
 
 
 def taken_here(gateways: Iterator[str], listen: str) -> tuple[Held, ...]:
-    """What processes hold of the engine's host ports; nothing where their network is another one."""
+    """Host ports that processes hold; none if their network namespace is not the engine's."""
     return (*addresses_of(listen), *listening()) if shares_network(gateways) else ()
 
 
@@ -54,7 +54,7 @@ def reserved_ports(gateways: Iterator[str], listen: str) -> tuple[HostPort, ...]
 
 
 def shares_network(gateways: Iterator[str]) -> bool:
-    """Whether one of the engine's own bridges is this process's too, so that its ports are the engine's."""
+    """True if this process has one of the engine's own bridges, so that its ports are the engine's."""
     for gateway in gateways:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:

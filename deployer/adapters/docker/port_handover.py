@@ -36,13 +36,13 @@ _SETTINGS = ("Aliases", "IPAMConfig", "Links", "DriverOpts")
 
 
 class Handover:
-    """One engine's."""
+    """Moves host ports between containers of one Docker engine."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def set_aside(self, project: str, replicas: Sequence[Replica]) -> None:
-        """Those that do not run yet wait for their networks."""
+        """Parks replicas that do not run yet: they wait for their networks."""
         self._part(replicas, project)
         self._shelter(project, replicas)
 
@@ -93,7 +93,7 @@ class Handover:
                 self._join([replica], wanted)
 
     def _mend(self, replicas: Sequence[Replica]) -> None:
-        """Those on networks without the host ports that they ask for: an earlier connect was refused."""
+        """Restarts replicas without the host ports that they ask for: an earlier connect was refused."""
         for replica in replicas:
             if lacks_ports(self._engine.details(replica)):
                 self._revive(replica)
@@ -111,7 +111,7 @@ class Handover:
         self._engine.restart(replica)
 
     def clear(self, project: str, replicas: Sequence[Replica]) -> None:
-        """Nobody waits any more."""
+        """Ends the hand-over: disconnects every replica from the network of parked ones and removes it."""
         for replica in replicas:
             if project + ASIDE in replica.addresses and holds_networks(replica):
                 self._engine.disconnect(replica, project + ASIDE)
@@ -140,7 +140,7 @@ class Handover:
                     self._engine.connect(replica, place)
 
     def _has(self, replica: Replica) -> _Networks:
-        """Those it is on now."""
+        """Networks of a replica, by the engine's inspection."""
         found: _Networks = self._engine.details(replica).get("NetworkSettings", {}).get("Networks") or {}
         return found
 
@@ -172,5 +172,5 @@ def _least_endpoint(
 
 
 def holds_networks(replica: Replica) -> bool:
-    """Whether a running replica is on a network of its own, whatever else it is on."""
+    """True if a running replica is on a network of its own service."""
     return any(not name.endswith(ASIDE) for name in replica.addresses)

@@ -1,5 +1,5 @@
-"""What the engine is asked to create. In: an application, what is there. Out: one request for each replica
-that is missing, made from what Compose itself would ask for.
+"""Requests for the containers of replicas, hooks and copies. In: an application, what is there. Out: one
+request for each replica that is missing, made from what Compose itself would ask for.
 """
 
 from __future__ import annotations

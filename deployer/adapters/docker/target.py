@@ -340,8 +340,8 @@ class DockerTarget:
 
 
 def _owner_of(state: Path) -> tuple[int, int]:
-    """Who the edge runs as: whoever we are, who alone can read what we write. Root stands in for the owner of
-    the state folder, or gives the edge the image's own user.
+    """User and group of the edge: those of this process, which alone can read its files. Root stands in for
+    the owner of the state folder, or gives the edge the image's own user.
     """
     user, group = os.geteuid(), os.getegid()
     if not user:

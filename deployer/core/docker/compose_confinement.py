@@ -16,7 +16,7 @@ _TCP_SINCE = 4  # Landlock's ABI
 
 
 class Means(StrEnum):
-    """What keeps Compose to its own release's files."""
+    """Confinement of the Compose process to its own release's files."""
 
     LANDLOCK = "landlock"  # the kernel, for an unprivileged program
     OWN_USER = "own-user"  # file permissions: a user number that nothing else has

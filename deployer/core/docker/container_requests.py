@@ -261,9 +261,7 @@ def _translated(links: Sequence[str] | None, place: ContainerIdentity) -> list[s
 
 
 def shares(one: CreateRequest, recorded: Sequence[CreateRequest]) -> bool:
-    """Whether its request names another container by its id, which Compose then counts as its
-    configuration.
-    """
+    """True if the request names another container by its id, which Compose then counts as configuration."""
     host = one.body["HostConfig"]
     text = " ".join([*(str(host.get(space)) for space in _SHARED), *(host.get("VolumesFrom") or ())])
     return any(other.id in text for other in recorded)

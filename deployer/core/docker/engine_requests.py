@@ -36,7 +36,7 @@ from deployer.core.docker.request_shapes import (
 from deployer.core.docker.reserved_addresses import refuse_ports
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image, canonical, split_tag
-from deployer.core.permissions import engine_load, host_access, log_options, names
+from deployer.core.permissions import engine_load, foreign_names, host_access, log_options
 from deployer.core.permissions.grants import PowerRefused
 from deployer.core.permissions.project_permissions import NOTHING_PRESENT, Permissions, Present
 from deployer.core.rollout.desired_state import Service
@@ -155,7 +155,7 @@ def permit_copy(
 
 def permit_name(name: str, permissions: Permissions) -> PermittedName:
     """Raises PowerRefused for a name that another project's next container may need."""
-    asked = names.container_name(name, permissions.project, permissions.around.known)
+    asked = foreign_names.container_name(name, permissions.project, permissions.around.known)
     permissions.refuse([(f"container {name}", grant) for grant in asked])
     return PermittedName(name)
 
@@ -170,7 +170,7 @@ def permit_tag(name: str, service: Service, permissions: Permissions) -> Permitt
     is_built = name == f"{permissions.project}-{service.name}"
     is_same = canonical(name) == canonical(image.repository)
     known = permissions.around.known
-    is_foreign = "/" not in short and names.is_image_of_another(short, permissions.project, known)
+    is_foreign = "/" not in short and foreign_names.is_image_of_another(short, permissions.project, known)
     if not (is_built or is_same) or is_foreign:
         return None
     return PermittedTag(image, repository, tag or "latest")
@@ -198,8 +198,8 @@ def _of_config(
     driver, options = str(log.get("Type") or ""), log.get("Config") or {}
     yield from log_options.log_driver(driver, options, every_label, variables)
     service = str(labels.get(SERVICE_LABEL) or labels.get(_SERVICE) or "")
-    if not names.is_default(name, permissions.project, service):
-        yield from names.container_name(name, permissions.project, permissions.around.known)
+    if not foreign_names.is_default(name, permissions.project, service):
+        yield from foreign_names.container_name(name, permissions.project, permissions.around.known)
 
 
 def _intervals(own: Body, inherited: Body) -> tuple[float, float]:

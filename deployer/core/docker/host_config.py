@@ -160,7 +160,7 @@ def _of_path(path: str, permissions: Permissions, *, read_only: bool) -> Iterato
 
 
 def is_inside(path: str, folders: Iterable[str]) -> bool:
-    """Whether a path of the host is one of these, or lies in one."""
+    """True if a path of the host is one of these paths, or lies in one."""
     place = PurePosixPath(host_path(path))
     return any(place.is_relative_to(host_path(folder)) for folder in folders)
 

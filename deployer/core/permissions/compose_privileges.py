@@ -15,7 +15,7 @@ from typing import Any
 from deployer.core.compose.rendering import FOLDER
 from deployer.core.compose.services import networks_of, replicas_of, seconds
 from deployer.core.errors import ComposeRejected
-from deployer.core.permissions import engine_load, host_access, log_options, memory, names
+from deployer.core.permissions import engine_load, foreign_names, host_access, log_options, memory
 from deployer.core.permissions.grants import Asked, host_path, refuse
 from deployer.core.permissions.project_permissions import ALONE, Neighbourhood
 
@@ -104,7 +104,7 @@ def _of_service(service: Table, folder: str, project: str, around: Neighbourhood
     yield from _of_mounts(service, folder)
     yield from _of_limits(service)
     yield from _of_load(service)
-    yield from names.container_name(str(service.get("container_name") or ""), project, around.known)
+    yield from foreign_names.container_name(str(service.get("container_name") or ""), project, around.known)
     yield from host_access.runtime_annotations(service.get("annotations") or {})
     yield from host_access.controller_labels(service.get("labels") or {})
     yield from host_access.controller_variables(service.get("environment") or {})

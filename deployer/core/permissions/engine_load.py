@@ -36,8 +36,8 @@ def size(description: Table) -> Iterator[str]:
 
 
 def counts_of(tables: Iterable[tuple[Table, int, int]], declared: int) -> Iterator[str]:
-    """Of a whole project. `tables`: each service with its replicas and published ports; `declared`: volumes
-    with a name.
+    """Grants for the load of a whole project. `tables`: each service with its replicas and published ports;
+    `declared`: volumes with a name.
     """
     services = list(tables)
     nameless = sum(_nameless(table) * replicas for table, replicas, _ in services)

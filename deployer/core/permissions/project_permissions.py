@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from deployer.core.host_ports import HostPort
+from deployer.core.permissions.foreign_names import Projects, owner_of
 from deployer.core.permissions.grants import Asked, refuse
 from deployer.core.permissions.host_access import PRIVATE_SUBNETS
-from deployer.core.permissions.names import Projects, owner_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -33,7 +33,7 @@ class Neighbourhood:
         return {**dict.fromkeys(self.projects, frozenset()), **self.seen}
 
     def owns(self, project: str, name: str) -> bool:
-        """Whether a volume or network is the project's: `shop_old_data` is of `shop` unless there is a
+        """True if a volume or network is the project's: `shop_old_data` belongs to `shop` unless there is a
         `shop_old`.
         """
         return owner_of(name, {project, *self.known}) == project
@@ -57,14 +57,12 @@ class Permissions:
     writable: tuple[str, ...] = ()
 
     def allows_network(self, name: str) -> bool:
-        """Whether the project's containers may be on the network: it is the project's own, or granted."""
+        """True if the network is the project's own, or granted."""
         given = {f"network:{name}", f"network_mode:{name}"}
         return self._owns(name) or bool(given & self.granted)
 
     def allows_volume(self, name: str) -> bool:
-        """Whether the project's containers may mount the named volume: it is the project's own, or
-        granted.
-        """
+        """True if the named volume is the project's own, or granted."""
         return self._owns(name) or f"volume:{name}" in self.granted
 
     def _owns(self, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What an application wants for itself alone and others have. In: an application, what is taken on its
+"""Conflicts over host ports, names, networks and volumes. In: an application, what is taken on its
 target. Out: nothing, or the conflict as an error with a code of its own.
 
 Judged before anything is touched: the engine would find out too, but when half of the new replicas exist.
@@ -14,8 +14,8 @@ from typing import Any
 from deployer.core.compose.project_names import ComposeProject
 from deployer.core.errors import ExternalMissing, NameTaken, PortTaken, SubnetTaken
 from deployer.core.host_ports import HostPort, host_ports_of
+from deployer.core.permissions.foreign_names import container_name, is_default
 from deployer.core.permissions.grants import Asked
-from deployer.core.permissions.names import container_name, is_default
 from deployer.core.permissions.project_permissions import Permissions
 from deployer.core.rollout.desired_state import DesiredState
 
@@ -38,7 +38,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Occupied:
-    """What others than the project hold on its target, and what is there to be shared."""
+    """Names, ports and routes that others hold on the target, and networks and volumes that can be shared."""
 
     ports: tuple[Held, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)  # container → the project it belongs to, or empty

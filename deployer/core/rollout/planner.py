@@ -155,7 +155,7 @@ def _compare(service: Service, replicas: Sequence[Replica], tasks: bool) -> _Cha
     stopped = tuple(
         replica
         for replica in replicas
-        if not service.start_first and not service.completes and _is_asleep(service, replica)
+        if not service.start_first and not service.completes and _is_stopped(service, replica)
     )[: service.replicas - len(kept)]
     rest = tuple(replica for replica in replicas if replica not in (*kept, *stopped))
     missing = service.replicas - len(kept) - len(stopped) if tasks or not service.completes else 0
@@ -188,7 +188,7 @@ def _fits(service: Service, replica: Replica) -> bool:
     return _is_done(replica) if service.completes else replica.running
 
 
-def _is_asleep(service: Service, replica: Replica) -> bool:
+def _is_stopped(service: Service, replica: Replica) -> bool:
     return replica.spec == service.spec and replica.state in ("exited", "created")
 
 

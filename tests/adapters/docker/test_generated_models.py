@@ -34,7 +34,7 @@ from deployer.core.docker.network_requests import permit_network, permit_volume
 from deployer.core.errors import DeployerError
 from deployer.core.model import Bundle
 from deployer.core.permissions import compose_privileges as powers
-from deployer.core.permissions import engine_load, host_access, log_options, names
+from deployer.core.permissions import engine_load, foreign_names, host_access, log_options
 from deployer.core.permissions.compose_privileges import check_privileges
 from deployer.core.permissions.grants import PowerRefused
 from deployer.core.permissions.project_permissions import Neighbourhood, Permissions, Present
@@ -257,7 +257,7 @@ HOLES: dict[str, tuple[object, str, object]] = {
 } | {
     "log_driver": (log_options, "log_driver", lambda *_: ()),
     "health_check": (engine_load, "health_check", lambda *_: ()),
-    "container_name": (names, "container_name", lambda *_: ()),
+    "container_name": (foreign_names, "container_name", lambda *_: ()),
 }
 EARLY_HOLES: dict[str, tuple[object, str, object]] = {
     "namespaces": (powers, "_of_namespaces", lambda *_: ()),

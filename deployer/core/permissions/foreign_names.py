@@ -26,7 +26,7 @@ def owner_of(name: str, projects: Collection[str]) -> str:
 
 
 def is_default(name: str, project: str, service: str) -> bool:
-    """Whether a container of the project's service is called so by Compose or by the deployer."""
+    """True if Compose or the deployer gives a container of the project's service this name."""
     return re.fullmatch(re.escape(f"{project}-{service}-") + _LAST, name) is not None
 
 
@@ -47,7 +47,7 @@ def container_name(name: str, project: str, projects: Projects) -> Iterator[str]
 
 
 def is_image_of_another(name: str, project: str, projects: Projects) -> bool:
-    """Whether Compose calls the image of another project's service so: `PROJECT-SERVICE`."""
+    """True if Compose gives the image of another project's service this name: `PROJECT-SERVICE`."""
     return any(_has(projects, other, rest, name, project) for other, rest in _behind(name, project, projects))
 
 
@@ -59,7 +59,7 @@ def _behind(name: str, project: str, projects: Projects) -> Iterator[tuple[str, 
 
 
 def _has(projects: Projects, other: str, service: str, name: str, project: str) -> bool:
-    """Whether the other project has the service. Where its services are not known, the longer of two
+    """True if the other project has the service. Where its services are not known, the longer of two
     projects that the name begins with has it.
     """
     if known := projects[other]:
