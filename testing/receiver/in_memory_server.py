@@ -133,6 +133,9 @@ class Fleet:
     def create(self, application: DesiredState, counts: Mapping[str, int]) -> None:
         self.of(application.project).create(application, counts)
 
+    def route(self, application: DesiredState, serving: Mapping[Service, Sequence[Replica]]) -> None:
+        self.of(application.project).route(application, serving)
+
     def reconcile(self, application: DesiredState) -> None:
         self.of(application.project).reconcile(application)
 

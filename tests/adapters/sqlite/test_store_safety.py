@@ -326,11 +326,11 @@ def test_ready_says_whether_the_database_answers(store: SqliteStore, monkeypatch
 _SENDER = """
 import sys
 from pathlib import Path
-from testing.receiver.jobs import wish
+from testing.receiver.jobs import job
 from testing.receiver.receiver_inputs import open_store
 store = open_store(Path(sys.argv[1]))
 for number in range(1, 100_000):
-    print(store.enqueue(wish(number), float(number))[0].id, flush=True)
+    print(store.enqueue(job(number), float(number))[0].id, flush=True)
 """
 
 

@@ -34,7 +34,7 @@ def the_app(*other_images: str) -> App:
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "job",
     [
         GOOD,
         AGAIN,
