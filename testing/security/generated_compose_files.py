@@ -2,9 +2,9 @@
 strategies of Compose files as text.
 
 Every key that the schema has for a service, a network, a volume, a config or a secret is drawn. Keys whose
-values decide about powers of the host have values of their own here, hostile ones and everyday ones; all
-others get values of the types that the schema names. Most files ask for one thing, so that one missing rule
-shows.
+values decide about powers of the host have values of their own: those here that people write, hostile ones
+and everyday ones, and those drawn by the option's type (`compose_values.py`); all others get values of the
+types that the schema names. Most files ask for one thing, so that one missing rule shows.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from testing.docker.docker_cli import ROOT
+from testing.security.compose_values import DRAWN
+from testing.security.value_parts import NEIGHBOURS, PROJECT
 
-PROJECT, NEIGHBOUR = "gen", "billing"
+NEIGHBOUR = NEIGHBOURS[0]
 FILES = {"a.txt": "a\n", "app.env": "A=1\n"}
 _WORDS = ("a", "web", "1", "true", "host", "/etc", "./a.txt", "1m", "10s", "localhost")
 _SUBNETS = ("172.29.0.0/24", "10.9.8.0/24", "fd00:9::/64")
@@ -30,6 +32,8 @@ _FOREIGN_SUBNETS = (
     "2001:db8::/64",
     "172.0.0.0/8",
     "0.0.0.0/1",
+    "10.0.0.0/8",
+    "fd00::/16",
 )
 
 # Values of service keys that decide about powers, in the forms that people write.
@@ -37,6 +41,7 @@ SERVICE: dict[str, list[Any]] = {
     "annotations": [{"run.oci.hooks": "x"}, ["io.kata.x=y"]],
     "blkio_config": [
         {"weight": 300},
+        {"weight": 1000},
         {"device_read_bps": [{"path": "/dev/null", "rate": "1mb"}]},
         {"device_write_iops": [{"path": "/dev/null", "rate": 5}]},
         {"weight_device": [{"path": "/dev/null", "weight": 5}]},
@@ -45,9 +50,18 @@ SERVICE: dict[str, list[Any]] = {
     "cap_drop": [["ALL"], ["NET_RAW"]],
     "cgroup": ["host", "private"],
     "cgroup_parent": ["/system.slice", "x"],
-    "container_name": [f"{NEIGHBOUR}-db-1", f"{NEIGHBOUR}_db_1", f"{PROJECT}-web", "plain"],
+    "container_name": [
+        f"{NEIGHBOUR}-db-1",
+        f"{NEIGHBOUR}_db_1",
+        f"{PROJECT}-web",
+        "plain",
+        "deployer",
+        "ge-db",
+        "gen-x-1",
+    ],
     "cpu_rt_period": ["1400us"],
     "cpu_rt_runtime": ["400us", 95000],
+    "cpu_shares": [512, 262144],
     "credential_spec": [{"file": "a.json"}, {"registry": "x"}],
     "device_cgroup_rules": [["c 1:1 rwm"], ["a *:* rwm"]],
     "devices": [["/dev/null:/dev/x"], ["/dev/mem"], ["/dev/kvm:/dev/kvm:rwm"]],
@@ -73,6 +87,8 @@ SERVICE: dict[str, list[Any]] = {
         {"driver": "none"},
         {"driver": "syslog", "options": {"syslog-address": "tcp://127.0.0.1:6379"}},
         {"driver": "fluentd"},
+        {"options": {"tag": "{{pad `x` 9 0}}"}},
+        {"options": {"mode": "non-blocking", "max-buffer-size": "900m"}},
         {"options": {"gelf-address": "udp://127.0.0.1:1"}},
         {"options": {"max-size": "1k", "max-file": "0000002000000"}},
         {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}},
@@ -101,6 +117,7 @@ SERVICE: dict[str, list[Any]] = {
         ["systempaths=unconfined"],
     ],
     "shm_size": ["64m", "100g", 1024],
+    "stop_grace_period": ["8760h", "1m"],
     "storage_opt": [{"size": "1g"}, {"dm.basesize": "1g"}],
     "healthcheck": [
         {"test": ["CMD", "true"], "interval": "5s"},
@@ -251,15 +268,24 @@ def _of_object(node: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:
 
 @st.composite
 def _table(draw: st.DrawFn, kind: str, values: dict[str, list[Any]], count: int) -> dict[str, Any]:
-    """`count` keys; those whose values decide about powers come twice as often."""
+    """`count` keys; those whose values decide about powers come more often."""
     properties = schema()[kind]["properties"]
-    names = [*sorted(properties), *sorted(values), *sorted(values)]
+    deciding = sorted({*values, *DRAWN[kind]})
+    names = [*sorted(properties), *deciding, *deciding]
     keys = dict.fromkeys(draw(st.lists(st.sampled_from(names), min_size=count, max_size=count)))
     return {
-        key: draw(st.sampled_from(values[key]) if key in values else _of_schema(properties[key]))
+        key: draw(_of_key(kind, key, values.get(key, [])))
         for key in keys
-        if key not in ("image", "name") or key in values
+        if key not in ("image", "name") or key in deciding
     }
+
+
+def _of_key(kind: str, key: str, written: list[Any]) -> st.SearchStrategy[Any]:
+    """What people write once, what is drawn by the option's type twice; else what the schema says."""
+    drawn = DRAWN[kind].get(key)
+    if drawn is None:
+        return st.sampled_from(written) if written else _of_schema(schema()[kind]["properties"][key])
+    return st.one_of(*([st.sampled_from(written)] if written else []), drawn, drawn)
 
 
 @st.composite

@@ -10,8 +10,21 @@ from __future__ import annotations
 
 import ipaddress
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from testing.security.request_fields import CONTAINER, HOST, NETWORK, VOLUME
+from testing.security.request_limits import (
+    bytes_of,
+    deeper_fields,
+    labels_of_mounts,
+    log_files,
+    memory_by_options,
+    memory_of,
+    ports_of,
+)
+from testing.security.value_parts import NEIGHBOURS, PROJECT
 
 Request = Mapping[str, Any]
 _DEFAULT_CAPABILITIES = frozenset(
@@ -23,8 +36,20 @@ _DEFAULT_CAPABILITIES = frozenset(
 _SERVICE_POWERS = (
     *("privileged", "devices", "device_cgroup_rules", "gpus", "cgroup_parent", "annotations", "provider"),
 )
+_USUAL_SHARES, _USUAL_WEIGHT, _LONGEST_STOP = 1024, 500, 3600
+_MOST_BUFFERED = 64 * 2**20
+_MOST_LOCKED = {"memlock": 2**30, "nofile": 2**24}  # memory of the kernel
+_WIDEST = {4: 16, 6: 48}
+_PROJECT = "com.docker.compose.project"
+_ARCHIVE = ("path", "noOverwriteDirNonDir", "copyUIDGID")
+_INSIDE = (
+    ".mtu",
+    ".enable_icc",
+    ".enable_ip_masquerade",
+    ".container_iface_prefix",
+)  # of a network of its own
 _SPREADING = ("shared", "rshared", "slave", "rslave")
-_HUGE = 50 * 2**30
+_HUGE = 2 * 2**30
 _HASTE = 50_000_000  # nanoseconds between two checks, each of which the engine starts a process for
 _CONTROLLERS = ("traefik", "caddy", "ofelia", "com.centurylinklabs")
 
@@ -34,16 +59,44 @@ def powers_of_container(body: Request, project: str, files: str) -> Iterator[str
     host = body["HostConfig"]
     yield from _isolation(host)
     yield from _mounts(host, project, files)
+    yield from deeper_fields(body)
+    yield from memory_of(host)
+    yield from labels_of_mounts(host.get("Mounts") or ())
+    yield from ports_of(host.get("PortBindings") or {})
     yield from _neighbours(body, project)
     check = body.get("Healthcheck") or {}
     if any(0 < (check.get(key) or 0) < _HASTE for key in ("Interval", "StartInterval")):
         yield "haste"
+    yield from _unknown(body, CONTAINER)
+    yield from _unknown(host, HOST)
+    yield from _labels(body.get("Labels") or {}, project, ("deployer.new",))
+    if (body.get("StopTimeout") or 0) > _LONGEST_STOP:
+        yield "the engine waits"
     for label in body.get("Labels") or {}:
         if label.startswith(_CONTROLLERS):
             yield f"controller {label}"
-    for text in body.get("Env") or ():
-        if text.startswith(("VIRTUAL_HOST=", "LETSENCRYPT_HOST=")):
-            yield "nginx-proxy"
+    if any(text.startswith(("VIRTUAL_HOST=", "LETSENCRYPT_HOST=")) for text in body.get("Env") or ()):
+        yield "nginx-proxy"
+
+
+def _unknown(body: Request, known: Iterable[str]) -> Iterator[str]:
+    """Fields that the engine's documentation of this judge's time does not have, or Compose never sets."""
+    for key in set(body) - set(known):
+        if body[key] and any(body[key].values() if isinstance(body[key], dict) else [body[key]]):
+            yield f"field {key}"
+
+
+def _labels(labels: Mapping[str, str], project: str, reserved: tuple[str, ...]) -> Iterator[str]:
+    """Somebody else's project, and labels by which the deployer knows what is its own."""
+    if labels.get(_PROJECT, project) != project:
+        yield f"project {labels[_PROJECT]}"
+    yield from (f"label {name}" for name in labels if name.startswith(reserved))
+
+
+def powers_of_archives(queries: Iterable[str]) -> Iterator[str]:
+    """Questions with which files are unpacked in a container, beyond the place."""
+    for query in queries:
+        yield from (f"archive {part}" for part in query.split("&") if not part.startswith(_ARCHIVE))
 
 
 def _isolation(host: Request) -> Iterator[str]:
@@ -86,6 +139,8 @@ def _shares(host: Request) -> Iterator[str]:
     yield from _limits(limits, host.get("Sysctls") or {})
     log = host.get("LogConfig") or {}
     yield from _log(str(log.get("Type") or ""), log.get("Config") or {})
+    if (host.get("CpuShares") or 0) > _USUAL_SHARES or (host.get("BlkioWeight") or 0) > _USUAL_WEIGHT:
+        yield "time of others"
     if host.get("CpuRealtimeRuntime") or host.get("CpuRealtimePeriod"):
         yield "real-time processor"
     if set(host.get("StorageOpt") or {}) - {"size"}:
@@ -94,7 +149,8 @@ def _shares(host: Request) -> Iterator[str]:
 
 def _limits(limits: Mapping[str, Any], sysctls: Iterable[str]) -> Iterator[str]:
     for name, hard in limits.items():
-        if (name == "memlock" and int(hard) < 0) or name in ("rtprio", "nice"):
+        endless = not 0 <= int(hard) <= _MOST_LOCKED.get(name, 2**62)
+        if (name in _MOST_LOCKED and endless) or name in ("rtprio", "nice", "rttime", "msgqueue"):
             yield f"limit {name}"
     for name in sysctls:
         namespaced = name.startswith(("net.", "kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."))
@@ -102,10 +158,14 @@ def _limits(limits: Mapping[str, Any], sysctls: Iterable[str]) -> Iterator[str]:
             yield f"sysctl {name}"
 
 
-def _log(driver: str, options: Request) -> Iterator[str]:
-    files = str(options.get("max-file") or 0)
-    if files.isdecimal() and int(files) > 10_000:
-        yield "log files"
+def _log(driver: str, options: Mapping[str, Any]) -> Iterator[str]:
+    """Bytes that the engine, which is root in the host's network, sends, and work that it does itself."""
+    for action in re.findall(r"\{\{(.*?)\}\}", str(options.get("tag") or "")):
+        if not re.fullmatch(r"\s*\.[A-Za-z]+\s*", action):
+            yield f"template {action}"
+    yield from log_files(options)
+    if bytes_of(options.get("max-buffer-size")) > _MOST_BUFFERED:
+        yield "memory of the engine"
     if driver not in ("", "json-file", "local", "none") or any("address" in option for option in options):
         yield "log driver"
 
@@ -115,7 +175,7 @@ def _mounts(host: Request, project: str, files: str) -> Iterator[str]:
         source, _, rest = text.partition(":")
         if source.startswith("/"):
             yield from _path(source, files)
-        elif not source.startswith(f"{project}_"):
+        elif not _owns(project, source):
             yield f"volume {source}"
         if any(flag in rest.partition(":")[2] for flag in ("shared", "slave")):
             yield "propagation"
@@ -123,17 +183,18 @@ def _mounts(host: Request, project: str, files: str) -> Iterator[str]:
         source = str(mount.get("Source") or "")
         if mount["Type"] == "bind":
             yield from _path(source, files)
-            if (mount.get("BindOptions") or {}).get("Propagation") in (
-                "shared",
-                "rshared",
-                "slave",
-                "rslave",
-            ):
+            if (mount.get("BindOptions") or {}).get("Propagation") in _SPREADING:
                 yield "propagation"
-        elif mount["Type"] == "volume" and source and not source.startswith(f"{project}_"):
+        elif mount["Type"] == "volume" and source and not _owns(project, source):
             yield f"volume {source}"
         elif mount["Type"] not in ("volume", "tmpfs"):
             yield f"mount {mount['Type']}"
+
+
+def _owns(project: str, name: str) -> bool:
+    """A name belongs to the project with the longest name that it begins with."""
+    longer = (other for other in NEIGHBOURS if other.startswith(project) and other != project)
+    return name.startswith(f"{project}_") and not name.startswith(tuple(f"{other}_" for other in longer))
 
 
 def _path(path: str, files: str) -> Iterator[str]:
@@ -172,34 +233,52 @@ def _neighbours(body: Request, project: str) -> Iterator[str]:
 
 
 def _network_name(name: str, project: str) -> Iterator[str]:
-    if not name.startswith(f"{project}_"):
+    if not _owns(project, name):
         yield f"network {name}"
 
 
-def powers_of_name(name: str, neighbour: str) -> Iterator[str]:
-    """A container that takes another project's name."""
-    if name.startswith((f"{neighbour}-", f"{neighbour}_")):
+def powers_of_name(name: str, neighbours: Iterable[str]) -> Iterator[str]:
+    """A container that takes the receiver's name or one that another project's next container may need."""
+    if name == "deployer" or any(_needs(other, name) for other in neighbours):
         yield f"name {name}"
+
+
+def _needs(project: str, name: str) -> bool:
+    """By Compose's pattern `PROJECT-SERVICE-NUMBER`, with older Compose's `_`, or a name of a hook."""
+    last = "[0-9]+|pre-deploy|post-deploy|on-rollback|preflight"
+    formed = re.fullmatch(rf"{re.escape(project)}[-_].+[-_](?:{last})", name)
+    bare = name == project and not name.startswith((f"{PROJECT}-", f"{PROJECT}_"))
+    return formed is not None or bare or name.startswith(f"{project}.")
 
 
 def powers_of_network(body: Request, project: str) -> Iterator[str]:
     yield from _network_name(str(body["Name"]), project)
-    if body.get("Driver") not in (None, "", "bridge"):
+    yield from _unknown(body, NETWORK)
+    yield from deeper_fields(body)
+    yield from _labels(body.get("Labels") or {}, project, ("deployer.",))
+    if body.get("Scope") not in (None, "", "local"):
+        yield f"scope {body['Scope']}"
+    if body.get("Driver") not in (None, "", "bridge", "none"):
         yield f"driver {body['Driver']}"
     for option in body.get("Options") or {}:
-        if "mtu" not in option:
+        if not option.endswith(_INSIDE):
             yield f"option {option}"
     ipam = body.get("IPAM") or {}
     if ipam.get("Driver") not in (None, "", "default") or ipam.get("Options"):
         yield "ipam"
     for pool in ipam.get("Config") or ():
-        if pool.get("Subnet") and not _is_private(pool["Subnet"]):
-            yield f"subnet {pool['Subnet']}"
+        for text in filter(None, (pool.get("Subnet"), pool.get("IPRange"))):
+            if not _is_private(text):
+                yield f"subnet {text}"
 
 
 def _is_private(text: str) -> bool:
-    """Both ends of the subnet, and all between them, are addresses that RFC 1918 or RFC 4193 gave away."""
+    """Both ends of the subnet, and all between them, are addresses that RFC 1918 or RFC 4193 gave away, and
+    they are no more than one application needs.
+    """
     net = ipaddress.ip_network(text, strict=False)
+    if net.prefixlen < _WIDEST[net.version]:
+        return False
     ends = (net.network_address, net.broadcast_address)
     if net.version == 6:
         return all(end.packed[0] == 0xFD for end in ends)
@@ -211,11 +290,15 @@ def _is_private(text: str) -> bool:
 
 
 def powers_of_volume(body: Request, project: str) -> Iterator[str]:
-    if not str(body["Name"]).startswith(f"{project}_"):
+    yield from _unknown(body, VOLUME)
+    yield from _labels(body.get("Labels") or {}, project, ("deployer.",))
+    if not _owns(project, str(body["Name"])):
         yield f"volume {body['Name']}"
     if body.get("Driver") not in (None, "", "local"):
         yield f"driver {body['Driver']}"
     options = body.get("DriverOpts") or {}
+    yield from memory_by_options(str(options.get("o") or ""))
+    yield from (f"option {name}" for name in set(options) - {"type", "device", "o"})
     if options and (
         options.get("type") != "tmpfs" or options.get("device") != "tmpfs" or "bind" in options.get("o", "")
     ):
@@ -229,15 +312,20 @@ def powers_of_model(model: Mapping[str, Any], project: str, files: str) -> list[
         ipam = (body or {}).get("ipam") or {}
         pools = [{"Subnet": pool.get("subnet")} for pool in ipam.get("config") or ()]
         asked = {"Driver": ipam.get("driver"), "Options": ipam.get("options"), "Config": pools}
-        options = {"Options": (body or {}).get("driver_opts"), "IPAM": asked}
+        options = {"Options": (body or {}).get("driver_opts"), "IPAM": asked, "Labels": _own_labels(body)}
         found += powers_of_network({**_named(body or {}, project), **options}, project)
     for body in (model.get("volumes") or {}).values():
-        options = {"DriverOpts": (body or {}).get("driver_opts")}
+        options = {"DriverOpts": (body or {}).get("driver_opts"), "Labels": _own_labels(body)}
         found += powers_of_volume({**_named(body or {}, project), **options}, project)
     for kind in ("configs", "secrets"):
         for body in (model.get(kind) or {}).values():
             found += _path(body["file"], files) if (body or {}).get("file") else ()
     return found
+
+
+def _own_labels(body: Request | None) -> Request:
+    """A model may name any project: Compose writes over that."""
+    return {name: text for name, text in ((body or {}).get("labels") or {}).items() if name != _PROJECT}
 
 
 def _named(body: Request, project: str) -> dict[str, Any]:
@@ -256,6 +344,8 @@ def _of_service(service: Request, files: str) -> Iterator[str]:
     yield from _log(str(log.get("driver") or ""), log.get("options") or {})
     for mount in service.get("volumes") or ():
         yield from _of_volume(mount, files)
+    if any((endpoint or {}).get("driver_opts") for endpoint in (service.get("networks") or {}).values()):
+        yield "endpoint options"
     for label in service.get("labels") or {}:
         if label.startswith((*_CONTROLLERS, "deployer.")):
             yield f"label {label}"

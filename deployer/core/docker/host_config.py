@@ -47,7 +47,6 @@ _NAMESPACES = {
     "UsernsMode": "userns_mode",
     "CgroupnsMode": "cgroup",
 }
-_OWN = ("", "private", "none", "shareable")
 
 
 def asked_by_host_config(host: Body, permissions: Permissions, present: Present) -> Iterator[str]:
@@ -79,7 +78,7 @@ def _of_namespaces(host: Body, permissions: Permissions, present: Present) -> It
         kind, _, container = value.partition(":")
         is_network = key == "NetworkMode" and permissions.allows_network(value)
         is_own = kind == "container" and container in present.containers
-        if not (value in _OWN or is_network or is_own):
+        if not (host_access.is_own_namespace(word, value) or is_network or is_own):
             yield f"{word}:{value}"
     for entry in host.get("VolumesFrom") or ():
         if str(entry).partition(":")[0] not in present.containers:

@@ -22,8 +22,6 @@ from deployer.core.permissions.project_permissions import ALONE, Neighbourhood
 Table = Mapping[str, Any]
 
 _NAMESPACES = ("network_mode", "pid", "ipc", "uts", "userns_mode", "cgroup")
-# Namespaces of the container's own; `bridge` is a network that all projects share.
-_OWN = ("", "private", "none", "shareable")
 _SINGLE = ("cgroup_parent", "runtime")
 _PRESENT = (
     "credential_spec",
@@ -139,7 +137,7 @@ def _of_load(service: Table) -> Iterator[str]:
 def _of_namespaces(service: Table) -> Iterator[str]:
     for key in _NAMESPACES:
         value = str(service.get(key) or "")
-        if value not in _OWN and not value.startswith("service:"):
+        if not host_access.is_own_namespace(key, value) and not value.startswith("service:"):
             yield f"{key}:{value}"
     for name in service.get("volumes_from") or ():
         if str(name).startswith("container:"):

@@ -23,6 +23,8 @@ _USUAL_CAPABILITIES = frozenset(
         *("NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"),
     }
 )
+# Values that give a container a namespace of its own, beside none at all.
+_OWN_NAMESPACES = {"network_mode": ("none",), "ipc": ("none", "private", "shareable"), "cgroup": ("private",)}
 _HARDENING = (
     *("no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"),
     *("apparmor=docker-default", "apparmor:docker-default"),
@@ -86,6 +88,13 @@ def capabilities(added: Iterable[object]) -> Iterator[str]:
         name = str(capability).upper().removeprefix("CAP_")
         if name not in _USUAL_CAPABILITIES:
             yield f"cap_add:{name}"
+
+
+def is_own_namespace(key: str, value: str) -> bool:
+    """True if a namespace, by Compose's key for it, is the container's own. A network may be called
+    `private`.
+    """
+    return value in ("", *_OWN_NAMESPACES.get(key, ()))
 
 
 def security_options(options: Iterable[object]) -> Iterator[str]:

@@ -119,6 +119,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (container({"Ulimits": [{"Name": "memlock", "Soft": -1, "Hard": -1}]}), "ulimits:memlock"),
     (container({"Sysctls": {"kernel.core_pattern": "x"}}), "sysctls:kernel.core_pattern"),
     (container({"ShmSize": 2**40}), "shm_size"),
+    (container({"NetworkMode": "shareable"}), "network_mode:shareable"),
+    (container({"UTSMode": "private"}), "uts:private"),
     (container({"Binds": ["shop_old_data:/x"]}), "volume:shop_old_data"),
     (container({"NetworkMode": "shop_old_back"}), "network_mode:shop_old_back"),
     (container({"Tmpfs": {"/x": "rw,size=500g"}}), "tmpfs"),
