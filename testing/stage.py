@@ -233,7 +233,18 @@ url = "{self.web}"
             return ""
 
     def containers(self) -> list[dict[str, Any]]:
-        """Every container of the project, as `docker inspect` has it."""
+        """Every container of the project, as `docker inspect` has it. One that goes between the list and the
+        look at it is left out.
+        """
         ids = docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={self.project}").split()
-        found: list[dict[str, Any]] = json.loads(docker("inspect", *ids)) if ids else []
-        return found
+        inspected = [self._inspected(id) for id in ids]
+        return [details for details in inspected if details is not None]
+
+    def _inspected(self, id: str) -> dict[str, Any] | None:
+        try:
+            found: list[dict[str, Any]] = json.loads(docker("inspect", id))
+        except AssertionError as error:
+            if "No such" in str(error):
+                return None
+            raise
+        return found[0]

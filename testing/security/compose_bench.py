@@ -26,12 +26,12 @@ from deployer.core.model import Bundle
 from deployer.core.permissions.compose_privileges import check_privileges
 from deployer.core.permissions.project_permissions import Neighbourhood, Permissions, Present
 from deployer.core.rollout.desired_state import DesiredState
+from testing.security.container_names import powers_of_name
 from testing.security.generated_compose_files import FILES
 from testing.security.privilege_judge import (
     powers_of_archives,
     powers_of_container,
     powers_of_model,
-    powers_of_name,
     powers_of_network,
     powers_of_volume,
 )

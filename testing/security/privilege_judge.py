@@ -24,7 +24,7 @@ from testing.security.request_limits import (
     memory_of,
     ports_of,
 )
-from testing.security.value_parts import NEIGHBOURS, PROJECT
+from testing.security.value_parts import NEIGHBOURS
 
 Request = Mapping[str, Any]
 _DEFAULT_CAPABILITIES = frozenset(
@@ -36,8 +36,7 @@ _DEFAULT_CAPABILITIES = frozenset(
 _SERVICE_POWERS = (
     *("privileged", "devices", "device_cgroup_rules", "gpus", "cgroup_parent", "annotations", "provider"),
 )
-_USUAL_SHARES, _USUAL_WEIGHT, _LONGEST_STOP = 1024, 500, 3600
-_MOST_BUFFERED = 64 * 2**20
+_USUAL_SHARES, _USUAL_WEIGHT, _LONGEST_STOP, _MOST_BUFFERED = 1024, 500, 3600, 64 * 2**20
 _MOST_LOCKED = {"memlock": 2**30, "nofile": 2**24}  # memory of the kernel
 _WIDEST = {4: 16, 6: 48}
 _PROJECT = "com.docker.compose.project"
@@ -235,20 +234,6 @@ def _neighbours(body: Request, project: str) -> Iterator[str]:
 def _network_name(name: str, project: str) -> Iterator[str]:
     if not _owns(project, name):
         yield f"network {name}"
-
-
-def powers_of_name(name: str, neighbours: Iterable[str]) -> Iterator[str]:
-    """A container that takes the receiver's name or one that another project's next container may need."""
-    if name == "deployer" or any(_needs(other, name) for other in neighbours):
-        yield f"name {name}"
-
-
-def _needs(project: str, name: str) -> bool:
-    """By Compose's pattern `PROJECT-SERVICE-NUMBER`, with older Compose's `_`, or a name of a hook."""
-    last = "[0-9]+|pre-deploy|post-deploy|on-rollback|preflight"
-    formed = re.fullmatch(rf"{re.escape(project)}[-_].+[-_](?:{last})", name)
-    bare = name == project and not name.startswith((f"{PROJECT}-", f"{PROJECT}_"))
-    return formed is not None or bare or name.startswith(f"{project}.")
 
 
 def powers_of_network(body: Request, project: str) -> Iterator[str]:

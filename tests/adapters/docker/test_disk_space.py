@@ -50,7 +50,7 @@ def test_nobody_can_say_for_another_engines_folder(tmp_path: Path, root: str) ->
 def test_a_real_container_sees_the_same_room_as_its_host() -> None:
     root = docker("info", "--format", "{{.DockerRootDir}}").strip()
     code = f"import runpy; print(runpy.run_path('/disk.py')['free_for']({root!r}))"
-    source = f"{ROOT}/deployer/adapters/disk.py:/disk.py:ro"
+    source = f"{ROOT}/deployer/adapters/docker/disk_space.py:/disk.py:ro"
     python = ("--entrypoint", "python3", "--network", "none", "--user", "10001", "--read-only")
     told = json.loads(docker("run", "--rm", *python, "-v", source, "python:3.13-slim", "-c", code))
     assert abs(told - room(root)) < NEAR

@@ -80,4 +80,4 @@ def test_services_that_bake_cannot_tell_apart_are_refused(run: Workflow) -> None
     (run.workspace / "compose.yaml").write_text(f"services:\n{services}")
     step = run.verb("build", registry="ghcr.io")
     assert step.code == 1
-    assert "services a.b and a_b have one name to bake, a_b [compose-rejected]" in step.error
+    assert "services a.b and a_b have the same name in bake, a_b [compose-rejected]" in step.error

@@ -53,7 +53,9 @@ def test_the_inventory_sees_whatever_is_left_over(stage: Stage) -> None:
     assert stage.deploy(stage.publish("1.0.0"))["status"] == "success"
     before = take_inventory(stage)
     label = ("--label", f"com.docker.compose.project={stage.project}")
-    leftovers = docker("create", *label, "--label", "com.docker.compose.service=backend", _edge_image(stage))
+    # One that no deployment made would be replaced by the worker within a minute after the deployment.
+    service = ("--label", "com.docker.compose.service=backend", "--label", "deployer.spec=stray")
+    leftovers = docker("create", *label, *service, _edge_image(stage))
     docker("network", "create", *label, f"{stage.project}-stray")
     docker("volume", "create", *label, f"{stage.project}-stray")
     (stage.temporary / "deployer-stray").write_text("", encoding="utf-8")
