@@ -15,7 +15,7 @@ from deployer.core.model import Replica
 from deployer.core.ports.clock import Clock
 from deployer.core.ports.journal import Journal
 from deployer.core.ports.target import Target
-from deployer.core.reporting.log_excerpt import failure_line
+from deployer.core.reporting.log_excerpt import quotation
 from deployer.core.rollout.desired_state import DesiredState
 
 _TICK = 0.05
@@ -58,9 +58,8 @@ class DeployHooks:
             self.target.remove([replica])
             raise HookFailed(f"{hook.moment} of {hook.service} did not end within {took:.0f} s")
         if now.exit_code:
-            told = failure_line(lines)
-            said = f"; it said: {told[:200]}" if told else ""
-            raise HookFailed(f"{hook.moment} of {hook.service} ended with code {now.exit_code}{said}")
+            ended = f"{hook.moment} of {hook.service} ended with code {now.exit_code}"
+            raise HookFailed(f"{ended}{quotation(lines)}")
         self.journal.record(hook.moment, f"{hook.service} done in {took:.1f} s")
 
     def _wait(self, replica: Replica, until: float) -> Replica | None:

@@ -17,7 +17,7 @@ from deployer.core.permissions.grants import PowerRefused
 from deployer.core.ports.clock import Clock
 from deployer.core.ports.journal import Journal
 from deployer.core.ports.target import Target
-from deployer.core.reporting.log_excerpt import failure_line
+from deployer.core.reporting.log_excerpt import quotation
 from deployer.core.rollout.conflicts import refuse_conflicts
 from deployer.core.rollout.desired_state import DesiredState
 from deployer.core.rollout.plan import PREFLIGHT, Plan, Step
@@ -66,9 +66,8 @@ class Preflight:
         while (now := self.target.look(replica)) and now.running and self.clock.monotonic() < until:
             self.clock.sleep(_TICK)
         ended = now is not None and not now.running and now.exit_code
-        told = failure_line(self.journal.redact(self.target.log_tail(replica)).splitlines()) if ended else ""
+        said = quotation(self.journal.redact(self.target.log_tail(replica)).splitlines()) if ended else ""
         self.target.end_copy(project)
-        said = f"; it said: {told[:200]}" if told else ""
         return f"ends at once with code {now.exit_code}{said}" if now and ended else ""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from deployer.core.errors import GateFailed
 from deployer.core.model import Replica
-from deployer.core.reporting.log_excerpt import failure_line
+from deployer.core.reporting.log_excerpt import quotation
 from deployer.core.rollout.desired_state import Service
 from deployer.core.rollout.plan import GATE
 from deployer.core.rollout.readiness import ANSWERED, Judgement, Readiness, Reading, judge_gate
@@ -76,9 +76,7 @@ class ReadinessGate:
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         for line in lines:
             journal.record("log", f"{replica.name} | {line}")
-        told = failure_line(lines)
-        said = f"; it said: {told[:200]}" if told else ""
         return GateFailed(
-            f"service {service.name} {judgement.reason}{said}",
+            f"service {service.name} {judgement.reason}{quotation(lines)}",
             hint="the new replica's last log lines are in the deployment's events",
         )
