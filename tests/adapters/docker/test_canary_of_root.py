@@ -7,8 +7,7 @@ each test could fail.
 from __future__ import annotations
 
 import os
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,32 +18,11 @@ from deployer.core.compose.rendering import FOLDER, MOUNTED
 from deployer.core.docker.compose_calls import PermittedCall
 from deployer.core.docker.engine_requests import PermittedContainer
 from deployer.core.errors import ComposeRejected, DeployerError
-from deployer.core.images import Image
-from testing.security.canary_host import Host, filled, pushed_image
+from testing.security.canary_host import Host, filled
 from testing.security.hostile_compose_files import FILES, PATHS, PERMITTED, POWERS, Row, web
 
 pytestmark = pytest.mark.engine
 HOSTILE = PATHS | POWERS
-
-
-@pytest.fixture(scope="module")
-def image() -> Image:
-    return pushed_image()
-
-
-@pytest.fixture
-def host(tmp_path: Path, image: Image) -> Iterator[Host]:
-    made = Host(tmp_path, image, f"gate-{uuid.uuid4().hex[:8]}")
-    assert made.canary.facts() == made.canary.untouched
-    yield made
-    made.clear()
-
-
-@pytest.fixture
-def held(host: Host) -> Iterator[Host]:
-    """The file of root is root's, closed to all others and as it was."""
-    yield host
-    assert host.canary.facts() == host.canary.untouched
 
 
 @pytest.mark.case("X01", "X02", "X06", "X07", "X09")
