@@ -83,7 +83,7 @@ class BundleFolders:
         return sorted(str(path) for path in (self.written / inside).glob("*"))
 
     def _keep(self, path: Path, original: bytes | None) -> None:
-        """One more name for a file that is not as it came; once, however often it is asked for."""
+        """Gives a changed file a second name, once for all calls."""
         if not _is_changed(path, original):
             return
         place = self.written / path.relative_to(self.mounted)

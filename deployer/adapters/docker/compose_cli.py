@@ -54,7 +54,7 @@ _NO_ENGINE = ("Cannot connect to the Docker daemon", "error during connect")
 
 @dataclass
 class _Rendering:
-    """One bundle with its variables: the same ones always give the same model and the same containers."""
+    """Bundle with its variables: the same ones always give the same model and the same containers."""
 
     bundle: Bundle
     variables: Mapping[str, str]

@@ -38,7 +38,7 @@ _OWN_HEADERS = frozenset({"content-length", "transfer-encoding", "connection", "
 
 
 class Recorder:
-    """One recording; every method may be called from several connections at once."""
+    """Recording of one call of Compose. Several connections may call every method at once."""
 
     def __init__(self, ids: Mapping[str, str]) -> None:
         self._ids = ids  # service → the id of its container that exists
@@ -159,7 +159,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
 
 
 class _Call(BaseHTTPRequestHandler):
-    """One connection of Compose."""
+    """Handler of one connection of Compose."""
 
     protocol_version = "HTTP/1.1"
     server: _Server

@@ -99,7 +99,7 @@ class _Node(NamedTuple):
 
 
 class _Reader:
-    """One file's events as values."""
+    """Reader of one file's events as values."""
 
     def __init__(self, events: Iterator[Any]) -> None:
         self._events = events

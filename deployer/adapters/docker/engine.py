@@ -50,7 +50,7 @@ _LOG_LINES = 20
 
 
 class Engine(EngineConnection):
-    """One Docker engine: what it has, and what it is asked to do."""
+    """Client of one Docker engine: its containers, images and networks, and permitted changes of them."""
 
     def observe(self, project: str) -> tuple[Replica, ...]:
         """Every container of the project, by number within its service."""
@@ -82,7 +82,7 @@ class Engine(EngineConnection):
         return Present(ports=ports, routes=host_routes(networks))
 
     def create(self, permitted: PermittedContainer) -> str:
-        """One container from a request that was judged; its id. Raises ContainerRefused where the engine will
+        """Creates a container from a permitted request; its id. Raises ContainerRefused where the engine will
         not.
         """
         name, body = permitted.name, permitted.body

@@ -209,7 +209,7 @@ def with_serving(replica: Replica, served: Mapping[str, set[str]]) -> Replica:
 
 
 def address_of(replica: Replica) -> str:
-    """One of its addresses. Raises EdgeUnavailable where it has none."""
+    """Returns an address of a replica. Raises EdgeUnavailable where it has none."""
     for address in replica.addresses.values():
         return address
     raise EdgeUnavailable(f"{replica.name} has no address on a network of the project")

@@ -1,5 +1,5 @@
-"""One pull: its login, and its progress stream. In: a login, the engine's answer. Out: a header, progress in
-words, or the failure that the stream reports.
+"""Pull of one image: its login and its progress stream. In: a login, the engine's answer. Out: a header,
+progress in words, or the failure that the stream reports.
 
 An engine says 200 as soon as a pull begins; how it ends stands in the last line.
 """

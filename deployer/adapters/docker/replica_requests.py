@@ -43,7 +43,7 @@ from deployer.core.rollout.planner import predecessors
 
 
 class ReplicaRequests:
-    """One engine's; creates nothing itself."""
+    """Builder of create requests for one engine; creates nothing itself."""
 
     def __init__(self, engine: Engine, compose: Compose) -> None:
         self._engine = engine

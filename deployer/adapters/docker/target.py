@@ -1,5 +1,4 @@
-"""One Docker engine as a target: engine, Compose and edge together behind the one port that the corridor
-knows.
+"""Docker engine as a target: engine, Compose and edge together behind the interface that use cases know.
 
 Which network an address is taken from and which replicas serve is read here; what to do about it is chosen in
 `core/`.
