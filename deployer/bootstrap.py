@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deployer.adapters.github.null_forge import NoGitHub
+from deployer.adapters.github.null_github import NoGitHub
 from deployer.adapters.github.oidc_verifier import OidcVerifier
 from deployer.adapters.sqlite.encryption import open_secret_store, read_sealing_key, show_sealing_key
 from deployer.adapters.sqlite.store import SqliteStore
@@ -48,7 +48,7 @@ from deployer.worker.delegated_tasks import run_task
 from deployer.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from deployer.adapters.github.forge import GitHubClient
+    from deployer.adapters.github.github_client import GitHubClient
 
 CONFIG_VARIABLE = "DEPLOYER_CONFIG"
 CONFIG_PATH = "/etc/deployer/config.toml"
@@ -325,7 +325,7 @@ def _github(config: Config, store: SqliteStore) -> GitHubClient | NoGitHub:
     token = _github_token(config)
     if not token:
         return NoGitHub()
-    from deployer.adapters.github.forge import GitHubClient
+    from deployer.adapters.github.github_client import GitHubClient
 
     def address(deployment: Deployment) -> str:
         return config.app(deployment.app).environment(deployment.environment).url

@@ -33,7 +33,7 @@ _PATIENCE = 5.0
 
 def resolve_announcement(jobs: Sequence[DeployJob], context: DeployContext) -> DeployJob | str:
     """Returns the deploy job that an announced image completes, or the reason why there is none. Raises
-    ForgeUnavailable or RegistryUnavailable, so that GitHub shows the delivery as failed.
+    GitHubUnavailable or RegistryUnavailable, so that GitHub shows the delivery as failed.
     """
     if not _AT_ONCE.acquire(timeout=_PATIENCE):
         raise GitHubUnavailable("too many images are being looked up", hint="redeliver it later")

@@ -1,4 +1,4 @@
-"""The comments of a stand-in forge's pull requests. In: text. Out: comments as GitHub shows them."""
+"""The comments of a stand-in GitHub's pull requests. In: text. Out: comments as GitHub shows them."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from deployer.adapters.github.null_forge import NoGitHub
+from deployer.adapters.github.null_github import NoGitHub
 from deployer.adapters.sqlite import expiry
 from deployer.adapters.system.file_lock import hold
 from deployer.cli import server_commands as serving

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from deployer.adapters.github.forge import GitHubClient
-from deployer.adapters.github.null_forge import NoGitHub
+from deployer.adapters.github.github_client import GitHubClient
+from deployer.adapters.github.null_github import NoGitHub
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.errors import Forbidden, GitHubUnavailable
 from deployer.core.model import DeployJob, Kind, Status

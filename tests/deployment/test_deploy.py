@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from deployer.adapters.github.null_forge import NoGitHub
+from deployer.adapters.github.null_github import NoGitHub
 from deployer.adapters.sqlite.encryption import open_secret_store
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.compose.endpoints import Budget, Endpoint

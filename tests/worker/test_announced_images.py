@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from deployer.adapters.github.forge import GitHubClient
-from deployer.adapters.github.null_forge import NoGitHub
+from deployer.adapters.github.github_client import GitHubClient
+from deployer.adapters.github.null_github import NoGitHub
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.config.settings import load_config
 from deployer.core.errors import ComposeRejected, GitHubUnavailable, ImageNotFound, RegistryUnavailable

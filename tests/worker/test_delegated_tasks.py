@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from deployer.adapters.github.forge import GitHubClient
+from deployer.adapters.github.github_client import GitHubClient
 from deployer.adapters.github.oidc_verifier import OidcVerifier
 from deployer.adapters.sqlite.encryption import open_secret_store
 from deployer.adapters.sqlite.store import SqliteStore

@@ -15,7 +15,7 @@ _TRIES = 4
 
 def request_token(audience: str) -> str:
     """Requests a new token; every call needs one, because the server accepts a token only once. Raises
-    TokenRejected or ForgeUnavailable.
+    TokenRejected or GitHubUnavailable.
     """
     require_identity()
     url, bearer = (os.environ[f"ACTIONS_ID_TOKEN_REQUEST_{part}"] for part in ("URL", "TOKEN"))

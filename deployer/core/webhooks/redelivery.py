@@ -39,7 +39,7 @@ class Sent:
 
 
 class WebhookDeliveries(Protocol):
-    """GitHub's record of webhook deliveries. Every method raises ForgeUnavailable."""
+    """GitHub's record of webhook deliveries. Every method raises GitHubUnavailable."""
 
     def places(self) -> Sequence[str]:
         """Returns repositories by name, and an app's single webhook as the empty name."""

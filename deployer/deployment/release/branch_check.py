@@ -15,8 +15,8 @@ from deployer.core.ports.github import GitHub
 
 
 def check_branch(job: DeployJob, app: App, environment: Environment, github: GitHub) -> None:
-    """Raises Forbidden if the commit is not on the branch or a tag shares the branch's name, ForgeUnavailable
-    if GitHub cannot tell.
+    """Raises Forbidden if the commit is not on the branch or a tag shares the branch's name,
+    GitHubUnavailable if GitHub cannot tell.
     """
     branch = job.branch or environment.branch
     tip = github.tip(app.repository, branch)

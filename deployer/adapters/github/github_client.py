@@ -69,7 +69,7 @@ class _Report:
 
 
 class GitHubClient:
-    """Implements `ports.github.Forge`. `environment_url` returns the address that users open, empty if there
+    """Implements `ports.github.GitHub`. `environment_url` returns the address that users open, empty if there
     is none.
     """
 
@@ -123,7 +123,7 @@ class GitHubClient:
     @contextmanager
     def _asking(self, repository: str) -> Iterator[Repository]:
         """Opens the repository for a query. Ends the block quietly if GitHub does not know the object; every
-        other failure raises ForgeUnavailable.
+        other failure raises GitHubUnavailable.
         """
         client = self._client()
         try:

@@ -1,7 +1,7 @@
-"""Stand-in for GitHub when no token is configured. In: the calls of `ports.github.Forge`. Out: nothing, or
-ForgeUnavailable.
+"""Stand-in for GitHub when no token is configured. In: the calls of `ports.github.GitHub`. Out: nothing, or
+GitHubUnavailable.
 
-A module apart from `forge`, so that a server without a token does not load PyGithub, which takes 6 MB.
+A module apart from `github_client`: a server without a token does not load PyGithub, which takes 6 MB.
 """
 
 from __future__ import annotations

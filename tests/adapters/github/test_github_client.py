@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from deployer.adapters.github.forge import GitHubClient
-from deployer.adapters.github.null_forge import NoGitHub
+from deployer.adapters.github.github_client import GitHubClient
+from deployer.adapters.github.null_github import NoGitHub
 from deployer.core.errors import GitHubUnavailable, ReleaseIncomplete, StoreUnavailable
 from deployer.core.model import Deployment, Kind, Run, Status
 from deployer.core.requests.deploy_request import MAX_FILE_BYTES
@@ -433,7 +433,7 @@ def test_reading_from_a_github_that_hangs_ends(stand_in: GitHubServer, memory: M
     assert time.monotonic() - begun < 60
 
 
-def test_nobody_at_the_address_is_an_unavailable_forge(memory: Memory) -> None:
+def test_nobody_at_the_address_is_an_unavailable_github(memory: Memory) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         adapter = GitHubClient(api=f"http://127.0.0.1:{taken.getsockname()[1]}", token=TOKEN, ledger=memory)
