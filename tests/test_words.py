@@ -31,7 +31,6 @@ LARGE_CLASSES = {
     "DockerTarget": 290,
     "Edge": 255,
     "Engine": 254,
-    "GitHubClient": 152,
     "SqliteStore": 190,
     "Worker": 212,
 }

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 from github import Auth, Github, GithubException
 
-from deployer.adapters.github.github_client import FAULTS, client_of, explain
+from deployer.adapters.github.api_access import FAULTS, client_of, explain
 from deployer.core.errors import GitHubUnavailable, NotFound
 from deployer.core.webhooks.redelivery import Attempt, Sent
 
