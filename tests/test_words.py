@@ -32,7 +32,6 @@ LARGE_CLASSES = {
     "Edge": 255,
     "Engine": 254,
     "SqliteStore": 190,
-    "Worker": 212,
 }
 LARGE_INTERFACES = {"Inbox": 20, "Store": 31, "Target": 34}
 # Files of one name: two sides of the same thing.

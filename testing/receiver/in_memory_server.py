@@ -29,7 +29,7 @@ from deployer.core.images import Image
 from deployer.core.model import Bundle, Credentials, Replica
 from deployer.core.rollout.desired_state import DesiredState, Service
 from deployer.web.http_server import server as real_server
-from deployer.worker import worker
+from deployer.worker import maintenance_rounds
 from deployer.worker.worker import Worker
 from testing.compose_models import shop
 from testing.receiver.in_memory_target import MemoryTarget, MemoryWatch
@@ -180,7 +180,7 @@ def main() -> int:
     folder = Path(sys.argv[1])
     if os.environ.get(LIVES_FAST):
         vars(expiry).update(KEEP=20, KEEP_DELIVERIES=200, KEEP_READ_TOKENS=10.0)
-        vars(worker).update(_TIDY=1.0)
+        vars(maintenance_rounds).update(_TIDY=1.0)
     build = server.build
 
     def cheap(path: Path) -> Any:

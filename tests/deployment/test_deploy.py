@@ -49,8 +49,9 @@ from deployer.deployment.deploy import deploy
 from deployer.deployment.rollout.reconcile import Reconciler
 from deployer.deployment.rollout.rollout_setup import RolloutSetup
 from deployer.deployment.rollout.startup_times import StartupTimes
+from deployer.worker.job_runner import JobRunner
 from deployer.worker.maintenance import reconcile_after, reroute
-from deployer.worker.worker import Worker
+from deployer.worker.maintenance_rounds import MaintenanceRounds
 from testing.compose_models import application, image, shop
 from testing.receiver.in_memory_target import MemoryTarget, MemoryWatch
 
@@ -461,16 +462,16 @@ def test_an_app_that_left_the_settings_ends_its_deployment(scene: Scene) -> None
 
 def test_a_deployment_given_up_is_undone_by_the_worker(scene: Scene) -> None:
     scene.deploy("ab")
-    worker = Worker(scene.context)
+    jobs = JobRunner(scene.context)
     scene.store.enqueue(DeployJob("shop", "production", Kind.REDEPLOY, "api", "ada"), scene.clock.now())
     for _ in range(3):
         assert scene.store.claim(scene.clock.now())
-        worker.recover()
+        jobs.recover()
     scene.target.calls.clear()
-    assert worker.run_once()
+    assert jobs.run_once()
     assert scene.store.deployments("shop", "production", 1)[0].status is Status.ERROR
     assert scene.marks() == "ab"
-    assert not worker.run_once()
+    assert not jobs.run_once()
 
 
 def test_the_watch_routes_what_answers_and_nothing_else(scene: Scene) -> None:
@@ -490,17 +491,17 @@ def test_the_watch_routes_what_answers_and_nothing_else(scene: Scene) -> None:
 def test_an_engine_that_goes_away_and_comes_back_is_said_once_each(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
-    worker = Worker(scene.context)
+    rounds = MaintenanceRounds(scene.context)
     with caplog.at_level("INFO", "deployer.worker"):
-        worker.look_at_target()
+        rounds.look_at_target()
         scene.target.breaks["answers"] = EngineUnavailable("away")
         for _ in range(3):
-            worker.look_at_target()
-        assert not worker.reaches
+            rounds.look_at_target()
+        assert not rounds.reaches
         del scene.target.breaks["answers"]
         for _ in range(3):
-            worker.look_at_target()
-    assert worker.reaches
+            rounds.look_at_target()
+    assert rounds.reaches
     assert [record.message.partition(":")[0] for record in caplog.records] == [
         "Docker does not answer",
         "Docker answers again",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deployer.core.model import Replica, Status
-from deployer.worker.worker import Worker
+from deployer.worker.job_runner import JobRunner
 from testing.compose_models import application
 from tests.deployment.test_deploy import Scene
 
@@ -91,7 +91,7 @@ def test_what_a_hook_forbids_stays_forbidden_when_the_deployer_dies_again_and_ag
 ) -> None:
     scene.deploy("aa")
     scene.target.model["services"]["backend"]["x-deployer"]["rollback"] = rollback
-    start, worker = scene.target.start, Worker(scene.context)
+    start, jobs = scene.target.start, JobRunner(scene.context)
 
     def die(project: str, replicas: Sequence[Replica]) -> None:
         raise SystemExit
@@ -100,13 +100,13 @@ def test_what_a_hook_forbids_stays_forbidden_when_the_deployer_dies_again_and_ag
     with pytest.raises(SystemExit):
         scene.deploy("ba")
     for _ in range(2):
-        worker.recover()
+        jobs.recover()
         with pytest.raises(SystemExit):
-            worker.run_once()
-    worker.recover()
+            jobs.run_once()
+    jobs.recover()
     scene.target.start = start  # type: ignore[method-assign]
     scene.target.calls.clear()
-    assert worker.run_once() and scene.marks() == "aa"
+    assert jobs.run_once() and scene.marks() == "aa"
     forward_only = rollback != "automatic"
     assert (scene.target.calls == []) == forward_only
     (ended,) = scene.store.deployments("shop", "production", 1)
