@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from deployer.core.auth.api_tokens import PERSON_PREFIX
 from deployer.core.auth.authorization import authorise_plan
-from deployer.core.errors import DeployerError, TokenRejected, TooManyRequests, WorkerSilent
+from deployer.core.errors import TokenRejected, TooManyRequests, WorkerSilent, error_of
 from deployer.core.model import DeployJob
 from deployer.core.ports.receiver_store import Proof
 from deployer.core.queue.delegated_task import PATIENCE, TaskKind
@@ -53,7 +53,5 @@ def _ask_worker(receiver: Receiver, job: DeployJob, proof: Proof) -> Preview:
             f"no worker made the plan within {PATIENCE:.0f} s", hint="is `deployer worker` running?"
         )
     if "error" in answer:
-        error = DeployerError(str(answer["message"]), hint=str(answer["hint"]))
-        error.code = str(answer["error"])
-        raise error
+        raise error_of(str(answer["error"]), str(answer["message"]), str(answer["hint"]))
     return Preview(**answer)

@@ -52,6 +52,7 @@ class IssuerUnavailable(DeployerError):
     """The issuer's keys cannot be fetched, so no token can be verified now."""
 
     code = "issuer-unavailable"
+    http_status = 503
 
 
 class OidcVerifier:

@@ -76,6 +76,7 @@ class PowerRefused(ComposeRejected):
     """The model or a request asks for power over the host that the settings do not grant."""
 
     code = "power-refused"
+    http_status = 500  # unlike its parent's: so a plan that needs a power has always been answered
 
 
 def refuse(asked: Iterable[Asked], granted: Collection[str], setting: str, *, sent: bool = False) -> None:

@@ -4,47 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deployer.core.errors import (
-    BudgetExceeded,
-    CertificateInvalid,
-    ComposeRejected,
-    ConfirmationFailed,
-    ContainerRefused,
-    DeployerError,
-    ExternalMissing,
-    GateFailed,
-    HookFailed,
-    ImageNotFound,
-    ImageOfAnother,
-    ImageUnproven,
-    NameTaken,
-    OtherProject,
-    PayloadRejected,
-    PortTaken,
-    RegistryRefused,
-    ReleaseIncomplete,
-)
+from deployer.core.errors import DeployerError
 from deployer.core.model import Status
-
-_REFUSED = (
-    CertificateInvalid,
-    GateFailed,
-    HookFailed,
-    BudgetExceeded,
-    ConfirmationFailed,
-    ContainerRefused,
-    ImageNotFound,
-    ImageOfAnother,
-    ImageUnproven,
-    ReleaseIncomplete,
-    ComposeRejected,
-    ExternalMissing,
-    NameTaken,
-    OtherProject,
-    PayloadRejected,
-    PortTaken,
-    RegistryRefused,
-)
 
 
 @dataclass(frozen=True)
@@ -57,5 +18,4 @@ class Failure:
 
 def failure_of(error: DeployerError) -> Failure:
     """Returns the failure, its reason with the error's code; the reason may still hold secrets."""
-    status = Status.FAILURE if isinstance(error, _REFUSED) else Status.ERROR
-    return Failure(status, f"{error} [{error.code}]")
+    return Failure(Status(error.outcome), f"{error} [{error.code}]")

@@ -32,6 +32,7 @@ class ContentTypeRejected(PayloadRejected):
     """The delivery is signed, but its body is neither JSON nor a form."""
 
     code = "content-type-rejected"
+    http_status = 415
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,4 @@
-"""Error handlers of the HTTP interface. In: an exception. Out: JSON `{error, message, hint}` with its status;
-the only mapping of errors to statuses.
+"""Error handlers of the HTTP interface. In: an exception. Out: JSON `{error, message, hint}` with its status.
 
 A bug answers 500 with a short id that the log repeats beside the traceback. The client never sees anything
 else of it.
@@ -20,28 +19,6 @@ from deployer.ingress.receiver import record_refusal
 from deployer.web.api.rate_limits import the_limits
 from deployer.web.api.request_context import the_receiver
 
-_STATUS = {
-    "payload-rejected": 400,
-    "signature-mismatch": 401,
-    "token-rejected": 401,
-    "forbidden": 403,
-    "not-found": 404,
-    "not-waiting": 409,
-    "content-type-rejected": 415,
-    "registry-refused": 422,
-    "release-incomplete": 422,
-    "image-unproven": 422,
-    "image-of-another": 422,
-    "too-many-requests": 429,
-    "compose-rejected": 422,
-    "store-unavailable": 503,
-    "issuer-unavailable": 503,
-    "github-unavailable": 503,
-    "registry-unavailable": 503,
-    "engine-unavailable": 503,
-    "too-many-streams": 503,
-    "worker-silent": 503,
-}
 _HINTS = {
     404: "docs/reference/api.md lists every path",
     405: "docs/reference/api.md lists every path and its methods",
@@ -59,7 +36,7 @@ def register_errors(app: Flask) -> None:
 
 def _expected(error: DeployerError) -> Response:
     error = the_limits().failed(error)
-    status = _STATUS.get(error.code, 500)
+    status = error.http_status
     _tell(error, status)
     if status in (401, 403):
         record_refusal(the_receiver(), error, _place(), request.path)

@@ -29,6 +29,7 @@ class TooManyStreams(DeployerError):
     """All streams are taken; the client can poll the events instead."""
 
     code = "too-many-streams"
+    http_status = 503
 
 
 @dataclass(frozen=True)
