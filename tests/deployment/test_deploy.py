@@ -41,7 +41,7 @@ from deployer.core.release.confirmation import ConfirmationVerdict
 from deployer.core.rollout.availability import Sample
 from deployer.core.rollout.conflicts import Held, Occupied
 from deployer.core.rollout.desired_state import DesiredState, Service
-from deployer.core.rollout.plan import RETIRE, Plan, Step
+from deployer.core.rollout.plan import Plan, Step, Verb
 from deployer.core.rollout.planner import plan_rollout
 from deployer.core.rollout.readiness import Reading
 from deployer.deployment.context import DeployContext
@@ -555,7 +555,7 @@ def test_settling_gives_up_where_its_own_plans_undo_each_other(scene: Scene) -> 
     fell(scene, "backend")
     app, told = application("aa"), list[str]()
     anew = plan_rollout(app, scene.target.observe("shop"), tasks=False)
-    away = Plan("shop", (Step(RETIRE, "backend", 0, "its host port moves to frontend"),))
+    away = Plan("shop", (Step(Verb.RETIRE, "backend", 0, "its host port moves to frontend"),))
     clock = scene.clock
     times = StartupTimes(ended, scene.store, clock)
     setup = RolloutSetup(app, scene.target, clock, Told(told), times, set(), clock.monotonic() + 60)

@@ -8,24 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from deployer.core.model import Replica
 
-# In order of execution; the new replica comes before the old one unless the service is stop-first.
-CREATE, RETIRE, PREFLIGHT, REST, START, GATE, SWITCH, DRAIN, STOP, REMOVE = (
-    "create",
-    "retire",
-    "preflight",
-    "rest",
-    "start",
-    "gate",
-    "switch",
-    "drain",
-    "stop",
-    "remove",
-)
+
+class Verb(StrEnum):
+    """Action of a step, in order of execution; the new replica comes before the old one unless the service is
+    stop-first.
+    """
+
+    CREATE = "create"
+    RETIRE = "retire"
+    PREFLIGHT = "preflight"
+    REST = "rest"
+    START = "start"
+    GATE = "gate"
+    SWITCH = "switch"
+    DRAIN = "drain"
+    STOP = "stop"
+    REMOVE = "remove"
 
 
+_STARTING = (Verb.CREATE, Verb.START)
+_LEAVING = (Verb.RETIRE, Verb.REST, Verb.STOP, Verb.REMOVE)
 _IDLE = "the release comes back, and the data may be a newer one's (`--run-tasks` runs it)"
 
 
@@ -35,7 +41,7 @@ class Step:
     of new ones, which have no names yet.
     """
 
-    verb: str
+    verb: Verb
     service: str
     level: int
     cause: str
@@ -73,24 +79,21 @@ class Plan:
     def leaving(self) -> frozenset[str]:
         """Ids of the replicas that this plan stops or removes: none of them may be sent a request."""
         return frozenset(
-            replica.id
-            for step in self.steps
-            if step.verb in (RETIRE, REST, STOP, REMOVE)
-            for replica in step.replicas
+            replica.id for step in self.steps if step.verb in _LEAVING for replica in step.replicas
         )
 
     @property
     def forsaken(self) -> frozenset[str]:
         """Services that this plan takes replicas from without starting others."""
-        away = {step.service for step in self.steps if step.verb in (RETIRE, REST, STOP, REMOVE)}
-        return frozenset(away - {step.service for step in self.steps if step.verb in (CREATE, START)})
+        away = {step.service for step in self.steps if step.verb in _LEAVING}
+        return frozenset(away - {step.service for step in self.steps if step.verb in _STARTING})
 
     @property
-    def audit_events(self) -> frozenset[tuple[str, str]]:
+    def audit_events(self) -> frozenset[tuple[Verb, str]]:
         """Verb and service of each step, without the replicas' names."""
         return frozenset((step.verb, step.service) for step in self.steps)
 
-    def of(self, verb: str, level: int | None = None) -> Iterator[Step]:
+    def of(self, verb: Verb, level: int | None = None) -> Iterator[Step]:
         """Returns the steps with this verb, of one level or all."""
         return (step for step in self.steps if step.verb == verb and level in (None, step.level))
 

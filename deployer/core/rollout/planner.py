@@ -17,20 +17,7 @@ from deployer.core.compose.volumes import tell_mounts
 from deployer.core.host_ports import HostPort, is_free
 from deployer.core.model import ObservedState, Replica
 from deployer.core.rollout.desired_state import EDGE, DesiredState, Service
-from deployer.core.rollout.plan import (
-    CREATE,
-    DRAIN,
-    GATE,
-    PREFLIGHT,
-    REMOVE,
-    REST,
-    RETIRE,
-    START,
-    STOP,
-    SWITCH,
-    Plan,
-    Step,
-)
+from deployer.core.rollout.plan import Plan, Step, Verb
 
 _FIRST, _LAST = -1, 10_000  # before every level, and after everything that stays
 _UP = ("running", "restarting", "paused")
@@ -252,31 +239,31 @@ def _edge_last(changes: Sequence[_Change]) -> list[_Change]:
 def _clear(change: _Change) -> Iterator[Step]:
     leftovers = tuple(replica for replica in change.leftovers if replica not in change.heirlooms)
     if leftovers:
-        yield _step(change, REMOVE, "left over, not running", leftovers, level=_FIRST)
+        yield _step(change, Verb.REMOVE, "left over, not running", leftovers, level=_FIRST)
 
 
 def _arrive(change: _Change, holders: tuple[Replica, ...], retired: set[Replica]) -> Iterator[Step]:
     level = change.service.level
     for replica in holders:
         cause = f"its host port moves to {change.service.name}"
-        yield Step(RETIRE, replica.service, level, cause, (replica,))
+        yield Step(Verb.RETIRE, replica.service, level, cause, (replica,))
     old = tuple(replica for replica in change.old if replica not in retired)
     if change.missing:
         paths = {path for replica in change.heirlooms for path in replica.volumes}
         told = tell_mounts(paths, change.service.nameless, change.service.written)
-        yield _step(change, CREATE, change.cause + told, count=change.missing)
+        yield _step(change, Verb.CREATE, change.cause + told, count=change.missing)
     if old and not change.service.start_first:
         if change.missing and not change.service.completes and change.service.image:
             alone = "a copy without network, ports, name and data must start"
-            yield _step(change, PREFLIGHT, alone, old, level=_FIRST)
+            yield _step(change, Verb.PREFLIGHT, alone, old, level=_FIRST)
         away = f"stop-first: {change.service.order.cause}; away until the new one is ready"
-        yield _step(change, REST, away if change.missing else "superseded", old)
+        yield _step(change, Verb.REST, away if change.missing else "superseded", old)
     coming = change.missing + len(change.stopped)
     if coming:
-        yield _step(change, START, change.cause, change.stopped, count=coming)
+        yield _step(change, Verb.START, change.cause, change.stopped, count=coming)
     if coming or change.unproven:
         limit = f"must be ready within {change.service.gate_seconds:.0f} s"
-        yield _step(change, GATE, limit, count=coming + len(change.unproven))
+        yield _step(change, Verb.GATE, limit, count=coming + len(change.unproven))
 
 
 def _switch(change: _Change, changes: Sequence[_Change]) -> Iterator[Step]:
@@ -284,12 +271,12 @@ def _switch(change: _Change, changes: Sequence[_Change]) -> Iterator[Step]:
     if (change.service.hands_over_ports and coming) or any(replica.parked for replica in change.unproven):
         ports = ", ".join(map(str, change.service.publishes))
         gap = "; nobody answers for 0.2 to 0.4 s" if change.old else ""
-        yield _step(change, SWITCH, f"takes over {ports} and the networks{gap}")
+        yield _step(change, Verb.SWITCH, f"takes over {ports} and the networks{gap}")
     elif change.service.routes and (coming or change.old):
         edge = max((other.service.level for other in changes if other.service.name == EDGE), default=0)
         count = change.service.replicas
         text = f"edge → {count} replica{'s'[: count != 1]}"
-        yield _step(change, SWITCH, text, level=max(change.service.level, edge))
+        yield _step(change, Verb.SWITCH, text, level=max(change.service.level, edge))
 
 
 def _leave(change: _Change, retired: set[Replica]) -> Iterator[Step]:
@@ -297,26 +284,27 @@ def _leave(change: _Change, retired: set[Replica]) -> Iterator[Step]:
     if old and change.service.start_first:
         yield from _retire_gently(change, old)
     elif old:
-        yield _step(change, REMOVE, "superseded", old)
+        yield _step(change, Verb.REMOVE, "superseded", old)
     finished = (
         *change.finished,
         *(replica for replica in change.heirlooms if replica in change.leftovers),
     )
     if finished:
-        yield _step(change, REMOVE, "superseded", finished)
+        yield _step(change, Verb.REMOVE, "superseded", finished)
 
 
 def _retire_gently(change: _Change, old: tuple[Replica, ...]) -> Iterator[Step]:
     served = tuple(replica for replica in old if replica.serving)
     if served and change.service.routes:
-        yield _step(change, DRAIN, f"requests may end, at most {change.service.drain_seconds:.0f} s", served)
+        limit = f"requests may end, at most {change.service.drain_seconds:.0f} s"
+        yield _step(change, Verb.DRAIN, limit, served)
     if served and change.service.notice_seconds:
         notice = f"the proxy in front finds the new one, {change.service.notice_seconds:.0f} s"
-        yield _step(change, DRAIN, notice, served)
+        yield _step(change, Verb.DRAIN, notice, served)
     ending = tuple(replica for replica in old if replica.serving or (replica.parked and replica.running))
     if ending:
-        yield _step(change, STOP, "superseded", ending)
-    yield _step(change, REMOVE, "superseded" if ending else "never served", old)
+        yield _step(change, Verb.STOP, "superseded", ending)
+    yield _step(change, Verb.REMOVE, "superseded" if ending else "never served", old)
 
 
 def _depart(gone: Sequence[Replica]) -> Iterator[Step]:
@@ -324,13 +312,13 @@ def _depart(gone: Sequence[Replica]) -> Iterator[Step]:
         replicas = tuple(replica for replica in gone if replica.service == name)
         running = tuple(replica for replica in replicas if replica.serving and replica.running)
         if running:
-            yield Step(STOP, name, _LAST, "not in this release", running)
-        yield Step(REMOVE, name, _LAST, "not in this release", replicas)
+            yield Step(Verb.STOP, name, _LAST, "not in this release", running)
+        yield Step(Verb.REMOVE, name, _LAST, "not in this release", replicas)
 
 
 def _step(
     change: _Change,
-    verb: str,
+    verb: Verb,
     cause: str,
     replicas: tuple[Replica, ...] = (),
     count: int = 0,
@@ -346,5 +334,5 @@ def _place(step: Step) -> tuple[int, int]:
     """
     if step.level == _FIRST:
         return (0, 0)
-    arriving = step.verb in (RETIRE, CREATE, REST, START, GATE)
-    return (1, step.level) if arriving else (2, int(step.verb != SWITCH))
+    arriving = step.verb in (Verb.RETIRE, Verb.CREATE, Verb.REST, Verb.START, Verb.GATE)
+    return (1, step.level) if arriving else (2, int(step.verb != Verb.SWITCH))

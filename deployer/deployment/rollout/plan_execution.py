@@ -13,20 +13,7 @@ from dataclasses import dataclass
 
 from deployer.core.model import ObservedState, Replica
 from deployer.core.rollout.desired_state import Service
-from deployer.core.rollout.plan import (
-    CREATE,
-    DRAIN,
-    GATE,
-    PREFLIGHT,
-    REMOVE,
-    REST,
-    RETIRE,
-    START,
-    STOP,
-    SWITCH,
-    Plan,
-    Step,
-)
+from deployer.core.rollout.plan import Plan, Step, Verb
 from deployer.deployment.rollout.preflight import Preflight
 from deployer.deployment.rollout.readiness_gate import ReadinessGate
 from deployer.deployment.rollout.replica_shutdown import ReplicaShutdown
@@ -47,29 +34,29 @@ class Rollout:
         """Carries out everything up to the switch. Raises GateFailed before anything of the old release was
         touched, except where the plan retires a replica first.
         """
-        for step in self.plan.of(PREFLIGHT):
+        for step in self.plan.of(Verb.PREFLIGHT):
             self._preflight.try_out(step)
-        self._shutdown.remove(self.plan.of(REMOVE, -1))
-        self._create([step for step in self.plan.of(CREATE) if self._is_early(step)])
+        self._shutdown.remove(self.plan.of(Verb.REMOVE, -1))
+        self._create([step for step in self.plan.of(Verb.CREATE) if self._is_early(step)])
         for level in self.plan.levels:
-            self._retire(list(self.plan.of(RETIRE, level)))
-            self._create([step for step in self.plan.of(CREATE, level) if not self._is_early(step)])
-            self._rest(list(self.plan.of(REST, level)))
-            self._start(list(self.plan.of(START, level)))
-            self._gate(list(self.plan.of(GATE, level)))
-            self._switch([step for step in self.plan.of(SWITCH, level) if not self._is_served(step)])
-        self._switch([step for step in self.plan.of(SWITCH) if self._is_served(step)])
+            self._retire(list(self.plan.of(Verb.RETIRE, level)))
+            self._create([step for step in self.plan.of(Verb.CREATE, level) if not self._is_early(step)])
+            self._rest(list(self.plan.of(Verb.REST, level)))
+            self._start(list(self.plan.of(Verb.START, level)))
+            self._gate(list(self.plan.of(Verb.GATE, level)))
+            self._switch([step for step in self.plan.of(Verb.SWITCH, level) if not self._is_served(step)])
+        self._switch([step for step in self.plan.of(Verb.SWITCH) if self._is_served(step)])
 
     def drain(self) -> None:
         """Waits for requests that the old release still serves."""
-        self._shutdown.drain(list(self.plan.of(DRAIN)))
+        self._shutdown.drain(list(self.plan.of(Verb.DRAIN)))
 
     def take_out(self) -> None:
         """Stops and removes superseded replicas. The new release already serves, so a failure here only
         leaves containers behind, unless old replicas serve beside it until a later batch.
         """
-        self._shutdown.stop(list(self.plan.of(STOP)))
-        self._shutdown.remove(step for step in self.plan.of(REMOVE) if step.level >= 0)
+        self._shutdown.stop(list(self.plan.of(Verb.STOP)))
+        self._shutdown.remove(step for step in self.plan.of(Verb.REMOVE) if step.level >= 0)
         if not self.plan.later_batches:
             self.setup.target.reconcile(self.setup.desired)
 
@@ -95,21 +82,21 @@ class Rollout:
         setup = self.setup
         present = setup.observe()
         counts = {step.service: len(present.of(step.service)) + step.count for step in steps}
-        setup.journal.record(CREATE, ", ".join(f"{step.service} ({step.cause})" for step in steps))
+        setup.journal.record(Verb.CREATE, ", ".join(f"{step.service} ({step.cause})" for step in steps))
         setup.target.create(setup.desired, counts)
         before = {replica.id for replica in present.replicas}
         setup.unserved.update({one.id for one in setup.observe().replicas} - before)
 
     def _retire(self, steps: Sequence[Step]) -> None:
         for step in steps:
-            self.setup.journal.record(RETIRE, f"{step.subject} ({step.cause})")
+            self.setup.journal.record(Verb.RETIRE, f"{step.subject} ({step.cause})")
             self._shutdown.stop_replicas(step)
             self.setup.target.remove(step.replicas)
 
     def _rest(self, steps: Sequence[Step]) -> None:
         """Stops the old replicas without removing them, so that a rollback can start them again."""
         for step in steps:
-            self.setup.journal.record(REST, f"{step.subject} ({step.cause})")
+            self.setup.journal.record(Verb.REST, f"{step.subject} ({step.cause})")
         self._shutdown.stop_staggered(steps)
 
     def _start(self, steps: Sequence[Step]) -> None:
@@ -124,7 +111,7 @@ class Rollout:
             if replica.state == "created" or replica.id in stopped_for_rollback
         ]
         if replicas:
-            self.setup.journal.record(START, " ".join(replica.name for replica in replicas))
+            self.setup.journal.record(Verb.START, " ".join(replica.name for replica in replicas))
         ordered = self.setup.startup_times.slowest_first(replicas)
         for rank in sorted({service.rank for service in wanted}):
             mine = {service.name for service in wanted if service.rank == rank}
@@ -151,7 +138,7 @@ class Rollout:
         for over in (False, True):
             chosen = [mine for service, mine in serving.items() if over == (not service.routes)]
             if names := " ".join(replica.name for replicas in chosen for replica in replicas):
-                setup.journal.record(SWITCH, f"{_SWITCHED[over]} {names}")
+                setup.journal.record(Verb.SWITCH, f"{_SWITCHED[over]} {names}")
 
     def _new_replicas_by_service(self, steps: Sequence[Step]) -> dict[Service, list[Replica]]:
         now = self.setup.observe()

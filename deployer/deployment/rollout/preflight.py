@@ -20,7 +20,7 @@ from deployer.core.ports.target import Target
 from deployer.core.reporting.log_excerpt import quotation
 from deployer.core.rollout.conflicts import refuse_conflicts
 from deployer.core.rollout.desired_state import DesiredState
-from deployer.core.rollout.plan import PREFLIGHT, Plan, Step
+from deployer.core.rollout.plan import Plan, Step, Verb
 from deployer.core.rollout.planner import plan_rollout
 
 _TICK = 0.02
@@ -41,9 +41,9 @@ class Preflight:
         wrong = self._wrong(step.service, None)
         took = self.clock.monotonic() - begun
         if not wrong:
-            self.journal.record(PREFLIGHT, f"a copy of the new {step.service} starts, {took:.1f} s")
+            self.journal.record(Verb.PREFLIGHT, f"a copy of the new {step.service} starts, {took:.1f} s")
         elif told := self._wrong(step.service, step.replicas[-1]):
-            self.journal.record(PREFLIGHT, f"no result for {step.service}: a copy of the old one {told}")
+            self.journal.record(Verb.PREFLIGHT, f"no result for {step.service}: a copy of the old one {told}")
         else:
             raise GateFailed(
                 f"service {step.service}: a copy of the new one {wrong}, and a copy of the old one stays up",

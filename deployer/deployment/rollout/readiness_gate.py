@@ -13,7 +13,7 @@ from deployer.core.errors import GateFailed
 from deployer.core.model import Replica
 from deployer.core.reporting.log_excerpt import quotation
 from deployer.core.rollout.desired_state import Service
-from deployer.core.rollout.plan import GATE
+from deployer.core.rollout.plan import Verb
 from deployer.core.rollout.readiness import ANSWERED, Judgement, Readiness, Reading, judge_gate
 from deployer.deployment.rollout.rollout_setup import RolloutSetup
 
@@ -64,7 +64,7 @@ class ReadinessGate:
         if judgement.verdict is Readiness.FAILED:
             raise self._refusal(service, replica, judgement)
         if judgement.verdict is Readiness.READY:
-            setup.journal.record(GATE, f"{replica.name} {judgement.reason}")
+            setup.journal.record(Verb.GATE, f"{replica.name} {judgement.reason}")
             if not service.routes:  # its peers reach it, and its work has begun
                 setup.unserved.discard(replica.id)
             setup.startup_times.note(service.name, reading.started)

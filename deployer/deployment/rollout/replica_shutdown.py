@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from deployer.core.compose.update_config import LEAST_GRACE, grace_within
 from deployer.core.rollout.desired_state import EDGE
-from deployer.core.rollout.plan import DRAIN, REMOVE, STOP, Step
+from deployer.core.rollout.plan import Step, Verb
 from deployer.deployment.rollout.rollout_setup import RolloutSetup
 
 _TICK = 0.02  # seconds between two looks at a drain
@@ -44,24 +44,24 @@ class ReplicaShutdown:
         while left := sum(setup.target.sessions(setup.project, replica) for replica in step.replicas):
             if setup.clock.monotonic() > deadline:
                 setup.journal.record(
-                    DRAIN, f"{step.subject}: {left} requests still run after {seconds:.0f} s"
+                    Verb.DRAIN, f"{step.subject}: {left} requests still run after {seconds:.0f} s"
                 )
                 return
             setup.clock.sleep(_TICK)
-        setup.journal.record(DRAIN, f"{step.subject} has no request left")
+        setup.journal.record(Verb.DRAIN, f"{step.subject} has no request left")
 
     def _await_notice(self, step: Step, end: float) -> None:
         """Only the proxy in front knows where its requests go."""
         clock = self.setup.clock
         clock.sleep(max(0.0, min(end, self.setup.deadline) - clock.monotonic()))
         text = f"{step.subject}: the external proxy has had time to find the new replicas"
-        self.setup.journal.record(DRAIN, text)
+        self.setup.journal.record(Verb.DRAIN, text)
 
     def stop(self, steps: Sequence[Step]) -> None:
         """Stops services side by side, and the edge last: replicas take themselves out of it before."""
         if not steps:
             return
-        self.setup.journal.record(STOP, " ".join(step.subject for step in steps))
+        self.setup.journal.record(Verb.STOP, " ".join(step.subject for step in steps))
         self.stop_staggered([step for step in steps if step.service != EDGE])
         for step in steps:
             if step.service == EDGE:
@@ -88,7 +88,7 @@ class ReplicaShutdown:
             if step.service != EDGE and setup.clock.monotonic() - begun >= max(1.0, grace):
                 cut = f" (of {wanted:.0f} s: the deployment's deadline)" if grace < wanted else ""
                 setup.journal.record(
-                    STOP,
+                    Verb.STOP,
                     f"{replica.name} was killed after {grace:.0f} s{cut}: it did not exit on its stop signal",
                 )
 
@@ -105,4 +105,4 @@ class ReplicaShutdown:
                 target.remove(scrap, volumes=True)
             if kept := [replica for replica in step.replicas if replica not in scrap]:
                 target.remove(kept)
-            self.setup.journal.record(REMOVE, f"{step.subject} ({step.cause})")
+            self.setup.journal.record(Verb.REMOVE, f"{step.subject} ({step.cause})")

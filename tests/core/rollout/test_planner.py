@@ -11,7 +11,7 @@ from deployer.core.errors import ComposeRejected
 from deployer.core.host_ports import HostPort
 from deployer.core.model import ObservedState
 from deployer.core.rollout.desired_state import assemble, nothing
-from deployer.core.rollout.plan import CREATE, Plan
+from deployer.core.rollout.plan import Plan, Verb
 from deployer.core.rollout.planner import is_reconciled, lacking, plan_rollout, plan_routes
 from testing.compose_models import EDGE_SETTINGS, application, image, replica, running, shop
 
@@ -65,9 +65,9 @@ def test_only_the_changed_service_is_replaced_new_before_old() -> None:
 def test_all_levels_are_gated_before_anything_drains() -> None:
     verbs = [step.verb for step in plan_rollout(application("cd"), running(application("ab"))).steps]
     assert (
-        max(i for i, verb in enumerate(verbs) if verb == "gate")
-        < verbs.index("switch")
-        < verbs.index("drain")
+        max(i for i, verb in enumerate(verbs) if verb is Verb.GATE)
+        < verbs.index(Verb.SWITCH)
+        < verbs.index(Verb.DRAIN)
     )
 
 
@@ -75,7 +75,7 @@ def test_a_changed_variable_is_a_changed_configuration() -> None:
     model = shop()
     model["services"]["backend"]["environment"] = {"LEVEL": "debug"}
     plan = plan_rollout(application(model=model), running(application()))
-    assert [step.cause for step in plan.of(CREATE)] == ["configuration changed"]
+    assert [step.cause for step in plan.of(Verb.CREATE)] == ["configuration changed"]
 
 
 def test_a_stop_first_service_rests_before_the_new_one_starts_and_goes_when_that_is_ready() -> None:
@@ -183,7 +183,7 @@ def test_what_is_broken_is_replaced(changes: dict[str, Any], cause: str) -> None
     app = application("ab")
     others = [r for r in running(app).replicas if r.service != "backend"]
     plan = plan_rollout(app, ObservedState((*others, replica(app, "backend", **changes))))
-    assert [step.cause for step in plan.of(CREATE)] == [cause]
+    assert [step.cause for step in plan.of(Verb.CREATE)] == [cause]
 
 
 def test_missing_replicas_are_added_and_surplus_ones_drained() -> None:
@@ -191,10 +191,10 @@ def test_missing_replicas_are_added_and_surplus_ones_drained() -> None:
     model["services"]["backend"]["deploy"] = {"replicas": 3}
     three, one = application(model=model), application()
     plan = plan_rollout(three, running(three))
-    assert [(step.cause, step.count) for step in plan.of(CREATE)] == [("too few replicas", 2)]
+    assert [(step.cause, step.count) for step in plan.of(Verb.CREATE)] == [("too few replicas", 2)]
     assert "edge → 3 replicas" in str(plan)
     crowd = ObservedState((*running(one).replicas, *(replica(one, "backend", n) for n in (2, 3))))
-    assert [step.subject for step in plan_rollout(one, crowd).of("drain")] == [
+    assert [step.subject for step in plan_rollout(one, crowd).of(Verb.DRAIN)] == [
         "shop-backend-2 shop-backend-3"
     ]
 
@@ -268,8 +268,8 @@ def test_an_edge_that_takes_over_ports_starts_when_all_else_is_ready() -> None:
         "switch backend",
         "switch frontend",
     ]
-    assert next(plan.of("retire")).cause == "its host port moves to deployer-edge"
-    assert {step.level for step in plan.of("switch")} == {3}
+    assert next(plan.of(Verb.RETIRE)).cause == "its host port moves to deployer-edge"
+    assert {step.level for step in plan.of(Verb.SWITCH)} == {3}
 
 
 def test_an_edge_that_leaves_gives_its_ports_back_before_they_are_needed() -> None:
@@ -284,7 +284,7 @@ def test_an_edge_that_leaves_gives_its_ports_back_before_they_are_needed() -> No
         "create backend",
         "rest backend",
     ]
-    assert [step.subject for step in plan.of("remove")] == ["shop-backend-1", "shop-frontend-1"]
+    assert [step.subject for step in plan.of(Verb.REMOVE)] == ["shop-backend-1", "shop-frontend-1"]
     assert edge.id in plan.leaving
 
 
@@ -339,17 +339,19 @@ def test_replicas_are_replaced_as_many_at_a_time_as_the_file_says() -> None:
     assert first.later_batches == {"backend-1"}
     made = [replica(new, "backend", number) for number in (4, 5)]
     last = plan_rollout(new, ObservedState((*front, backends[0], *made)))
-    assert [step.count for step in last.of(CREATE)] == [1] and last.later_batches == frozenset()
+    assert [step.count for step in last.of(Verb.CREATE)] == [1] and last.later_batches == frozenset()
     assert plan_rollout(new, ObservedState((*front, *backends[:0], *made, replica(new, "backend")))).empty
 
 
 def test_a_first_deploy_and_a_task_know_no_pace() -> None:
-    assert [step.count for step in plan_rollout(application(model=paced()), EMPTY).of(CREATE)] == [1, 3, 1]
+    first = plan_rollout(application(model=paced()), EMPTY)
+    assert [step.count for step in first.of(Verb.CREATE)] == [1, 3, 1]
     model = paced()
     model["services"]["frontend"]["depends_on"] = {"backend": {"condition": "service_completed_successfully"}}
     app = application(model=model)
     busy = ObservedState((replica(app, "backend", spec="old"),))
-    assert next(step.count for step in plan_rollout(app, busy).of(CREATE) if step.service == "backend") == 3
+    creating = plan_rollout(app, busy).of(Verb.CREATE)
+    assert next(step.count for step in creating if step.service == "backend") == 3
 
 
 @pytest.mark.parametrize(("word", "name"), [("start-first", "start-first"), ("stop-first", "stop-first")])

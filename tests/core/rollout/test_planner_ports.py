@@ -9,7 +9,7 @@ import pytest
 from deployer.core.host_ports import HostPort, host_ports_of
 from deployer.core.model import ObservedState, Replica
 from deployer.core.rollout.desired_state import EDGE, DesiredState
-from deployer.core.rollout.plan import CREATE, GATE, RETIRE, START, SWITCH, Plan, Step, goes_in_circles
+from deployer.core.rollout.plan import Plan, Step, Verb, goes_in_circles
 from deployer.core.rollout.planner import plan_rollout
 from testing.compose_models import application, replica, shop
 
@@ -37,7 +37,7 @@ def plan_after(before: dict[str, Any], after: dict[str, Any], marks: str = "ac")
 
 
 def retired(plan: Plan) -> list[tuple[str, str]]:
-    return [(step.service, step.cause) for step in plan.of(RETIRE)]
+    return [(step.service, step.cause) for step in plan.of(Verb.RETIRE)]
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,9 @@ def doing(*audit_events: tuple[str, str]) -> Plan:
 
 @pytest.mark.case("H01")
 def test_plans_that_undo_each_other_go_in_circles() -> None:
-    one, other = doing((RETIRE, "a"), (CREATE, "b"), (START, "b")), doing((RETIRE, "b"), (CREATE, "a"))
+    one = doing((Verb.RETIRE, "a"), (Verb.CREATE, "b"), (Verb.START, "b"))
+    other = doing((Verb.RETIRE, "b"), (Verb.CREATE, "a"))
     assert one.forsaken == {"a"} and other.forsaken == {"b"}
     assert goes_in_circles([one, other, one]) and goes_in_circles([other, one, other, one])
     assert not goes_in_circles([one, other]) and not goes_in_circles([one, one, one])
-    assert not goes_in_circles([one, other, doing((GATE, "a"), (SWITCH, "a"))])
+    assert not goes_in_circles([one, other, doing((Verb.GATE, "a"), (Verb.SWITCH, "a"))])
