@@ -89,7 +89,7 @@ class Plan:
         return frozenset(away - {step.service for step in self.steps if step.verb in _STARTING})
 
     @property
-    def audit_events(self) -> frozenset[tuple[Verb, str]]:
+    def actions(self) -> frozenset[tuple[Verb, str]]:
         """Verb and service of each step, without the replicas' names."""
         return frozenset((step.verb, step.service) for step in self.steps)
 
@@ -115,5 +115,5 @@ def goes_in_circles(plans: Sequence[Plan]) -> bool:
     """True if the newest plan repeats the steps of the plan before the last one, and the last one had other
     steps.
     """
-    audit_events = [plan.audit_events for plan in plans[-3:]]
-    return len(audit_events) == 3 and audit_events[0] == audit_events[2] != audit_events[1]
+    actions = [plan.actions for plan in plans[-3:]]
+    return len(actions) == 3 and actions[0] == actions[2] != actions[1]

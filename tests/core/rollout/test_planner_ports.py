@@ -105,8 +105,8 @@ def test_the_edge_and_a_service_share_a_number_by_address() -> None:
     assert {step.service for step in plan.steps} == {"frontend"}
 
 
-def doing(*audit_events: tuple[str, str]) -> Plan:
-    return Plan("shop", tuple(Step(verb, service, 0, "") for verb, service in audit_events))
+def doing(*actions: tuple[Verb, str]) -> Plan:
+    return Plan("shop", tuple(Step(verb, service, 0, "") for verb, service in actions))
 
 
 @pytest.mark.case("H01")
