@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deployer.core.images import Image
-from deployer.core.model import ObservedState, Replica
+from deployer.core.model import ContainerState, Health, ObservedState, Replica
 from deployer.core.rollout.desired_state import EDGE, DesiredState, assemble
 from deployer.core.rollout.edge_container import EdgeSettings
 
@@ -63,8 +63,8 @@ def replica(app: DesiredState, service: str, number: int = 1, **changes: Any) ->
         "name": f"shop-{service}-{number}",
         "service": service,
         "spec": made.spec,
-        "state": "running",
-        "health": "healthy",
+        "state": ContainerState.RUNNING,
+        "health": Health.HEALTHY,
         "image": "sha256:config",
         "digest": made.image.digest if made.image else "",
         "addresses": {"shop_default": f"172.20.0.{number}"},

@@ -165,6 +165,40 @@ class Event:
     text: str
 
 
+class ContainerState(StrEnum):
+    """Docker's state of a container."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    RESTARTING = "restarting"
+    EXITED = "exited"
+    DEAD = "dead"
+    PAUSED = "paused"
+    REMOVING = "removing"
+    REMOVED = "removed"  # the engine does not know it any more
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def _missing_(cls, value: object) -> ContainerState:
+        """Returns UNKNOWN for a word of another engine: one such container must not hide the others."""
+        return cls.UNKNOWN
+
+
+class Health(StrEnum):
+    """Verdict of a container's own health check."""
+
+    NONE = "none"  # it has no check
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Health:
+        """Returns UNKNOWN for a word of another engine."""
+        return cls.UNKNOWN
+
+
 @dataclass(frozen=True)
 class Replica:
     """One container of a service as observed. `spec` is the content hash it was created from."""
@@ -173,8 +207,8 @@ class Replica:
     name: str
     service: str
     spec: str
-    state: str  # created, running, restarting, exited, dead, paused, removing
-    health: str  # none, starting, healthy, unhealthy
+    state: ContainerState
+    health: Health
     image: str  # local image id = the image's config digest on the classic store
     digest: str  # digest that it was created from, `sha256:…`, empty if from a tag
     exit_code: int = 0
@@ -193,7 +227,7 @@ class Replica:
 
     @property
     def running(self) -> bool:
-        return self.state == "running"
+        return self.state is ContainerState.RUNNING
 
 
 @dataclass(frozen=True)

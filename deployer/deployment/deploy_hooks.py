@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from deployer.core.compose.deploy_hooks import Hook
 from deployer.core.errors import HookFailed
-from deployer.core.model import Replica
+from deployer.core.model import ContainerState, Replica
 from deployer.core.ports.clock import Clock
 from deployer.core.ports.journal import Journal
 from deployer.core.ports.target import Target
@@ -19,6 +19,7 @@ from deployer.core.reporting.log_excerpt import quotation
 from deployer.core.rollout.desired_state import DesiredState
 
 _TICK = 0.05
+_ENDED = (ContainerState.EXITED, ContainerState.DEAD)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class DeployHooks:
         self.journal.record(hook.moment, f"{hook.service} done in {took:.1f} s")
 
     def _wait(self, replica: Replica, until: float) -> Replica | None:
-        while (now := self.target.look(replica)) and now.state not in ("exited", "dead"):
+        while (now := self.target.look(replica)) and now.state not in _ENDED:
             if self.clock.monotonic() > until:
                 break
             self.clock.sleep(_TICK)

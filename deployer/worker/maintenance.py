@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deployer.core.config.settings import App, Environment
-from deployer.core.model import Deployment, Replica
+from deployer.core.model import Deployment, Health, Replica
 from deployer.core.ports.clock import Say
 from deployer.core.redaction import redact
 from deployer.core.rollout.desired_state import EDGE, Service
@@ -111,11 +111,11 @@ def renew(environment: Environment, context: DeployContext) -> bool:
 
 def _answers(service: Service, replica: Replica, project: str, context: DeployContext) -> bool:
     reading = context.target.read(project, service, replica)
-    return replica.serving or reading.answer == ANSWERED or reading.health == "healthy"
+    return replica.serving or reading.answer == ANSWERED or reading.health is Health.HEALTHY
 
 
 def _is_misplaced(replica: Replica) -> bool:
     """True if the replica runs and its route at the edge may be wrong."""
     if not replica.running or replica.service == EDGE:
         return False
-    return replica.serving == (replica.health == "unhealthy")
+    return replica.serving == (replica.health is Health.UNHEALTHY)

@@ -16,7 +16,7 @@ from deployer.core.compose.endpoints import Endpoint
 from deployer.core.errors import ContainerRefused, DeployerError
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
-from deployer.core.model import Bundle, Credentials, ObservedState, Replica
+from deployer.core.model import Bundle, ContainerState, Credentials, Health, ObservedState, Replica
 from deployer.core.permissions.grants import PowerRefused
 from deployer.core.rollout.availability import Sample
 from deployer.core.rollout.conflicts import Occupied
@@ -146,12 +146,12 @@ class MemoryTarget:
     def start(self, project: str, replicas: Sequence[Replica]) -> None:
         self._call("start", *(replica.service for replica in replicas))
         for replica in replicas:
-            self._change(replica, state="running", serving=replica.service == "deployer-edge")
+            self._change(replica, state=ContainerState.RUNNING, serving=replica.service == "deployer-edge")
 
     def read(self, project: str, service: Service, replica: Replica) -> Reading:
         self._call("read")
         now = self.replicas[replica.id]
-        return Reading(now.state, "none", answer="HTTP 500" if now.spec in self.sick else ANSWERED)
+        return Reading(now.state, Health.NONE, answer="HTTP 500" if now.spec in self.sick else ANSWERED)
 
     def route(self, application: DesiredState, serving: Mapping[Service, Sequence[Replica]]) -> None:
         self._call("route", *(service.name for service in serving))
@@ -166,7 +166,7 @@ class MemoryTarget:
 
     def stop(self, project: str, replica: Replica, grace: float) -> None:
         self._call("stop", replica.service)
-        self._change(replica, state="exited", serving=False)
+        self._change(replica, state=ContainerState.EXITED, serving=False)
 
     def remove(self, replicas: Sequence[Replica], *, volumes: bool = False) -> None:
         self._call("scrap" if volumes else "remove", *(replica.service for replica in replicas))
@@ -176,9 +176,8 @@ class MemoryTarget:
     def begin_hook(self, application: DesiredState, hook: Hook, deployment: str) -> Replica:
         self._call("hook", hook.service, hook.moment)
         code = 3 if hook.moment in self.failing else 0
-        self.hooked = Replica(
-            hook.moment, hook.moment, hook.service, "", "exited", "none", "", "", exit_code=code
-        )
+        moment, state = hook.moment, ContainerState.EXITED
+        self.hooked = Replica(moment, moment, hook.service, "", state, Health.NONE, "", "", exit_code=code)
         return self.hooked
 
     def begin_copy(self, application: DesiredState, service: str, old: Replica | None) -> Replica:
@@ -187,8 +186,8 @@ class MemoryTarget:
             raise PowerRefused("container copy asks for cap_add:SYS_ADMIN")
         if (failed := ("old" if old else "new") in self.broken_copies) and self.refuses_copies:
             raise ContainerRefused("no such program")
-        state, code = ("exited", 5) if failed else ("running", 0)
-        self.hooked = Replica("copy", "copy", service, "", state, "none", "", "", exit_code=code)
+        state, code = (ContainerState.EXITED, 5) if failed else (ContainerState.RUNNING, 0)
+        self.hooked = Replica("copy", "copy", service, "", state, Health.NONE, "", "", exit_code=code)
         return self.hooked
 
     def end_copy(self, project: str) -> None:
@@ -220,7 +219,8 @@ class MemoryTarget:
         self._made += 1
         id = f"{service.name}-{self._made}"
         digest = service.image.digest if service.image else ""
-        self.replicas[id] = Replica(id, id, service.name, service.spec, "created", "none", "sha256:0", digest)
+        state, health = ContainerState.CREATED, Health.NONE
+        self.replicas[id] = Replica(id, id, service.name, service.spec, state, health, "sha256:0", digest)
 
     def _change(self, replica: Replica, **changes: Any) -> None:
         self.replicas[replica.id] = dataclasses.replace(self.replicas[replica.id], **changes)

@@ -29,9 +29,11 @@ from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import (
     Bundle,
+    ContainerState,
     Credentials,
     DeployJob,
     Deployment,
+    Health,
     Kind,
     Release,
     Replica,
@@ -514,6 +516,12 @@ def _spec(scene: Scene, marks: str, service: str) -> str:
     return found.spec
 
 
+def foreign_replica() -> Replica:
+    """A container that Compose recreates by hand, under its name for the time in between."""
+    state, health = ContainerState.CREATED, Health.NONE
+    return Replica("x", "x_shop-backend-1", "backend", "", state, health, "sha256:0", "")
+
+
 def fell(scene: Scene, service: str) -> None:
     """As `docker compose` by hand does."""
     for id in [one.id for one in scene.target.replicas.values() if one.service == service]:
@@ -590,7 +598,7 @@ def test_what_compose_made_after_the_end_is_replaced_within_a_minute(scene: Scen
     assert not reconcile()
     fell(scene, "backend")
     assert not reconcile(), "what somebody took away stays away"
-    foreign = Replica("x", "x_shop-backend-1", "backend", "", "created", "none", "sha256:0", "")
+    foreign = foreign_replica()
     scene.target.replicas["x"] = foreign
     assert reconcile() and scene.marks() == "aa" and "x" not in scene.target.replicas
     assert told[0].startswith("another program changed containers")
@@ -606,11 +614,13 @@ def test_what_somebody_left_over_is_untidy_while_the_release_serves(scene: Scene
 
     def add(app: DesiredState) -> None:
         reconcile(app)
-        foreign = Replica("x", "x_shop-backend-1", "backend", "", "created", "none", "sha256:0", "")
+        foreign = foreign_replica()
         scene.target.replicas["x"] = foreign
 
     scene.target.reconcile = add  # type: ignore[method-assign, assignment]
-    scene.target.replicas["y"] = Replica("y", "shop-y", "y", "", "exited", "none", "sha256:0", "")
+    scene.target.replicas["y"] = Replica(
+        "y", "shop-y", "y", "", ContainerState.EXITED, Health.NONE, "sha256:0", ""
+    )
     ended = scene.deploy("aa")
     assert ended.status is Status.SUCCESS and scene.marks() == "aa"
 
@@ -638,11 +648,11 @@ def test_the_way_back_waits_for_whoever_made_containers_meanwhile(scene: Scene) 
     read, clock = scene.target.read, scene.clock
 
     def taken(project: str, service: Service, replica: Replica) -> Reading:
-        foreign = Replica("x", "x_shop-backend-1", "backend", "", "created", "none", "sha256:0", "")
+        foreign = foreign_replica()
         scene.target.replicas["x"] = foreign
         scene.target.read = read  # type: ignore[method-assign]
         clock.meanwhile = once(lambda: fell(scene, "backend"))
-        return Reading("removed", "none")
+        return Reading(ContainerState.REMOVED, Health.NONE)
 
     scene.target.read = taken  # type: ignore[method-assign]
     ended = scene.deploy("ba")

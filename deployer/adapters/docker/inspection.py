@@ -18,7 +18,7 @@ from deployer.core.docker.container_requests import HEIR_LABEL, SERVICE_LABEL, V
 from deployer.core.docker.forwarded_headers import PeerNetwork
 from deployer.core.errors import EdgeUnavailable
 from deployer.core.host_ports import HostPort, bound_ports, is_every_address
-from deployer.core.model import Replica
+from deployer.core.model import ContainerState, Health, Replica
 from deployer.core.rollout.conflicts import Held, Occupied
 from deployer.core.rollout.desired_state import ASIDE, EDGE, SPEC_LABEL
 
@@ -39,8 +39,8 @@ def replica_of(details: Mapping[str, Any]) -> Replica:
         name=details["Name"].lstrip("/"),
         service=labels.get(SERVICE_LABEL) or labels.get(_SERVICE, ""),
         spec=labels.get(SPEC_LABEL, ""),
-        state=state["Status"],
-        health=(state.get("Health") or {}).get("Status", "none"),
+        state=ContainerState(state["Status"]),
+        health=Health((state.get("Health") or {}).get("Status", "none")),
         image=details["Image"],
         digest=config["Image"].partition("@")[2],
         exit_code=int(state.get("ExitCode") or 0),
@@ -51,7 +51,7 @@ def replica_of(details: Mapping[str, Any]) -> Replica:
         },
         started=_seconds(state.get("StartedAt", "")),
         parked=_is_aside(networks, str(details["HostConfig"].get("NetworkMode") or ""))
-        or (HEIR_LABEL in labels and state["Status"] == "running" and lacks_ports(details)),
+        or (HEIR_LABEL in labels and state["Status"] == ContainerState.RUNNING and lacks_ports(details)),
         port_successor=HEIR_LABEL in labels,
         volumes=data_in(nameless),
         scratch=is_scratch(nameless),
@@ -83,7 +83,7 @@ def _held_by(details: Mapping[str, Any]) -> tuple[HostPort, ...]:
     """A running container's own list names the port that it got out of a range; one that is about to start
     again has no list and asks for its bindings.
     """
-    if details["State"]["Status"] == "running":
+    if details["State"]["Status"] == ContainerState.RUNNING:
         return bound_ports((details.get("NetworkSettings") or {}).get("Ports") or {})
     return bound_ports(details["HostConfig"].get("PortBindings") or {})
 

@@ -32,7 +32,7 @@ from deployer.core.docker.preflight_container import COPY, name_of_copy
 from deployer.core.errors import CertificateInvalid, ComposeRejected, ContainerRefused
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
-from deployer.core.model import Bundle, Credentials, ObservedState, Replica
+from deployer.core.model import Bundle, ContainerState, Credentials, Health, ObservedState, Replica
 from deployer.core.permissions.project_permissions import Present
 from deployer.core.rollout.conflicts import Occupied
 from deployer.core.rollout.desired_state import EDGE, DesiredState, Service
@@ -161,7 +161,7 @@ class DockerTarget:
             peers = self._engine.bridges(self._replica_requests.edge_networks(application))
             running: dict[str, list[str]] = {}
             for replica in present:
-                if replica.running and replica.addresses and replica.health != "unhealthy":
+                if replica.running and replica.addresses and replica.health is not Health.UNHEALTHY:
                     running.setdefault(replica.service, []).append(address_of(replica))
             edge.prepare(application.routes, self._certificates(application, edge), peers, running)
         self._each(self._engine.create, wanted)
@@ -192,7 +192,7 @@ class DockerTarget:
     def read(self, project: str, service: Service, replica: Replica) -> Reading:
         now = self._engine.look(replica)
         if now is None:
-            return Reading("removed", "none")
+            return Reading(ContainerState.REMOVED, Health.NONE)
         answer = self._ask(project, service, now)
         return Reading(now.state, now.health, now.exit_code, now.restarts, answer, now.started)
 
@@ -241,7 +241,7 @@ class DockerTarget:
         name, project = requests.hook_name(application.project, hook), application.project
         there = {key: one for key, one in self._engine.hooks(project).items() if key[0] == name}
         mine = there.get((name, deployment))
-        if mine and (mine.running or (mine.state == "exited" and not mine.exit_code)):
+        if mine and (mine.running or (mine.state is ContainerState.EXITED and not mine.exit_code)):
             return mine
         self.remove(list(there.values()))
         service, one = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from deployer.core.model import Deployment, ObservedState, Replica
+from deployer.core.model import Deployment, Health, ObservedState, Replica
 from deployer.core.reporting.deployment_text import ago, one_line
 from deployer.core.rollout.desired_state import EDGE
 from deployer.core.rollout.plan import Plan
@@ -55,7 +55,7 @@ def overview_text(overview: Overview, now: float) -> str:
     ]
     for replica in overview.observed.replicas:
         service = "edge" if replica.service == EDGE else replica.service
-        state = replica.state if replica.health == "none" else f"{replica.state}, {replica.health}"
+        state = replica.state if replica.health is Health.NONE else f"{replica.state}, {replica.health}"
         lines.append(f"  {service:<14}{replica.name:<30}{state:<20}{replica.digest[7:19]}".rstrip())
     if overview.drifted:
         plan = "\n".join(f"    {line}" for line in str(overview.plan).splitlines())

@@ -15,12 +15,13 @@ from dataclasses import dataclass, replace
 
 from deployer.core.compose.volumes import tell_mounts
 from deployer.core.host_ports import HostPort, is_free
-from deployer.core.model import ObservedState, Replica
+from deployer.core.model import ContainerState, Health, ObservedState, Replica
 from deployer.core.rollout.desired_state import EDGE, DesiredState, Service
 from deployer.core.rollout.plan import Plan, Step, Verb
 
 _FIRST, _LAST = -1, 10_000  # before every level, and after everything that stays
-_UP = ("running", "restarting", "paused")
+_UP = (ContainerState.RUNNING, ContainerState.RESTARTING, ContainerState.PAUSED)
+_STARTABLE = (ContainerState.EXITED, ContainerState.CREATED)
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def plan_routes(application: DesiredState, observed: ObservedState) -> dict[Serv
     for service in application.services:
         mine = [replica for replica in observed.of(service.name) if replica.running]
         mine = [replica for replica in mine if replica.spec == service.spec] or mine
-        fit = [replica for replica in mine if replica.health != "unhealthy"][: service.replicas]
+        fit = [replica for replica in mine if replica.health is not Health.UNHEALTHY][: service.replicas]
         served = [replica for replica in mine if replica.serving]
         if service.routes and fit and {one.id for one in fit} != {one.id for one in served}:
             wanted[service] = fit
@@ -170,17 +171,17 @@ def _staying(service: Service, old: Sequence[Replica], room: int) -> tuple[Repli
 
 
 def _fits(service: Service, replica: Replica) -> bool:
-    if replica.spec != service.spec or replica.restarts or replica.health == "unhealthy":
+    if replica.spec != service.spec or replica.restarts or replica.health is Health.UNHEALTHY:
         return False
     return _is_done(replica) if service.completes else replica.running
 
 
 def _is_stopped(service: Service, replica: Replica) -> bool:
-    return replica.spec == service.spec and replica.state in ("exited", "created")
+    return replica.spec == service.spec and replica.state in _STARTABLE
 
 
 def _is_done(replica: Replica) -> bool:
-    return replica.state == "exited" and replica.exit_code == 0
+    return replica.state is ContainerState.EXITED and replica.exit_code == 0
 
 
 def _cause(service: Service, replicas: Sequence[Replica]) -> str:
@@ -193,7 +194,8 @@ def _cause(service: Service, replicas: Sequence[Replica]) -> str:
         return "configuration changed"
     if not newest.running:
         return f"replica is {newest.state}"
-    return "replica is unhealthy" if newest.health == "unhealthy" or newest.restarts else "too few replicas"
+    unfit = newest.health is Health.UNHEALTHY or newest.restarts
+    return "replica is unhealthy" if unfit else "too few replicas"
 
 
 def _short(digest: str) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from deployer.core.model import ContainerState, Health
 from deployer.core.rollout.desired_state import EDGE, Service
 
 ANSWERED = "ok"
@@ -25,8 +26,8 @@ class Reading:
     way to send it; `started` in Unix seconds of the target's clock, 0 if unknown.
     """
 
-    state: str
-    health: str
+    state: ContainerState
+    health: Health
     exit_code: int = 0
     restarts: int = 0
     answer: str = ""
@@ -50,13 +51,13 @@ def judge_gate(service: Service, readings: tuple[Reading, Reading], waited: floa
     before, now = readings
     if service.completes:
         return _judge_task(service, now, waited)
-    if now.state == "removed":
+    if now.state is ContainerState.REMOVED:
         return Judgement(Readiness.FAILED, "was removed by somebody else")
-    if now.state == "paused":
+    if now.state is ContainerState.PAUSED:
         return Judgement(Readiness.FAILED, "was paused")
-    if now.state not in ("running", "created") or now.restarts:
+    if now.state not in (ContainerState.RUNNING, ContainerState.CREATED) or now.restarts:
         return Judgement(Readiness.FAILED, f"exited with code {now.exit_code} after {waited:.1f} s")
-    if now.health == "unhealthy":
+    if now.health is Health.UNHEALTHY:
         return Judgement(Readiness.FAILED, f"its health check failed{_last(now)}")
     if _is_ready(service, before, now, waited):
         silent = service.presumed and service.asks and not now.answer
@@ -68,9 +69,9 @@ def judge_gate(service: Service, readings: tuple[Reading, Reading], waited: floa
 
 
 def _judge_task(service: Service, now: Reading, waited: float) -> Judgement:
-    if now.state == "exited" and now.exit_code == 0:
+    if now.state is ContainerState.EXITED and now.exit_code == 0:
         return Judgement(Readiness.READY, f"completed in {waited:.1f} s")
-    if now.state == "exited":
+    if now.state is ContainerState.EXITED:
         return Judgement(Readiness.FAILED, f"ended with code {now.exit_code} after {waited:.1f} s")
     if waited > service.gate_seconds:
         return Judgement(Readiness.FAILED, f"not done within {service.gate_seconds:.0f} s")
@@ -78,12 +79,12 @@ def _judge_task(service: Service, now: Reading, waited: float) -> Judgement:
 
 
 def _is_ready(service: Service, before: Reading, now: Reading, waited: float) -> bool:
-    if now.state != "running":
+    if now.state is not ContainerState.RUNNING:
         return False
-    decisive = service.probe or service.name == EDGE or now.health == "none"
-    if now.health == "healthy" or (decisive and before.answer == now.answer == ANSWERED):
+    decisive = service.probe or service.name == EDGE or now.health is Health.NONE
+    if now.health is Health.HEALTHY or (decisive and before.answer == now.answer == ANSWERED):
         return True
-    unasked = not now.answer and now.health == "none" and not service.checked
+    unasked = not now.answer and now.health is Health.NONE and not service.checked
     return unasked and waited >= (PRESUMED_SECONDS if service.presumed else RECONCILE_SECONDS)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deployer.core.model import ObservedState, Replica
+from deployer.core.model import ContainerState, ObservedState, Replica
 from deployer.core.rollout.desired_state import Service
 from deployer.core.rollout.plan import Plan, Step, Verb
 from deployer.deployment.rollout.preflight import Preflight
@@ -108,7 +108,7 @@ class Rollout:
             replica
             for group in wanted.values()
             for replica in group
-            if replica.state == "created" or replica.id in stopped_for_rollback
+            if replica.state is ContainerState.CREATED or replica.id in stopped_for_rollback
         ]
         if replicas:
             self.setup.journal.record(Verb.START, " ".join(replica.name for replica in replicas))

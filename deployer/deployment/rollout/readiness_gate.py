@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from deployer.core.errors import GateFailed
-from deployer.core.model import Replica
+from deployer.core.model import ContainerState, Health, Replica
 from deployer.core.reporting.log_excerpt import quotation
 from deployer.core.rollout.desired_state import Service
 from deployer.core.rollout.plan import Verb
@@ -58,7 +58,7 @@ class ReadinessGate:
     def _passed(self, service: Service, replica: Replica, begun: float) -> bool:
         setup = self.setup
         reading = setup.target.read(setup.project, service, replica)
-        before = self._seen.get(replica.id, Reading("created", "none"))
+        before = self._seen.get(replica.id, Reading(ContainerState.CREATED, Health.NONE))
         self._seen[replica.id] = reading
         judgement = judge_gate(service, (before, reading), setup.clock.monotonic() - begun)
         if judgement.verdict is Readiness.FAILED:

@@ -33,7 +33,7 @@ from deployer.core.errors import (
     RegistryUnavailable,
 )
 from deployer.core.images import Image
-from deployer.core.model import Credentials, Replica
+from deployer.core.model import ContainerState, Credentials, Health, Replica
 from testing.docker.docker_cli import ROOT, docker, free_port, registry
 
 IMAGE = Image("ghcr.io/acme/shop", "sha256:" + "ab" * 32)
@@ -42,7 +42,7 @@ SECRET = "canary-5f3a9c71"
 
 
 def replica(id: str, name: str = "shop-web-1") -> Replica:
-    return Replica(id, name, "web", "spec", "created", "none", "", "")
+    return Replica(id, name, "web", "spec", ContainerState.CREATED, Health.NONE, "", "")
 
 
 def quiet(text: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from deployer.core.image_config import ImageConfig
-from deployer.core.model import ObservedState
+from deployer.core.model import ContainerState, Health, ObservedState
 from deployer.core.rollout.desired_state import EDGE, DesiredState, assemble
 from deployer.core.rollout.planner import plan_rollout
 from deployer.core.rollout.readiness import Readiness, Reading, judge_gate
@@ -111,7 +111,7 @@ def test_the_gate_asks_the_ports_that_are_derived_and_presumes_no_more_than_is_k
         ((8000,), False),
         ((), False),
     ]
-    service, closed = alone.service("api"), Reading("running", "none")
+    service, closed = alone.service("api"), Reading(ContainerState.RUNNING, Health.NONE)
     assert service and judge_gate(service, (closed, closed), 9.0).verdict is Readiness.WAITING
     judged = judge_gate(service, (closed, closed), 10.0)
     assert judged.verdict is Readiness.READY and judged.reason.endswith("nobody is seen to use them")

@@ -7,7 +7,7 @@ import pytest
 
 from deployer.core.compose.volumes import data_in, is_scratch
 from deployer.core.image_config import ImageConfig
-from deployer.core.model import ObservedState, Replica
+from deployer.core.model import ContainerState, ObservedState, Replica
 from deployer.core.rollout.desired_state import DesiredState, assemble
 from deployer.core.rollout.planner import plan_rollout, predecessors
 from testing.compose_models import EDGE_SETTINGS, image, replica
@@ -47,7 +47,7 @@ def test_the_plan_says_that_data_is_handed_on_and_what_is_kept_aside() -> None:
 
 @pytest.mark.case("H06")
 def test_a_replica_that_ended_keeps_its_data_until_the_next_one_has_it() -> None:
-    ended = kept(keeper("a"), state="exited", serving=False)
+    ended = kept(keeper("a"), state=ContainerState.EXITED, serving=False)
     assert lines(keeper("b"), ended) == [
         "create 1 new: image aaaaaaaaaaaa → bbbbbbbbbbbb; volume /data is handed on",
         "remove shop-keeper-1: superseded",

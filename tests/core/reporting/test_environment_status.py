@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from deployer.core.model import Deployment, Kind, ObservedState, Run, Status
+from deployer.core.model import Deployment, Health, Kind, ObservedState, Run, Status
 from deployer.core.reporting.environment_status import Overview, overview_text
 from deployer.core.rollout.planner import plan_rollout
 from testing.compose_models import application, replica, running
@@ -54,7 +54,7 @@ def test_a_replica_that_is_gone_shows_as_the_plan_that_brings_it_back() -> None:
 
 def test_a_service_without_a_health_check_shows_its_state_only() -> None:
     app = application()
-    text = overview_text(overview(ObservedState((replica(app, "frontend", health="none"),))), 240.0)
+    text = overview_text(overview(ObservedState((replica(app, "frontend", health=Health.NONE),))), 240.0)
     assert "  frontend      shop-frontend-1               running             bbbbbbbbbbbb\n" in text
 
 

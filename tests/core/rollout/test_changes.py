@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from deployer.core.images import Image
-from deployer.core.model import Bundle, ObservedState, Release, Replica
+from deployer.core.model import Bundle, ContainerState, Health, ObservedState, Release, Replica
 from deployer.core.release.image_selection import ImageRequirement
 from deployer.core.rollout.changes import changes_of, image_without_lookup
 from testing.compose_models import application, digest, image
@@ -14,7 +14,8 @@ APPLICATION = application()
 
 
 def replica(service: str, spec: str, mark: str) -> Replica:
-    return Replica("1", f"shop-{service}-1", service, spec, "running", "healthy", "x", digest(mark))
+    state, health = ContainerState.RUNNING, Health.HEALTHY
+    return Replica("1", f"shop-{service}-1", service, spec, state, health, "x", digest(mark))
 
 
 def spec_of(name: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from deployer.core.compose.project_names import refuse_foreign
 from deployer.core.errors import ComposeRejected
 from deployer.core.host_ports import HostPort
-from deployer.core.model import ObservedState
+from deployer.core.model import ContainerState, Health, ObservedState
 from deployer.core.rollout.desired_state import assemble, nothing
 from deployer.core.rollout.plan import Plan, Verb
 from deployer.core.rollout.planner import is_reconciled, lacking, plan_rollout, plan_routes
@@ -101,8 +101,8 @@ def test_going_back_starts_the_replica_that_rests_again() -> None:
     model = shop()
     model["services"]["backend"]["x-deployer"] = {"order": "stop-first"}
     old, new = application("ab", model), application("cb", model)
-    stopped_for_rollback = replica(old, "backend", state="exited", serving=False)
-    broken = replica(new, "backend", 2, state="exited", serving=False, exit_code=1)
+    stopped_for_rollback = replica(old, "backend", state=ContainerState.EXITED, serving=False)
+    broken = replica(new, "backend", 2, state=ContainerState.EXITED, serving=False, exit_code=1)
     others = (replica(old, "deployer-edge"), replica(old, "frontend"))
     plan = plan_rollout(old, ObservedState((*others, stopped_for_rollback, broken)))
     assert steps(plan) == ["remove backend", "start backend", "gate backend"]
@@ -112,7 +112,7 @@ def test_going_back_starts_the_replica_that_rests_again() -> None:
 def test_a_replica_that_never_served_must_pass_the_gate_and_is_not_created_again() -> None:
     app = application("cb")
     old = application("ab")
-    left = replica(app, "backend", 2, serving=False, health="starting")
+    left = replica(app, "backend", 2, serving=False, health=Health.STARTING)
     observed = ObservedState(
         (replica(old, "deployer-edge"), replica(old, "backend"), left, replica(old, "frontend"))
     )
@@ -127,7 +127,7 @@ def test_a_replica_that_never_served_must_pass_the_gate_and_is_not_created_again
 
 def test_going_back_removes_what_never_served_and_leaves_what_serves() -> None:
     old, new = application("ab"), application("cb")
-    broken = replica(new, "backend", 2, serving=False, state="exited", exit_code=1)
+    broken = replica(new, "backend", 2, serving=False, state=ContainerState.EXITED, exit_code=1)
     observed = ObservedState((*running(old).replicas, broken))
     plan = plan_rollout(old, observed)
     assert steps(plan) == ["remove backend"]
@@ -136,7 +136,7 @@ def test_going_back_removes_what_never_served_and_leaves_what_serves() -> None:
 
 def test_going_back_takes_an_unproven_running_replica_away_without_draining_it() -> None:
     old, new = application("ab"), application("cb")
-    slow = replica(new, "backend", 2, serving=False, health="starting")
+    slow = replica(new, "backend", 2, serving=False, health=Health.STARTING)
     plan = plan_rollout(old, ObservedState((*running(old).replicas, slow)))
     assert steps(plan) == ["switch backend", "remove backend"]
     assert plan.steps[-1].cause == "never served"
@@ -165,17 +165,17 @@ def test_a_service_that_left_the_file_goes_last_and_a_dead_one_is_only_removed()
         "stop cron",
         "remove cron",
     ]
-    dead = replica(with_cron, "cron", state="exited", serving=False)
+    dead = replica(with_cron, "cron", state=ContainerState.EXITED, serving=False)
     assert steps(plan_rollout(application(), ObservedState((*live, dead)))) == ["remove cron"]
 
 
 @pytest.mark.parametrize(
     ("changes", "cause"),
     [
-        ({"state": "exited", "serving": False}, "replica is exited"),
-        ({"health": "unhealthy"}, "replica is unhealthy"),
+        ({"state": ContainerState.EXITED, "serving": False}, "replica is exited"),
+        ({"health": Health.UNHEALTHY}, "replica is unhealthy"),
         ({"restarts": 3}, "replica is unhealthy"),
-        ({"state": "restarting", "serving": False}, "replica is restarting"),
+        ({"state": ContainerState.RESTARTING, "serving": False}, "replica is restarting"),
         ({"digest": "", "spec": "other"}, "image by tag → aaaaaaaaaaaa"),
     ],
 )
@@ -203,10 +203,10 @@ def test_a_finished_task_is_not_run_again_for_the_same_release() -> None:
     model = shop()
     model["services"]["frontend"]["depends_on"] = {"backend": {"condition": "service_completed_successfully"}}
     app = application(model=model)
-    done = replica(app, "backend", state="exited", serving=False)
+    done = replica(app, "backend", state=ContainerState.EXITED, serving=False)
     others = [r for r in running(app).replicas if r.service != "backend"]
     assert plan_rollout(app, ObservedState((*others, done))).empty
-    failed = replica(app, "backend", state="exited", exit_code=1, serving=False)
+    failed = replica(app, "backend", state=ContainerState.EXITED, exit_code=1, serving=False)
     assert "create backend" in steps(plan_rollout(app, ObservedState((*others, failed))))
 
 
@@ -231,12 +231,12 @@ def test_levels_are_those_that_have_something_to_do() -> None:
 def test_replicas_that_came_back_elsewhere_are_to_be_served() -> None:
     app = application()
     moved = replica(app, "backend", serving=False, restarts=1)
-    stopped = replica(app, "frontend", state="exited", serving=False)
+    stopped = replica(app, "frontend", state=ContainerState.EXITED, serving=False)
     observed = ObservedState((replica(app, "deployer-edge"), moved, stopped))
     backend = app.service("backend")
     assert backend and plan_routes(app, observed) == {backend: [moved]}
     assert plan_routes(app, running(app)) == {}
-    sick = ObservedState((replica(app, "backend", serving=False, health="unhealthy"),))
+    sick = ObservedState((replica(app, "backend", serving=False, health=Health.UNHEALTHY),))
     assert plan_routes(app, sick) == {}
 
 
@@ -294,11 +294,11 @@ def test_a_task_of_the_release_before_stays_until_the_new_release_serves_and_nev
     model = shop()
     model["services"]["frontend"]["depends_on"] = {"backend": {"condition": "service_completed_successfully"}}
     old, new = application("ab", model), application("cb", model)
-    done = replica(old, "backend", state="exited", serving=False)
+    done = replica(old, "backend", state=ContainerState.EXITED, serving=False)
     others = [r for r in running(old).replicas if r.service != "backend"]
     plan = plan_rollout(new, ObservedState((*others, done)))
     assert steps(plan) == ["create backend", "start backend", "gate backend", "remove backend"]
-    failed = replica(new, "backend", 2, state="exited", exit_code=1, serving=False)
+    failed = replica(new, "backend", 2, state=ContainerState.EXITED, exit_code=1, serving=False)
     assert steps(plan_rollout(old, ObservedState((*others, done, failed)), tasks=False)) == ["remove backend"]
     idle = plan_rollout(old, ObservedState(tuple(others)), tasks=False)
     assert idle.empty and idle.idle == ("backend",)
@@ -309,7 +309,7 @@ def test_an_application_is_settled_when_all_of_it_runs_and_nothing_of_others_is_
     app = application()
     whole = running(app)
     assert is_reconciled(app, whole) and lacking(app, whole) == []
-    foreign = replica(app, "backend", 2, spec="", state="created")
+    foreign = replica(app, "backend", 2, spec="", state=ContainerState.CREATED)
     assert not is_reconciled(app, ObservedState((*whole.replicas, foreign)))
     less = ObservedState(tuple(one for one in whole.replicas if one.service != "frontend"))
     assert not is_reconciled(app, less) and lacking(app, less) == ["frontend"]
@@ -362,7 +362,7 @@ def test_composes_own_order_counts(word: str, name: str) -> None:
 
 def test_a_sick_replica_is_routed_around_while_another_is_well() -> None:
     app = application(model=paced())
-    one, two = replica(app, "backend"), replica(app, "backend", 2, health="unhealthy")
+    one, two = replica(app, "backend"), replica(app, "backend", 2, health=Health.UNHEALTHY)
     backend = app.service("backend")
     assert backend and plan_routes(app, ObservedState((one, two))) == {backend: [one]}
     alone = ObservedState((two,))
