@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
-_COLOURS = {"success": 32, "failure": 31, "error": 31, "failed": 31, "rollback": 33, "log": 2}
+from deployer.core.model import EventKind, Status
+
+_COLOURS: Mapping[str, int] = {
+    Status.SUCCESS: 32,
+    Status.FAILURE: 31,
+    Status.ERROR: 31,
+    EventKind.FAILED: 31,
+    EventKind.ROLLBACK: 33,
+    EventKind.LOG: 2,
+}
 
 
 def coloured(text: str, kind: str) -> str:

@@ -155,13 +155,40 @@ class Deployment:
     measured: Availability | None = None
 
 
+class EventKind(StrEnum):
+    """Kind of a deployment's event, beside the verbs of its plans and the moments of its hooks."""
+
+    ENQUEUE = "enqueue"
+    CLAIM = "claim"
+    REQUEUE = "requeue"  # the process that deployed it died
+    RESOLVE = "resolve"
+    IMAGE = "image"  # resolved elsewhere than in the request
+    CERTIFICATE = "certificate"
+    PROJECT = "project"  # notice about a first deploy's project name
+    PULL = "pull"
+    PLAN = "plan"
+    WRITTEN = "written"  # a leaving replica wrote to a file of its release
+    LOG = "log"  # line of a container's output
+    CONFIRM = "confirm"  # the release serves and waits for its confirmation
+    WORD = "word"  # the confirmation as it arrived
+    CONFIRMED = "confirmed"
+    RECONCILE = "settle"  # after another program changed containers
+    HINT = "hint"
+    FAILED = "failed"
+    ROLLBACK = "rollback"  # plan of the way back
+    RESTORED = "restored"  # result for a deployment that was given up
+    MEASURED = "measured"
+    UNTIDY = "untidy"  # the release serves, and something around it is left to do
+    END = "end"
+
+
 @dataclass(frozen=True)
 class Event:
     """One event of a deployment, numbered from 1 within it."""
 
     n: int
     at: float
-    kind: str  # stage or step verb; `end` is the last event
+    kind: str  # as stored: the record of another version may hold kinds that this one does not know
     text: str
 
 

@@ -11,7 +11,7 @@ import math
 from dataclasses import replace
 
 from deployer.core.compose.endpoints import Endpoint
-from deployer.core.model import Availability
+from deployer.core.model import Availability, EventKind
 from deployer.core.ports.clock import Clock
 from deployer.core.ports.journal import Journal
 from deployer.core.ports.target import Target, Watch
@@ -48,9 +48,8 @@ class AvailabilityMonitor:
             self._watch = self._target.watch(asked)
             self._budgeted = any(endpoint.budget.given for endpoint in asked)
             if left := len(endpoints) - len(asked):
-                self._journal.record(
-                    "measured", f"{left} of {len(endpoints)} published ports are not probed, {len(asked)} are"
-                )
+                told = f"{left} of {len(endpoints)} published ports are not probed, {len(asked)} are"
+                self._journal.record(EventKind.MEASURED, told)
 
     def touch(self) -> None:
         """Marks the first change: from now on the deployment is held responsible for failed requests."""
@@ -83,7 +82,7 @@ class AvailabilityMonitor:
             return None
         figures = measure(self._seen(), self._marks, self._clock.monotonic())
         for name, found in sorted(figures.items()):
-            self._journal.record("measured", f"{name}: {summary(found)}")
+            self._journal.record(EventKind.MEASURED, f"{name}: {summary(found)}")
         return worst(figures)
 
     def _seen(self) -> Seen:

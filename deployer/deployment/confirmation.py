@@ -7,6 +7,7 @@ is killed, the next one finds the end of the wait and any confirmation in the st
 
 from __future__ import annotations
 
+from deployer.core.model import EventKind
 from deployer.core.ports.clock import Clock
 from deployer.core.ports.journal import Journal
 from deployer.core.ports.store import Store
@@ -21,12 +22,11 @@ def await_confirmation(id: str, seconds: int, store: Store, clock: Clock, journa
     """
     found = store.await_word(id, clock.now() + seconds)
     left = max(0.0, found.until - clock.now())
-    journal.record(
-        "confirm", f"the release serves and waits up to {left:.0f} s for its confirmation; the old one stays"
-    )
+    told = f"the release serves and waits up to {left:.0f} s for its confirmation; the old one stays"
+    journal.record(EventKind.CONFIRM, told)
     while not judge_confirmation(found):
         clock.sleep(_LOOK)
         found = store.word(id)
         if found.verdict is None and clock.now() >= found.until:
             found = store.stop_waiting(id)
-    journal.record("confirmed", found.reason or "the release is confirmed")
+    journal.record(EventKind.CONFIRMED, found.reason or "the release is confirmed")

@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 
 from deployer.core.errors import DeployerError
-from deployer.core.model import DeployJob, Deployment, Kind
+from deployer.core.model import DeployJob, Deployment, EventKind, Kind
 from deployer.core.reporting.log_fields import log_fields
 from deployer.deployment.context import DeployContext
 from deployer.deployment.deploy import FORWARD_ONLY, DeploymentRun
@@ -36,7 +36,7 @@ def _restore(steps: DeploymentSteps) -> str:
     project = steps.environment.project
     with steps.context.target.exclusive(project):
         told = FORWARD_ONLY if _went_one_way(steps) else DeploymentRun(steps).restore()
-        steps.journal.record("restored", told)
+        steps.journal.record(EventKind.RESTORED, told)
         steps.hooks.clear(project)
         return told
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from deployer.core.compose.deploy_hooks import ON_ROLLBACK, POST_DEPLOY
+from deployer.core.compose.deploy_hooks import HookMoment
 from deployer.core.errors import DeployerError
-from deployer.core.model import DeployJob, Deployment, Kind
+from deployer.core.model import DeployJob, Deployment, EventKind, Kind
 from deployer.core.release.failure import Failure
 from deployer.core.rollout.conflicts import beside, refuse_conflicts
 from deployer.core.rollout.desired_state import DesiredState, nothing
@@ -65,7 +65,7 @@ class DeploymentRun:
             if forward.failure is None or not steps.touched:
                 return forward.failure
             reason = forward.failure.reason
-            self.journal.record("failed", reason)
+            self.journal.record(EventKind.FAILED, reason)
             if steps.one_way:
                 return replace(forward.failure, reason=f"{reason}; {FORWARD_ONLY}")
             told = self.restore()
@@ -86,7 +86,7 @@ class DeploymentRun:
         steps.availability.start(desired.endpoints)
         pull_images(desired, steps.environment, context, steps.app, job.credentials, journal, steps.deadline)
 
-        plan, observed = steps.plan("plan", desired, tasks=tasks, seen=unchanged)
+        plan, observed = steps.plan(EventKind.PLAN, desired, tasks=tasks, seen=unchanged)
         if not plan.empty:
             refuse_conflicts(desired, occupied := context.target.occupied(desired.project))
             desired = beside(desired, occupied)
@@ -101,12 +101,12 @@ class DeploymentRun:
         steps.clear_up(rollout, undrained)
         if not plan.empty:
             with journal.best_effort("the release serves, "):
-                steps.hooks.run(desired, POST_DEPLOY, steps.deadline)
+                steps.hooks.run(desired, HookMoment.POST_DEPLOY, steps.deadline)
 
     def _restore(self, previous: DesiredState) -> None:
         """Rolls out the release that served before. Waits for another program's work on the containers."""
         steps = self.steps
-        plan, observed = steps.plan("rollback", previous, tasks=False, returning=True)
+        plan, observed = steps.plan(EventKind.ROLLBACK, previous, tasks=False, returning=True)
         rollout = steps.begin(previous, plan, observed)
         try:
             rollout.bring_in()
@@ -123,7 +123,7 @@ class DeploymentRun:
         with self.journal.attempt() as back:
             if self.tried:
                 with self.journal.best_effort():
-                    steps.hooks.run(self.tried, ON_ROLLBACK, steps.deadline)
+                    steps.hooks.run(self.tried, HookMoment.ON_ROLLBACK, steps.deadline)
             self._restore(steps.stored(before) if before else nothing(steps.environment.project))
         if back.failure:
             return f"and the release before did not come back: {back.failure.reason}"

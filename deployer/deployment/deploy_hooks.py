@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deployer.core.compose.deploy_hooks import Hook
+from deployer.core.compose.deploy_hooks import Hook, HookMoment
 from deployer.core.errors import HookFailed
-from deployer.core.model import ContainerState, Replica
+from deployer.core.model import ContainerState, EventKind, Replica
 from deployer.core.ports.clock import Clock
 from deployer.core.ports.journal import Journal
 from deployer.core.ports.target import Target
@@ -31,7 +31,7 @@ class DeployHooks:
     clock: Clock
     journal: Journal
 
-    def run(self, application: DesiredState, moment: str, deadline: float) -> bool:
+    def run(self, application: DesiredState, moment: HookMoment, deadline: float) -> bool:
         """Runs the hooks of one hook point one after another, in dependency order. True if there was any."""
         mine = [hook for hook in application.hooks if hook.moment == moment]
         for hook in mine:
@@ -53,7 +53,7 @@ class DeployHooks:
             if line.strip()
         ]
         for line in lines:
-            self.journal.record("log", f"{hook.service} {hook.moment} | {line}")
+            self.journal.record(EventKind.LOG, f"{hook.service} {hook.moment} | {line}")
         took = self.clock.monotonic() - begun
         if now is None or now.running:
             self.target.remove([replica])

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from deployer.core.errors import DeployerError, StoreUnavailable
-from deployer.core.model import Deployment, Status
+from deployer.core.model import Deployment, EventKind, Status
 from deployer.core.ports.clock import Clock
+from deployer.core.ports.journal import JournalKind
 from deployer.core.ports.store import Store
 from deployer.core.redaction import redact, redact_secrets
 from deployer.core.release.failure import Failure, failure_of
@@ -48,7 +49,7 @@ class DeploymentJournal:
                 key += "'"
             self._variables[key] = value
 
-    def record(self, kind: str, text: str) -> None:
+    def record(self, kind: JournalKind, text: str) -> None:
         shown = self._shown(text)
         try:
             self._store.append(self._deployment.id, kind, shown, self._clock.now())
@@ -70,7 +71,7 @@ class DeploymentJournal:
         except DeployerError as error:
             failure = failure_of(error)
             if error.hint:
-                self.record("hint", error.hint)
+                self.record(EventKind.HINT, error.hint)
             attempt.failure = replace(failure, reason=self._shown(failure.reason))
         except Exception as error:
             fields = log_fields("bug", self._deployment)
@@ -84,7 +85,7 @@ class DeploymentJournal:
         with self.attempt() as attempt:
             yield attempt
         if attempt.failure:
-            self.record("untidy", f"{consequence}{attempt.failure.reason}")
+            self.record(EventKind.UNTIDY, f"{consequence}{attempt.failure.reason}")
 
     def _shown(self, text: str) -> str:
         return redact_secrets(redact(text, self._given), self._variables)

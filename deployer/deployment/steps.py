@@ -6,10 +6,10 @@ Chooses no order: `deploy.py` does.
 
 from __future__ import annotations
 
-from deployer.core.compose.deploy_hooks import ON_ROLLBACK, PRE_DEPLOY
+from deployer.core.compose.deploy_hooks import HookMoment
 from deployer.core.compose.project_names import refuse_foreign
 from deployer.core.config.settings import App, Environment
-from deployer.core.model import DeployJob, Deployment, Kind, ObservedState, Release
+from deployer.core.model import DeployJob, Deployment, EventKind, Kind, ObservedState, Release
 from deployer.core.release.failure import Failure
 from deployer.core.reporting.deployment_text import describe
 from deployer.core.rollout.desired_state import DesiredState
@@ -58,7 +58,7 @@ class DeploymentSteps:
 
     def plan(
         self,
-        kind: str,
+        kind: EventKind,
         desired: DesiredState,
         *,
         tasks: bool,
@@ -113,7 +113,7 @@ class DeploymentSteps:
                 rollout.take_out()
             untidy = taken.failure
         if untidy:
-            self.journal.record("untidy", f"the release serves, clearing up failed: {untidy.reason}")
+            self.journal.record(EventKind.UNTIDY, f"the release serves, clearing up failed: {untidy.reason}")
         if rollout.plan.later_batches:
             run_batches(rollout.setup, self.availability)
         if not rollout.plan.empty:
@@ -122,10 +122,10 @@ class DeploymentSteps:
     def run_hooks_before(self, desired: DesiredState, tasks: bool) -> None:
         """Runs hooks before anything is touched. In a rollback by hand the newer release undoes its work."""
         if self.job.kind is not Kind.ROLLBACK:
-            ran = tasks and self.hooks.run(desired, PRE_DEPLOY, self.deadline)
+            ran = tasks and self.hooks.run(desired, HookMoment.PRE_DEPLOY, self.deadline)
             self.one_way = ran and desired.one_way
         elif newer := self.serving():
-            self.hooks.run(self.stored(newer), ON_ROLLBACK, self.deadline)
+            self.hooks.run(self.stored(newer), HookMoment.ON_ROLLBACK, self.deadline)
 
     def stored(self, deployment: Deployment) -> DesiredState:
         """The desired state of a stored deployment's release."""

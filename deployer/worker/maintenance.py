@@ -8,12 +8,12 @@ before the deployment's end acts on that old state and removes replicas that ser
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from deployer.core.config.settings import App, Environment
 from deployer.core.model import Deployment, Health, Replica
-from deployer.core.ports.clock import Say
+from deployer.core.ports.journal import JournalKind
 from deployer.core.redaction import redact
 from deployer.core.rollout.desired_state import EDGE, Service
 from deployer.core.rollout.plan import Plan
@@ -25,6 +25,7 @@ from deployer.deployment.rollout.reconcile import Reconciler
 from deployer.deployment.rollout.rollout_setup import RolloutSetup
 from deployer.deployment.rollout.startup_times import StartupTimes
 
+Say = Callable[[JournalKind, str], None]  # kind and text of one event
 _AFTERMATH = 60.0  # seconds after a deployment in which containers that it did not create are replaced
 
 
@@ -95,7 +96,7 @@ class _MaintenanceJournal:
     say: Say
     variables: Mapping[str, str]
 
-    def record(self, kind: str, text: str) -> None:
+    def record(self, kind: JournalKind, text: str) -> None:
         self.say(kind, text)
 
     def redact(self, text: str) -> str:

@@ -12,6 +12,7 @@ from functools import partial
 from deployer.core.config.settings import App, Environment
 from deployer.core.errors import Busy, DeployerError, EngineUnavailable
 from deployer.core.model import Deployment
+from deployer.core.ports.journal import JournalKind
 from deployer.core.reporting.log_fields import log_fields
 from deployer.deployment.context import DeployContext
 from deployer.worker.maintenance import reconcile_after, renew, reroute
@@ -85,7 +86,7 @@ class MaintenanceRounds:
     def _reconcile(self, newest: Deployment, app: App, environment: Environment) -> None:
         told = log_fields("settled-after", newest)
 
-        def say(kind: str, text: str) -> None:
+        def say(kind: JournalKind, text: str) -> None:
             _log.warning("%s, after its deployment: %s: %s", environment.project, kind, text, extra=told)
 
         reconcile_after(newest, environment, self._context, say)

@@ -11,17 +11,20 @@ from types import TracebackType
 from typing import Any, Self
 
 from deployer.ci.github import workflow_commands
+from deployer.core.model import EventKind
+from deployer.core.rollout.plan import Verb
 
 _BACK = "Roll back"
+_ROLLING_OUT = (Verb.CREATE, Verb.START, Verb.GATE, Verb.RETIRE, Verb.SWITCH, EventKind.LOG)
 _PARTS: Mapping[str, str] = {
-    **dict.fromkeys(("enqueue", "claim", "requeue"), "Queue"),
-    **dict.fromkeys(("resolve", "pull"), "Pull the images"),
-    "plan": "Plan",
-    **dict.fromkeys(("create", "start", "gate", "retire", "switch", "log"), "Roll out"),
-    "confirm": "Check from outside",
-    **dict.fromkeys(("drain", "stop", "remove", "untidy"), "Clean up"),
-    "rollback": _BACK,
-    "failed": "",  # not folded
+    **dict.fromkeys((EventKind.ENQUEUE, EventKind.CLAIM, EventKind.REQUEUE), "Queue"),
+    **dict.fromkeys((EventKind.RESOLVE, EventKind.PULL), "Pull the images"),
+    EventKind.PLAN: "Plan",
+    **dict.fromkeys(_ROLLING_OUT, "Roll out"),
+    EventKind.CONFIRM: "Check from outside",
+    **dict.fromkeys((Verb.DRAIN, Verb.STOP, Verb.REMOVE, EventKind.UNTIDY), "Clean up"),
+    EventKind.ROLLBACK: _BACK,
+    EventKind.FAILED: "",  # not folded
 }
 
 

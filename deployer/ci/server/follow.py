@@ -17,7 +17,7 @@ from deployer.ci.http_client import ServerUnavailable, call, open_stream
 from deployer.ci.server.event_log import Story
 from deployer.ci.server.sse import read_messages
 from deployer.core.errors import DeployerError, TokenRejected
-from deployer.core.model import Status
+from deployer.core.model import EventKind, Status
 
 _SILENCE = 45.0  # seconds without a byte, after which a stream counts as broken
 _POLL = 2.0
@@ -71,7 +71,7 @@ class _Reader:
         """Prints an event and starts the confirmation; an event repeated after a broken stream
         has no effect.
         """
-        if self.story.tell(event) and event.get("kind") == "confirm":
+        if self.story.tell(event) and event.get("kind") == EventKind.CONFIRM:
             self.confirm()
 
 
@@ -122,7 +122,7 @@ def _listen(reader: _Reader) -> End | None:
 def _read(lines: Iterable[bytes], reader: _Reader) -> End | None:
     for message in read_messages(lines):
         table = message.table()
-        if message.kind == "end":
+        if message.kind == EventKind.END:
             return _end(table)
         reader.take({"kind": message.kind, **table})
     return None

@@ -9,15 +9,22 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from deployer.core.compose.services import levels_of, seconds, settings_of
 from deployer.core.errors import ComposeRejected
 
-PRE_DEPLOY, POST_DEPLOY, ON_ROLLBACK = "pre-deploy", "post-deploy", "on-rollback"
-_MOMENTS = (PRE_DEPLOY, POST_DEPLOY, ON_ROLLBACK)
 _TIMEOUT = 600.0
 _ONE_WAY = "never-after-pre-deploy"
+
+
+class HookMoment(StrEnum):
+    """Point of a deployment at which hooks run, and the key of `x-deployer` that names their command."""
+
+    PRE_DEPLOY = "pre-deploy"
+    POST_DEPLOY = "post-deploy"
+    ON_ROLLBACK = "on-rollback"
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class Hook:
     """Hook of one service. `command` replaces the image's command; `seconds` is its timeout."""
 
     service: str
-    moment: str
+    moment: HookMoment
     command: tuple[str, ...]
     seconds: float
 
@@ -47,7 +54,7 @@ def is_one_way(tables: Mapping[str, Mapping[str, Any]]) -> bool:
 
 def _hooks(name: str, table: Mapping[str, Any]) -> Iterator[Hook]:
     settings = settings_of(table)
-    for moment in _MOMENTS:
+    for moment in HookMoment:
         if settings.get(moment) is not None:
             yield Hook(
                 name,
@@ -57,7 +64,7 @@ def _hooks(name: str, table: Mapping[str, Any]) -> Iterator[Hook]:
             )
 
 
-def _words(moment: str, command: object) -> tuple[str, ...]:
+def _words(moment: HookMoment, command: object) -> tuple[str, ...]:
     """Returns the command as a list. A line is split by shell rules but runs without a shell, as in
     Compose.
     """

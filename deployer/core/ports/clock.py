@@ -1,10 +1,7 @@
-"""Interface to time, and the type of the event callback. Adapters implement it; use cases and tests know only
-it.
-"""
+"""Interface to time. Adapters implement it; use cases and tests know only it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 
@@ -18,6 +15,3 @@ class Clock(Protocol):
         """Returns seconds that no clock step touches, for deadlines."""
 
     def sleep(self, seconds: float) -> None: ...
-
-
-Say = Callable[[str, str], None]  # kind, text: one event of a deployment

@@ -20,7 +20,7 @@ from deployer.core.backoff import pause
 from deployer.core.config.settings import App, Environment
 from deployer.core.errors import DeployerError, ImageNotFound, RegistryUnavailable
 from deployer.core.images import Image
-from deployer.core.model import Credentials
+from deployer.core.model import Credentials, EventKind
 from deployer.core.ports.journal import Journal
 from deployer.core.release.retention import bytes_needed, judge_space
 from deployer.core.rollout.desired_state import DesiredState
@@ -70,16 +70,14 @@ class ImagePull:
         self._check_space(missing, before)
         self._fetch_all(missing)
         if application.routes:
-            self.context.target.fetch_edge(lambda text: self.journal.record("pull", f"the edge: {text}"))
+            self.context.target.fetch_edge(lambda text: self._tell(f"the edge: {text}"))
 
     def _check_space(self, missing: Mapping[str, Image], before: Mapping[str, Image]) -> None:
         if not missing:
             return
         free = self.context.target.free_bytes()
         if free is None:
-            self.journal.record(
-                "pull", "free disk space is not checked: the engine's disk is not visible from here"
-            )
+            self._tell("free disk space is not checked: the engine's disk is not visible from here")
             return
         try:
             wanted, present = self._sizes(missing, before)
@@ -144,19 +142,17 @@ class ImagePull:
                 rest = pause(tried, self.context.clock.monotonic() - begun, random.random())
                 if rest is None:
                     raise
-                self.journal.record("pull", f"{service}: {error}; trying again in {rest:.1f} s")
+                self._tell(f"{service}: {error}; trying again in {rest:.1f} s")
                 self._rest(rest, over)
         _check_going_on(over)
-        self.journal.record(
-            "pull", f"{service} {image.short} in {self.context.clock.monotonic() - begun:.1f} s"
-        )
+        self._tell(f"{service} {image.short} in {self.context.clock.monotonic() - begun:.1f} s")
 
     def _once(self, service: str, image: Image, over: threading.Event) -> None:
         left = self.deadline - self.context.clock.monotonic()
 
         def say(text: str) -> None:
             _check_going_on(over)
-            self.journal.record("pull", f"{service}: {text}")
+            self._tell(f"{service}: {text}")
 
         stored = may_use_login(self.app, image.repository)
         try:
@@ -170,6 +166,9 @@ class ImagePull:
         while (left := end - self.context.clock.monotonic()) > 0:
             _check_going_on(over)
             self.context.clock.sleep(min(_BIT, left))
+
+    def _tell(self, text: str) -> None:
+        self.journal.record(EventKind.PULL, text)
 
     def _in_time(self) -> None:
         if self.context.clock.monotonic() > self.deadline:

@@ -20,7 +20,7 @@ from deployer.core.config.settings import App, Environment
 from deployer.core.errors import ContainerRefused, RegistryUnavailable
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
-from deployer.core.model import Credentials, DeployJob, Kind, ObservedState, Release
+from deployer.core.model import Credentials, DeployJob, EventKind, Kind, ObservedState, Release
 from deployer.core.permissions.compose_privileges import asked_by_model, check_privileges
 from deployer.core.permissions.project_permissions import Permissions
 from deployer.core.ports.clock import Clock
@@ -151,9 +151,9 @@ def warn(
     OtherProject.
     """
     if warning := context.target.check_edge(application, context.clock.now()):
-        journal.record("certificate", warning)
+        journal.record(EventKind.CERTIFICATE, warning)
     if note := project_note(application, release, app, environment, context):
-        journal.record("project", note)
+        journal.record(EventKind.PROJECT, note)
 
 
 def tasks_run(job: DeployJob, release: str, context: DeployContext, own: str = "") -> bool:

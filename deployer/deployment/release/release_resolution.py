@@ -9,7 +9,7 @@ from functools import partial
 
 from deployer.core.auth.job_authorization import judge_job, judge_release
 from deployer.core.config.settings import App, Environment
-from deployer.core.model import DeployJob, Deployment, Release
+from deployer.core.model import DeployJob, Deployment, EventKind, Release
 from deployer.deployment.context import DeployContext
 from deployer.deployment.journal import DeploymentJournal
 from deployer.deployment.release.branch_check import check_branch
@@ -43,9 +43,9 @@ def _new(
     environment = app.environment(deployment.environment)
     if job.trigger == "webhook":
         check_branch(job, app, environment, context.github)
-    draft = complete(job, app, environment, context, partial(journal.record, "image"))
+    draft = complete(job, app, environment, context, partial(journal.record, EventKind.IMAGE))
     keep_proof(job, draft, context.store)
     release = context.store.save_release(deployment.id, draft, context.clock.now())
     named = ", ".join(f"{service} {image.short}" for service, image in release.images.items())
-    journal.record("resolve", f"release {release.id}: {named}")
+    journal.record(EventKind.RESOLVE, f"release {release.id}: {named}")
     return release

@@ -8,6 +8,7 @@ batch the release may still be taken back.
 from __future__ import annotations
 
 from deployer.core.compose.update_config import pause_within
+from deployer.core.model import EventKind
 from deployer.core.rollout.plan import Plan
 from deployer.core.rollout.planner import plan_rollout
 from deployer.deployment.availability_monitor import AvailabilityMonitor
@@ -22,7 +23,7 @@ def run_batches(setup: RolloutSetup, availability: AvailabilityMonitor) -> None:
         _pause(setup)
         observed = setup.observe()
         plan = plan_rollout(setup.desired, observed, tasks=False)
-        setup.journal.record("plan", str(plan))
+        setup.journal.record(EventKind.PLAN, str(plan))
         rollout = Rollout(setup, plan, observed)
         rollout.bring_in()
         rollout.drain()
@@ -36,5 +37,5 @@ def _pause(setup: RolloutSetup) -> None:
     now = pause_within(pause, setup.deadline - setup.clock.monotonic())
     if now < pause:
         text = f"no pause of {pause:.0f} s before this batch: the deployment's deadline comes first"
-        setup.journal.record("plan", text)
+        setup.journal.record(EventKind.PLAN, text)
     setup.clock.sleep(now)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from deployer.core.docker.preflight_container import SECONDS
 from deployer.core.errors import ContainerRefused, GateFailed
-from deployer.core.model import ObservedState, Replica
+from deployer.core.model import EventKind, ObservedState, Replica
 from deployer.core.permissions.grants import PowerRefused
 from deployer.core.ports.clock import Clock
 from deployer.core.ports.journal import Journal
@@ -79,7 +79,7 @@ def tell_written(plan: Plan, observed: ObservedState, target: Target, journal: J
         written = target.keep_written(replica) if replica.id in plan.leaving else {}
         for path, copies in written.items():
             journal.record(
-                "written",
+                EventKind.WRITTEN,
                 f"{replica.service} wrote to {path}, a file of the repository, and its next container has the"
                 f" repository's text there; what was written is kept in {' '.join(copies)}: copy it to a"
                 " named volume of the service",

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from deployer.core.errors import GateFailed
-from deployer.core.model import ContainerState, Health, Replica
+from deployer.core.model import ContainerState, EventKind, Health, Replica
 from deployer.core.reporting.log_excerpt import quotation
 from deployer.core.rollout.desired_state import Service
 from deployer.core.rollout.plan import Verb
@@ -75,7 +75,7 @@ class ReadinessGate:
         text = journal.redact(self.setup.target.log_tail(replica))
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         for line in lines:
-            journal.record("log", f"{replica.name} | {line}")
+            journal.record(EventKind.LOG, f"{replica.name} | {line}")
         return GateFailed(
             f"service {service.name} {judgement.reason}{quotation(lines)}",
             hint="the new replica's last log lines are in the deployment's events",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from deployer.core.compose.update_config import LEAST_GRACE, grace_within
 from deployer.core.errors import Busy, DeployerError, PlansDisagree
-from deployer.core.model import ObservedState
+from deployer.core.model import EventKind, ObservedState
 from deployer.core.rollout.plan import Plan, goes_in_circles
 from deployer.core.rollout.planner import is_reconciled, lacking, plan_rollout
 from deployer.core.rollout.readiness import ANSWERED
@@ -55,7 +55,7 @@ class Reconciler:
         except DeployerError as error:
             if self.lacking:
                 raise
-            self.setup.journal.record("untidy", f"the release serves, {error}")
+            self.setup.journal.record(EventKind.UNTIDY, f"the release serves, {error}")
         return True
 
     @property
@@ -96,7 +96,7 @@ class Reconciler:
             if last > until:
                 raise failure or Busy(f"another program keeps changing {self.setup.project}'s containers")
             if failure:
-                self.setup.journal.record("settle", f"failed, trying again: {failure}")
+                self.setup.journal.record(EventKind.RECONCILE, f"failed, trying again: {failure}")
                 clock.sleep(_TICK)
 
     def _mute(self, observed: ObservedState) -> set[str]:
@@ -119,7 +119,7 @@ class Reconciler:
         plan = plan_rollout(self.setup.desired, observed, tasks=False)
         others = self._is_disturbed(observed)
         cause = "another program changed containers" if others else "the previous plan left it unfinished"
-        self.setup.journal.record("settle", f"{cause}; {plan}")
+        self.setup.journal.record(EventKind.RECONCILE, f"{cause}; {plan}")
         self.plans.append(plan)
         if not others and goes_in_circles(self.plans):
             raise PlansDisagree(

@@ -16,7 +16,7 @@ from functools import partial
 from flask import Response
 
 from deployer.core.errors import DeployerError, StoreUnavailable
-from deployer.core.model import Deployment, Event
+from deployer.core.model import Deployment, Event, EventKind
 from deployer.ingress.deployments import read_events
 from deployer.ingress.receiver import Receiver
 from deployer.web.api.responses import event_table
@@ -79,7 +79,7 @@ class Streams:
             except StoreUnavailable:
                 return
             for event in events:
-                if event.kind != "end":
+                if event.kind != EventKind.END:
                     yield _frame(event_table(event))
                 after, spoke = event.n, clock.monotonic()
             if deployment.status.final:
@@ -111,7 +111,7 @@ class Streams:
 
 def _end(deployment: Deployment, n: int) -> dict[str, object]:
     text = f"{deployment.status}: {deployment.reason}" if deployment.reason else deployment.status
-    last = Event(n, deployment.ended_at or 0.0, "end", text)
+    last = Event(n, deployment.ended_at or 0.0, EventKind.END, text)
     return event_table(last) | {
         "status": deployment.status,
         "reason": deployment.reason,

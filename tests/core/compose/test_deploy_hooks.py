@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from deployer.core.compose.deploy_hooks import POST_DEPLOY, PRE_DEPLOY, Hook, hooks_of, is_one_way
+from deployer.core.compose.deploy_hooks import Hook, HookMoment, hooks_of, is_one_way
 from deployer.core.docker.container_requests import hook_body, hook_name
 from deployer.core.errors import ComposeRejected
 from testing.compose_models import application
@@ -19,17 +19,17 @@ def tables(**settings: Any) -> dict[str, Any]:
 
 
 def test_hooks_are_run_in_dependency_order() -> None:
-    found = hooks_of(tables(**{PRE_DEPLOY: ["npm", "run", "up to $$1"], "hook-timeout": "5s"}))
+    found = hooks_of(tables(**{HookMoment.PRE_DEPLOY: ["npm", "run", "up to $$1"], "hook-timeout": "5s"}))
     assert found == (
-        Hook("api", PRE_DEPLOY, ("npm", "run", "up to $1"), 5.0),
-        Hook("web", POST_DEPLOY, ("warm", "up"), 600.0),
+        Hook("api", HookMoment.PRE_DEPLOY, ("npm", "run", "up to $1"), 5.0),
+        Hook("web", HookMoment.POST_DEPLOY, ("warm", "up"), 600.0),
     )
 
 
 @pytest.mark.parametrize("command", ["", [], [1], 7, "it's"])
 def test_what_is_no_command_is_refused(command: object) -> None:
     with pytest.raises(ComposeRejected, match=r"x-deployer\.pre-deploy"):
-        hooks_of(tables(**{PRE_DEPLOY: command}))
+        hooks_of(tables(**{HookMoment.PRE_DEPLOY: command}))
 
 
 def test_going_back_may_be_forbidden() -> None:
@@ -40,13 +40,14 @@ def test_going_back_may_be_forbidden() -> None:
 
 
 def test_a_hook_is_its_service_run_once_and_reached_by_nobody() -> None:
-    service, hook = application().service("backend"), Hook("backend", PRE_DEPLOY, ("migrate",), 5.0)
+    service = application().service("backend")
+    hook = Hook("backend", HookMoment.PRE_DEPLOY, ("migrate",), 5.0)
     assert service
     body = hook_body(BACKEND, service, hook, PLACE, "d1")
     assert body["Cmd"] == ["migrate"] and body["Healthcheck"] == {"Test": ["NONE"]}
     assert body["HostConfig"]["RestartPolicy"] == {"Name": "no"} and body["HostConfig"]["PortBindings"] == {}
     assert body["Labels"]["com.docker.compose.oneoff"] == "True"
-    assert body["Labels"]["deployer.hook"] == PRE_DEPLOY and body["Labels"]["deployer.deployment"] == "d1"
+    assert body["Labels"]["deployer.hook"] == "pre-deploy" and body["Labels"]["deployer.deployment"] == "d1"
     endpoint = body["NetworkingConfig"]["EndpointsConfig"]["shop_default"]
     assert endpoint["Aliases"] == [PLACE.name]
     assert hook_name("shop", hook) == "shop-backend-pre-deploy"

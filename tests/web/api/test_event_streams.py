@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from deployer.core.errors import StoreUnavailable
-from deployer.core.model import Deployment, Status
+from deployer.core.model import Deployment, EventKind, Status
 from testing.docker.docker_cli import wait_for
 from tests.web.conftest import WebClient, bearer
 
@@ -83,6 +83,21 @@ def test_a_story_is_told_while_it_happens_and_ends_with_the_status(
         }
         assert list(story) == []
         assert answer.read() == b""
+
+
+def test_a_kind_that_another_version_recorded_is_told_as_it_is(web_client: WebClient, served: str) -> None:
+    made = web_client.deploy()
+    store = web_client.receiver.store
+    store.append(made["id"], "teleport", "web is elsewhere", 5.0)
+    store.finish(made["id"], Status.SUCCESS, "", 6.0)
+    assert "teleport" not in [*EventKind]
+    assert [event.kind for event in store.events(made["id"])] == ["enqueue", "teleport", "end"]
+    with opened(served, made) as answer:
+        told = [json.loads(frame["data"]) for frame in events(answer)]
+    assert [one["kind"] for one in told] == ["enqueue", "teleport", "end"]
+    url, headers = f"/api/v1/deployments/{made['id']}?after=1", bearer(made["read_token"])
+    polled = web_client.client.get(url, headers=headers).get_json()["events"]
+    assert [one["kind"] for one in polled] == ["teleport", "end"]
 
 
 def test_a_stream_that_broke_goes_on_after_the_last_event_that_arrived(
