@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from deployer.core.compose.endpoints import Budget, Endpoint
 from deployer.core.errors import BudgetExceeded
@@ -26,6 +27,14 @@ class Sample:
     good: bool
 
 
+class Phase(StrEnum):
+    """Part of a deployment, relative to its changes."""
+
+    BEFORE = "before"
+    DURING = "during"
+    AFTER = "after"
+
+
 @dataclass(frozen=True)
 class Marks:
     """Times that separate a deployment's phases: the first change to anything, and the end of the last
@@ -35,20 +44,19 @@ class Marks:
     touched: float = math.inf
     drained: float = math.inf
 
-    def phase(self, at: float) -> str:
+    def phase(self, at: float) -> Phase:
         if at < self.touched:
-            return "before"
-        return "during" if at < self.drained else "after"
+            return Phase.BEFORE
+        return Phase.DURING if at < self.drained else Phase.AFTER
 
 
 Seen = Mapping[Endpoint, Sequence[Sample]]
-PHASES = ("before", "during", "after")
 # Most endpoints that are probed in one deployment: a file may publish thousands, and each costs sockets.
 MOST_ENDPOINTS = 64
 
 
 def most_important(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
-    """Returns at most `MOST_DOORS` endpoints, those with a budget first."""
+    """Returns at most `MOST_ENDPOINTS` endpoints, those with a budget first."""
     return tuple(sorted(endpoints, key=lambda endpoint: not endpoint.budget.given)[:MOST_ENDPOINTS])
 
 
@@ -98,7 +106,7 @@ def summary(figures: Availability) -> str:
     """Returns the figures in one line, with the times of each phase."""
     times = ", ".join(
         f"{phase} {figures.p50_ms[phase]:g}/{figures.p95_ms[phase]:g}"
-        for phase in PHASES
+        for phase in Phase
         if figures.p50_ms[phase] is not None
     )
     return f"{brief(figures)}; median/95th percentile in ms: {times}"
@@ -126,7 +134,7 @@ def _since(touched: float, samples: Sequence[Sample]) -> list[Sample]:
 
 def _figures(endpoints: Sequence[Sequence[Sample]], marks: Marks, now: float) -> Availability:
     samples = [sample for endpoint in endpoints for sample in endpoint]
-    times: dict[str, list[float]] = {phase: [] for phase in PHASES}
+    times: dict[str, list[float]] = {phase: [] for phase in Phase}
     for sample in samples:
         if sample.good:
             times[marks.phase(sample.at)].append(sample.took * 1000)

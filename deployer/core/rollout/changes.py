@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from deployer.core.images import Image
 from deployer.core.model import ObservedState, Release, Replica
@@ -15,10 +16,20 @@ from deployer.core.rollout.desired_state import EDGE, DesiredState, Service
 _UNKNOWN = "sha256:" + "0" * 64
 
 
+class Change(StrEnum):
+    """Change of one service by a merge."""
+
+    IMAGE = "image"
+    CONFIGURATION = "configuration"
+    NEW = "new"
+    REMOVED = "removed"
+    NONE = "none"
+
+
 @dataclass(frozen=True)
 class Preview:
-    """Preview of a deploy: `plan` as text; service → `image`, `configuration`, `new`, `removed` or `none`;
-    and the names of variables without a value.
+    """Preview of a deploy: `plan` as text; service → its `Change`, which is text here because the worker's
+    process may be of another version; and the names of variables without a value.
     """
 
     plan: str
@@ -26,21 +37,21 @@ class Preview:
     missing_variables: Sequence[str]
 
 
-def changes_of(application: DesiredState, observed: ObservedState) -> dict[str, str]:
+def changes_of(application: DesiredState, observed: ObservedState) -> dict[str, Change]:
     """Returns service → its change, sorted by name. The edge belongs to the deployer and is left out."""
     wanted = {service.name: service for service in application.services if service.name != EDGE}
     gone = {replica.service for replica in observed.replicas} - {*wanted, EDGE}
     told = {name: _change(service, observed.of(name)) for name, service in wanted.items()}
-    return dict(sorted({**told, **dict.fromkeys(gone, "removed")}.items()))
+    return dict(sorted({**told, **dict.fromkeys(gone, Change.REMOVED)}.items()))
 
 
-def _change(service: Service, replicas: Sequence[Replica]) -> str:
+def _change(service: Service, replicas: Sequence[Replica]) -> Change:
     if not replicas:
-        return "new"
+        return Change.NEW
     if any(replica.spec == service.spec for replica in replicas):
-        return "none"
+        return Change.NONE
     same = service.image is None or any(replica.digest == service.image.digest for replica in replicas)
-    return "configuration" if same else "image"
+    return Change.CONFIGURATION if same else Change.IMAGE
 
 
 def image_without_lookup(wanted: ImageRequirement, serving: Release | None) -> Image:
