@@ -16,7 +16,7 @@ from deployer.core.rollout.conflicts import beside, refuse_conflicts
 from deployer.core.rollout.desired_state import DesiredState, nothing
 from deployer.deployment.context import DeployContext
 from deployer.deployment.final_status import record
-from deployer.deployment.release.image_pull import pull_images
+from deployer.deployment.release.image_pull import ImagePull
 from deployer.deployment.release.release_assembly import refuse_other_images, tasks_run, warn
 from deployer.deployment.release.release_resolution import resolve_release
 from deployer.deployment.rollout.preflight import refuse_taken
@@ -84,7 +84,8 @@ class DeploymentRun:
         # Before a request to what may be another project's.
         unchanged = refuse_taken(desired, context.target, tasks)
         steps.availability.start(desired.endpoints)
-        pull_images(desired, steps.environment, context, steps.app, job.credentials, journal, steps.deadline)
+        app, environment, deadline = steps.app, steps.environment, steps.deadline
+        ImagePull(context, app, environment, job.credentials, journal, deadline).pull(desired)
 
         plan, observed = steps.plan(EventKind.PLAN, desired, tasks=tasks, seen=unchanged)
         if not plan.empty:

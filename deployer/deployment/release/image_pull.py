@@ -32,33 +32,20 @@ _BIT = 0.2  # seconds
 _AT_ONCE = 3  # as many as the engine fetches layers of one image
 
 
-def pull_images(
-    desired: DesiredState,
-    environment: Environment,
-    context: DeployContext,
-    app: App,
-    credentials: Credentials | None,
-    journal: Journal,
-    deadline: float,
-) -> None:
-    """Pulls every image that is not on the target. Raises DiskFull, ImageNotFound or RegistryUnavailable."""
-    before = served_images(context.store, app.name, environment.name)
-    ImagePull(context, app, credentials, journal, deadline).pull(desired, before)
-
-
 @dataclass(frozen=True)
 class ImagePull:
     """Pulls one deployment's images, until `deadline` on the monotonic clock."""
 
     context: DeployContext
     app: App
+    environment: Environment
     credentials: Credentials | None  # from the request
     journal: Journal
     deadline: float
 
-    def pull(self, application: DesiredState, before: Mapping[str, Image]) -> None:
-        """Pulls the missing images. `before`: service → image of the serving release, whose layers are
-        present. Raises DiskFull, ImageNotFound or RegistryUnavailable.
+    def pull(self, application: DesiredState) -> None:
+        """Pulls every image that is not on the target. Raises DiskFull, ImageNotFound or
+        RegistryUnavailable.
         """
         missing = {
             service.name: service.image
@@ -67,18 +54,19 @@ class ImagePull:
         }
         for image in missing.values():
             self.context.registry.judge(image.repository)
-        self._check_space(missing, before)
+        self._check_space(missing)
         self._fetch_all(missing)
         if application.routes:
             self.context.target.fetch_edge(lambda text: self._tell(f"the edge: {text}"))
 
-    def _check_space(self, missing: Mapping[str, Image], before: Mapping[str, Image]) -> None:
+    def _check_space(self, missing: Mapping[str, Image]) -> None:
         if not missing:
             return
         free = self.context.target.free_bytes()
         if free is None:
             self._tell("free disk space is not checked: the engine's disk is not visible from here")
             return
+        before = served_images(self.context.store, self.app.name, self.environment.name)
         try:
             wanted, present = self._sizes(missing, before)
         except DeployerError:  # the registry gives no sizes; the pull itself reports the cause
@@ -88,7 +76,9 @@ class ImagePull:
     def _sizes(
         self, missing: Mapping[str, Image], before: Mapping[str, Image]
     ) -> tuple[dict[str, int], set[str]]:
-        """Returns layer → bytes of the missing images, and the layers that are present."""
+        """Returns layer → bytes of the missing images, and the layers that are present: those of `before`,
+        service → image of the serving release.
+        """
         wanted: dict[str, int] = {}
         present: set[str] = set()
         for service, image in missing.items():
