@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from deployer.core.compose_labels import ComposeLabel
 from deployer.core.docker.compose_calls import PermittedCall
 from deployer.core.docker.container_requests import CreateRequest
 from deployer.core.errors import ComposeRejected, DeployerError
@@ -67,7 +68,7 @@ class Recorder:
         return None
 
     def _create(self, name: str, body: dict[str, Any]) -> str:
-        service = body["Labels"]["com.docker.compose.service"]
+        service = body["Labels"][ComposeLabel.SERVICE]
         id = self._ids.get(service) or hashlib.sha256(name.encode()).hexdigest()
         with self._lock:
             self._made[id] = CreateRequest(id, name, body)

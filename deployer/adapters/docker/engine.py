@@ -31,6 +31,7 @@ from deployer.adapters.docker.inspection import (
 from deployer.adapters.docker.listening_ports import reserved_ports, taken_here
 from deployer.adapters.docker.pull_progress import follow, login_header
 from deployer.adapters.system.host_routes import host_routes
+from deployer.core.compose_labels import ComposeLabel
 from deployer.core.docker.compose_calls import PermittedCall
 from deployer.core.docker.container_requests import DEPLOYMENT_LABEL, HOOK_LABEL
 from deployer.core.docker.engine_requests import PermittedContainer, PermittedName, PermittedTag
@@ -43,7 +44,6 @@ from deployer.core.model import Credentials, Replica
 from deployer.core.permissions.project_permissions import NOTHING_PRESENT, Present
 from deployer.core.rollout.conflicts import Occupied
 
-_PROJECT = "com.docker.compose.project"
 _Say = Callable[[str], None]
 _Login = bytes | None  # the value of X-Registry-Auth
 _LOG_LINES = 20
@@ -55,7 +55,7 @@ class Engine(EngineConnection):
     def observe(self, project: str) -> tuple[Replica, ...]:
         """Every container of the project, by number within its service."""
         with answering("observe"):
-            listed = self._client.containers(all=True, filters={"label": [f"{_PROJECT}={project}"]})
+            listed = self._client.containers(all=True, filters={"label": [_of(project)]})
             ours = [entry["Id"] for entry in listed if is_ours(entry["Labels"])]
             found = [details for id in ours if (details := self._inspect(id))]
         found.sort(key=lambda details: str(details["Created"]))  # RFC 3339 in UTC
@@ -113,7 +113,7 @@ class Engine(EngineConnection):
     def remove_networks(self, project: str) -> None:
         """Removes networks of the project that no container is connected to."""
         with answering("remove networks"):
-            for network in self._client.networks(filters={"label": f"{_PROJECT}={project}"}):
+            for network in self._client.networks(filters={"label": _of(project)}):
                 with suppress(APIError):
                     self._client.remove_network(network["Id"])
 
@@ -148,7 +148,7 @@ class Engine(EngineConnection):
     def hooks(self, project: str) -> dict[tuple[str, str], Replica]:
         """Name and deployment of each container of the project that runs a hook, or ran one."""
         with answering("list hooks"):
-            labels = [f"{_PROJECT}={project}", HOOK_LABEL]
+            labels = [_of(project), HOOK_LABEL]
             listed = self._client.containers(all=True, filters={"label": labels})
             found = [details for entry in listed if (details := self._inspect(entry["Id"]))]
         return {
@@ -303,3 +303,8 @@ class Engine(EngineConnection):
             timeout=limit,
             stream=True,
         )
+
+
+def _of(project: str) -> str:
+    """The engine's filter for objects of a project."""
+    return f"{ComposeLabel.PROJECT}={project}"

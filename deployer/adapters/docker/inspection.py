@@ -14,6 +14,7 @@ from typing import Any
 
 from deployer.core.compose.project_names import ComposeProject
 from deployer.core.compose.volumes import data_in, is_scratch
+from deployer.core.compose_labels import ComposeLabel
 from deployer.core.docker.container_requests import HEIR_LABEL, SERVICE_LABEL, VOLUMES_LABEL
 from deployer.core.docker.forwarded_headers import PeerNetwork
 from deployer.core.errors import EdgeUnavailable
@@ -24,9 +25,6 @@ from deployer.core.rollout.desired_state import ASIDE, EDGE, SPEC_LABEL
 
 MOST_LOG_BYTES = 2_000
 _MADE_UP = re.compile(r"[0-9a-f]{64}")
-_PROJECT = "com.docker.compose.project"
-_VOLUME = "com.docker.compose.volume"
-_SERVICE, _ONE_OFF = "com.docker.compose.service", "com.docker.compose.oneoff"
 
 
 def replica_of(details: Mapping[str, Any]) -> Replica:
@@ -37,7 +35,7 @@ def replica_of(details: Mapping[str, Any]) -> Replica:
     return Replica(
         id=details["Id"],
         name=details["Name"].lstrip("/"),
-        service=labels.get(SERVICE_LABEL) or labels.get(_SERVICE, ""),
+        service=labels.get(SERVICE_LABEL) or labels.get(ComposeLabel.SERVICE, ""),
         spec=labels.get(SPEC_LABEL, ""),
         state=ContainerState(state["Status"]),
         health=Health((state.get("Health") or {}).get("Status", "none")),
@@ -90,7 +88,7 @@ def _held_by(details: Mapping[str, Any]) -> tuple[HostPort, ...]:
 
 def is_ours(labels: Mapping[str, str]) -> bool:
     """`docker compose run` is somebody's own; the edge is a one-off container for Compose."""
-    return labels.get(_ONE_OFF) != "True" or labels.get(SERVICE_LABEL) == EDGE
+    return labels.get(ComposeLabel.ONE_OFF) != "True" or labels.get(SERVICE_LABEL) == EDGE
 
 
 def occupied_by_others(
@@ -103,13 +101,13 @@ def occupied_by_others(
     """From the engine's lists. A port that a container publishes at the same address is no process's: the
     engine's own proxy listens there.
     """
-    others = [one for one in listed if (one.get("Labels") or {}).get(_PROJECT) != project]
+    others = [one for one in listed if (one.get("Labels") or {}).get(ComposeLabel.PROJECT) != project]
     published = {_listener(held) for one in listed for held in _held(one)}
     free_standing = [held for held in processes if _listener(held) not in published]
     return Occupied(
         ports=(*(held for one in others for held in _held(one)), *free_standing),
         names={
-            name.lstrip("/"): (one.get("Labels") or {}).get(_PROJECT, "")
+            name.lstrip("/"): (one.get("Labels") or {}).get(ComposeLabel.PROJECT, "")
             for one in others
             for name in one["Names"]
         },
@@ -124,10 +122,12 @@ def _projects(
 ) -> dict[str, ComposeProject]:
     """From the labels that Compose puts on containers and volumes."""
     found: dict[str, tuple[set[str], set[str]]] = {}
-    for one, label, kind in (*((c, _SERVICE, 0) for c in listed), *((v, _VOLUME, 1) for v in volumes)):
+    by_service = ((one, ComposeLabel.SERVICE, 0) for one in listed)
+    by_volume = ((one, ComposeLabel.VOLUME, 1) for one in volumes)
+    for one, label, kind in (*by_service, *by_volume):
         labels: Mapping[str, str] = one.get("Labels") or {}
-        if labels.get(_PROJECT) and labels.get(label):
-            found.setdefault(labels[_PROJECT], (set(), set()))[kind].add(labels[label])
+        if labels.get(ComposeLabel.PROJECT) and labels.get(label):
+            found.setdefault(labels[ComposeLabel.PROJECT], (set(), set()))[kind].add(labels[label])
     return {
         name: ComposeProject(name, frozenset(services), frozenset(kept))
         for name, (services, kept) in found.items()
@@ -167,7 +167,7 @@ def _listener(held: Held) -> tuple[str, int, str]:
 
 def _held(listed: Mapping[str, Any]) -> Iterator[Held]:
     """Host ports of a running container; a stopped one holds none."""
-    project = (listed.get("Labels") or {}).get(_PROJECT)
+    project = (listed.get("Labels") or {}).get(ComposeLabel.PROJECT)
     holder = f"container {listed['Names'][0].lstrip('/')}" + (f" of project {project}" if project else "")
     for port in listed.get("Ports") or ():
         if "PublicPort" in port:

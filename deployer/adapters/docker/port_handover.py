@@ -16,13 +16,9 @@ from typing import Any
 
 from deployer.adapters.docker.engine import Engine
 from deployer.adapters.docker.inspection import lacks_ports
+from deployer.core.compose_labels import ComposeLabel
 from deployer.core.docker.container_requests import NETWORKS_LABEL, endpoints_of_label
-from deployer.core.docker.network_requests import (
-    PROJECT,
-    PermittedEndpoint,
-    permit_endpoint,
-    permit_network,
-)
+from deployer.core.docker.network_requests import PermittedEndpoint, permit_endpoint, permit_network
 from deployer.core.errors import DeployerError
 from deployer.core.model import Replica
 from deployer.core.permissions.grants import PowerRefused
@@ -120,7 +116,8 @@ class Handover:
     def _shelter(self, project: str, replicas: Sequence[Replica]) -> None:
         name, own = project + ASIDE, Permissions(project)
         if replicas:
-            body = {"Name": name, "Driver": "bridge", "Internal": True, "Labels": {PROJECT: project}}
+            labels = {ComposeLabel.PROJECT: project}
+            body = {"Name": name, "Driver": "bridge", "Internal": True, "Labels": labels}
             self._engine.make_network(permit_network(body, own))
         for replica in replicas:
             if name not in self._has(replica):

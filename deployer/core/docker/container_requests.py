@@ -19,13 +19,13 @@ from typing import Any
 
 from deployer.core.compose.deploy_hooks import Hook
 from deployer.core.compose.rendering import Folders
+from deployer.core.compose_labels import ComposeLabel
 from deployer.core.images import split_host, split_tag
 from deployer.core.permissions.host_access import reserved_labels
 from deployer.core.rollout.desired_state import EDGE, EDGE_MOUNT, SPEC_LABEL, DesiredState, Service
 
 Body = Mapping[str, Any]
 
-_LABEL = "com.docker.compose."
 HOOK_LABEL, DEPLOYMENT_LABEL = "deployer.hook", "deployer.deployment"
 NETWORKS_LABEL = "deployer.networks"  # of a replica that holds host ports itself: its networks
 HEIR_LABEL = "deployer.takes-over"  # it starts aside and takes them over
@@ -35,7 +35,7 @@ SERVICE_LABEL = "deployer.service"  # where Compose's own label must say somethi
 OWN_LABELS = frozenset(
     {SPEC_LABEL, HOOK_LABEL, DEPLOYMENT_LABEL, NETWORKS_LABEL, HEIR_LABEL, SERVICE_LABEL, VOLUMES_LABEL}
 )
-_PASSING = (f"{_LABEL}replace", f"{_LABEL}project.environment_file")
+_PASSING = (ComposeLabel.REPLACE, ComposeLabel.ENVIRONMENT_FILE)
 _EDGE_COMMAND = (
     "haproxy",
     "-W",
@@ -65,7 +65,7 @@ class CreateRequest:
 
     @property
     def service(self) -> str:
-        return str(self.body["Labels"][f"{_LABEL}service"])
+        return str(self.body["Labels"][ComposeLabel.SERVICE])
 
 
 @dataclass(frozen=True)
@@ -190,9 +190,9 @@ def _labels(recorded: Mapping[str, str], service: Service, place: ContainerIdent
     kept = {name: text for name, text in recorded.items() if name not in foreign}
     return kept | {
         SPEC_LABEL: service.spec,
-        f"{_LABEL}image": place.image_id,
-        f"{_LABEL}container-number": str(place.number),
-        f"{_LABEL}project.config_files": place.model,
+        ComposeLabel.IMAGE: place.image_id,
+        ComposeLabel.CONTAINER_NUMBER: str(place.number),
+        ComposeLabel.CONFIG_FILES: place.model,
     }
 
 
@@ -234,7 +234,7 @@ def hook_body(
     body["HostConfig"] |= {"RestartPolicy": {"Name": "no"}, "PortBindings": {}}
     for settings in _endpoints(body).values():
         settings |= {"Aliases": [place.name], "IPAMConfig": None, "MacAddress": ""}
-    body["Labels"] |= {f"{_LABEL}oneoff": "True", HOOK_LABEL: hook.moment, DEPLOYMENT_LABEL: deployment}
+    body["Labels"] |= {ComposeLabel.ONE_OFF: "True", HOOK_LABEL: hook.moment, DEPLOYMENT_LABEL: deployment}
     return body
 
 
@@ -306,11 +306,11 @@ def edge_body(application: DesiredState, recorded: Sequence[CreateRequest]) -> d
             names = [alias for alias in settings.get("Aliases") or () if alias != one.name]
             networks.setdefault(network, []).extend(name for name in names if name not in networks[network])
     labels = {
-        f"{_LABEL}project": application.project,
-        f"{_LABEL}service": behind[0].service,
-        f"{_LABEL}oneoff": "True",
-        f"{_LABEL}container-number": "1",
-        f"{_LABEL}config-hash": spec.spec,
+        ComposeLabel.PROJECT: application.project,
+        ComposeLabel.SERVICE: behind[0].service,
+        ComposeLabel.ONE_OFF: "True",
+        ComposeLabel.CONTAINER_NUMBER: "1",
+        ComposeLabel.CONFIG_HASH: spec.spec,
         SERVICE_LABEL: EDGE,
         SPEC_LABEL: spec.spec,
     }

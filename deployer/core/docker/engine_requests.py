@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from deployer.core.compose_labels import ComposeLabel
 from deployer.core.docker.container_requests import (
     NETWORKS_LABEL,
     OWN_LABELS,
@@ -23,7 +24,7 @@ from deployer.core.docker.container_requests import (
     endpoints_of_label,
 )
 from deployer.core.docker.host_config import HOST, asked_by_host_config, is_inside
-from deployer.core.docker.network_requests import PROJECT, asked_by_endpoints
+from deployer.core.docker.network_requests import asked_by_endpoints
 from deployer.core.docker.request_shapes import (
     ENDPOINT,
     HEALTHCHECK,
@@ -43,7 +44,6 @@ from deployer.core.rollout.desired_state import Service
 
 Body = Mapping[str, Any]
 
-_SERVICE = "com.docker.compose.service"
 _FREE = frozenset(
     {
         *("Hostname", "Domainname", "User", "AttachStdin", "AttachStdout", "AttachStderr", "Tty"),
@@ -186,8 +186,8 @@ def _of_config(
     if body.get("Image") != image.name:
         yield f"request:Image={body.get('Image')}"
     labels: Mapping[str, str] = body.get("Labels") or {}
-    if labels.get(PROJECT) != permissions.project:
-        yield f"label:{PROJECT}={labels.get(PROJECT)}"
+    if labels.get(ComposeLabel.PROJECT) != permissions.project:
+        yield f"label:{ComposeLabel.PROJECT}={labels.get(ComposeLabel.PROJECT)}"
     yield from _of_own_labels(labels, image.config.labels)
     yield from _of_told_networks(labels.get(NETWORKS_LABEL, ""), permissions, present)
     yield from host_access.controller_labels({**image.config.labels, **labels})
@@ -197,7 +197,7 @@ def _of_config(
     every_label = {**image.config.labels, **labels}
     driver, options = str(log.get("Type") or ""), log.get("Config") or {}
     yield from log_options.log_driver(driver, options, every_label, variables)
-    service = str(labels.get(SERVICE_LABEL) or labels.get(_SERVICE) or "")
+    service = str(labels.get(SERVICE_LABEL) or labels.get(ComposeLabel.SERVICE) or "")
     if not foreign_names.is_default(name, permissions.project, service):
         yield from foreign_names.container_name(name, permissions.project, permissions.around.known)
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from deployer.core.compose_labels import ComposeLabel
 from deployer.core.docker.host_config import asked_by_links
 from deployer.core.docker.request_shapes import ENDPOINT, NETWORK, VOLUME, unnamed_fields
 from deployer.core.docker.reserved_addresses import refuse_pools
@@ -17,8 +18,6 @@ from deployer.core.permissions import host_access
 from deployer.core.permissions.project_permissions import NOTHING_PRESENT, Permissions, Present
 
 Body = Mapping[str, Any]
-
-PROJECT = "com.docker.compose.project"
 
 
 @dataclass(frozen=True)
@@ -133,6 +132,6 @@ def _of_volume(name: str, body: Body, permissions: Permissions) -> Iterator[str]
 def _of_project_label(body: Body, permissions: Permissions) -> Iterator[str]:
     """A network or volume is labelled as its own project's, and carries no label of the deployer's."""
     labels: Mapping[str, str] = body.get("Labels") or {}
-    if labels.get(PROJECT, permissions.project) != permissions.project:
-        yield f"label:{PROJECT}={labels[PROJECT]}"
+    if labels.get(ComposeLabel.PROJECT, permissions.project) != permissions.project:
+        yield f"label:{ComposeLabel.PROJECT}={labels[ComposeLabel.PROJECT]}"
     yield from (f"label:{label}" for label in host_access.reserved_labels(labels))

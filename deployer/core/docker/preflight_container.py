@@ -13,12 +13,12 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from deployer.core.compose_labels import ComposeLabel
 from deployer.core.docker.container_requests import DEPLOYMENT_LABEL, HOOK_LABEL
 from deployer.core.permissions.host_access import READABLE_BY_ALL
 
 COPY = "preflight"
 SECONDS = 1.0  # as long as the copy must stay up
-_LABEL = "com.docker.compose."
 _KEPT = (
     "Cmd",
     "Entrypoint",
@@ -48,9 +48,9 @@ def copy_body(body: Mapping[str, Any], project: str, service: str, files: str) -
     host: Mapping[str, Any] = body["HostConfig"]
     made = {key: copy.deepcopy(body[key]) for key in _KEPT if body.get(key)}
     labels = {
-        f"{_LABEL}project": project,
-        f"{_LABEL}service": service,
-        f"{_LABEL}oneoff": "True",
+        ComposeLabel.PROJECT: project,
+        ComposeLabel.SERVICE: service,
+        ComposeLabel.ONE_OFF: "True",
         HOOK_LABEL: COPY,
         DEPLOYMENT_LABEL: COPY,
     }

@@ -11,6 +11,7 @@ import ipaddress
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from deployer.core.compose_labels import COMPOSE_LABELS
 from deployer.core.permissions.grants import host_path
 from deployer.core.permissions.memory import memory_file_systems, size_of_tmpfs
 
@@ -68,7 +69,6 @@ _NETWORK_FILES = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "gluste
 _PLAIN_FLAGS = frozenset({"nosuid", "nodev", "noexec", "noatime", "nodiratime", "relatime", "ro", "rw"})
 _TMPFS_FLAGS = _PLAIN_FLAGS | {"size", "uid", "gid", "mode", "nr_inodes", "nr_blocks", "huge", "mpol"}
 _RESERVED_LABELS = "deployer."
-_COMPOSE_LABELS = "com.docker.compose."
 IMAGE_LABELS = "deployer.image."  # of images that the action built
 # Programs on the host that act on containers by their labels: proxies, schedulers, updaters, backups.
 CONTROLLER_LABELS = (
@@ -152,7 +152,7 @@ def reserved_labels(labels: Iterable[str]) -> list[str]:
 def volume_labels(labels: Iterable[str]) -> Iterator[str]:
     """Labels of a new volume by which Compose and the deployer tell whose it is."""
     for label in sorted(labels):
-        if label.lower().strip().startswith((_RESERVED_LABELS, _COMPOSE_LABELS)):
+        if label.lower().strip().startswith((_RESERVED_LABELS, COMPOSE_LABELS)):
             yield f"label:{label}"
 
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from deployer.core.compose_labels import COMPOSE_LABELS
 from deployer.core.permissions.memory import size_of
 
 # These drivers write to the engine's own folder or nowhere; every other one makes the engine, which is root
@@ -24,7 +25,6 @@ _MOST_FILES = 100
 _SMALLEST_FILE = 64 * 2**10  # bytes
 _LONGEST_OPTION, _LONGEST_NUMBER = 1_000, 9  # characters
 _MOST_ATTRIBUTES = 1_024  # bytes of labels, variables and tag that go into every line
-_COMPOSE_LABELS = "com.docker.compose."
 
 
 def log_driver(
@@ -54,7 +54,7 @@ def _attributes(
     for name, table in (("labels", labels), ("env", variables)):
         chosen = set(options.get(name, "").split(","))
         yield name, sum(len(f"{key}{value}") for key, value in table.items() if key in chosen)
-        own = (f"{key}{value}" for key, value in table.items() if not key.startswith(_COMPOSE_LABELS))
+        own = (f"{key}{value}" for key, value in table.items() if not key.startswith(COMPOSE_LABELS))
         yield f"{name}-regex", sum(map(len, own)) if f"{name}-regex" in options else 0
 
 
