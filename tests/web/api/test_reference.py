@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from deployer.core.auth.api_tokens import Right
-from deployer.core.model import Deployment, Kind, Status
+from deployer.core.compose.deploy_hooks import HookMoment
+from deployer.core.model import Deployment, EventKind, Kind, Status
 from deployer.core.queue.supersede import Outcome
 from deployer.core.requests.deploy_request import parse_request
 from testing.error_classes import every_error
@@ -58,7 +59,7 @@ def test_the_frameworks_own_failures_have_the_codes_that_are_documented(
     assert f"| `{code}` | {answer.status_code} |" in TEXT
 
 
-@pytest.mark.parametrize("word", [*Status, *Outcome, *Kind, *Right])
+@pytest.mark.parametrize("word", [*Status, *Outcome, *Kind, *Right, *EventKind, *HookMoment])
 def test_every_word_is_there(word: str) -> None:
     assert f"`{word}`" in TEXT
 
