@@ -14,9 +14,9 @@ from deployer.core.model import DeployJob, Deployment, EventKind, Kind
 from deployer.core.release.failure import Failure
 from deployer.core.rollout.conflicts import beside, refuse_conflicts
 from deployer.core.rollout.desired_state import DesiredState, nothing
+from deployer.deployment.containers.image_pull import ImagePull
 from deployer.deployment.context import DeployContext
 from deployer.deployment.final_status import record
-from deployer.deployment.release.image_pull import ImagePull
 from deployer.deployment.release.release_assembly import refuse_other_images, tasks_run, warn
 from deployer.deployment.release.release_resolution import resolve_release
 from deployer.deployment.rollout.preflight import refuse_taken

@@ -17,8 +17,8 @@ from deployer.core.rollout.plan import Plan
 from deployer.core.rollout.planner import plan_rollout
 from deployer.deployment.availability_monitor import AvailabilityMonitor
 from deployer.deployment.confirmation import await_confirmation
+from deployer.deployment.containers.deploy_hooks import DeployHooks
 from deployer.deployment.context import DeployContext
-from deployer.deployment.deploy_hooks import DeployHooks
 from deployer.deployment.journal import DeploymentJournal
 from deployer.deployment.release.release_assembly import assembled
 from deployer.deployment.rollout.batches import run_batches

@@ -14,8 +14,8 @@ from deployer.core.errors import Busy, DeployerError, EngineUnavailable
 from deployer.core.model import Deployment
 from deployer.core.ports.journal import JournalKind
 from deployer.core.reporting.log_fields import log_fields
+from deployer.deployment.containers.maintenance import reconcile_after, renew, reroute
 from deployer.deployment.context import DeployContext
-from deployer.worker.maintenance import reconcile_after, renew, reroute
 
 _log = logging.getLogger("deployer.worker")
 _LOOKS = 20  # environments per round: with a thousand of them, each round takes the next ones

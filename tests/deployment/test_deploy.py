@@ -46,13 +46,13 @@ from deployer.core.rollout.desired_state import DesiredState, Service
 from deployer.core.rollout.plan import Plan, Step, Verb
 from deployer.core.rollout.planner import plan_rollout
 from deployer.core.rollout.readiness import Reading
+from deployer.deployment.containers.maintenance import reconcile_after, reroute
 from deployer.deployment.context import DeployContext
 from deployer.deployment.deploy import deploy
 from deployer.deployment.rollout.reconcile import Reconciler
 from deployer.deployment.rollout.rollout_setup import RolloutSetup
 from deployer.deployment.rollout.startup_times import StartupTimes
 from deployer.worker.job_runner import JobRunner
-from deployer.worker.maintenance import reconcile_after, reroute
 from deployer.worker.maintenance_rounds import MaintenanceRounds
 from testing.compose_models import application, image, shop
 from testing.receiver.in_memory_target import MemoryTarget, MemoryWatch

@@ -1,0 +1,1 @@
+"""Releases that run as containers of one host: the target, what it fetches, runs and keeps in order."""
