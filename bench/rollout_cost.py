@@ -6,19 +6,21 @@ import re
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from bench.contest import Ours, Peer, Shape
 from bench.rows import Row
 from deployer.bootstrap import Server, build
 from deployer.core.model import DeployJob, Kind
+from deployer.core.ports.container_host import ContainerHost
+from deployer.deployment.containers.container_target import ContainerTarget
 from deployer.deployment.deploy import deploy
 from testing.load.latency import latency_ms
 from testing.stage import Stage
 
-_NOT_ENGINE = ("render", "exclusive", "watch")  # Compose reading its file, a lock, the measuring
+_NOT_ENGINE = ("exclusive",)  # a lock
 
 
 def measure_noop(runs: int) -> list[Row]:
@@ -65,7 +67,12 @@ def measure_edge(runs: int) -> list[Row]:
 
 def _redeploy(parts: Server) -> float:
     """Milliseconds that one redeploy spends in calls to the engine and the edge."""
-    clocked = _Clocked(parts.context.target)
+    target = parts.context.target
+    assert isinstance(target, ContainerTarget)
+    names = [field.name for field in fields(ContainerHost)]
+    roles = {name: _Clocked(getattr(target.context.host, name)) for name in names}
+    host = ContainerHost(**cast(dict[str, Any], roles))
+    clocked = ContainerTarget(replace(target.context, host=host))
     serving = parts.store.serving("shop", "production")
     assert serving
     job = DeployJob("shop", "production", Kind.REDEPLOY, "cli", "bench", release=serving.release)
@@ -74,18 +81,18 @@ def _redeploy(parts: Server) -> float:
     assert claimed
     ended = deploy(*claimed, replace(parts.context, target=clocked))
     assert ended.status == "success", ended.reason
-    return clocked.spent * 1000
+    return sum(role.spent for role in roles.values()) * 1000
 
 
 class _Clocked:
-    """A target that adds up the time its calls take."""
+    """One role of a host that adds up the time its calls take."""
 
-    def __init__(self, target: object) -> None:
-        self._target = target
+    def __init__(self, role: object) -> None:
+        self._role = role
         self.spent = 0.0
 
     def __getattr__(self, name: str) -> Any:
-        call: Callable[..., Any] = getattr(self._target, name)
+        call: Callable[..., Any] = getattr(self._role, name)
         if name in _NOT_ENGINE:
             return call
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,13 +31,17 @@ from deployer.adapters.system.file_lock import hold, is_held
 from deployer.adapters.system.files import make_folder, sweep
 from deployer.adapters.system.logging_setup import start_log
 from deployer.adapters.system.malloc import share_memory
+from deployer.adapters.system.state_folder import check_folder, check_state_folder
 from deployer.core.config.settings import Config
-from deployer.core.docker.compose_confinement import Means, group_of_all
+from deployer.core.docker.compose_confinement import Means
 from deployer.core.errors import ConfigError, DeployerError, StoreUnavailable
 from deployer.core.model import Credentials, Deployment
+from deployer.core.ports.github import GitHub
 from deployer.core.registry_hosts import named_hosts
 from deployer.core.reporting.log_fields import log_fields
 from deployer.core.webhooks.redelivery import WebhookDeliveries
+from deployer.deployment.containers.container_context import ContainerContext
+from deployer.deployment.containers.container_target import ContainerTarget
 from deployer.deployment.context import DeployContext
 from deployer.deployment.plan_preview import preview
 from deployer.ingress.missed_deliveries import recover
@@ -52,8 +55,6 @@ if TYPE_CHECKING:
 
 CONFIG_VARIABLE = "DEPLOYER_CONFIG"
 CONFIG_PATH = "/etc/deployer/config.toml"
-_LONGEST_SOCKET = 107  # bytes a Unix socket's path may have
-_LONGEST_PROJECT = 63
 _TAKEOVER = 15.0  # seconds that the previous server may take to end
 _FIRST_START = 30.0  # seconds that the web process waits for a worker to create the store
 _DATABASE, _SLOT, _KEYS = "deployer.db", "slot.pub", "jwks.json"
@@ -141,8 +142,8 @@ def load(path: Path) -> Config:
     for app in config.apps.values():
         for environment in app.environments.values():
             read_variables(environment.variables_file)
-    _check_state(Path(config.state))
-    _check_folder("server.store", Path(config.store), 0o007 if config.store != config.state else 0o077)
+    check_state_folder(Path(config.state))
+    check_folder("server.store", Path(config.store), 0o007 if config.store != config.state else 0o077)
     return config
 
 
@@ -171,34 +172,8 @@ def load_reception(path: Path) -> Config:
     """Reads the settings and, of the secrets, only the webhook secrets. Raises ConfigError."""
     config = read_config(path)
     read_webhook_secrets(config)
-    _check_folder("server.store", Path(config.store), 0o007)
+    check_folder("server.store", Path(config.store), 0o007)
     return config
-
-
-def _check_state(state: Path) -> None:
-    """Checks the state folder. Only the folder's mode protects its content: models with variables, files that
-    containers mount.
-    """
-    if len(f"{state}/edge/{'x' * _LONGEST_PROJECT}/master.sock") > _LONGEST_SOCKET:
-        raise ConfigError(
-            "server.state", f"{state} is too long a path for a socket", hint="/var/lib/deployer fits"
-        )
-    _check_folder("server.state", state, 0o077, passing=group_of_all())
-
-
-def _check_folder(setting: str, folder: Path, never: int, passing: int = -1) -> None:
-    """Checks that a folder is closed to others. `passing`: a group with permission to pass through."""
-    try:
-        found = folder.stat()
-    except FileNotFoundError:  # created at the first start
-        return
-    except OSError as error:
-        raise ConfigError(setting, f"{folder} cannot be read: {error.strerror}") from None
-    if not stat.S_ISDIR(found.st_mode):
-        raise ConfigError(setting, f"{folder} is not a folder")
-    if found.st_mode & never & ~(stat.S_IXGRP if found.st_gid == passing else 0):
-        right = "700" if never == 0o077 else "2770"
-        raise ConfigError(setting, f"{folder} is open to others", hint=f"chmod {right} {folder}")
 
 
 def build_web_server(path: Path) -> WebServer:
@@ -219,12 +194,6 @@ def build_web_server(path: Path) -> WebServer:
 
 def build(path: Path) -> Server:
     """Builds the whole server. Raises ConfigError, EngineUnavailable or StoreUnavailable."""
-    # Imported here, because the web process must not even load code that talks to an engine.
-    from deployer.adapters.docker.compose_cli import Compose
-    from deployer.adapters.docker.engine import Engine
-    from deployer.adapters.docker.target import DockerTarget
-    from deployer.adapters.registry.oci_registry import OciRegistry
-
     config = load(path)
     state, folder = Path(config.state), Path(config.store)
     make_folder(state)
@@ -232,23 +201,10 @@ def build(path: Path) -> Server:
     secret_store = open_secret_store(state / "key")
     store = SqliteStore(folder / _DATABASE, secret_store)
     show_sealing_key(secret_store.sealing_key, folder / _SLOT)
-    login = _login(config)
     github = _github(config, store)
-    engine = Engine()
-    engine.listen = config.listen
-    context = DeployContext(
-        config=config,
-        store=store,
-        target=DockerTarget(engine, Compose(state), state, config.edge_image, _certificates(config)),
-        registry=OciRegistry(host=config.registry_host, named=_named(config)),
-        github=github,
-        clock=SystemClock(),
-        variables=read_variables,
-        login=login,
-    )
-    receiver = _receiver(config, store)
+    context = _deploy_context(config, store, github)
     receiver = replace(
-        receiver,
+        _receiver(config, store),
         preview=lambda job: preview(job, context),
         resolve_announcement=lambda jobs: resolve_announcement(jobs, context),
     )
@@ -257,6 +213,40 @@ def build(path: Path) -> Server:
     worker = Worker(context, look, partial(run_task, context))
     store.queued = worker.wake
     return Server(config, store, receiver, context, worker, github, look)
+
+
+def _deploy_context(config: Config, store: SqliteStore, github: GitHub) -> DeployContext:
+    """Returns the dependencies of deployments, whose target is the Docker engine."""
+    # Imported here, because the web process must not even load code that talks to an engine.
+    from deployer.adapters.docker.compose_cli import Compose
+    from deployer.adapters.docker.engine import Engine
+    from deployer.adapters.docker.host.docker_host import PortProber, docker_host
+    from deployer.adapters.registry.oci_registry import OciRegistry
+
+    state = Path(config.state)
+    engine, compose = Engine(), Compose(state)
+    engine.listen = config.listen
+    containers = ContainerContext(
+        config=config,
+        store=store,
+        renderer=compose,
+        host=docker_host(engine, compose, state, config.edge_image, _certificates(config)),
+        registry=OciRegistry(host=config.registry_host, named=_named(config)),
+        clock=SystemClock(),
+        login=_login(config),
+    )
+    return DeployContext(
+        config=config,
+        store=store,
+        renderer=compose,
+        target=ContainerTarget(containers),
+        prober=PortProber(engine),
+        registry=containers.registry,
+        github=github,
+        clock=containers.clock,
+        variables=read_variables,
+        login=containers.login,
+    )
 
 
 def _receiver(config: Config, store: SqliteStore) -> Receiver:

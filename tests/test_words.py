@@ -28,12 +28,11 @@ MOST_FILES, MOST_LINES_OF_CLASS, MOST_METHODS = 20, 150, 8
 # Classes and interfaces that are larger: the number may fall, and no other may join them.
 LARGE_CLASSES = {
     "Compose": 212,
-    "DockerTarget": 290,
     "Edge": 255,
     "Engine": 254,
     "SqliteStore": 190,
 }
-LARGE_INTERFACES = {"Inbox": 20, "Store": 31, "Target": 34}
+LARGE_INTERFACES = {"Inbox": 20, "Store": 31}
 # Files of one name: two sides of the same thing.
 TWO_SIDES = frozenset(
     {

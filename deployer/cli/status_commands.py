@@ -19,8 +19,7 @@ from deployer.core.errors import NotFound
 from deployer.core.model import DeployJob, Kind, Release
 from deployer.core.reporting.deployment_text import history_table
 from deployer.core.reporting.environment_status import Overview, overview_text
-from deployer.core.rollout.planner import plan_rollout
-from deployer.deployment.dry_run import look, plan_of_job, plan_of_release
+from deployer.deployment.dry_run import drift_from, plan_of_job, plan_of_release
 from deployer.deployment.release.release_assembly import tasks_run
 
 
@@ -91,7 +90,7 @@ def _look(parts: Server, app: App, environment: Environment) -> Overview:
     plan = None
     if release:
         tasks = _tasks_run(parts, app, environment, release)
-        plan = plan_rollout(*look(environment, release, parts.context), tasks=tasks)
+        plan = drift_from(environment, release, parts.context, tasks=tasks)
     return Overview(app.name, environment.name, environment.url, serving, observed, plan)
 
 

@@ -8,13 +8,14 @@ Probes run from before the first change to the end, also during a rollback.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from deployer.core.compose.endpoints import Endpoint
 from deployer.core.model import Availability, EventKind
+from deployer.core.ports.availability_prober import AvailabilityProber, Watch
 from deployer.core.ports.clock import Clock
 from deployer.core.ports.journal import Journal
-from deployer.core.ports.target import Target, Watch
 from deployer.core.rollout.availability import (
     Marks,
     Seen,
@@ -34,18 +35,18 @@ _PATIENCE = 2.5  # seconds until a hanging request counts as lost
 class AvailabilityMonitor:
     """Measures the availability of one deployment's endpoints; idle until `start`."""
 
-    def __init__(self, target: Target, clock: Clock, journal: Journal) -> None:
-        self._target = target
+    def __init__(self, prober: AvailabilityProber, clock: Clock, journal: Journal) -> None:
+        self._prober = prober
         self._clock = clock
         self._journal = journal
         self._marks = Marks()
         self._watch: Watch | None = None
         self._budgeted = False
 
-    def start(self, endpoints: tuple[Endpoint, ...]) -> None:
+    def start(self, endpoints: Sequence[Endpoint]) -> None:
         if endpoints and self._watch is None:
-            asked = most_important(endpoints)
-            self._watch = self._target.watch(asked)
+            asked = most_important(tuple(endpoints))
+            self._watch = self._prober.watch(asked)
             self._budgeted = any(endpoint.budget.given for endpoint in asked)
             if left := len(endpoints) - len(asked):
                 told = f"{left} of {len(endpoints)} published ports are not probed, {len(asked)} are"

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from deployer.core.config.settings import Config
 from deployer.core.model import Credentials
+from deployer.core.ports.availability_prober import AvailabilityProber
 from deployer.core.ports.clock import Clock
+from deployer.core.ports.compose_renderer import ComposeRenderer
 from deployer.core.ports.github import GitHub
 from deployer.core.ports.registry import Registry
 from deployer.core.ports.store import Store
@@ -20,7 +22,9 @@ class DeployContext:
 
     config: Config
     store: Store
+    renderer: ComposeRenderer
     target: Target
+    prober: AvailabilityProber
     registry: Registry
     github: GitHub
     clock: Clock

@@ -37,12 +37,13 @@ def _restore(steps: DeploymentSteps) -> str:
     with steps.context.target.exclusive(project):
         told = FORWARD_ONLY if _went_one_way(steps) else DeploymentRun(steps).restore()
         steps.journal.record(EventKind.RESTORED, told)
-        steps.hooks.clear(project)
+        steps.session.forget_hooks()
         return told
 
 
 def _went_one_way(steps: DeploymentSteps) -> bool:
     """True if a process that died ran the hook after which a release cannot go back."""
-    if not steps.deployment.release or not steps.stored(steps.deployment).one_way:
+    if not steps.deployment.release:
         return False
-    return steps.context.target.has_hooks(steps.environment.project, steps.deployment.id)
+    release = steps.release_of(steps.deployment)
+    return steps.begin(release, forward=False).one_way and steps.session.ran_hooks()

@@ -13,13 +13,11 @@ from deployer.core.auth.job_authorization import judge_images
 from deployer.core.compose.interpolation import missing_variables
 from deployer.core.config.settings import Environment
 from deployer.core.errors import ComposeRejected, DeployerError
-from deployer.core.image_config import ImageConfig
 from deployer.core.model import Bundle, DeployJob, Release
 from deployer.core.redaction import hide_values, redact, redact_secrets
 from deployer.core.release.image_selection import wanted_images
-from deployer.core.rollout.changes import Preview, changes_of, image_without_lookup
+from deployer.core.rollout.changes import Preview, image_without_lookup
 from deployer.deployment.context import DeployContext
-from deployer.deployment.dry_run import look, plan_of
 from deployer.deployment.release.release_assembly import variables_of
 
 # A limit may be built from a variable's value (`${PIN}m`) and would reveal it.
@@ -42,31 +40,15 @@ def preview(job: DeployJob, context: DeployContext) -> Preview:
     bundle = job.bundle or Bundle("", {})
     missing = missing_variables(bundle.files, variables)
     try:
-        with context.target.planning(bundle):
+        with context.renderer.planning(bundle):
             release = _release(job, environment, bundle, variables, context)
-            application, observed = look(environment, release, context, _configs(release, job, context))
-            plan = plan_of(application, observed, context)
+            dry = context.target.dry_run(environment, release, offline=True)
     except DeployerError as error:
         error.args, error.hint = (hide_all(str(error)),), hide_all(error.hint)
         if missing and isinstance(error, ComposeRejected):
             return Preview(str(error), {}, missing)
         raise error from None
-    return Preview(hide(_FIGURE.sub(r"\1 its limit", str(plan))), changes_of(application, observed), missing)
-
-
-def _configs(release: Release, job: DeployJob, context: DeployContext) -> dict[str, ImageConfig]:
-    """Returns service → configuration of its image, or of the serving image when the new one is not on the
-    target.
-    """
-    before = context.store.serving(job.app, job.environment)
-    serving = context.store.release(before.release).images if before else {}
-    images = {name: (image, serving.get(name)) for name, image in release.images.items()}
-    return {
-        name: next(
-            (found for one in both if one and (found := context.target.image_config(one))), ImageConfig()
-        )
-        for name, both in images.items()
-    }
+    return Preview(hide(_FIGURE.sub(r"\1 its limit", str(dry.plan))), dry.changes, missing)
 
 
 def _release(
@@ -77,7 +59,7 @@ def _release(
     context: DeployContext,
 ) -> Release:
     app = context.config.app(job.app)
-    rendered = context.target.render(environment.project, bundle, variables)
+    rendered = context.renderer.render(environment.project, bundle, variables)
     before = context.store.serving(app.name, environment.name)
     serving = context.store.release(before.release) if before else None
     wanted = wanted_images(

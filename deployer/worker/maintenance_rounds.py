@@ -1,20 +1,17 @@
-"""Rounds of maintenance over all environments. In: the settings, the store, the target. Out: repaired routes,
-renewed certificates, deleted old records, and log lines about them.
+"""Rounds of maintenance over all environments. In: the settings, the store, the target. Out: maintained
+environments, deleted old records, and log lines about them.
 
-Decides nothing about one environment: `maintenance.py` does.
+Decides nothing about one environment: its target does.
 """
 
 from __future__ import annotations
 
 import logging
-from functools import partial
 
 from deployer.core.config.settings import App, Environment
 from deployer.core.errors import Busy, DeployerError, EngineUnavailable
 from deployer.core.model import Deployment
-from deployer.core.ports.journal import JournalKind
 from deployer.core.reporting.log_fields import log_fields
-from deployer.deployment.containers.maintenance import reconcile_after, renew, reroute
 from deployer.deployment.context import DeployContext
 
 _log = logging.getLogger("deployer.worker")
@@ -72,9 +69,9 @@ class MaintenanceRounds:
         """Maintains one environment. A failure of one app is logged, so that it does not hide the other apps;
         an unavailable engine concerns all of them and is raised.
         """
-        for act in (partial(self._reconcile, newest), self._renew, self._reroute):
+        for task in self._context.target.maintenance(app, environment, newest):
             try:
-                act(app, environment)
+                task()
             except EngineUnavailable:
                 raise
             except Busy:
@@ -82,23 +79,3 @@ class MaintenanceRounds:
             except DeployerError as error:
                 told = log_fields("watch-failed", app=app.name, environment=environment.name, code=error.code)
                 _log.error("%s: %s", environment.project, error.diagnostics(), extra=told)
-
-    def _reconcile(self, newest: Deployment, app: App, environment: Environment) -> None:
-        told = log_fields("settled-after", newest)
-
-        def say(kind: JournalKind, text: str) -> None:
-            _log.warning("%s, after its deployment: %s: %s", environment.project, kind, text, extra=told)
-
-        reconcile_after(newest, environment, self._context, say)
-
-    def _renew(self, app: App, environment: Environment) -> None:
-        if renew(environment, self._context):
-            told = log_fields("certificates-renewed", app=app.name, environment=environment.name)
-            _log.info("%s: the edge serves other certificates now", environment.project, extra=told)
-
-    def _reroute(self, app: App, environment: Environment) -> None:
-        if routed := reroute(environment, app, self._context):
-            told = log_fields("rerouted", app=app.name, environment=environment.name)
-            _log.warning(
-                "%s: the edge routes to %s again", environment.project, ", ".join(routed), extra=told
-            )

@@ -32,9 +32,10 @@ from deployer.web.http_server import server as real_server
 from deployer.worker import maintenance_rounds
 from deployer.worker.worker import Worker
 from testing.compose_models import shop
-from testing.receiver.in_memory_target import MemoryTarget, MemoryWatch
+from testing.receiver.in_memory_target import MemoryTarget, MemoryWatch, in_memory_context
 
 LIVES_FAST = "DEPLOYER_TEST_LIVES_FAST"  # keeps little, and tidies up every second
+_KEPT = ("config", "store", "clock", "variables", "login")  # of the real dependencies
 TAKES = "DEPLOYER_TEST_DEPLOY_TAKES"  # seconds of a pull
 
 
@@ -186,7 +187,14 @@ def main() -> int:
     def cheap(path: Path) -> Any:
         parts = build(path)
         fleet: Any = Fleet(folder, Path(parts.config.state), float(os.environ.get(TAKES, "0")))
-        context = dataclasses.replace(parts.context, target=fleet, registry=Registry(), github=GitHub())
+        context = in_memory_context(
+            fleet,
+            **{
+                **{name: getattr(parts.context, name) for name in _KEPT},
+                "registry": Registry(),
+                "github": GitHub(),
+            },
+        )
         working = Worker(context)
         parts.store.queued = working.wake
         return dataclasses.replace(parts, context=context, worker=working)

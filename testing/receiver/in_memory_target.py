@@ -18,11 +18,15 @@ from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.model import Bundle, ContainerState, Credentials, Health, ObservedState, Replica
 from deployer.core.permissions.grants import PowerRefused
+from deployer.core.ports.container_host import ContainerHost
 from deployer.core.rollout.availability import Sample
 from deployer.core.rollout.conflicts import Occupied
 from deployer.core.rollout.desired_state import DesiredState, Service
 from deployer.core.rollout.edge_container import EdgeSettings
 from deployer.core.rollout.readiness import ANSWERED, Reading
+from deployer.deployment.containers.container_context import ContainerContext
+from deployer.deployment.containers.container_target import ContainerTarget
+from deployer.deployment.context import DeployContext
 from testing.compose_models import EDGE_SETTINGS
 
 
@@ -230,3 +234,15 @@ class MemoryTarget:
             self.calls.append(" ".join((name, *sorted(subjects))))
         if name in self.breaks:
             raise self.breaks[name]
+
+
+def in_memory_host(target: Any) -> ContainerHost:
+    """One object in all roles of a host."""
+    return ContainerHost(*([target] * len(dataclasses.fields(ContainerHost))))
+
+
+def in_memory_context(target: Any, **parts: Any) -> DeployContext:
+    """Dependencies of a deployment whose containers are in memory; `parts` as in `DeployContext`."""
+    shared = {name: part for name, part in parts.items() if name not in ("github", "variables")}
+    containers = ContainerContext(renderer=target, host=in_memory_host(target), **shared)
+    return DeployContext(renderer=target, target=ContainerTarget(containers), prober=target, **parts)

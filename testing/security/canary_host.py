@@ -14,7 +14,7 @@ from typing import Any
 
 from deployer.adapters.docker.compose_cli import Compose
 from deployer.adapters.docker.engine import Engine
-from deployer.adapters.docker.target import DockerTarget
+from deployer.adapters.docker.host.docker_host import docker_host
 from deployer.adapters.system.files import make_folder
 from deployer.core.compose.rendering import MOUNTED
 from deployer.core.errors import DeployerError
@@ -83,7 +83,8 @@ class Host:
         self.canary = Canary(folder)
         self.canary.plant()
         self.compose = Compose(self.state)
-        self.target = DockerTarget(Engine(), self.compose, self.state, "haproxy:3.0-alpine")
+        self.engine = Engine()
+        self.host = docker_host(self.engine, self.compose, self.state, "haproxy:3.0-alpine")
 
     def fill(self, text: str) -> str:
         """The text with this server's paths and this project's name."""
@@ -96,10 +97,10 @@ class Host:
     def assemble(self, text: str, *granted: str, **files: str) -> tuple[DesiredState, dict[str, Any]]:
         """As a deploy does it, without the judgement of the rendered model."""
         bundle = Bundle("compose.yaml", {"compose.yaml": text, **files})
-        model = dict(self.target.render(self.project, bundle, {}))
+        model = dict(self.compose.render(self.project, bundle, {}))
         images = {name: self.image for name in model["services"]}
-        edge = self.target.edge_settings(self.project)
-        configs = {name: self.target.image_config(self.image) for name in images}
+        edge = self.host.router.edge_settings(self.project)
+        configs = {name: self.host.images.image_config(self.image) for name in images}
         application = assemble(model, images, self.project, edge, {n: c for n, c in configs.items() if c})
         around = Neighbourhood(frozenset({self.project, NEIGHBOUR}))
         permissions = Permissions(
@@ -112,8 +113,8 @@ class Host:
         application, _ = self.assemble(text, *granted, **files)
         for service in application.services:
             if service.image:
-                self.target.create(application, {service.name: 1})
-        return self.target.observe(self.project).replicas
+                self.host.runtime.create(application, {service.name: 1})
+        return self.host.runtime.observe(self.project).replicas
 
     def explore(self, replicas: Sequence[Replica]) -> tuple[bool, str]:
         """Starts the containers, and has each search for root's file and write to it. True where one ran, and
@@ -123,7 +124,7 @@ class Host:
         ran = False
         for replica in sorted(replicas, key=lambda one: one.service):
             with suppress(DeployerError):
-                self.target.start(self.project, [replica])
+                self.host.runtime.start(self.project, [replica])
             if docker("inspect", "-f", "{{.State.Running}}", replica.id).strip() == "true":
                 ran = True
                 search = ("sh", "-c", _SEARCH, "sh", self.canary.text, str(self.canary.path))

@@ -12,9 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deployer.adapters.docker.compose_cli import Compose
-from deployer.adapters.docker.engine import Engine
-from deployer.adapters.docker.target import DockerTarget
+from deployer.adapters.docker.host.project_edges import ProjectEdges
 from deployer.cli import main
 from deployer.cli.output import print_events
 from deployer.cli.parser import command
@@ -162,9 +160,9 @@ def test_root_looks_after_a_state_folder_as_its_owner_does(config: Path) -> None
     mine = os.geteuid() == 0
     if mine:
         os.chown(folder, 10_001, 10_002)
-    target = DockerTarget(Engine(), Compose(folder), folder, "haproxy:3.0-alpine")
+    edges = ProjectEdges(folder, "haproxy:3.0-alpine")
     expected = "10001:10002" if mine else f"{os.geteuid()}:{os.getegid()}"
-    assert target.edge_settings("shop").user == expected
+    assert edges.settings("shop").user == expected
 
 
 def test_no_line_of_an_event_reaches_the_terminal_with_control_characters(

@@ -46,8 +46,9 @@ from deployer.core.rollout.desired_state import DesiredState, Service
 from deployer.core.rollout.plan import Plan, Step, Verb
 from deployer.core.rollout.planner import plan_rollout
 from deployer.core.rollout.readiness import Reading
+from deployer.deployment.containers.container_context import ContainerContext
+from deployer.deployment.containers.container_target import ContainerTarget
 from deployer.deployment.containers.maintenance import reconcile_after, reroute
-from deployer.deployment.context import DeployContext
 from deployer.deployment.deploy import deploy
 from deployer.deployment.rollout.reconcile import Reconciler
 from deployer.deployment.rollout.rollout_setup import RolloutSetup
@@ -55,7 +56,7 @@ from deployer.deployment.rollout.startup_times import StartupTimes
 from deployer.worker.job_runner import JobRunner
 from deployer.worker.maintenance_rounds import MaintenanceRounds
 from testing.compose_models import application, image, shop
-from testing.receiver.in_memory_target import MemoryTarget, MemoryWatch
+from testing.receiver.in_memory_target import MemoryTarget, MemoryWatch, in_memory_context, in_memory_host
 
 SETTINGS: dict[str, Any] = {
     "server": {"url": "https://deploy.example.com", "state": "/nowhere", "deadline": 100},
@@ -112,10 +113,10 @@ class Scene:
         self.store = SqliteStore(folder / "deployer.db", open_secret_store(folder / "key"))
         self.target = MemoryTarget(shop())
         self.clock = FastClock()
-        self.context = DeployContext(
+        self.context = in_memory_context(
+            self.target,
             config=load_config(SETTINGS),
             store=self.store,
-            target=self.target,
             registry=NoRegistry(),
             github=NoGitHub(),
             clock=self.clock,
@@ -140,11 +141,18 @@ class Scene:
         assert claimed
         return deploy(*claimed, self.context)
 
+    @property
+    def containers(self) -> ContainerContext:
+        target = self.context.target
+        assert isinstance(target, ContainerTarget)
+        return target.context
+
     def allow(self, *granted: str) -> None:
         """Other settings from now on, also for a deployment that is under way."""
         settings = copy.deepcopy(SETTINGS)
         settings["apps"]["shop"]["environments"]["production"]["allow"] = list(granted)
-        object.__setattr__(self.context, "config", load_config(settings))
+        for context in (self.context, self.containers):
+            object.__setattr__(context, "config", load_config(settings))
 
     def marks(self) -> str:
         """Whose images requests reach: backend's mark, then frontend's."""
@@ -480,13 +488,13 @@ def test_the_watch_routes_what_answers_and_nothing_else(scene: Scene) -> None:
     scene.deploy("ab")
     app = scene.context.config.app("shop")
     environment = app.environment("production")
-    assert reroute(environment, app, scene.context) == []
+    assert reroute(app, environment, scene.containers) == []
     for replica in list(scene.target.replicas.values()):
         if replica.service != "deployer-edge":
             scene.target.replicas[replica.id] = dataclasses.replace(replica, serving=False, restarts=1)
     scene.target.sick = {_spec(scene, "ab", "frontend")}
     scene.target.calls.clear()
-    assert reroute(environment, app, scene.context) == ["backend"]
+    assert reroute(app, environment, scene.containers) == ["backend"]
     assert scene.target.calls == ["route backend"]
 
 
@@ -566,7 +574,9 @@ def test_settling_gives_up_where_its_own_plans_undo_each_other(scene: Scene) -> 
     away = Plan("shop", (Step(Verb.RETIRE, "backend", 0, "its host port moves to frontend"),))
     clock = scene.clock
     times = StartupTimes(ended, scene.store, clock)
-    setup = RolloutSetup(app, scene.target, clock, Told(told), times, set(), clock.monotonic() + 60)
+    setup = RolloutSetup(
+        app, in_memory_host(scene.target), clock, Told(told), times, set(), clock.monotonic() + 60
+    )
     reconciler = Reconciler(setup, [anew, away])
     assert reconciler.needed and not reconciler.disturbed
     with pytest.raises(PlansDisagree, match="undo each other"):
@@ -587,13 +597,14 @@ class Told:
         return text
 
 
-def test_what_compose_made_after_the_end_is_replaced_within_a_minute(scene: Scene) -> None:
+def test_what_compose_made_after_the_end_is_replaced_within_a_minute(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
     ended = scene.deploy("aa")
     environment = scene.context.config.app("shop").environment("production")
-    told: list[str] = []
 
     def reconcile() -> bool:
-        return reconcile_after(ended, environment, scene.context, lambda kind, text: told.append(text))
+        return reconcile_after(ended, environment, scene.containers)
 
     assert not reconcile()
     fell(scene, "backend")
@@ -601,7 +612,9 @@ def test_what_compose_made_after_the_end_is_replaced_within_a_minute(scene: Scen
     foreign = foreign_replica()
     scene.target.replicas["x"] = foreign
     assert reconcile() and scene.marks() == "aa" and "x" not in scene.target.replicas
-    assert told[0].startswith("another program changed containers")
+    told = caplog.records[0]
+    assert ": settle: another program changed containers" in told.getMessage()
+    assert vars(told)["facts"]["event"] == "settled-after"
     scene.target.replicas["x"] = foreign
     scene.clock.sleep(61)
     assert not reconcile() and "x" in scene.target.replicas

@@ -17,13 +17,12 @@ from deployer.core.errors import ComposeRejected, DeployerError, Forbidden, Toke
 from deployer.core.images import Image
 from deployer.core.model import Bundle, DeployJob, Kind
 from deployer.core.requests.deploy_request import audience_of, encode_request
-from deployer.deployment.context import DeployContext
 from deployer.deployment.plan_preview import preview
 from deployer.ingress.plan_requests import accept_plan
 from deployer.ingress.receiver import Receiver
 from testing.compose_models import image, shop
 from testing.github.oidc_issuer import Issuer
-from testing.receiver.in_memory_target import MemoryTarget
+from testing.receiver.in_memory_target import MemoryTarget, in_memory_context
 from testing.receiver.receiver_inputs import URL, config_table, deploy_request, receiver_of
 from testing.receiver.senders import count
 from tests.deployment.test_deploy import FastClock, NoRegistry
@@ -39,10 +38,10 @@ def target() -> MemoryTarget:
 @pytest.fixture
 def receiver(store: SqliteStore, issuer: Issuer, target: MemoryTarget, tmp_path: Path) -> Receiver:
     config = load_config(config_table(plans=True))
-    context = DeployContext(
+    context = in_memory_context(
+        target,
         config=config,
         store=store,
-        target=target,
         registry=NoRegistry(),
         github=NoGitHub(),
         clock=FastClock(),
@@ -153,10 +152,10 @@ def test_an_unmerged_compose_file_cannot_make_compose_say_a_value_of_the_server(
     compose = Compose(tmp_path / "state")
     target.render = compose.render  # type: ignore[method-assign]
     config = load_config(config_table(plans=True))
-    context = DeployContext(
+    context = in_memory_context(
+        target,
         config=config,
         store=store,
-        target=target,
         registry=NoRegistry(),
         github=NoGitHub(),
         clock=FastClock(),

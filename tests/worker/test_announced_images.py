@@ -22,7 +22,7 @@ from deployer.ingress.receiver import Receipt, Receiver, accept_delivery
 from deployer.worker.announced_images import resolve_announcement
 from testing.compose_models import shop
 from testing.github.rest_api import GitHubServer
-from testing.receiver.in_memory_target import MemoryTarget
+from testing.receiver.in_memory_target import MemoryTarget, in_memory_context
 from testing.receiver.receiver_inputs import (
     REVISION,
     announcement,
@@ -95,10 +95,10 @@ def context(store: SqliteStore, stand_in: GitHubServer, registry: Pushed) -> Ite
     for name in ("backend", "frontend"):
         model["services"][name] = {"build": ".", "networks": {"default": None}}
     github = GitHubClient(api=stand_in.url, token="t", ledger=store)
-    yield DeployContext(
+    yield in_memory_context(
+        MemoryTarget(model),
         config=load_config(table),
         store=store,
-        target=MemoryTarget(model),
         registry=registry,
         github=github,
         clock=FastClock(),

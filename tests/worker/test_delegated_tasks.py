@@ -25,14 +25,13 @@ from deployer.core.ports.receiver_store import Proof
 from deployer.core.queue.delegated_task import PATIENCE, PAUSE, TRIES, TaskKind
 from deployer.core.queue.supersede import Outcome
 from deployer.core.requests.deploy_request import audience_of, encode_request
-from deployer.deployment.context import DeployContext
 from deployer.ingress.plan_requests import accept_plan
 from deployer.ingress.receiver import Receipt, Receiver, accept_delivery
 from deployer.worker.delegated_tasks import run_task
 from testing.compose_models import image, shop
 from testing.github.oidc_issuer import Issuer
 from testing.github.rest_api import GitHubServer
-from testing.receiver.in_memory_target import MemoryTarget
+from testing.receiver.in_memory_target import MemoryTarget, in_memory_context
 from testing.receiver.receiver_inputs import (
     REVISION,
     URL,
@@ -73,10 +72,10 @@ class Halves:
             model["services"][name] = {"build": ".", "networks": {"default": None}}
         self.target = MemoryTarget(model)
         self.github = GitHubClient(api=stand_in.url, token="t", ledger=self.mine)
-        self.context = DeployContext(
+        self.context = in_memory_context(
+            self.target,
             config=load_config(config_table(packages=True, plans=True, trust_tags=True)),
             store=self.mine,
-            target=self.target,
             registry=self.registry,
             github=self.github,
             clock=self.clock,

@@ -1,171 +1,141 @@
-"""Interface to the target of a deployment: its running state, and the means to change it."""
+"""Interface to a target: a place that runs the releases of environments. One implementation for each kind:
+containers of one host (`deployment/containers/`), later several servers or a cluster.
+
+A deployment opens a session on its target, and the session begins one rollout for each release that it needs:
+the new one, and on the way back the one that served before. No method names a container, an image or a proxy.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
-from deployer.core.compose.deploy_hooks import Hook
+from deployer.core.compose.deploy_hooks import HookMoment
 from deployer.core.compose.endpoints import Endpoint
-from deployer.core.image_config import ImageConfig
-from deployer.core.images import Image
-from deployer.core.model import (
-    Bundle,
-    Credentials,
-    ObservedState,
-    Replica,
-)
-from deployer.core.rollout.availability import Sample
-from deployer.core.rollout.conflicts import Occupied
-from deployer.core.rollout.desired_state import DesiredState, Service
-from deployer.core.rollout.edge_container import EdgeSettings
-from deployer.core.rollout.readiness import Reading
+from deployer.core.config.settings import App, Environment
+from deployer.core.model import DeployJob, Deployment, ObservedState, Release
+from deployer.core.ports.journal import Journal
+from deployer.core.rollout.changes import DryRun
+
+
+class DowntimeBudget(Protocol):
+    """Downtime budget of a deployment, while later parts of a rollout go on."""
+
+    def drained(self) -> None:
+        """Notes that no request is in flight on what was replaced."""
+
+    def judge(self, wait: float = 0.0) -> None:
+        """Raises BudgetExceeded if a downtime budget is used up, after `wait` seconds at the earliest."""
+
+
+class ReleaseRollout(Protocol):
+    """One release on its way into an environment. A method that is called again by a later process finds what
+    an earlier one has done, and does the rest.
+    """
+
+    endpoints: Sequence[Endpoint]  # published ports, whose availability is measured
+    one_way: bool  # nothing goes back to an older release once this one's pre-deploy hooks ran
+
+    def check(self, *, tasks: bool) -> None:
+        """Raises the conflict that would stop the rollout, before a request goes to what may be another
+        project's. `tasks`: its one-shot tasks run. Touches nothing.
+        """
+
+    def fetch(self) -> None:
+        """Brings everything that the release consists of to the target. Touches nothing that runs."""
+
+    def plan(self, *, tasks: bool) -> bool:
+        """Records the steps to the release in the journal; True if there are any. Raises a conflict."""
+
+    def run_hooks(self, moment: HookMoment, deadline: float) -> bool:
+        """Runs the release's hooks of one hook point; True if it has any. Raises HookFailed."""
+
+    def bring_in(self) -> None:
+        """Starts the release and sends requests to it once it is ready; touches nothing where the plan has no
+        step. Raises GateFailed.
+        """
+
+    def drain(self) -> None:
+        """Waits for requests that what it replaces still serves."""
+
+    def take_out(self) -> None:
+        """Removes what the release replaced. It serves already, so a failure leaves things behind only."""
+
+    def complete(self, budget: DowntimeBudget) -> None:
+        """Brings in parts of the release that wait for the first one, and undoes what another program changed
+        meanwhile. Raises BudgetExceeded or GateFailed while parts of the old release still serve.
+        """
+
+
+class TargetSession(Protocol):
+    """One deployment's work on a target."""
+
+    def begin(self, release: Release | None, deadline: float, *, forward: bool) -> ReleaseRollout:
+        """Begins a rollout; touches nothing. None stands for an environment without services. `forward`: for
+        the job's own release, which today's settings judge; others served before. `deadline`: on the
+        monotonic clock.
+        """
+
+    @property
+    def disturbed(self) -> bool:
+        """True if another program changed the environment meanwhile."""
+
+    def ran_hooks(self) -> bool:
+        """True if a hook of this deployment has at least begun, also in a process that died."""
+
+    def forget_hooks(self) -> None:
+        """Removes the record of hooks that ran, at the deployment's end."""
+
+    def close(self) -> None:
+        """Keeps what later deployments want to know, such as startup durations. Raises StoreUnavailable."""
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """Numbers of removed things."""
+
+    images: int = 0
+    folders: int = 0
 
 
 class Target(Protocol):
-    """Runtime of environments. One adapter for each kind of target: an engine here, later several engines or
-    a cluster.
-    """
+    """Runs the releases of environments."""
+
+    def answers(self) -> bool:
+        """True if the target can be reached now."""
 
     def exclusive(self, project: str, wait: float = 120.0) -> AbstractContextManager[None]:
         """Locks the project against every other process, even a child of a killed deployer. Raises Busy if
         the lock is not free within `wait` seconds.
         """
 
-    def answers(self) -> bool:
-        """True if the target can be reached now."""
+    def observe(self, project: str) -> ObservedState:
+        """Returns what runs."""
 
-    def edge_settings(self, project: str) -> EdgeSettings: ...
+    def open(self, deployment: Deployment, job: DeployJob, journal: Journal) -> TargetSession:
+        """Begins one deployment's work; touches nothing."""
 
-    def render(self, project: str, bundle: Bundle, variables: Mapping[str, str]) -> Mapping[str, Any]:
-        """Returns the Compose model with variables filled in. Raises ComposeRejected."""
-
-    def planning(self, bundle: Bundle) -> AbstractContextManager[None]:
-        """Opens a context in which the bundle is rendered for a plan, and leaves nothing behind. Raises
-        TooManyRequests or StoreUnavailable if only the space reserved for deploys is left.
-        """
-
-    def image_id(self, image: Image) -> str:
-        """Returns the target's own id of the image, empty if it is not present."""
-
-    def image_config(self, image: Image) -> ImageConfig | None:
-        """Returns the configuration of an image on the target; None if it is not present."""
-
-    def pull(
+    def dry_run(
         self,
-        image: Image,
-        credentials: Credentials | None,
-        say: Callable[[str], None],
-        limit: float,
+        environment: Environment,
+        release: Release,
         *,
-        stored: bool = False,
-    ) -> None:
-        """Pulls the image. Raises ImageNotFound, or RegistryUnavailable after `limit` seconds at the latest;
-        `say` receives progress lines. `stored`: without credentials, those in the machine's own Docker
-        settings count.
+        tasks: bool = True,
+        conflicts: bool = True,
+        offline: bool = False,
+    ) -> DryRun:
+        """Returns the steps to a release, and touches nothing. Raises what a deploy would raise before its
+        first change; without `conflicts`, no conflict. `offline`: asks no registry.
         """
 
-    def free_bytes(self) -> int | None:
-        """Returns free space for images, None if it cannot be determined."""
-
-    def forget_image(self, image: Image) -> bool:
-        """Removes an image that was pulled by digest; False while it is in use."""
-
-    def keep_files(self, bundles: Sequence[Bundle]) -> int:
-        """Removes the files of other bundles than these, unless they were used lately; returns the number of
-        removed folders.
+    def maintenance(
+        self, app: App, environment: Environment, newest: Deployment
+    ) -> Sequence[Callable[[], object]]:
+        """Returns short tasks for an environment without a running deployment; `newest` ended last. A task
+        logs what it changed. Each may raise Busy, EngineUnavailable or another DeployerError.
         """
 
-    def keep_written(self, replica: Replica) -> Mapping[str, Sequence[str]]:
-        """Path in the replica → copies of what containers wrote there, for each file of a release that it
-        mounts to be written. Raises StoreUnavailable.
-        """
-
-    def check_edge(self, application: DesiredState, now: float) -> str:
-        """Returns a warning about its certificates, empty if there is none. Raises CertificateInvalid if
-        there is none to serve, ComposeRejected if no port would serve it.
-        """
-
-    def renew_certificates(self, project: str) -> bool:
-        """Serves the current content of the environment's certificate folder; True if it differs from before.
-        Raises CertificateInvalid, once for each state of the folder, and Busy.
-        """
-
-    def fetch_edge(self, say: Callable[[str], None]) -> None:
-        """Makes sure that the edge's image is present."""
-
-    def observe(self, project: str) -> ObservedState: ...
-
-    def occupied(self, project: str) -> Occupied:
-        """Returns the ports, names and addresses that other projects hold."""
-
-    def create(self, application: DesiredState, counts: Mapping[str, int]) -> None:
-        """Creates replicas until each named service has `counts` of them; starts and stops nothing."""
-
-    def start(self, project: str, replicas: Sequence[Replica]) -> None:
-        """Starts replicas, in this order, without traffic, even if one gets the address of a replica that
-        died while it served.
-        """
-
-    def read(self, project: str, service: Service, replica: Replica) -> Reading:
-        """Observes once a replica that should become ready."""
-
-    def route(self, application: DesiredState, serving: Mapping[Service, Sequence[Replica]]) -> None:
-        """Switches new requests of each named service to exactly these replicas before it returns. Raises
-        ContainerRefused, and leaves the old ones in place, if the new ones cannot have their host ports.
-        """
-
-    def sessions(self, project: str, replica: Replica) -> int:
-        """Returns the number of requests in flight on a replica."""
-
-    def stop(self, project: str, replica: Replica, grace: float) -> None:
-        """Takes the replica out of rotation for good, sends its stop signal, and kills it after `grace`
-        seconds.
-        """
-
-    def remove(self, replicas: Sequence[Replica], *, volumes: bool = False) -> None:
-        """Removes replicas; `volumes`: with their anonymous volumes that no other container uses."""
-
-    def begin_hook(self, application: DesiredState, hook: Hook, deployment: str) -> Replica:
-        """Starts a hook's container and returns it; returns the same deployment's container if it runs or
-        succeeded.
-        """
-
-    def begin_copy(self, application: DesiredState, service: str, old: Replica | None) -> Replica:
-        """Starts a copy of the service's new replica, or of the old one: alone, without network and data.
-        Raises ContainerRefused.
-        """
-
-    def end_copy(self, project: str) -> None:
-        """Removes the copy and its data."""
-
-    def has_hooks(self, project: str, deployment: str) -> bool:
-        """True if a container of one of this deployment's hooks exists: the hook has at least begun."""
-
-    def end_hooks(self, project: str) -> None:
-        """Removes the containers of all hooks of the project."""
-
-    def look(self, replica: Replica) -> Replica | None:
-        """Returns the replica's current state, None if it is gone."""
-
-    def clear(self, project: str) -> None:
-        """Removes the edge and the networks of a project that runs nothing else."""
-
-    def reconcile(self, application: DesiredState) -> None:
-        """Cleans up after a rollout: removes everything that only the old release needed."""
-
-    def watch(self, endpoints: Sequence[Endpoint]) -> Watch:
-        """Starts availability probes of published ports, many times a second."""
-
-    def log_tail(self, replica: Replica) -> str:
-        """Returns the last lines of its log."""
-
-
-class Watch(Protocol):
-    """Availability probes until `stop`."""
-
-    def samples(self) -> Mapping[Endpoint, Sequence[Sample]]:
-        """Returns the results so far."""
-
-    def stop(self) -> None: ...
+    def prune(self, releases: Callable[[], Sequence[Release]]) -> Pruned:
+        """Removes what no release needs any more. `releases` reads all kept ones."""

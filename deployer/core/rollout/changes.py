@@ -12,6 +12,7 @@ from deployer.core.images import Image
 from deployer.core.model import ObservedState, Release, Replica
 from deployer.core.release.image_selection import ImageRequirement
 from deployer.core.rollout.desired_state import EDGE, DesiredState, Service
+from deployer.core.rollout.plan import Plan
 
 _UNKNOWN = "sha256:" + "0" * 64
 
@@ -35,6 +36,14 @@ class Preview:
     plan: str
     changes: Mapping[str, str]
     missing_variables: Sequence[str]
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """Result of a dry run: the steps that a deploy would execute now, and its changes as in `Preview`."""
+
+    plan: Plan
+    changes: Mapping[str, Change]
 
 
 def changes_of(application: DesiredState, observed: ObservedState) -> dict[str, Change]:

@@ -13,8 +13,8 @@ from deployer.core.compose.deploy_hooks import Hook, HookMoment
 from deployer.core.errors import HookFailed
 from deployer.core.model import ContainerState, EventKind, Replica
 from deployer.core.ports.clock import Clock
+from deployer.core.ports.container_host import ContainerHost
 from deployer.core.ports.journal import Journal
-from deployer.core.ports.target import Target
 from deployer.core.reporting.log_excerpt import quotation
 from deployer.core.rollout.desired_state import DesiredState
 
@@ -27,7 +27,7 @@ class DeployHooks:
     """Runs one deployment's hooks. `hide` removes variable values from their output."""
 
     deployment: str
-    target: Target
+    host: ContainerHost
     clock: Clock
     journal: Journal
 
@@ -40,23 +40,23 @@ class DeployHooks:
 
     def clear(self, project: str) -> None:
         """Removes the hook containers, which record that the hooks ran."""
-        self.target.end_hooks(project)
+        self.host.hooks.end_hooks(project)
 
     def _run(self, application: DesiredState, hook: Hook, deadline: float) -> None:
         self.journal.record(hook.moment, f"{hook.service}: {' '.join(hook.command)}")
         begun = self.clock.monotonic()
-        replica = self.target.begin_hook(application, hook, self.deployment)
+        replica = self.host.hooks.begin_hook(application, hook, self.deployment)
         now = self._wait(replica, min(deadline, begun + hook.seconds))
         lines = [
             line.rstrip()
-            for line in self.journal.redact(self.target.log_tail(replica)).splitlines()
+            for line in self.journal.redact(self.host.runtime.log_tail(replica)).splitlines()
             if line.strip()
         ]
         for line in lines:
             self.journal.record(EventKind.LOG, f"{hook.service} {hook.moment} | {line}")
         took = self.clock.monotonic() - begun
         if now is None or now.running:
-            self.target.remove([replica])
+            self.host.runtime.remove([replica])
             raise HookFailed(f"{hook.moment} of {hook.service} did not end within {took:.0f} s")
         if now.exit_code:
             ended = f"{hook.moment} of {hook.service} ended with code {now.exit_code}"
@@ -64,7 +64,7 @@ class DeployHooks:
         self.journal.record(hook.moment, f"{hook.service} done in {took:.1f} s")
 
     def _wait(self, replica: Replica, until: float) -> Replica | None:
-        while (now := self.target.look(replica)) and now.state not in _ENDED:
+        while (now := self.host.hooks.look(replica)) and now.state not in _ENDED:
             if self.clock.monotonic() > until:
                 break
             self.clock.sleep(_TICK)

@@ -24,7 +24,7 @@ from deployer.core.model import Credentials, EventKind
 from deployer.core.ports.journal import Journal
 from deployer.core.release.retention import bytes_needed, judge_space
 from deployer.core.rollout.desired_state import DesiredState
-from deployer.deployment.context import DeployContext
+from deployer.deployment.containers.container_context import ContainerContext
 from deployer.deployment.release.release_images import served_images
 
 _LONGEST = 600.0  # seconds of one image's pull
@@ -36,7 +36,7 @@ _AT_ONCE = 3  # as many as the engine fetches layers of one image
 class ImagePull:
     """Pulls one deployment's images, until `deadline` on the monotonic clock."""
 
-    context: DeployContext
+    context: ContainerContext
     app: App
     environment: Environment
     credentials: Credentials | None  # from the request
@@ -50,19 +50,19 @@ class ImagePull:
         missing = {
             service.name: service.image
             for service in application.services
-            if service.image and not self.context.target.image_id(service.image)
+            if service.image and not self.context.host.images.image_id(service.image)
         }
         for image in missing.values():
             self.context.registry.judge(image.repository)
         self._check_space(missing)
         self._fetch_all(missing)
         if application.routes:
-            self.context.target.fetch_edge(lambda text: self._tell(f"the edge: {text}"))
+            self.context.host.router.fetch_edge(lambda text: self._tell(f"the edge: {text}"))
 
     def _check_space(self, missing: Mapping[str, Image]) -> None:
         if not missing:
             return
-        free = self.context.target.free_bytes()
+        free = self.context.host.images.free_bytes()
         if free is None:
             self._tell("free disk space is not checked: the engine's disk is not visible from here")
             return
@@ -146,7 +146,7 @@ class ImagePull:
 
         stored = may_use_login(self.app, image.repository)
         try:
-            self.context.target.pull(image, self._login(image), say, min(_LONGEST, left), stored=stored)
+            self.context.host.images.pull(image, self._login(image), say, min(_LONGEST, left), stored=stored)
         except ImageNotFound as error:
             raise withheld(self.app, image.repository, error) from None
 

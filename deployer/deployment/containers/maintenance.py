@@ -1,5 +1,5 @@
 """Maintenance between deploys: repairs proxy routes, renews certificates, removes orphaned edges. In: an
-environment without a running deployment. Out: the names of the services with changed routes.
+environment without a running deployment. Out: what serves is reached, and a log line tells each change.
 
 Looks every few seconds, never waits and never starts a container: a service that a person stopped stays
 stopped. The minute after a deployment is an exception: `docker compose up` by hand that read the containers
@@ -8,46 +8,48 @@ before the deployment's end acts on that old state and removes replicas that ser
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deployer.core.config.settings import App, Environment
 from deployer.core.model import Deployment, Health, Replica
 from deployer.core.ports.journal import JournalKind
 from deployer.core.redaction import redact
+from deployer.core.reporting.log_fields import log_fields
 from deployer.core.rollout.desired_state import EDGE, Service
 from deployer.core.rollout.plan import Plan
 from deployer.core.rollout.planner import plan_routes
 from deployer.core.rollout.readiness import ANSWERED
-from deployer.deployment.context import DeployContext
-from deployer.deployment.release.release_assembly import assembled
+from deployer.deployment.containers.container_context import ContainerContext
+from deployer.deployment.containers.release_state import assembled
 from deployer.deployment.rollout.reconcile import Reconciler
 from deployer.deployment.rollout.rollout_setup import RolloutSetup
 from deployer.deployment.rollout.startup_times import StartupTimes
 
-Say = Callable[[JournalKind, str], None]  # kind and text of one event
+_log = logging.getLogger("deployer.worker")
 _AFTERMATH = 60.0  # seconds after a deployment in which containers that it did not create are replaced
 
 
-def reroute(environment: Environment, app: App, context: DeployContext) -> list[str]:
+def reroute(app: App, environment: Environment, context: ContainerContext) -> list[str]:
     """Points the edge at replicas that run and answer but are not served, because a reboot or a restart by
     hand gave them new addresses or because they are healthy again. Removes replicas that became unhealthy
     while others serve. Changes nothing else and never waits. Returns the names of the services with changed
     routes.
     """
     project = environment.project
-    replicas = context.target.observe(project).replicas
+    replicas = context.host.runtime.observe(project).replicas
     if replicas and all(replica.service == EDGE for replica in replicas):
-        with context.target.exclusive(project, wait=0.0):
-            context.target.clear(project)  # `docker compose down` by hand does not know the edge
+        with context.host.locks.exclusive(project, wait=0.0):
+            context.host.router.clear(project)  # `docker compose down` by hand does not know the edge
     if not any(_is_misplaced(replica) for replica in replicas):
         return []
     serving = context.store.serving(app.name, environment.name)
     if serving is None:
         return []
     application = assembled(environment, context.store.release(serving.release), context)
-    with context.target.exclusive(project, wait=0.0):
-        now = context.target.observe(project)
+    with context.host.locks.exclusive(project, wait=0.0):
+        now = context.host.runtime.observe(project)
         answering = {
             service: found
             for service, replicas in plan_routes(application, now).items()
@@ -55,13 +57,15 @@ def reroute(environment: Environment, app: App, context: DeployContext) -> list[
             and {one.id for one in found} != {one.id for one in now.of(service.name) if one.serving}
         }
         if answering:
-            context.target.route(application, answering)
-    return sorted(service.name for service in answering)
+            context.host.router.route(application, answering)
+    routed = sorted(service.name for service in answering)
+    if routed:
+        told = log_fields("rerouted", app=app.name, environment=environment.name)
+        _log.warning("%s: the edge routes to %s again", project, ", ".join(routed), extra=told)
+    return routed
 
 
-def reconcile_after(
-    deployment: Deployment, environment: Environment, context: DeployContext, say: Say
-) -> bool:
+def reconcile_after(deployment: Deployment, environment: Environment, context: ContainerContext) -> bool:
     """Returns True if foreign containers had to be replaced soon after `deployment`, the newest one of the
     environment, which has ended. Raises Busy during the next deployment, and the error of the last try to
     reconcile.
@@ -69,18 +73,18 @@ def reconcile_after(
     project, now = environment.project, context.clock.now()
     if deployment.ended_at is None or not 0 <= now - deployment.ended_at <= _AFTERMATH:
         return False
-    if all(replica.spec for replica in context.target.observe(project).replicas):
+    if all(replica.spec for replica in context.host.runtime.observe(project).replicas):
         return False
     serving = context.store.serving(deployment.app, deployment.environment)
     if serving is None:
         return False
     release = context.store.release(serving.release)
-    with context.target.exclusive(project, wait=0.0):
+    with context.host.locks.exclusive(project, wait=0.0):
         setup = RolloutSetup(
             assembled(environment, release, context),
-            context.target,
+            context.host,
             context.clock,
-            _MaintenanceJournal(say, release.variables),
+            _MaintenanceJournal(deployment, project, release.variables),
             StartupTimes(deployment, context.store, context.clock),
             set(),
             context.clock.monotonic() + context.config.deadline,
@@ -91,27 +95,33 @@ def reconcile_after(
 
 @dataclass(frozen=True)
 class _MaintenanceJournal:
-    """Implements `ports.Journal` where no deployment runs."""
+    """Implements `ports.Journal` where no deployment runs: its events are log lines."""
 
-    say: Say
+    deployment: Deployment
+    project: str
     variables: Mapping[str, str]
 
     def record(self, kind: JournalKind, text: str) -> None:
-        self.say(kind, text)
+        told = log_fields("settled-after", self.deployment)
+        _log.warning("%s, after its deployment: %s: %s", self.project, kind, text, extra=told)
 
     def redact(self, text: str) -> str:
         return redact(text, self.variables)
 
 
-def renew(environment: Environment, context: DeployContext) -> bool:
+def renew(app: App, environment: Environment, context: ContainerContext) -> bool:
     """Returns True if the edge now serves other certificates. Raises CertificateInvalid, and Busy during a
     deploy.
     """
-    return context.target.renew_certificates(environment.project)
+    renewed = context.host.router.renew_certificates(environment.project)
+    if renewed:
+        told = log_fields("certificates-renewed", app=app.name, environment=environment.name)
+        _log.info("%s: the edge serves other certificates now", environment.project, extra=told)
+    return renewed
 
 
-def _answers(service: Service, replica: Replica, project: str, context: DeployContext) -> bool:
-    reading = context.target.read(project, service, replica)
+def _answers(service: Service, replica: Replica, project: str, context: ContainerContext) -> bool:
+    reading = context.host.readiness.read(project, service, replica)
     return replica.serving or reading.answer == ANSWERED or reading.health is Health.HEALTHY
 
 

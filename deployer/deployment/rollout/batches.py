@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from deployer.core.compose.update_config import pause_within
 from deployer.core.model import EventKind
+from deployer.core.ports.target import DowntimeBudget
 from deployer.core.rollout.plan import Plan
 from deployer.core.rollout.planner import plan_rollout
-from deployer.deployment.availability_monitor import AvailabilityMonitor
 from deployer.deployment.rollout.plan_execution import Rollout
 from deployer.deployment.rollout.rollout_setup import RolloutSetup
 
 
-def run_batches(setup: RolloutSetup, availability: AvailabilityMonitor) -> None:
+def run_batches(setup: RolloutSetup, budget: DowntimeBudget) -> None:
     """Raises BudgetExceeded before a batch stops anything. A pause beyond the deadline is left out."""
     plan: Plan | None = None
     while plan is None or plan.later_batches:
@@ -27,8 +27,8 @@ def run_batches(setup: RolloutSetup, availability: AvailabilityMonitor) -> None:
         rollout = Rollout(setup, plan, observed)
         rollout.bring_in()
         rollout.drain()
-        availability.drained()
-        availability.judge(wait=0.0)
+        budget.drained()
+        budget.judge(wait=0.0)
         rollout.take_out()
 
 

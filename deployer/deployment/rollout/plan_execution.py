@@ -58,12 +58,12 @@ class Rollout:
         self._shutdown.stop(list(self.plan.of(Verb.STOP)))
         self._shutdown.remove(step for step in self.plan.of(Verb.REMOVE) if step.level >= 0)
         if not self.plan.later_batches:
-            self.setup.target.reconcile(self.setup.desired)
+            self.setup.host.router.reconcile(self.setup.desired)
 
     @property
     def _preflight(self) -> Preflight:
         setup = self.setup
-        return Preflight(setup.desired, setup.target, setup.clock, setup.journal)
+        return Preflight(setup.desired, setup.host, setup.clock, setup.journal)
 
     @property
     def _shutdown(self) -> ReplicaShutdown:
@@ -83,7 +83,7 @@ class Rollout:
         present = setup.observe()
         counts = {step.service: len(present.of(step.service)) + step.count for step in steps}
         setup.journal.record(Verb.CREATE, ", ".join(f"{step.service} ({step.cause})" for step in steps))
-        setup.target.create(setup.desired, counts)
+        setup.host.runtime.create(setup.desired, counts)
         before = {replica.id for replica in present.replicas}
         setup.unserved.update({one.id for one in setup.observe().replicas} - before)
 
@@ -91,7 +91,7 @@ class Rollout:
         for step in steps:
             self.setup.journal.record(Verb.RETIRE, f"{step.subject} ({step.cause})")
             self._shutdown.stop_replicas(step)
-            self.setup.target.remove(step.replicas)
+            self.setup.host.runtime.remove(step.replicas)
 
     def _rest(self, steps: Sequence[Step]) -> None:
         """Stops the old replicas without removing them, so that a rollback can start them again."""
@@ -116,7 +116,7 @@ class Rollout:
         for rank in sorted({service.rank for service in wanted}):
             mine = {service.name for service in wanted if service.rank == rank}
             if first := [replica for replica in ordered if replica.service in mine]:
-                self.setup.target.start(self.setup.project, first)
+                self.setup.host.runtime.start(self.setup.project, first)
 
     def _gate(self, steps: Sequence[Step]) -> None:
         if not steps:
@@ -134,7 +134,7 @@ class Rollout:
         setup = self.setup
         serving = self._new_replicas_by_service(steps)
         setup.unserved.difference_update(one.id for replicas in serving.values() for one in replicas)
-        setup.target.route(setup.desired, serving)
+        setup.host.router.route(setup.desired, serving)
         for over in (False, True):
             chosen = [mine for service, mine in serving.items() if over == (not service.routes)]
             if names := " ".join(replica.name for replicas in chosen for replica in replicas):

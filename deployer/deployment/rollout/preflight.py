@@ -15,8 +15,8 @@ from deployer.core.errors import ContainerRefused, GateFailed
 from deployer.core.model import EventKind, ObservedState, Replica
 from deployer.core.permissions.grants import PowerRefused
 from deployer.core.ports.clock import Clock
+from deployer.core.ports.container_host import ContainerHost, ContainerRuntime, ReleaseFiles
 from deployer.core.ports.journal import Journal
-from deployer.core.ports.target import Target
 from deployer.core.reporting.log_excerpt import quotation
 from deployer.core.rollout.conflicts import refuse_conflicts
 from deployer.core.rollout.desired_state import DesiredState
@@ -31,7 +31,7 @@ class Preflight:
     """Starts copies for one rollout; `hide` removes variable values from their output."""
 
     application: DesiredState
-    target: Target
+    host: ContainerHost
     clock: Clock
     journal: Journal
 
@@ -54,29 +54,30 @@ class Preflight:
         """Returns why a copy did not stay up; empty if it did, or if it exited with code 0."""
         project = self.application.project
         try:
-            replica = self.target.begin_copy(self.application, service, old)
+            replica = self.host.hooks.begin_copy(self.application, service, old)
         except PowerRefused as error:
             if old is None:
                 raise
             return f"has powers that are not granted any more: {error}"
         except ContainerRefused as error:
-            self.target.end_copy(project)
+            self.host.hooks.end_copy(project)
             return f"cannot be started: {error}"
         until = self.clock.monotonic() + SECONDS
-        while (now := self.target.look(replica)) and now.running and self.clock.monotonic() < until:
+        while (now := self.host.hooks.look(replica)) and now.running and self.clock.monotonic() < until:
             self.clock.sleep(_TICK)
         ended = now is not None and not now.running and now.exit_code
-        said = quotation(self.journal.redact(self.target.log_tail(replica)).splitlines()) if ended else ""
-        self.target.end_copy(project)
+        text = self.journal.redact(self.host.runtime.log_tail(replica)) if ended else ""
+        said = quotation(text.splitlines())
+        self.host.hooks.end_copy(project)
         return f"ends at once with code {now.exit_code}{said}" if now and ended else ""
 
 
-def tell_written(plan: Plan, observed: ObservedState, target: Target, journal: Journal) -> None:
+def tell_written(plan: Plan, observed: ObservedState, files: ReleaseFiles, journal: Journal) -> None:
     """Says what leaving replicas wrote to files of their release, and where it is kept. Containers have such
     files read-only, but for those of an older deployer. Raises StoreUnavailable.
     """
     for replica in observed.replicas:
-        written = target.keep_written(replica) if replica.id in plan.leaving else {}
+        written = files.keep_written(replica) if replica.id in plan.leaving else {}
         for path, copies in written.items():
             journal.record(
                 EventKind.WRITTEN,
@@ -86,13 +87,13 @@ def tell_written(plan: Plan, observed: ObservedState, target: Target, journal: J
             )
 
 
-def refuse_taken(application: DesiredState, target: Target, tasks: bool) -> ObservedState | None:
+def refuse_taken(application: DesiredState, runtime: ContainerRuntime, tasks: bool) -> ObservedState | None:
     """Raises the conflicts of `refuse_conflicts` if the plan has steps. Returns the observed state if it has
     none, so that the caller need not observe again; None otherwise.
     """
     project = application.project
-    observed = target.observe(project)
+    observed = runtime.observe(project)
     if plan_rollout(application, observed, tasks=tasks).empty:
         return observed
-    refuse_conflicts(application, target.occupied(project))
+    refuse_conflicts(application, runtime.occupied(project))
     return None

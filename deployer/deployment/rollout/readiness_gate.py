@@ -57,7 +57,7 @@ class ReadinessGate:
 
     def _passed(self, service: Service, replica: Replica, begun: float) -> bool:
         setup = self.setup
-        reading = setup.target.read(setup.project, service, replica)
+        reading = setup.host.readiness.read(setup.project, service, replica)
         before = self._seen.get(replica.id, Reading(ContainerState.CREATED, Health.NONE))
         self._seen[replica.id] = reading
         judgement = judge_gate(service, (before, reading), setup.clock.monotonic() - begun)
@@ -72,7 +72,7 @@ class ReadinessGate:
 
     def _refusal(self, service: Service, replica: Replica, judgement: Judgement) -> GateFailed:
         journal = self.setup.journal
-        text = journal.redact(self.setup.target.log_tail(replica))
+        text = journal.redact(self.setup.host.runtime.log_tail(replica))
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         for line in lines:
             journal.record(EventKind.LOG, f"{replica.name} | {line}")

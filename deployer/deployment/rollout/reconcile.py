@@ -86,7 +86,7 @@ class Reconciler:
             observed = self.setup.observe()
             was, mute = mute, self._mute(observed)
             if gone := [one for one in observed.replicas if one.id in was & mute]:
-                self.setup.target.remove(gone)
+                self.setup.host.runtime.remove(gone)
                 observed = self.setup.observe()
             if is_reconciled(self.setup.desired, observed):
                 clock.sleep(_TICK)
@@ -107,7 +107,7 @@ class Reconciler:
         for replica in observed.replicas:
             service = self.setup.desired.service(replica.service)
             if service and service.routes and replica.serving:
-                reading = self.setup.target.read(self.setup.project, service, replica)
+                reading = self.setup.host.readiness.read(self.setup.project, service, replica)
                 found |= {replica.id} if reading.answer not in ("", ANSWERED) else set()
         return found
 

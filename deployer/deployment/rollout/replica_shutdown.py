@@ -41,7 +41,7 @@ class ReplicaShutdown:
     def _await_requests(self, step: Step, seconds: float) -> None:
         setup = self.setup
         deadline = min(setup.deadline, setup.clock.monotonic() + seconds)
-        while left := sum(setup.target.sessions(setup.project, replica) for replica in step.replicas):
+        while left := sum(setup.host.router.sessions(setup.project, replica) for replica in step.replicas):
             if setup.clock.monotonic() > deadline:
                 setup.journal.record(
                     Verb.DRAIN, f"{step.subject}: {left} requests still run after {seconds:.0f} s"
@@ -84,7 +84,7 @@ class ReplicaShutdown:
         for replica in step.replicas:
             begun = setup.clock.monotonic()
             grace = grace_within(wanted, setup.deadline - begun)
-            setup.target.stop(setup.project, replica, grace)
+            setup.host.runtime.stop(setup.project, replica, grace)
             if step.service != EDGE and setup.clock.monotonic() - begun >= max(1.0, grace):
                 cut = f" (of {wanted:.0f} s: the deployment's deadline)" if grace < wanted else ""
                 setup.journal.record(
@@ -96,13 +96,13 @@ class ReplicaShutdown:
         """Removes replicas. One takes its nameless volumes along where it never served or they hold no data,
         and so does a task.
         """
-        target = self.setup.target
+        runtime = self.setup.host.runtime
         for step in steps:
             service = self.setup.desired.service(step.service)
             task = service is not None and service.completes
             scrap = [one for one in step.replicas if task or one.scratch or one.id in self.setup.unserved]
             if scrap:
-                target.remove(scrap, volumes=True)
+                runtime.remove(scrap, volumes=True)
             if kept := [replica for replica in step.replicas if replica not in scrap]:
-                target.remove(kept)
+                runtime.remove(kept)
             self.setup.journal.record(Verb.REMOVE, f"{step.subject} ({step.cause})")

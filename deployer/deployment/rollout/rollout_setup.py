@@ -1,4 +1,4 @@
-"""Dependencies that all rollouts of one desired state share: its target, its journal, its deadline."""
+"""Dependencies that all rollouts of one desired state share: its host, its journal, its deadline."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from deployer.core.model import ObservedState, Replica
 from deployer.core.ports.clock import Clock
+from deployer.core.ports.container_host import ContainerHost
 from deployer.core.ports.journal import Journal
-from deployer.core.ports.target import Target
 from deployer.core.rollout.desired_state import DesiredState, Service
 from deployer.core.rollout.plan import Plan, Step
 from deployer.deployment.rollout.startup_times import StartupTimes
@@ -18,7 +18,7 @@ class RolloutSetup:
     """One desired state with what its rollouts need."""
 
     desired: DesiredState
-    target: Target
+    host: ContainerHost
     clock: Clock
     journal: Journal
     startup_times: StartupTimes
@@ -37,7 +37,7 @@ class RolloutSetup:
         return service
 
     def observe(self) -> ObservedState:
-        return self.target.observe(self.project)
+        return self.host.runtime.observe(self.project)
 
 
 def replicas_to_serve(plan: Plan, service: Service, now: ObservedState) -> list[Replica]:

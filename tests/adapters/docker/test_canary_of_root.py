@@ -35,7 +35,7 @@ def test_x1_a_hostile_file_reaches_no_engine_even_where_its_model_was_not_judged
     assert refused.value.code == row.code, refused.value.diagnostics()
     asked = f"asks for {row.asks}" if row.code == "power-refused" else row.asks
     assert held.fill(asked) in str(refused.value), refused.value.diagnostics()
-    assert not held.target.observe(held.project).replicas
+    assert not held.host.runtime.observe(held.project).replicas
     assert not any("host" in name for name in held.traces())
 
 
@@ -84,7 +84,7 @@ def test_x2_a_link_in_the_folder_of_a_release_is_not_followed(held: Host, place:
     link.symlink_to(held.canary.path)
     with pytest.raises(ComposeRejected, match="has become a link"):
         held.create(text, **{"a.txt": "a"})
-    assert not held.target.observe(held.project).replicas
+    assert not held.host.runtime.observe(held.project).replicas
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root opens the file of root by itself")

@@ -63,7 +63,7 @@ def test_x1_a_hostile_file_reaches_no_engine_even_where_its_model_was_not_judged
     with pytest.raises(DeployerError) as refused:
         held.create(text, **{"a.txt": "a"})
     assert refused.value.code in ("power-refused", "compose-rejected"), refused.value.diagnostics()
-    assert not held.target.observe(held.project).replicas
+    assert not held.host.runtime.observe(held.project).replicas
     assert not any("host" in name for name in held.traces())
 
 
@@ -73,7 +73,7 @@ def test_x4_labels_of_the_deployer_never_reach_a_container(held: Host) -> None:
         "    labels: {deployer.takes-over: 'true', deployer.networks: '{\"billing_default\": {}}', a: b}\n"
     )
     (replica,) = held.create(web(labels))
-    found = held.target._engine.details(replica)["Config"]["Labels"]
+    found = held.engine.details(replica)["Config"]["Labels"]
     assert found["a"] == "b"
     assert {name for name in found if name.startswith("deployer.")} == {"deployer.spec"}
 
@@ -85,9 +85,9 @@ def test_x2_a_file_that_changes_after_the_judgement_gives_no_power(held: Host) -
     entry = Path(model[FOLDER]) / "compose.yaml"
     entry.write_text(web("    privileged: true\n    pid: host\n    volumes: ['/:/host']\n"))
     with pytest.raises(ComposeRejected) as refused:
-        held.target.create(application, {"web": 1})
+        held.host.runtime.create(application, {"web": 1})
     assert "privileged" in str(refused.value) and "bind:/" in str(refused.value)
-    assert not held.target.observe(held.project).replicas
+    assert not held.host.runtime.observe(held.project).replicas
 
 
 @pytest.mark.case("X02")
@@ -98,36 +98,36 @@ def test_x2_a_container_cannot_write_to_the_files_of_its_release(held: Host) -> 
         "configs: {c: {file: ./a.txt}}\nsecrets: {s: {file: ./a.txt}}\n",
     )
     (replica,) = held.create(text, **{"a.txt": "of the repository\n"})
-    held.target.start(held.project, [replica])
-    wait_for("the container", lambda: bool((now := held.target.look(replica)) and now.running), 20)
+    held.host.runtime.start(held.project, [replica])
+    wait_for("the container", lambda: bool((now := held.host.hooks.look(replica)) and now.running), 20)
     for path in ("/c.yaml", "/a.txt", "/c", "/run/secrets/s"):
         said = docker("exec", replica.id, "sh", "-c", f"echo x >> {path} || echo refused; cat {path}")
         assert "refused" in said and "\nx\n" not in said, said
-    mounts = held.target._engine.details(replica)["Mounts"]
+    mounts = held.engine.details(replica)["Mounts"]
     assert {mount["RW"] for mount in mounts} == {False}
     assert {str(Path(mount["Source"]).parent.parent) for mount in mounts} == {str(held.state / "bundles")}
 
 
 def test_no_container_has_the_port_at_which_the_deployer_listens(held: Host) -> None:
-    held.target._engine.listen = "127.0.0.1:39177"
+    held.engine.listen = "127.0.0.1:39177"
     for line in ('"39177:80"', '"127.0.0.1:39170-39180:80"', '"0.0.0.0:39177:81"'):
         application, _ = held.assemble(web(f"    ports: [{line}]\n"))
         assert application.service(EDGE), "the edge has the port in the service's place"
         for own in ("    x-deployer: {order: stop-first}\n", ""):
             application, _ = held.assemble(web(f"    ports: [{line}]\n{own}"))
             with pytest.raises(PortTaken, match="where the deployer itself listens at 127"):
-                held.target.create(application, {one.name: 1 for one in application.services})
-    assert not held.target.observe(held.project).replicas
+                held.host.runtime.create(application, {one.name: 1 for one in application.services})
+    assert not held.host.runtime.observe(held.project).replicas
     assert held.create(web('    ports: ["127.0.0.1:39177:80/udp"]\n'))
 
 
 def test_no_network_takes_a_route_of_the_host_whatever_is_granted(held: Host) -> None:
-    routes = held.target._engine.reserved().routes
+    routes = held.engine.reserved().routes
     route = next(one for one in routes if ":" not in one)
     text = web("    networks: [n]\n", f"networks: {{n: {{ipam: {{config: [{{subnet: {route}}}]}}}}}}\n")
     with pytest.raises(SubnetTaken, match=f"the server reaches {route} otherwise"):
         held.create(text, f"subnet:{route}")
-    assert f"{held.project}_n" not in held.target._engine.networks()
+    assert f"{held.project}_n" not in held.engine.networks()
 
 
 @pytest.mark.case("X02")
@@ -140,12 +140,12 @@ def test_x2_a_copy_that_tests_a_start_has_no_grant_that_was_taken_away(held: Hos
     (old,) = held.create(text, *granted, **files)
     for replica in (old, None):
         with pytest.raises(PowerRefused, match="cap_add:NET_ADMIN"):
-            held.target.begin_copy(held.assemble(text, **files)[0], "web", replica)
-        copy = held.target.begin_copy(held.assemble(text, *granted, **files)[0], "web", replica)
-        mounts = {one["Destination"]: one for one in held.target._engine.details(copy)["Mounts"]}
+            held.host.hooks.begin_copy(held.assemble(text, **files)[0], "web", replica)
+        copy = held.host.hooks.begin_copy(held.assemble(text, *granted, **files)[0], "web", replica)
+        mounts = {one["Destination"]: one for one in held.engine.details(copy)["Mounts"]}
         assert mounts["/host"]["Type"] == "volume", "nothing of the host"
         assert mounts["/a.txt"]["Source"].startswith(str(held.state / "bundles"))
-        held.target.end_copy(held.project)
+        held.host.hooks.end_copy(held.project)
 
 
 def test_every_power_can_be_granted(held: Host) -> None:
@@ -153,7 +153,7 @@ def test_every_power_can_be_granted(held: Host) -> None:
         f"    volumes: ['{held.canary.path.parent}:/host:ro']\n    cap_add: [NET_ADMIN]\n    pid: host\n"
     )
     (replica,) = held.create(text, f"bind:{held.canary.path.parent}", "cap_add:NET_ADMIN", "pid:host")
-    assert held.target._engine.details(replica)["HostConfig"]["PidMode"] == "host"
+    assert held.engine.details(replica)["HostConfig"]["PidMode"] == "host"
 
 
 def test_an_external_network_is_granted_by_its_name_and_one_of_others_is_not(held: Host) -> None:
@@ -165,7 +165,7 @@ def test_an_external_network_is_granted_by_its_name_and_one_of_others_is_not(hel
         with pytest.raises(ComposeRejected, match=f"network:{name}"):
             held.create(text)
         (replica,) = held.create(text, f"network:{name}")
-        assert name in held.target._engine.details(replica)["NetworkSettings"]["Networks"]
+        assert name in held.engine.details(replica)["NetworkSettings"]["Networks"]
     finally:
         remove_containers(held.project)
         docker("network", "rm", name)
