@@ -24,7 +24,7 @@ from deployer.adapters.sqlite.delegated_tasks import TaskRows
 from deployer.adapters.sqlite.deliveries import RecoveryRows
 from deployer.adapters.sqlite.encryption import SealBroken, SealingKey, SecretStore
 from deployer.adapters.sqlite.expiry import forget_old
-from deployer.adapters.sqlite.proven_runs import ProvenRows
+from deployer.adapters.sqlite.image_records import ProvenRows
 from deployer.adapters.sqlite.releases import served_mark
 from deployer.adapters.sqlite.rows import (
     INSERT_DEPLOYMENT,
