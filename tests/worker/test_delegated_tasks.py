@@ -218,7 +218,7 @@ def test_the_worker_acts_on_nothing_that_its_settings_do_not_allow(halves: Halve
 
 def test_what_is_no_errand_is_cleared_away(halves: Halves) -> None:
     halves.announce()
-    seal = halves.webs._sealing_key.seal
+    seal = halves.webs._keys.sealing_key.seal
     with halves.mine._database.write() as sql:
         for id, content in (("a", "[1]"), ("b", "no JSON"), ("c", json.dumps([{"app": "shop"}]))):
             sql.execute(
@@ -308,7 +308,7 @@ def test_a_plan_that_breaks_is_answered_at_once(
 
 
 def test_an_errand_nested_without_end_is_cleared_away(halves: Halves) -> None:
-    deep = halves.webs._sealing_key.seal("errand deep", "[" * 100_000)
+    deep = halves.webs._keys.sealing_key.seal("errand deep", "[" * 100_000)
     with halves.mine._database.write() as sql:
         sql.execute(
             "INSERT INTO errand (id, task, at, due, tries, sealed) VALUES ('deep', 'plan', 0, 0, 0, ?)",

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deployer.adapters.sqlite.database import Database
-from deployer.adapters.sqlite.encryption import SealBroken, SealingKey
+from deployer.adapters.sqlite.encryption import SealBroken
 from deployer.adapters.sqlite.releases import ReleaseRows
 from deployer.adapters.sqlite.rows import pack_task, unpack_task
 from deployer.adapters.sqlite.tokens import note_arrival, spend
@@ -26,11 +26,10 @@ class TaskRows(ReleaseRows):
     """Implements the delegated-task methods of `ports.Store` and `ports.receiver_store.Inbox`."""
 
     _database: Database
-    _sealing_key: SealingKey
 
     def hand_over(self, task: TaskKind, jobs: Sequence[DeployJob], now: float, arrival: Arrival) -> str:
         id = secrets.token_hex(12)
-        sealed = self._sealing_key.seal(f"errand {id}", pack_task(jobs))
+        sealed = self._keys.sealing_key.seal(f"errand {id}", pack_task(jobs))
         with self._database.write() as sql:
             waiting = sql.execute("SELECT count(*) FROM errand WHERE task = ?", (task,)).fetchone()[0]
             if waiting >= (MOST_PLANS if task is TaskKind.PLAN else MOST):
@@ -54,9 +53,8 @@ class TaskRows(ReleaseRows):
         )
         for row in rows:
             try:
-                jobs = unpack_task(
-                    self._secret_store.open_sealing_key(f"errand {row['id']}", row["sealed"]), row["task"]
-                )
+                opened = self._keys.secret_store.open_sealing_key(f"errand {row['id']}", row["sealed"])
+                jobs = unpack_task(opened, row["task"])
                 return DelegatedTask(row["id"], TaskKind(row["task"]), jobs, row["at"], row["tries"])
             except (
                 SealBroken,

@@ -26,7 +26,11 @@ class ProvenRows(ReleaseRows):
 
     def proven(self, app: str, environment: str) -> Sequence[ProvenRun]:
         rows = self._database.read(_FIND, (app, environment, KEPT))
-        return [_run_of(row) for row in rows if self._key is None or self._marked(row["mark"], *_words(row))]
+        return [
+            _run_of(row)
+            for row in rows
+            if not self._keys.has_secret or self._keys.marked(row["mark"], *_words(row))
+        ]
 
     def note_proven(self, run: ProvenRun) -> None:
         images = {name: [image.repository, image.digest, run.trees.get(name, "")]
@@ -37,7 +41,7 @@ class ProvenRows(ReleaseRows):
         with self._database.write() as sql:
             sql.execute(
                 f"INSERT INTO proven ({columns}) VALUES (?, ?, ?, ?, ?, ?)",
-                (*row, self._mark("proven", *row)),
+                (*row, self._keys.mark("proven", *row)),
             )
             sql.execute(_OLD, (*place, *place, KEPT))
 
@@ -46,7 +50,7 @@ class ProvenRows(ReleaseRows):
             rows = sql.execute(
                 "SELECT * FROM proven WHERE app = ? AND environment = ?", (app, environment)
             ).fetchall()
-            forged = [(row["seq"],) for row in rows if not self._marked(row["mark"], *_words(row))]
+            forged = [(row["seq"],) for row in rows if not self._keys.marked(row["mark"], *_words(row))]
             sql.executemany("DELETE FROM proven WHERE seq = ?", forged)
 
 

@@ -4,16 +4,12 @@ durations of services. In and out: model values. Never decides anything.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from deployer.adapters.sqlite.database import Database
-from deployer.adapters.sqlite.encryption import SecretStore
+from deployer.adapters.sqlite.keys import StoreKeys
 from deployer.adapters.sqlite.rows import deployment_of, unpack_release
-from deployer.core.errors import StoreUnavailable
 from deployer.core.images import Image
 from deployer.core.model import Deployment, Release, Status
 
@@ -22,18 +18,11 @@ class ReleaseRows:
     """Implements the retention methods of `ports.Store`."""
 
     _database: Database
-    _key: SecretStore | None
-    _salt: bytes  # empty without the key
-
-    @property
-    def _secret_store(self) -> SecretStore:
-        if self._key is None:
-            raise StoreUnavailable("this process has no key to the store", hint="`deployer worker` has it")
-        return self._key
+    _keys: StoreKeys
 
     def note_pull(self, image: Image) -> None:
         with self._database.write() as sql:
-            row = (image.repository, image.digest, self._mark("pulled", image.repository, image.digest))
+            row = (image.repository, image.digest, self._keys.mark("pulled", image.repository, image.digest))
             sql.execute("INSERT OR REPLACE INTO pulled VALUES (?, ?, ?)", row)
 
     def pulled(self) -> Sequence[Image]:
@@ -41,7 +30,7 @@ class ReleaseRows:
         return [
             Image(row["repository"], row["digest"])
             for row in rows
-            if self._marked(row["mark"], "pulled", row["repository"], row["digest"])
+            if self._keys.marked(row["mark"], "pulled", row["repository"], row["digest"])
         ]
 
     def forget_pull(self, image: Image) -> None:
@@ -63,7 +52,7 @@ class ReleaseRows:
         rows = self._database.read("SELECT * FROM release")
         return [
             unpack_release(
-                row["id"], row["app"], self._secret_store.open(f"release {row['id']}", row["sealed"])
+                row["id"], row["app"], self._keys.secret_store.open(f"release {row['id']}", row["sealed"])
             )
             for row in rows
         ]
@@ -78,16 +67,7 @@ class ReleaseRows:
             return len(gone)
 
     def _believes(self, row: sqlite3.Row) -> bool:
-        return row["status"] != Status.SUCCESS or self._marked(*served_mark(row))
-
-    def _mark(self, *words: str) -> str:
-        """Returns the keyed mark of a row, which only a process with the key can compute."""
-        if not self._salt:
-            raise StoreUnavailable("this process has no key to the store", hint="`deployer worker` has it")
-        return hmac.new(self._salt, json.dumps(words).encode(), hashlib.sha256).hexdigest()
-
-    def _marked(self, mark: str | None, *words: str) -> bool:
-        return hmac.compare_digest((mark or "").encode("ascii", "replace"), self._mark(*words).encode())
+        return row["status"] != Status.SUCCESS or self._keys.marked(*served_mark(row))
 
 
 def served_mark(row: sqlite3.Row) -> tuple[str | None, str, str, str, str, str]:

@@ -8,8 +8,6 @@ its deployment ends.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import secrets
 import sqlite3
@@ -25,6 +23,7 @@ from deployer.adapters.sqlite.deliveries import RecoveryRows
 from deployer.adapters.sqlite.encryption import SealBroken, SealingKey, SecretStore
 from deployer.adapters.sqlite.expiry import forget_old
 from deployer.adapters.sqlite.image_records import ProvenRows
+from deployer.adapters.sqlite.keys import StoreKeys
 from deployer.adapters.sqlite.releases import served_mark
 from deployer.adapters.sqlite.rows import (
     INSERT_DEPLOYMENT,
@@ -41,7 +40,7 @@ from deployer.adapters.sqlite.tokens import AccessRows, note_arrival, spend
 from deployer.core.audit.chain import AuditEvent
 from deployer.core.audit.events import acceptance, completion, confirmation, ending
 from deployer.core.auth.job_authorization import no_release
-from deployer.core.errors import ConfigError, Forbidden, NotFound
+from deployer.core.errors import Forbidden, NotFound
 from deployer.core.model import Availability, DeployJob, Deployment, Event, Release, Status
 from deployer.core.ports.receiver_store import Arrival, Proof
 from deployer.core.queue.supersede import Outcome, decide_supersede, judge_interrupted, superseded_by
@@ -70,11 +69,9 @@ class SqliteStore(ConfirmationRows, TaskRows, ProvenRows, AuditRows, RecoveryRow
 
     def __init__(self, path: Path, secret_store: SecretStore | SealingKey) -> None:
         super().__init__(Database(path, SCHEMA, VERSION, UPGRADES))
-        self._sealing_key = secret_store if isinstance(secret_store, SealingKey) else secret_store.sealing_key
-        self._key = None if isinstance(secret_store, SealingKey) else secret_store
-        self._salt = self._unseal_salt() if self._key else b""
+        self._keys = StoreKeys(self._database, secret_store)
         self.queued: Callable[[], None] = _nobody_waits  # called after a job is queued where none waited
-        self._ledger = Ledger(hmac.digest(self._salt, b"audit", "sha256") if self._key else None)
+        self._ledger = Ledger(self._keys.audit_key)
 
     def close(self) -> None:
         self.end_refusals()
@@ -106,7 +103,7 @@ class SqliteStore(ConfirmationRows, TaskRows, ProvenRows, AuditRows, RecoveryRow
         with self._database.write() as sql:
             while row := sql.execute(_CLAIMABLE).fetchone():
                 try:
-                    job = job_of(self._secret_store, row)
+                    job = job_of(self._keys.secret_store, row)
                 except SealBroken as error:  # one damaged row must not block the queue
                     self._end(sql, row["id"], Status.ERROR, f"{error} [{error.code}]", now)
                     continue
@@ -176,11 +173,11 @@ class SqliteStore(ConfirmationRows, TaskRows, ProvenRows, AuditRows, RecoveryRow
 
     def save_release(self, deployment_id: str, draft: Release, now: float) -> Release:
         content = pack_release(draft)
-        id = hmac.new(self._salt, f"{draft.app}\n{content}".encode(), hashlib.sha256).hexdigest()[:16]
+        id = self._keys.release_id(draft.app, content)
         with self._database.write() as sql:
             sql.execute(
                 "INSERT OR IGNORE INTO release VALUES (?, ?, ?, ?)",
-                (id, draft.app, draft.revision, self._secret_store.seal(f"release {id}", content)),
+                (id, draft.app, draft.revision, self._keys.secret_store.seal(f"release {id}", content)),
             )
             sql.execute("UPDATE deployment SET release = ? WHERE id = ?", (id, deployment_id))
             self._ledger.record(sql, now, completion(deployment_of(_row(sql, deployment_id)), draft.images))
@@ -190,7 +187,8 @@ class SqliteStore(ConfirmationRows, TaskRows, ProvenRows, AuditRows, RecoveryRow
         rows = self._database.read("SELECT * FROM release WHERE id = ?", (id,))
         if not rows:
             raise no_release("the store", id)
-        return unpack_release(id, rows[0]["app"], self._secret_store.open(f"release {id}", rows[0]["sealed"]))
+        opened = self._keys.secret_store.open(f"release {id}", rows[0]["sealed"])
+        return unpack_release(id, rows[0]["app"], opened)
 
     def forget_old(self, now: float) -> int:
         self.end_refusals(now)
@@ -222,7 +220,7 @@ class SqliteStore(ConfirmationRows, TaskRows, ProvenRows, AuditRows, RecoveryRow
         id = _new_id(now)
         place = {"app": job.app, "environment": job.environment}
         ended = _end(sql, _END_WAITING, place, Status.INACTIVE, superseded_by(id), now)
-        columns = new_row(self._sealing_key, id, job, now)
+        columns = new_row(self._keys.sealing_key, id, job, now)
         sql.execute(INSERT_DEPLOYMENT, columns)
         if job.github:
             sql.execute("INSERT INTO forge (deployment_id, number) VALUES (?, ?)", (id, job.github))
@@ -234,23 +232,7 @@ class SqliteStore(ConfirmationRows, TaskRows, ProvenRows, AuditRows, RecoveryRow
             self._ledger.record(sql, now, ending(ended))
         if status is Status.SUCCESS:
             _, *words = served_mark(_row(sql, id))
-            sql.execute("UPDATE deployment SET mark = ? WHERE id = ?", (self._mark(*words), id))
-
-    def _unseal_salt(self) -> bytes:
-        with self._database.write() as sql:
-            row = sql.execute("SELECT salt FROM seal").fetchone()
-            if row is None:
-                salt = secrets.token_hex(32)
-                sql.execute("INSERT INTO seal VALUES (1, ?)", (self._secret_store.seal("salt", salt),))
-                return bytes.fromhex(salt)
-        try:
-            return bytes.fromhex(self._secret_store.open("salt", row["salt"]))
-        except SealBroken:
-            raise ConfigError(
-                "state",
-                "the key file does not fit the database",
-                hint="restore the key file that belongs to deployer.db",
-            ) from None
+            sql.execute("UPDATE deployment SET mark = ? WHERE id = ?", (self._keys.mark(*words), id))
 
 
 def _nobody_waits() -> None:
