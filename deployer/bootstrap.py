@@ -320,4 +320,4 @@ def _github(config: Config, store: SqliteStore) -> GitHubClient | NoGitHub:
     def address(deployment: Deployment) -> str:
         return config.app(deployment.app).environment(deployment.environment).url
 
-    return GitHubClient(api=config.github_api, token=token, ledger=store, environment_url=address)
+    return GitHubClient(api=config.github_api, token=token, ledger=store.github_ids, environment_url=address)

@@ -35,7 +35,7 @@ def add_auditing(verbs: Verbs) -> None:
 
 def _list(arguments: argparse.Namespace) -> int:
     store = build(config_path(arguments.config)).store
-    for entry in store.audit(max(0, store.audit_head() - arguments.limit), arguments.limit):
+    for entry in store.audit.entries(max(0, store.audit.head() - arguments.limit), arguments.limit):
         print(entry.text if arguments.json else _line(json.loads(entry.text)))
     return 0
 
@@ -54,8 +54,8 @@ def _verify(arguments: argparse.Namespace) -> int:
     """Verifies the chain of entries. Raises AuditBroken."""
     noted = _noted(arguments.head)
     store = build(config_path(arguments.config)).store
-    last, wrong = store.verify_audit()
-    if not wrong and noted and noted.hash != next((e.hash for e in store.audit(noted.n - 1, 1)), ""):
+    last, wrong = store.audit.verify()
+    if not wrong and noted and noted.hash != next((e.hash for e in store.audit.entries(noted.n - 1, 1)), ""):
         wrong = f"entry {noted.n} is not the one that was noted"
     if wrong:
         raise AuditBroken(f"the audit log: {wrong}", hint="compare it with a backup of the database")

@@ -62,7 +62,7 @@ def _create_token(arguments: argparse.Namespace) -> int:
     parts = build(config_path(arguments.config))
     parts.config.app(arguments.app)
     now = time.time()
-    secret = parts.store.create_token(
+    secret = parts.store.tokens.create(
         name=arguments.name,
         app=arguments.app,
         can=_rights(arguments.can),
@@ -83,7 +83,7 @@ def _rights(text: str) -> frozenset[Right]:
 
 def _list_tokens(arguments: argparse.Namespace) -> int:
     parts = build(config_path(arguments.config))
-    for token in parts.store.tokens():
+    for token in parts.store.tokens.all():
         end = (
             "for ever"
             if token.expires_at is None
@@ -94,6 +94,6 @@ def _list_tokens(arguments: argparse.Namespace) -> int:
 
 
 def _revoke_token(arguments: argparse.Namespace) -> int:
-    build(config_path(arguments.config)).store.revoke_token(arguments.name, time.time())
+    build(config_path(arguments.config)).store.tokens.revoke(arguments.name, time.time())
     print(f"{arguments.name} is revoked")
     return 0

@@ -17,7 +17,7 @@ def read_deployment(receiver: Receiver, *, id: str, bearer: str | None) -> Deplo
     """Returns the record to the holder of its read token or of an API token with the right to read its app.
     The answer to any other caller does not tell whether the deployment exists.
     """
-    if bearer and receiver.store.may_read(id, bearer):
+    if bearer and receiver.store.read_tokens.may_read(id, bearer):
         return receiver.store.deployment(id)
     token = person(receiver, bearer)
     deployment = _visible(receiver, id, token)
@@ -44,7 +44,7 @@ def confirm(receiver: Receiver, *, id: str, bearer: str | None, raw: bytes) -> D
     deployment's read token or an API token with the right to deploy. Raises NotWaiting.
     """
     verdict, reason = parse_confirmation(raw)
-    if not (bearer and receiver.store.may_read(id, bearer)):
+    if not (bearer and receiver.store.read_tokens.may_read(id, bearer)):
         _may_confirm(receiver, id, person(receiver, bearer))
     return receiver.store.confirm(id, verdict, reason, receiver.clock.now())
 

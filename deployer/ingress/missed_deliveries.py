@@ -38,10 +38,10 @@ def _look(receiver: Receiver, log: WebhookDeliveries, hook: str) -> Iterator[Rec
     was handled: the next look asks again for deliveries that GitHub did not show, and recognises an accepted
     one by its guid.
     """
-    begun, before = receiver.clock.now(), receiver.store.looked_at(hook)
+    begun, before = receiver.clock.now(), receiver.store.deliveries.looked_at(hook)
     failures: list[GitHubUnavailable] = []
     for attempt in missed(log.attempts(hook, before - OVERLAP)) if before is not None else ():
-        if receiver.store.was_delivered(attempt.guid):
+        if receiver.store.deliveries.was_delivered(attempt.guid):
             continue  # accepted already: the answer came too late for GitHub, or a person redelivered it
         try:
             receipt = accept_recovered(receiver, delivery_of(log.fetch(hook, attempt)))
@@ -61,4 +61,4 @@ def _look(receiver: Receiver, log: WebhookDeliveries, hook: str) -> Iterator[Rec
         yield receipt
     if failures:
         raise failures[0]
-    receiver.store.note_look(hook, begun)
+    receiver.store.deliveries.note_look(hook, begun)

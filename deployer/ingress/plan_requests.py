@@ -8,7 +8,7 @@ from deployer.core.auth.api_tokens import PERSON_PREFIX
 from deployer.core.auth.authorization import authorise_plan
 from deployer.core.errors import TokenRejected, TooManyRequests, WorkerSilent, error_of
 from deployer.core.model import DeployJob
-from deployer.core.ports.receiver_store import Proof
+from deployer.core.ports.arrivals import Proof
 from deployer.core.queue.delegated_task import PATIENCE, TaskKind
 from deployer.core.requests.deploy_request import audience_of, parse_request
 from deployer.core.rollout.changes import Preview
@@ -33,7 +33,7 @@ def accept_plan(receiver: Receiver, *, raw: bytes, bearer: str | None) -> Previe
     try:
         if receiver.preview is None:
             return _ask_worker(receiver, job, proof_of(claims))
-        receiver.store.spend_proof(proof_of(claims), receiver.clock.now())
+        receiver.store.proofs.spend(proof_of(claims), receiver.clock.now())
         return receiver.preview(job)
     finally:
         receiver.planning.release()

@@ -26,8 +26,9 @@ from deployer.core.auth.authorization import (
 from deployer.core.config.settings import Config
 from deployer.core.errors import DeployerError, NotFound, StoreUnavailable, TokenRejected
 from deployer.core.model import DeployJob, Deployment, Kind
+from deployer.core.ports.arrivals import Arrival, Proof
 from deployer.core.ports.clock import Clock
-from deployer.core.ports.receiver_store import Arrival, Inbox, Proof
+from deployer.core.ports.receiver_store import Inbox
 from deployer.core.queue.delegated_task import TaskKind
 from deployer.core.queue.supersede import Outcome
 from deployer.core.requests.deploy_request import audience_of, parse_request
@@ -213,7 +214,7 @@ def accept_manual(
 
 def person(receiver: Receiver, bearer: str | None) -> Token:
     """Returns the API token that a person sent. Raises TokenRejected."""
-    token = receiver.store.token_of(bearer) if bearer else None
+    token = receiver.store.tokens.find(bearer) if bearer else None
     if token is None:
         raise TokenRejected("the token is missing or not known", hint="`deployer token create` makes one")
     if token.expired(receiver.clock.now()):
@@ -227,11 +228,11 @@ def record_refusal(receiver: Receiver, error: DeployerError, place: str, path: s
     """Writes a refusal into the audit log. A store that cannot take it must not change the answer."""
     act = refusal(receiver.origin, error.code, str(error), place, path)
     with suppress(StoreUnavailable):
-        receiver.store.record_refusal(act, receiver.clock.now())
+        receiver.store.audit.record_refusal(act, receiver.clock.now())
 
 
 def _ignore(receiver: Receiver, delivery: Delivery, reason: str) -> Receipt:
-    receiver.store.record_ignored(delivery, reason, receiver.clock.now())
+    receiver.store.deliveries.record_ignored(delivery, reason, receiver.clock.now())
     return Receipt(Outcome.IGNORED, None, reason)
 
 
@@ -248,7 +249,7 @@ def _follow(receiver: Receiver, receipt: Receipt) -> Receipt:
     """
     assert receipt.deployment, "only what is ignored has no deployment"
     return replace(
-        receipt, read_token=receiver.store.issue_read_token(receipt.deployment.id, receiver.clock.now())
+        receipt, read_token=receiver.store.read_tokens.issue(receipt.deployment.id, receiver.clock.now())
     )
 
 

@@ -27,5 +27,5 @@ def find_tested(receiver: Receiver, *, raw: bytes, bearer: str | None) -> Known:
     claims = receiver.verify_token(bearer, audience_of(receiver.config.url, raw))
     query = parse_query(raw)
     app, environment = authorise_query(claims, query, receiver.config)
-    receiver.store.spend_proof(proof_of(claims), receiver.clock.now())
+    receiver.store.proofs.spend(proof_of(claims), receiver.clock.now())
     return find_known(receiver.store.proven(app.name, environment.name), query)

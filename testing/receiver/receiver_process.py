@@ -164,7 +164,7 @@ class Server:
         store = open_store(self.state)
         try:
             rights = frozenset({Right.READ})
-            return store.create_token(
+            return store.tokens.create(
                 name=person, app=self.name(app), can=rights, expires_at=None, now=time.time()
             )
         finally:

@@ -30,7 +30,7 @@ def count(store: SqliteStore, table: str) -> int:
 def token(
     receiver: Receiver, *can: Right, name: str = "anna", app: str = "shop", expires_at: float | None = None
 ) -> str:
-    return receiver.store.create_token(name=name, app=app, can=frozenset(can), expires_at=expires_at, now=1.0)
+    return receiver.store.tokens.create(name=name, app=app, can=frozenset(can), expires_at=expires_at, now=1.0)
 
 
 def served(receiver: Receiver, number: int, revision: str) -> Deployment:

@@ -54,7 +54,7 @@ def repository(tmp_path: Path) -> Repository:
 @pytest.fixture
 def github(repository: Repository, store: SqliteStore) -> Iterator[GitHubClient]:
     with GitHubServer({"acme/shop": repository.folder}, token="t") as stand_in:
-        github = GitHubClient(api=stand_in.url, token="t", ledger=store)
+        github = GitHubClient(api=stand_in.url, token="t", ledger=store.github_ids)
         yield github
         github.close(5)
         assert stand_in.breaches == []

@@ -127,12 +127,12 @@ def test_a_persons_token_ends_when_it_expires_or_is_revoked(receiver: Receiver) 
         person(receiver, past)
     current = token(receiver, Right.DEPLOY, name="ben", expires_at=9e9)
     assert person(receiver, current).name == "ben"
-    assert [item.name for item in receiver.store.tokens()] == ["anna", "ben"]
-    receiver.store.revoke_token("ben", 0.0)
+    assert [item.name for item in receiver.store.tokens.all()] == ["anna", "ben"]
+    receiver.store.tokens.revoke("ben", 0.0)
     with pytest.raises(TokenRejected, match="not known"):
         person(receiver, current)
     with pytest.raises(NotFound):
-        receiver.store.revoke_token("ben", 0.0)
+        receiver.store.tokens.revoke("ben", 0.0)
 
 
 def test_two_tokens_cannot_have_one_name(receiver: Receiver) -> None:

@@ -151,7 +151,7 @@ def test_a_look_that_breaks_off_is_taken_up_where_it_was(scene: Scene) -> None:
     scene.fails(10)
     last = scene.fails(11)
     scene.github.break_with("500", path="/deliveries/2")
-    assert scene.look() == [("queued", 10)] or scene.store.was_delivered(last) is False
+    assert scene.look() == [("queued", 10)] or scene.store.deliveries.was_delivered(last) is False
     scene.github.mend()
     assert scene.look() == [("queued", 11)]
 

@@ -31,7 +31,7 @@ class WebClient:
 
     def token(self, *can: Right, name: str = "anna", app: str = "shop") -> dict[str, str]:
         """The header of a person with a new token."""
-        secret = self.receiver.store.create_token(
+        secret = self.receiver.store.tokens.create(
             name=name, app=app, can=frozenset(can), expires_at=None, now=1.0
         )
         return bearer(secret)

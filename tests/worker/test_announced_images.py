@@ -94,7 +94,7 @@ def context(store: SqliteStore, stand_in: GitHubServer, registry: Pushed) -> Ite
     model = shop()
     for name in ("backend", "frontend"):
         model["services"][name] = {"build": ".", "networks": {"default": None}}
-    github = GitHubClient(api=stand_in.url, token="t", ledger=store)
+    github = GitHubClient(api=stand_in.url, token="t", ledger=store.github_ids)
     yield in_memory_context(
         MemoryTarget(model),
         config=load_config(table),
@@ -209,7 +209,7 @@ def test_a_deployment_on_github_asks_for_its_images_and_hears_of_them(
     headers, signature = headers_of("deployment"), sign(raw)
     receipt = accept_delivery(receiver, headers=headers, raw=raw, signature=signature)
     assert receipt.outcome is Outcome.QUEUED and receipt.deployment
-    assert store.forge_id(receipt.deployment.id) == 145988746
+    assert store.github_ids.forge_id(receipt.deployment.id) == 145988746
     again = accept_delivery(receiver, headers=headers, raw=raw, signature=signature)
     assert again.outcome is Outcome.DUPLICATE
 

@@ -21,7 +21,7 @@ from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.config.settings import load_config
 from deployer.core.errors import DeployerError, StoreUnavailable, TokenRejected, WorkerSilent
 from deployer.core.model import Bundle, DeployJob, Kind
-from deployer.core.ports.receiver_store import Proof
+from deployer.core.ports.arrivals import Proof
 from deployer.core.queue.delegated_task import PATIENCE, PAUSE, TRIES, TaskKind
 from deployer.core.queue.supersede import Outcome
 from deployer.core.requests.deploy_request import audience_of, encode_request
@@ -71,7 +71,7 @@ class Halves:
         for name in ("backend", "frontend"):
             model["services"][name] = {"build": ".", "networks": {"default": None}}
         self.target = MemoryTarget(model)
-        self.github = GitHubClient(api=stand_in.url, token="t", ledger=self.mine)
+        self.github = GitHubClient(api=stand_in.url, token="t", ledger=self.mine.github_ids)
         self.context = in_memory_context(
             self.target,
             config=load_config(config_table(packages=True, plans=True, trust_tags=True)),

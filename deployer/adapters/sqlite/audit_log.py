@@ -59,9 +59,11 @@ class Ledger:
             left = [(at, json.dumps(asdict(event))) for at, event in audit_events]
             sql.executemany("INSERT INTO audit_pending (at, act) VALUES (?, ?)", left)
 
-    def absorb(self, sql: sqlite3.Connection) -> None:
-        """Links the entries that were left beside the chain, oldest first."""
-        self._link(sql, [])
+    def absorb(self, database: Database) -> None:
+        """Links the entries that processes without the key left beside the chain, oldest first."""
+        if self.keyed and database.read("SELECT 1 FROM audit_pending LIMIT 1"):
+            with database.write() as sql:
+                self._link(sql, [])
 
     def _link(self, sql: sqlite3.Connection, audit_events: Sequence[tuple[float, AuditEvent]]) -> None:
         n, before, waiting = sql.execute(_HEAD).fetchone()
@@ -92,10 +94,11 @@ class Ledger:
 
 
 class AuditRows:
-    """Implements the audit's part of `ports.receiver_store.Inbox`."""
+    """Implements `ports.receiver_store.AuditLog`."""
 
-    _database: Database
-    _ledger: Ledger
+    def __init__(self, database: Database, ledger: Ledger) -> None:
+        self._database = database
+        self._ledger = ledger
 
     def record_refusal(self, event: AuditEvent, now: float) -> None:
         self._record_timed(self._ledger.fold(event, now))
@@ -110,37 +113,31 @@ class AuditRows:
             with self._database.write() as sql:
                 self._ledger.record_timed(sql, audit_events)
 
-    def absorb(self) -> None:
-        """Links the entries that a process without the key recorded."""
-        if self._ledger.keyed and self._database.read("SELECT 1 FROM audit_pending LIMIT 1"):
-            with self._database.write() as sql:
-                self._ledger.absorb(sql)
-
-    def audit(self, after: int = 0, limit: int = _PAGE) -> list[Entry]:
+    def entries(self, after: int = 0, limit: int = _PAGE) -> list[Entry]:
         """Returns the entries after number `after`, oldest first."""
         rows = self._database.read(
             "SELECT n, text, hash FROM audit WHERE n > ? ORDER BY n LIMIT ?", (after, limit)
         )
         return [Entry(row["n"], row["text"], row["hash"]) for row in rows]
 
-    def audit_head(self) -> int:
+    def head(self) -> int:
         """Returns the newest entry's number, 0 if there is none."""
-        self.absorb()
+        self._ledger.absorb(self._database)
         return int(self._database.read("SELECT n FROM audit_head")[0]["n"])
 
-    def verify_audit(self) -> tuple[Entry, str]:
+    def verify(self) -> tuple[Entry, str]:
         """Returns the last valid entry and the fault after it; the fault is empty if the whole
         log is valid.
         """
-        self.absorb()
+        self._ledger.absorb(self._database)
         last, wrong = find_break(self._ledger.key, self._all())
-        if not wrong and last.n != self.audit_head():
-            wrong = f"entries after {last.n} were cut off: there were {self.audit_head()}"
+        if not wrong and last.n != self.head():
+            wrong = f"entries after {last.n} were cut off: there were {self.head()}"
         return last, wrong
 
     def _all(self) -> Iterator[Entry]:
         after = 0
-        while page := self.audit(after):
+        while page := self.entries(after):
             yield from page
             after = page[-1].n
 

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deployer.adapters.sqlite.database import Database
+from deployer.adapters.sqlite.deliveries import note_arrival, spend_proof
 from deployer.adapters.sqlite.encryption import SealBroken
 from deployer.adapters.sqlite.releases import ReleaseRows
 from deployer.adapters.sqlite.rows import pack_task, unpack_task
-from deployer.adapters.sqlite.tokens import note_arrival, spend
 from deployer.core.errors import StoreUnavailable
 from deployer.core.model import DeployJob
-from deployer.core.ports.receiver_store import Arrival, Proof
+from deployer.core.ports.arrivals import Arrival, Proof
 from deployer.core.queue.delegated_task import MOST, MOST_PLANS, PAUSE, DelegatedTask, TaskKind
 from deployer.core.queue.supersede import Outcome
 from deployer.core.webhooks.delivery import Delivery
@@ -38,7 +38,7 @@ class TaskRows(ReleaseRows):
                     hint="is `deployer worker` running?",
                 )
             if isinstance(arrival, Proof):
-                spend(sql, arrival, now)
+                spend_proof(sql, arrival, now)
             elif isinstance(arrival, Delivery):
                 note_arrival(sql, arrival, Outcome.IGNORED, "the worker looks its images up", None, now)
             sql.execute(

@@ -19,7 +19,8 @@ from deployer.adapters.sqlite.audit_log import AuditRows, Ledger
 from deployer.adapters.sqlite.confirmations import ConfirmationRows, note_word
 from deployer.adapters.sqlite.database import Database
 from deployer.adapters.sqlite.delegated_tasks import TaskRows
-from deployer.adapters.sqlite.deliveries import RecoveryRows
+from deployer.adapters.sqlite.deliveries import DeliveryRows, ProofRows, note_arrival, spend_proof
+from deployer.adapters.sqlite.deployment_history import GitHubIdRows
 from deployer.adapters.sqlite.encryption import SealBroken, SealingKey, SecretStore
 from deployer.adapters.sqlite.expiry import forget_old
 from deployer.adapters.sqlite.image_records import ProvenRows
@@ -36,13 +37,14 @@ from deployer.adapters.sqlite.rows import (
     unpack_release,
 )
 from deployer.adapters.sqlite.schema import SCHEMA, UPGRADES, VERSION
-from deployer.adapters.sqlite.tokens import AccessRows, note_arrival, spend
+from deployer.adapters.sqlite.tokens import ReadTokenRows, TokenRows
 from deployer.core.audit.chain import AuditEvent
 from deployer.core.audit.events import acceptance, completion, confirmation, ending
 from deployer.core.auth.job_authorization import no_release
-from deployer.core.errors import Forbidden, NotFound
+from deployer.core.errors import Forbidden, NotFound, StoreUnavailable
 from deployer.core.model import Availability, DeployJob, Deployment, Event, Release, Status
-from deployer.core.ports.receiver_store import Arrival, Proof
+from deployer.core.ports.arrivals import Arrival, Deliveries, Proof, Proofs
+from deployer.core.ports.receiver_store import AuditLog, ReadTokens, Tokens
 from deployer.core.queue.supersede import Outcome, decide_supersede, judge_interrupted, superseded_by
 from deployer.core.release.confirmation import ConfirmationVerdict
 
@@ -62,25 +64,31 @@ _END_WAITING = _END.format("app = :app AND environment = :environment AND status
 _MAX_TEXT = 20_000  # characters of one event
 
 
-class SqliteStore(ConfirmationRows, TaskRows, ProvenRows, AuditRows, RecoveryRows, AccessRows):
+class SqliteStore(ConfirmationRows, TaskRows, ProvenRows):
     """The database file at `path`, with secrets sealed by `vault`; with a sealing key alone, the store
     accepts deploy jobs and opens nothing. Raises ConfigError when key and file do not belong together.
     """
 
     def __init__(self, path: Path, secret_store: SecretStore | SealingKey) -> None:
-        super().__init__(Database(path, SCHEMA, VERSION, UPGRADES))
-        self._keys = StoreKeys(self._database, secret_store)
-        self.queued: Callable[[], None] = _nobody_waits  # called after a job is queued where none waited
+        self._database = database = Database(path, SCHEMA, VERSION, UPGRADES)
+        self._keys = StoreKeys(database, secret_store)
         self._ledger = Ledger(self._keys.audit_key)
+        self.queued: Callable[[], None] = _nobody_waits  # called after a job is queued where none waited
+        self.deliveries: Deliveries = DeliveryRows(database)
+        self.proofs: Proofs = ProofRows(database)
+        self.tokens: Tokens = TokenRows(database, self._ledger)
+        self.read_tokens: ReadTokens = ReadTokenRows(database)
+        self.audit: AuditLog = AuditRows(database, self._ledger)
+        self.github_ids = GitHubIdRows(database)
 
     def close(self) -> None:
-        self.end_refusals()
+        self.audit.end_refusals()
         self._database.close()
 
     def enqueue(self, job: DeployJob, now: float, arrival: Arrival | None = None) -> tuple[Deployment, str]:
         with self._database.write() as sql:
             if isinstance(arrival, Proof):
-                spend(sql, arrival, now)
+                spend_proof(sql, arrival, now)
             newest = _newest_run(sql, job)
             outcome = _judge(job, newest) if newest else Outcome.QUEUED
             superseded: list[AuditEvent] = []
@@ -95,7 +103,7 @@ class SqliteStore(ConfirmationRows, TaskRows, ProvenRows, AuditRows, RecoveryRow
         return deployment, outcome
 
     def claim(self, now: float) -> tuple[Deployment, DeployJob] | None:
-        self.absorb()
+        self._ledger.absorb(self._database)
         if not self._database.read(
             _CLAIMABLE
         ):  # idle workers poll often and should not take the writer's lock
@@ -191,7 +199,7 @@ class SqliteStore(ConfirmationRows, TaskRows, ProvenRows, AuditRows, RecoveryRow
         return unpack_release(id, rows[0]["app"], opened)
 
     def forget_old(self, now: float) -> int:
-        self.end_refusals(now)
+        self.audit.end_refusals(now)
         return forget_old(self._database, now)
 
     def revision_of(self, app: str, release: str) -> str:
@@ -206,6 +214,18 @@ class SqliteStore(ConfirmationRows, TaskRows, ProvenRows, AuditRows, RecoveryRow
     def before(self, app: str, environment: str, release: str) -> Deployment | None:
         found = self._find("status = 'success' AND release <> ?", (app, environment, release), 1)
         return next(iter(found), None)
+
+    def ready(self) -> bool:
+        """True if arriving requests can be stored. Writes only if the last write failed."""
+        try:
+            self._database.read("SELECT 1 FROM seal")
+            if self._database.failed:
+                self._database.refuse_full()
+                with self._database.write() as sql:
+                    sql.execute("UPDATE audit_head SET n = n")
+        except StoreUnavailable:
+            return False
+        return True
 
     def _find(self, condition: str, values: tuple[str, ...], limit: int) -> list[Deployment]:
         """Returns deployments, newest first. `condition` is this module's own text; values are bound."""

@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 
 def entries(store: SqliteStore) -> list[dict[str, Any]]:
-    return [json.loads(entry.text) for entry in store.audit()]
+    return [json.loads(entry.text) for entry in store.audit.entries()]
 
 
 def deployed(store: SqliteStore) -> str:
@@ -44,21 +44,21 @@ def deployed(store: SqliteStore) -> str:
 
 def test_a_deployment_leaves_who_what_and_how_it_ended(store: SqliteStore) -> None:
     id = deployed(store)
-    store.create_token(name="ada", app="shop", can=frozenset({Right.READ}), expires_at=None, now=5.0)
-    store.revoke_token("ada", 6.0)
+    store.tokens.create(name="ada", app="shop", can=frozenset({Right.READ}), expires_at=None, now=5.0)
+    store.tokens.revoke("ada", 6.0)
     told = [(entry["action"], entry["verdict"] or entry["facts"].get("token")) for entry in entries(store)]
     assert [one[0] for one in told] == ["accept", "release", "end", "grant", "revoke"]
     assert (told[0][1], told[2][1], told[3][1]) == ("queued", "success", "ada")
     assert all(entry["facts"]["deployment"] == id for entry in entries(store)[:3])
     images = [value for name, value in entries(store)[1]["facts"].items() if name.startswith("image ")]
     assert images and all("@sha256:" in image for image in images)
-    assert store.verify_audit()[1] == ""
+    assert store.audit.verify()[1] == ""
 
 
 def test_what_is_rolled_back_leaves_no_entry(store: SqliteStore) -> None:
     with pytest.raises(Exception, match="no deployment"):
         store.finish("nobody", Status.SUCCESS, "", 1.0)
-    assert store.audit() == []
+    assert store.audit.entries() == []
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_whoever_drops_the_triggers_is_seen(
         for trigger in ("audit_stays", "audit_keeps"):
             other.execute(f"DROP TRIGGER {trigger}")
         other.execute(change)
-    assert wrong in store.verify_audit()[1]
+    assert wrong in store.audit.verify()[1]
 
 
 def forged(address: str = "203.0.113.9", place: str = "POST /webhook") -> AuditEvent:
@@ -109,15 +109,15 @@ def counts(store: SqliteStore) -> list[str]:
 @pytest.mark.case("X12")
 def test_a_flood_of_refusals_becomes_a_few_entries_with_its_count(store: SqliteStore) -> None:
     for n in range(2_345):
-        store.record_refusal(forged(), 100.0 + n)
+        store.audit.record_refusal(forged(), 100.0 + n)
     assert counts(store) == ["1", "10", "100", "1000"]
     store.forget_old(100.0 + 86_399)
-    assert len(store.audit()) == 4, "the day is not over"
+    assert len(store.audit.entries()) == 4, "the day is not over"
     store.forget_old(100.0 + 86_400)
     last = entries(store)[-1]["facts"]
     assert (last["count"], last["first"], last["last"]) == ("2345", "100", "2444")
-    store.record_refusal(forged(), 90_000.0)
-    assert counts(store)[-1] == "1" and store.verify_audit()[1] == ""
+    store.audit.record_refusal(forged(), 90_000.0)
+    assert counts(store)[-1] == "1" and store.audit.verify()[1] == ""
 
 
 @pytest.mark.case("X12")
@@ -126,21 +126,21 @@ def test_a_year_of_refusals_has_a_bound(store: SqliteStore) -> None:
     for day in range(365):
         for n in range(10):
             for address in ("203.0.113.9", "198.51.100.4"):
-                store.record_refusal(forged(address), day * 86_400.0 + n)
-    store.end_refusals()
-    assert len(store.audit(limit=10_000)) == 365 * 2 * 2
-    assert store.verify_audit()[1] == ""
+                store.audit.record_refusal(forged(address), day * 86_400.0 + n)
+    store.audit.end_refusals()
+    assert len(store.audit.entries(limit=10_000)) == 365 * 2 * 2
+    assert store.audit.verify()[1] == ""
 
 
 @pytest.mark.case("X12")
 def test_the_numbers_are_recorded_before_the_process_ends(tmp_path: Path) -> None:
     first = open_store(tmp_path)
     for n in range(7):
-        first.record_refusal(forged(), 100.0 + n)
+        first.audit.record_refusal(forged(), 100.0 + n)
     assert counts(first) == ["1"]
     first.close()
     second = open_store(tmp_path)
-    assert counts(second) == ["1", "7"] and second.verify_audit()[1] == ""
+    assert counts(second) == ["1", "7"] and second.audit.verify()[1] == ""
     second.close()
 
 
@@ -148,11 +148,11 @@ def test_the_numbers_are_recorded_before_the_process_ends(tmp_path: Path) -> Non
 def test_a_process_without_the_key_folds_as_well(store: SqliteStore, tmp_path: Path) -> None:
     front = SqliteStore(tmp_path / "deployer.db", open_secret_store(tmp_path / "key").sealing_key)
     for n in range(50):
-        front.record_refusal(forged(), 100.0 + n)
-    front.record_refusal(forged("192.0.2.1"), 151.0)
+        front.audit.record_refusal(forged(), 100.0 + n)
+    front.audit.record_refusal(forged("192.0.2.1"), 151.0)
     front.close()
-    store.absorb()
-    assert counts(store) == ["1", "10", "1", "50"] and store.verify_audit()[1] == ""
+    store._ledger.absorb(store._database)
+    assert counts(store) == ["1", "10", "1", "50"] and store.audit.verify()[1] == ""
 
 
 def test_ten_thousand_entries_are_verified_page_by_page(store: SqliteStore) -> None:
@@ -160,8 +160,8 @@ def test_ten_thousand_entries_are_verified_page_by_page(store: SqliteStore) -> N
     with store._database.write() as sql:
         for n in range(10_000):
             store._ledger.record(sql, float(n), event)
-    last, wrong = store.verify_audit()
-    assert (last.n, wrong, len(store.audit())) == (10_000, "", 1_000)
+    last, wrong = store.audit.verify()
+    assert (last.n, wrong, len(store.audit.entries())) == (10_000, "", 1_000)
 
 
 # --- a process without the key
@@ -173,23 +173,23 @@ def test_what_a_process_without_the_key_records_is_linked_by_one_that_has_it(
     front = SqliteStore(tmp_path / "deployer.db", open_secret_store(tmp_path / "key").sealing_key)
     store.enqueue(job(1), 1.0)
     id = front.enqueue(job(2), 2.0)[0].id
-    front.record_refusal(AuditEvent(Action.REFUSE, "mallory", "192.0.2.7", verdict="signature-mismatch"), 3.0)
+    front.audit.record_refusal(AuditEvent(Action.REFUSE, "mallory", "192.0.2.7", verdict="signature-mismatch"), 3.0)
     with pytest.raises(StoreUnavailable, match="no key to the audit log"):
-        front.verify_audit()
+        front.audit.verify()
     store.finish(id, Status.SUCCESS, "", 4.0)  # the older entries come first, as they happened
     happened = [(entry["action"], entry["at"]) for entry in entries(store)]
     assert happened == [("accept", 1.0), ("end", 2.0), ("accept", 2.0), ("refuse", 3.0), ("end", 4.0)]
-    assert store.verify_audit()[1] == ""
+    assert store.audit.verify()[1] == ""
     front.close()
 
 
 def test_it_is_linked_soon_also_where_nothing_happens(store: SqliteStore, tmp_path: Path) -> None:
     front = SqliteStore(tmp_path / "deployer.db", open_secret_store(tmp_path / "key").sealing_key)
-    front.record_refusal(AuditEvent(Action.REFUSE, "mallory", "192.0.2.7"), 3.0)
+    front.audit.record_refusal(AuditEvent(Action.REFUSE, "mallory", "192.0.2.7"), 3.0)
     front.close()
-    assert not store.audit()
+    assert not store.audit.entries()
     assert store.claim(4.0) is None  # as every worker asks, five times a second
-    assert [json.loads(entry.text)["who"] for entry in store.audit()] == ["mallory"]
+    assert [json.loads(entry.text)["who"] for entry in store.audit.entries()] == ["mallory"]
 
 
 @pytest.mark.parametrize(
@@ -201,5 +201,5 @@ def test_what_cannot_be_read_beside_the_chain_is_recorded_as_that(
     with sqlite3.connect(tmp_path / "deployer.db") as other:
         other.execute("INSERT INTO audit_pending (at, act) VALUES (1.0, ?)", (text,))
     store.enqueue(job(1), 2.0)
-    assert "cannot be read" in store.audit()[0].text
-    assert store.verify_audit()[1] == "" and len(store.audit()) == 2
+    assert "cannot be read" in store.audit.entries()[0].text
+    assert store.audit.verify()[1] == "" and len(store.audit.entries()) == 2

@@ -14,7 +14,7 @@ from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.errors import StoreUnavailable
 from deployer.core.images import Image
 from deployer.core.model import Deployment, Run, Status
-from deployer.core.ports.receiver_store import Proof
+from deployer.core.ports.arrivals import Proof
 from deployer.core.queue.delegated_task import MOST_PLANS, TaskKind
 from deployer.core.webhooks.delivery import Delivery
 from testing.receiver.jobs import job, release
@@ -39,8 +39,8 @@ def deployed(
     store.claim(float(number))
     if status is Status.SUCCESS:
         store.save_release(id, release(app=app, variables={"N": str(number)}), 0.0)
-    store.issue_read_token(id, float(number))
-    store.remember_forge_id(id, number)
+    store.read_tokens.issue(id, float(number))
+    store.github_ids.remember_forge_id(id, number)
     store.finish(id, status, "", float(number))
     return id
 
@@ -100,13 +100,13 @@ def test_deliveries_proofs_and_read_tokens_end_by_number_and_age(
 ) -> None:
     monkeypatch.setattr(expiry, "KEEP_DELIVERIES", 10)
     for number in range(25):
-        store.record_ignored(Delivery(f"guid-{number}", "push", "00", {}), "not mine", 1.0)
+        store.deliveries.record_ignored(Delivery(f"guid-{number}", "push", "00", {}), "not mine", 1.0)
     id = store.enqueue(job(1), 1.0)[0].id
-    old, new = store.issue_read_token(id, 1.0), store.issue_read_token(id, KEEP_READ_TOKENS)
+    old, new = store.read_tokens.issue(id, 1.0), store.read_tokens.issue(id, KEEP_READ_TOKENS)
     store.forget_old(KEEP_READ_TOKENS + 2.0)
     assert count(store, "delivery") == 10
     assert store._database.read("SELECT guid FROM delivery ORDER BY seq DESC")[0][0] == "guid-24"
-    assert (store.may_read(id, old), store.may_read(id, new)) == (False, True)
+    assert (store.read_tokens.may_read(id, old), store.read_tokens.may_read(id, new)) == (False, True)
 
 
 def test_rows_that_somebody_without_the_key_wrote_prune_nothing(store: SqliteStore) -> None:

@@ -23,7 +23,7 @@ from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.errors import ConfigError, Forbidden, StoreUnavailable, TokenRejected
 from deployer.core.images import Image
 from deployer.core.model import Run, Status
-from deployer.core.ports.receiver_store import Proof
+from deployer.core.ports.arrivals import Proof
 from deployer.core.release.proven_images import ProvenRun
 from deployer.core.webhooks.delivery import Delivery
 from testing.receiver.jobs import LOGIN, job, release
@@ -35,8 +35,8 @@ def test_no_secret_stands_readable_in_any_file_of_the_database(store: SqliteStor
     bundle = replace(BUNDLE, files={"compose.yaml": "# canary-bundle"})
     id = store.enqueue(job(credentials=LOGIN, bundle=bundle), 1.0)[0].id
     store.save_release(id, release(bundle=bundle), 0.0)
-    secret = store.create_token(name="anna", app="shop", can=frozenset(), expires_at=None, now=1.0)
-    reader = store.issue_read_token(id, 1.0)
+    secret = store.tokens.create(name="anna", app="shop", can=frozenset(), expires_at=None, now=1.0)
+    reader = store.read_tokens.issue(id, 1.0)
     stored = b"".join(path.read_bytes() for path in tmp_path.glob("deployer.db*"))
     assert b"octocat" in stored and id.encode() in stored
     for canary in ("canary-registry-password", "canary-variable", "canary-bundle", secret, reader):
@@ -134,7 +134,7 @@ def test_every_delivery_is_kept_with_what_became_of_it(store: SqliteStore, tmp_p
     delivery = Delivery("guid-1", "workflow_run", "00ff", {})
     queued, _ = store.enqueue(job(), 1.0, delivery)
     store.enqueue(job(), 2.0, delivery)
-    store.record_ignored(Delivery("guid-2", "ping", "11ee", {}), "pong", 3.0)
+    store.deliveries.record_ignored(Delivery("guid-2", "ping", "11ee", {}), "pong", 3.0)
     rows = sqlite3.connect(tmp_path / "deployer.db").execute(
         "SELECT guid, event, body_sha256, received_at, outcome, reason, deployment_id"
         " FROM delivery ORDER BY seq"

@@ -121,7 +121,7 @@ def test_either_of_two_processes_may_be_killed_at_any_moment(kills: int) -> None
         acks = kill_while_deliveries_come(server, kills, kill)
         print(f"killed: {dict(killed)}")
         store = open_store(server.state)
-        last, wrong = store.verify_audit()
+        last, wrong = store.audit.verify()
         store.close()
         assert not wrong and last.n >= acks
 

@@ -74,9 +74,9 @@ class Endpoint:
 
     @property
     def good(self) -> dict[str, str]:
-        if not self.receiver.store.tokens():
+        if not self.receiver.store.tokens.all():
             rights = frozenset({Right.REDEPLOY})
-            self._secret = self.receiver.store.create_token(
+            self._secret = self.receiver.store.tokens.create(
                 name="anna", app="shop", can=rights, expires_at=None, now=1.0
             )
         return bearer(self._secret)

@@ -155,7 +155,7 @@ def test_who_was_refused_and_from_where_stands_in_the_audit_log(web_client: WebC
     for path in ("/webhook", "/api/v1/apps/shop/production/redeploy"):
         web_client.client.post(path, data=b"{}", environ_base={"REMOTE_ADDR": "203.0.113.9"})
     web_client.deploy()
-    told = [json.loads(entry.text) for entry in web_client.receiver.store.audit()]
+    told = [json.loads(entry.text) for entry in web_client.receiver.store.audit.entries()]
     assert [(entry["action"], entry["origin"], entry["verdict"]) for entry in told] == [
         ("refuse", "203.0.113.9", "signature-mismatch"),
         ("refuse", "203.0.113.9", "token-rejected"),
