@@ -73,11 +73,11 @@ def _redeploy(parts: Server) -> float:
     roles = {name: _Clocked(getattr(target.context.host, name)) for name in names}
     host = ContainerHost(**cast(dict[str, Any], roles))
     clocked = ContainerTarget(replace(target.context, host=host))
-    serving = parts.store.serving("shop", "production")
+    serving = parts.store.deployments.serving("shop", "production")
     assert serving
     job = DeployJob("shop", "production", Kind.REDEPLOY, "cli", "bench", release=serving.release)
-    parts.store.enqueue(job, time.time())
-    claimed = parts.store.claim(time.time())
+    parts.store.queue.enqueue(job, time.time())
+    claimed = parts.store.queue.claim(time.time())
     assert claimed
     ended = deploy(*claimed, replace(parts.context, target=clocked))
     assert ended.status == "success", ended.reason

@@ -211,7 +211,7 @@ def build(path: Path) -> Server:
     hook_log = _hook_log(config)
     look = partial(recover, receiver, hook_log) if hook_log else None
     worker = Worker(context, look, partial(run_task, context))
-    store.queued = worker.wake
+    store.queue.queued = worker.wake
     return Server(config, store, receiver, context, worker, github, look)
 
 

@@ -83,7 +83,7 @@ def _deploy(arguments: argparse.Namespace) -> int:
             "or deploy with the action, which sends the Compose file; `redeploy` and `rollback` need no token"
         )
         raise ConfigError("github.token-file", "is not set: the Compose file is read from GitHub", hint=hint)
-    deployment, outcome = parts.store.enqueue(job_of(arguments), time.time())
+    deployment, outcome = parts.store.queue.enqueue(job_of(arguments), time.time())
     return _follow(parts, Receipt(Outcome(outcome), deployment, ""))
 
 
@@ -94,8 +94,8 @@ def _follow(parts: Server, receipt: Receipt) -> int:
     print(f"deployment {deployment.id} of {deployment.app} to {deployment.environment}")
     begun = time.monotonic()
     while True:
-        deployment = parts.store.deployment(deployment.id)
-        events = parts.store.events(deployment.id, seen)
+        deployment = parts.store.deployments.get(deployment.id)
+        events = parts.store.events.read(deployment.id, seen)
         print_events(events, deployment.created_at)
         seen = events[-1].n if events else seen
         if deployment.status.final:

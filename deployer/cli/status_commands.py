@@ -55,13 +55,13 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 
 def _served(parts: Server, app: App, environment: Environment) -> Release:
-    serving = parts.store.serving(app.name, environment.name)
+    serving = parts.store.deployments.serving(app.name, environment.name)
     if serving is None:
         raise NotFound(
             f"nothing was deployed to {app.name}/{environment.name} yet",
             hint="--revision plans a first deploy",
         )
-    return parts.store.release(serving.release)
+    return parts.store.releases.get(serving.release)
 
 
 def _tasks_run(parts: Server, app: App, environment: Environment, release: Release) -> bool:
@@ -84,9 +84,9 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _look(parts: Server, app: App, environment: Environment) -> Overview:
-    serving = parts.store.serving(app.name, environment.name)
+    serving = parts.store.deployments.serving(app.name, environment.name)
     observed = parts.context.target.observe(environment.project)
-    release = parts.store.release(serving.release) if serving else None
+    release = parts.store.releases.get(serving.release) if serving else None
     plan = None
     if release:
         tasks = _tasks_run(parts, app, environment, release)
@@ -97,7 +97,7 @@ def _look(parts: Server, app: App, environment: Environment) -> Overview:
 def _history(arguments: argparse.Namespace) -> int:
     parts = build(config_path(arguments.config))
     place(parts, arguments)
-    rows = parts.store.deployments(arguments.app, arguments.environment, arguments.limit)
+    rows = parts.store.deployments.history(arguments.app, arguments.environment, arguments.limit)
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
     else:
@@ -107,8 +107,8 @@ def _history(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace) -> int:
     parts = build(config_path(arguments.config))
-    deployment = parts.store.deployment(arguments.id)
-    events = parts.store.events(deployment.id)
+    deployment = parts.store.deployments.get(arguments.id)
+    events = parts.store.events.read(deployment.id)
     if arguments.json:
         print(json.dumps(asdict(deployment) | {"events": [asdict(event) for event in events]}, indent=2))
     else:

@@ -36,7 +36,7 @@ def deploy(deployment: Deployment, job: DeployJob, context: DeployContext) -> De
         steps.keep_availability()
     with steps.journal.attempt():
         steps.close()
-    ended = record(deployment, attempt.failure, context.store, context.clock)
+    ended = record(deployment, attempt.failure, context.store.queue, context.clock)
     steps.report(ended)
     return ended
 

@@ -7,7 +7,7 @@ import logging
 from deployer.core.errors import StoreUnavailable
 from deployer.core.model import Deployment, Status
 from deployer.core.ports.clock import Clock
-from deployer.core.ports.store import Store
+from deployer.core.ports.store import DeploymentQueue
 from deployer.core.release.failure import Failure
 from deployer.core.reporting.log_fields import log_fields
 
@@ -16,7 +16,9 @@ _SECONDS = 600.0  # a full disk may be cleared meanwhile; later the next start s
 _PAUSE = 2.0
 
 
-def record(deployment: Deployment, failure: Failure | None, store: Store, clock: Clock) -> Deployment:
+def record(
+    deployment: Deployment, failure: Failure | None, queue: DeploymentQueue, clock: Clock
+) -> Deployment:
     """Stores the final status, retrying while the database cannot be written; raises StoreUnavailable when
     that lasts longer than `_SECONDS`.
     """
@@ -24,7 +26,7 @@ def record(deployment: Deployment, failure: Failure | None, store: Store, clock:
     deadline = clock.monotonic() + _SECONDS
     while True:
         try:
-            return store.finish(deployment.id, status, reason, clock.now())
+            return queue.finish(deployment.id, status, reason, clock.now())
         except StoreUnavailable as error:
             if clock.monotonic() > deadline:
                 raise

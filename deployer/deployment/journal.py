@@ -15,7 +15,7 @@ from deployer.core.errors import DeployerError, StoreUnavailable
 from deployer.core.model import Deployment, EventKind, Status
 from deployer.core.ports.clock import Clock
 from deployer.core.ports.journal import JournalKind
-from deployer.core.ports.store import Store
+from deployer.core.ports.store import DeploymentEvents
 from deployer.core.redaction import redact, redact_secrets
 from deployer.core.release.failure import Failure, failure_of
 from deployer.core.reporting.log_fields import log_fields
@@ -33,10 +33,12 @@ class Attempt:
 class DeploymentJournal:
     """Implements `ports.Journal` on the store."""
 
-    def __init__(self, deployment: Deployment, store: Store, clock: Clock, given: Mapping[str, str]) -> None:
+    def __init__(
+        self, deployment: Deployment, events: DeploymentEvents, clock: Clock, given: Mapping[str, str]
+    ) -> None:
         """`given`: variables that the request brought. They come from secrets: no event shows any."""
         self._deployment = deployment
-        self._store = store
+        self._events = events
         self._clock = clock
         self._given = given
         self._variables: dict[str, str] = {}
@@ -52,7 +54,7 @@ class DeploymentJournal:
     def record(self, kind: JournalKind, text: str) -> None:
         shown = self._shown(text)
         try:
-            self._store.append(self._deployment.id, kind, shown, self._clock.now())
+            self._events.append(self._deployment.id, kind, shown, self._clock.now())
         except StoreUnavailable as error:
             told = log_fields("story-lost", self._deployment)
             _log.error("deployment %s, %s: %s (%s)", self._deployment.id, kind, shown, error, extra=told)

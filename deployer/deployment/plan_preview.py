@@ -60,8 +60,8 @@ def _release(
 ) -> Release:
     app = context.config.app(job.app)
     rendered = context.renderer.render(environment.project, bundle, variables)
-    before = context.store.serving(app.name, environment.name)
-    serving = context.store.release(before.release) if before else None
+    before = context.store.deployments.serving(app.name, environment.name)
+    serving = context.store.releases.get(before.release) if before else None
     wanted = wanted_images(
         rendered,
         job.images or {},

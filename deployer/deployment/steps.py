@@ -24,7 +24,7 @@ class DeploymentSteps:
     def __init__(self, deployment: Deployment, job: DeployJob, context: DeployContext) -> None:
         clock = context.clock
         self.deployment, self.job, self.context = deployment, job, context
-        self.journal = DeploymentJournal(deployment, context.store, clock, job.variables)
+        self.journal = DeploymentJournal(deployment, context.store.events, clock, job.variables)
         self.availability = AvailabilityMonitor(context.prober, clock, self.journal)
         self.deadline = clock.monotonic() + context.config.deadline + job.confirm
         self.touched = False
@@ -49,7 +49,7 @@ class DeploymentSteps:
         return self._session
 
     def serving(self) -> Deployment | None:
-        return self.context.store.serving(self.app.name, self.environment.name)
+        return self.context.store.deployments.serving(self.app.name, self.environment.name)
 
     def begin(self, release: Release | None, *, forward: bool) -> ReleaseRollout:
         return self.session.begin(release, self.deadline, forward=forward)
@@ -64,8 +64,8 @@ class DeploymentSteps:
         """Users must bear the release, and the caller may have the last word, while the old one stands by."""
         self.availability.judge()
         if seconds := self.job.confirm:
-            store, clock = self.context.store, self.context.clock
-            await_confirmation(self.deployment.id, seconds, store, clock, self.journal)
+            confirmations, clock = self.context.store.confirmations, self.context.clock
+            await_confirmation(self.deployment.id, seconds, confirmations, clock, self.journal)
             self.availability.judge(wait=0.0)
 
     def drain(self, rollout: ReleaseRollout) -> Failure | None:
@@ -98,7 +98,7 @@ class DeploymentSteps:
 
     def release_of(self, deployment: Deployment) -> Release:
         """The release of a stored deployment; the journal hides its variables from here on."""
-        release = self.context.store.release(deployment.release)
+        release = self.context.store.releases.get(deployment.release)
         self.journal.hide(release.variables)
         return release
 
@@ -113,7 +113,7 @@ class DeploymentSteps:
     def keep_availability(self) -> None:
         """Stores the figures that the deployment's own requests measured."""
         if figures := self.availability.stop():
-            self.context.store.note_measured(self.deployment.id, figures)
+            self.context.store.deployments.note_measured(self.deployment.id, figures)
 
     def report(self, deployment: Deployment) -> None:
         """Tells GitHub the status; an app that left the settings has no repository to tell."""

@@ -18,7 +18,7 @@ def read_deployment(receiver: Receiver, *, id: str, bearer: str | None) -> Deplo
     The answer to any other caller does not tell whether the deployment exists.
     """
     if bearer and receiver.store.read_tokens.may_read(id, bearer):
-        return receiver.store.deployment(id)
+        return receiver.store.deployments.get(id)
     token = person(receiver, bearer)
     deployment = _visible(receiver, id, token)
     if not token.may(Right.READ, deployment.app):
@@ -31,7 +31,7 @@ def read_deployment(receiver: Receiver, *, id: str, bearer: str | None) -> Deplo
 
 def _visible(receiver: Receiver, id: str, token: Token) -> Deployment:
     try:
-        deployment = receiver.store.deployment(id)
+        deployment = receiver.store.deployments.get(id)
     except NotFound:
         deployment = None
     if deployment is None or deployment.app != token.app:
@@ -46,7 +46,7 @@ def confirm(receiver: Receiver, *, id: str, bearer: str | None, raw: bytes) -> D
     verdict, reason = parse_confirmation(raw)
     if not (bearer and receiver.store.read_tokens.may_read(id, bearer)):
         _may_confirm(receiver, id, person(receiver, bearer))
-    return receiver.store.confirm(id, verdict, reason, receiver.clock.now())
+    return receiver.store.confirmations.record_verdict(id, verdict, reason, receiver.clock.now())
 
 
 def _may_confirm(receiver: Receiver, id: str, token: Token) -> None:
@@ -60,4 +60,4 @@ def _may_confirm(receiver: Receiver, id: str, token: Token) -> None:
 
 def read_events(receiver: Receiver, deployment: Deployment, after: int) -> Sequence[Event]:
     """Returns the events of a deployment that the caller may read."""
-    return receiver.store.events(deployment.id, after)
+    return receiver.store.events.read(deployment.id, after)

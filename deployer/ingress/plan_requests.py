@@ -43,11 +43,11 @@ def _ask_worker(receiver: Receiver, job: DeployJob, proof: Proof) -> Preview:
     """Delegates the plan to the process that has the engine. Raises the error that the worker reports, or
     WorkerSilent if the worker does not answer in time.
     """
-    id = receiver.store.hand_over(TaskKind.PLAN, [job], receiver.clock.now(), proof)
+    id = receiver.store.tasks.hand_over(TaskKind.PLAN, [job], receiver.clock.now(), proof)
     end = receiver.clock.monotonic() + PATIENCE
-    while (answer := receiver.store.task_answer(id)) is None and receiver.clock.monotonic() < end:
+    while (answer := receiver.store.tasks.answer_of(id)) is None and receiver.clock.monotonic() < end:
         receiver.clock.sleep(_PLAN_LOOK)
-    receiver.store.drop_task(id)
+    receiver.store.tasks.drop(id)
     if answer is None:
         raise WorkerSilent(
             f"no worker made the plan within {PATIENCE:.0f} s", hint="is `deployer worker` running?"

@@ -28,7 +28,7 @@ from deployer.core.errors import DeployerError, NotFound, StoreUnavailable, Toke
 from deployer.core.model import DeployJob, Deployment, Kind
 from deployer.core.ports.arrivals import Arrival, Proof
 from deployer.core.ports.clock import Clock
-from deployer.core.ports.receiver_store import Inbox
+from deployer.core.ports.receiver_store import ReceiverStore
 from deployer.core.queue.delegated_task import TaskKind
 from deployer.core.queue.supersede import Outcome
 from deployer.core.requests.deploy_request import audience_of, parse_request
@@ -52,7 +52,7 @@ class Receiver:
     """The dependencies of the receiver's use cases. `secrets`: app → its webhook secrets, newest first."""
 
     config: Config
-    store: Inbox
+    store: ReceiverStore
     verify_token: Callable[[str, str], Mapping[str, object]]  # token, audience → claims; raises TokenRejected
     secrets: Mapping[str, Sequence[bytes]] = field(repr=False)
     clock: Clock
@@ -149,7 +149,7 @@ def _hand_over(receiver: Receiver, hint: ImageAnnouncement, delivery: Delivery) 
     the release that the image completes.
     """
     jobs = [replace(job, origin=receiver.origin) for job in hint.jobs]
-    receiver.store.hand_over(TaskKind.HINT, jobs, receiver.clock.now(), delivery)
+    receiver.store.tasks.hand_over(TaskKind.HINT, jobs, receiver.clock.now(), delivery)
     return Receipt(
         Outcome.IGNORED, None, "the worker checks if the image completes a release and then deploys it"
     )
@@ -206,7 +206,7 @@ def accept_manual(
     require_right(principal, kind, app)
     receiver.config.app(app).environment(environment)
     wanted = release or _meant(receiver, app, environment, kind)
-    revision = receiver.store.revision_of(app, wanted)
+    revision = receiver.store.releases.revision_of(app, wanted)
     job = DeployJob(app, environment, kind, trigger, principal.name, revision=revision, release=wanted)
     job = replace(job, run_tasks=run_tasks)
     return _follow(receiver, _enqueue(receiver, job))
@@ -237,7 +237,7 @@ def _ignore(receiver: Receiver, delivery: Delivery, reason: str) -> Receipt:
 
 
 def _enqueue(receiver: Receiver, job: DeployJob, arrival: Arrival | None = None) -> Receipt:
-    deployment, outcome = receiver.store.enqueue(
+    deployment, outcome = receiver.store.queue.enqueue(
         replace(job, origin=receiver.origin), receiver.clock.now(), arrival
     )
     return Receipt(Outcome(outcome), deployment, _reason(Outcome(outcome), job, deployment))
@@ -267,12 +267,13 @@ def _reason(outcome: Outcome, job: DeployJob, deployment: Deployment) -> str:
 
 def _meant(receiver: Receiver, app: str, environment: str, kind: Kind) -> str:
     """Returns the release that a redeploy or rollback without an id means. Raises NotFound."""
-    serving = receiver.store.serving(app, environment)
+    deployments = receiver.store.deployments
+    serving = deployments.serving(app, environment)
     if serving is None:
         raise NotFound(f"nothing was deployed to {app}/{environment} yet")
-    if kind is Kind.REDEPLOY or previous_serves(serving, receiver.store.deployments(app, environment)):
+    if kind is Kind.REDEPLOY or previous_serves(serving, deployments.history(app, environment)):
         return serving.release
-    before = receiver.store.before(app, environment, serving.release)
+    before = deployments.before(app, environment, serving.release)
     if before is None:
         raise NotFound(f"{app}/{environment} has no earlier release to go back to")
     return before.release

@@ -28,4 +28,4 @@ def find_tested(receiver: Receiver, *, raw: bytes, bearer: str | None) -> Known:
     query = parse_query(raw)
     app, environment = authorise_query(claims, query, receiver.config)
     receiver.store.proofs.spend(proof_of(claims), receiver.clock.now())
-    return find_known(receiver.store.proven(app.name, environment.name), query)
+    return find_known(receiver.store.images.proven(app.name, environment.name), query)

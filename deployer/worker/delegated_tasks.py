@@ -23,7 +23,7 @@ _log = logging.getLogger("deployer.errands")
 
 def run_task(context: DeployContext) -> bool:
     """Runs the next delegated task. Returns False if there is none."""
-    delegated = context.store.next_task(context.clock.now())
+    delegated = context.store.tasks.next(context.clock.now())
     if delegated is None:
         return False
     act = _plan if delegated.task is TaskKind.PLAN else _hint
@@ -46,24 +46,24 @@ def _give_way(delegated: DelegatedTask, error: Exception, context: DeployContext
     """
     if delegated.task is TaskKind.PLAN:
         told = f"the worker broke ({type(error).__name__}); its log has the details under {delegated.id}"
-        context.store.answer_task(delegated.id, {"error": "internal", "message": told, "hint": ""})
+        context.store.tasks.answer(delegated.id, {"error": "internal", "message": told, "hint": ""})
     elif not _put_off(delegated, context):
         told = f"given up after {TRIES} tries: {type(error).__name__}"
         _log.error("an announced image starts nothing: %s", told, extra=log_fields("hint", id=delegated.id))
-        context.store.drop_task(delegated.id)
+        context.store.tasks.drop(delegated.id)
 
 
 def _put_off(delegated: DelegatedTask, context: DeployContext) -> bool:
     """Returns False if the task has used all its tries."""
     if delegated.tries + 1 >= TRIES:
         return False
-    context.store.put_off(delegated.id, context.clock.now())
+    context.store.tasks.put_off(delegated.id, context.clock.now())
     return True
 
 
 def _plan(delegated: DelegatedTask, context: DeployContext) -> None:
     if not 0 <= context.clock.now() - delegated.at < PATIENCE:
-        context.store.drop_task(delegated.id)
+        context.store.tasks.drop(delegated.id)
         return
     try:
         jobs = fit_jobs(delegated, context.config)
@@ -72,7 +72,7 @@ def _plan(delegated: DelegatedTask, context: DeployContext) -> None:
         answer = asdict(preview(jobs[0], context))
     except DeployerError as error:
         answer = {"error": error.code, "message": str(error), "hint": error.hint}
-    context.store.answer_task(delegated.id, answer)
+    context.store.tasks.answer(delegated.id, answer)
 
 
 def _hint(delegated: DelegatedTask, context: DeployContext) -> None:
@@ -89,6 +89,6 @@ def _hint(delegated: DelegatedTask, context: DeployContext) -> None:
     if isinstance(found, str):
         _log.info("an announced image starts nothing: %s", found, extra=told)
     else:
-        deployment, outcome = context.store.enqueue(found, context.clock.now())
+        deployment, outcome = context.store.queue.enqueue(found, context.clock.now())
         _log.info("an announced image: %s", outcome, extra=log_fields("hint", deployment, outcome=outcome))
-    context.store.drop_task(delegated.id)
+    context.store.tasks.drop(delegated.id)

@@ -30,7 +30,7 @@ class JobRunner:
         """Requeues the deployments that a dead process left in progress. A deployment without attempts left
         is remembered, and the first run restores its environment.
         """
-        for deployment in self._context.store.requeue_interrupted(self._context.clock.now()):
+        for deployment in self._context.store.queue.requeue_interrupted(self._context.clock.now()):
             _log.warning(
                 "deployment %s was interrupted and is now %s",
                 deployment.id,
@@ -47,7 +47,7 @@ class JobRunner:
         with contextlib.suppress(IndexError):
             restore(self._given_up.pop(), self._context)
             return True
-        claimed = self._context.store.claim(self._context.clock.now())
+        claimed = self._context.store.queue.claim(self._context.clock.now())
         if claimed is None:
             return False
         begun, job = claimed

@@ -42,7 +42,7 @@ class MaintenanceRounds:
         for _ in range(min(_LOOKS, len(places))):
             app, environment = places[self._looked % len(places)]
             self._looked += 1
-            newest = self._context.store.deployments(app.name, environment.name, 1)
+            newest = self._context.store.deployments.history(app.name, environment.name, 1)
             if newest and newest[0].status.final:
                 self._attend(app, environment, newest[0])
 

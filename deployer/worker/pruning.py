@@ -20,8 +20,8 @@ def prune(app: App, context: DeployContext) -> None:
     """
     try:
         keep = {environment.name: environment.releases for environment in app.environments.values()}
-        gone = context.store.keep_releases(app.name, lambda history: kept_releases(history, keep))
-        pruned = context.target.prune(context.store.releases)  # of all apps: they may share images
+        gone = context.store.releases.keep(app.name, lambda history: kept_releases(history, keep))
+        pruned = context.target.prune(context.store.releases.all)  # of all apps: they may share images
         if gone or pruned.images or pruned.folders:
             _log.info(
                 "%s: %d releases, %d images, %d folders were pruned",

@@ -196,7 +196,7 @@ def main() -> int:
             },
         )
         working = Worker(context)
-        parts.store.queued = working.wake
+        parts.store.queue.queued = working.wake
         return dataclasses.replace(parts, context=context, worker=working)
 
     half = sys.argv[2] if len(sys.argv) > 2 else ""

@@ -45,13 +45,13 @@ def run_through(
     store: SqliteStore, wanted: DeployJob, status: Status, draft: Release | None = None
 ) -> Deployment:
     """Queued, claimed, finished."""
-    store.enqueue(wanted, 1.0)
-    claimed = store.claim(2.0)
+    store.queue.enqueue(wanted, 1.0)
+    claimed = store.queue.claim(2.0)
     assert claimed
     if draft:
-        store.save_release(claimed[0].id, draft, 0.0)
-    return store.finish(claimed[0].id, status, "", 3.0)
+        store.releases.save(claimed[0].id, draft, 0.0)
+    return store.queue.finish(claimed[0].id, status, "", 3.0)
 
 
 def kinds(store: SqliteStore, id: str) -> list[str]:
-    return [event.kind for event in store.events(id)]
+    return [event.kind for event in store.events.read(id)]

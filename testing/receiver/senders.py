@@ -30,7 +30,8 @@ def count(store: SqliteStore, table: str) -> int:
 def token(
     receiver: Receiver, *can: Right, name: str = "anna", app: str = "shop", expires_at: float | None = None
 ) -> str:
-    return receiver.store.tokens.create(name=name, app=app, can=frozenset(can), expires_at=expires_at, now=1.0)
+    rights = frozenset(can)
+    return receiver.store.tokens.create(name=name, app=app, can=rights, expires_at=expires_at, now=1.0)
 
 
 def served(receiver: Receiver, number: int, revision: str) -> Deployment:
@@ -39,11 +40,11 @@ def served(receiver: Receiver, number: int, revision: str) -> Deployment:
     claims = {"run_number": str(number), "sha": revision}
     oidc = replace(receiver, verify_token=lambda _token, _audience: _claims(number, **claims))
     accept_request(oidc, raw=raw, bearer="a.b.c")
-    claimed = receiver.store.claim(1.0)
+    claimed = receiver.store.queue.claim(1.0)
     assert claimed
     images = {"web": Image("ghcr.io/acme/shop-web", DIGEST)}
-    receiver.store.save_release(claimed[0].id, Release("", "shop", revision, images, BUNDLE, {}), 0.0)
-    return receiver.store.finish(claimed[0].id, Status.SUCCESS, "", 2.0)
+    receiver.store.releases.save(claimed[0].id, Release("", "shop", revision, images, BUNDLE, {}), 0.0)
+    return receiver.store.queue.finish(claimed[0].id, Status.SUCCESS, "", 2.0)
 
 
 def _claims(number: int, **claims: object) -> dict[str, object]:

@@ -130,12 +130,12 @@ def test_a_refused_run_touches_nothing(tmp_path: Path, github: GitHubClient, rep
     scene = Scene(tmp_path)
     scene.deploy("aa")
     scene.context = replace(scene.context, github=github)
-    scene.store.enqueue(
+    scene.store.queue.enqueue(
         DeployJob("shop", "production", Kind.DEPLOY, "webhook", "ada", repository.leftovers),
         scene.clock.now(),
     )
     scene.target.calls.clear()
-    claimed = scene.store.claim(scene.clock.now())
+    claimed = scene.store.queue.claim(scene.clock.now())
     assert claimed
     ended = deploy(*claimed, scene.context)
     assert ended.status is Status.ERROR and "is no commit of the branch" in ended.reason

@@ -43,7 +43,7 @@ def test_a_step_in_the_middle_of_a_deploy_ends_no_wait_early_or_late(
     ended = scene.deploy("cd")
     assert ended.status is Status.SUCCESS, ended.reason
     assert scene.marks() == "cd"
-    assert scene.store.serving("shop", "production") == ended
+    assert scene.store.deployments.serving("shop", "production") == ended
     scene.store.close()
 
 
@@ -64,14 +64,14 @@ def test_which_run_is_newer_is_no_question_of_time(tmp_path: Path, step: float) 
             Run(number, 1),
             workflow="deploy.yml",
         )
-        return scene.store.enqueue(job, at)[1]
+        return scene.store.queue.enqueue(job, at)[1]
 
     assert arrive(5, now) == "queued"
     assert arrive(6, now + step) == "queued"
     assert arrive(5, now + 2 * step) == "stale"
-    claimed = scene.store.claim(now + step)
+    claimed = scene.store.queue.claim(now + step)
     assert claimed and claimed[0].run == Run(6, 1)
-    scene.store.finish(claimed[0].id, Status.SUCCESS, "", now + step)
-    serving = scene.store.serving("shop", "production")
+    scene.store.queue.finish(claimed[0].id, Status.SUCCESS, "", now + step)
+    serving = scene.store.deployments.serving("shop", "production")
     assert serving and serving.run == Run(6, 1)
     scene.store.close()

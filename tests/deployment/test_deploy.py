@@ -135,9 +135,9 @@ class Scene:
             bundle=Bundle("compose.yaml", {"compose.yaml": "services: {}\n"}),
             **({"images": images} | jobs),
         )
-        self.store.enqueue(job, self.clock.now())
+        self.store.queue.enqueue(job, self.clock.now())
         self.target.calls.clear()
-        claimed = self.store.claim(self.clock.now())
+        claimed = self.store.queue.claim(self.clock.now())
         assert claimed
         return deploy(*claimed, self.context)
 
@@ -160,7 +160,7 @@ class Scene:
         return "".join(serving[name][0][7] if name in serving else "-" for name in ("backend", "frontend"))
 
     def story(self, deployment: Deployment) -> list[str]:
-        return [f"{event.kind} {event.text}" for event in self.store.events(deployment.id)]
+        return [f"{event.kind} {event.text}" for event in self.store.events.read(deployment.id)]
 
 
 @pytest.fixture
@@ -192,8 +192,8 @@ def test_a_forged_row_deploys_no_foreign_image_and_no_other_apps_release(scene: 
         images={"backend": Image("evil.example/x", image("backend", "b").digest)},
         bundle=Bundle("compose.yaml", {"compose.yaml": ""}),
     )
-    other = scene.store.save_release(
-        scene.store.deployments("shop", "production")[0].id,
+    other = scene.store.releases.save(
+        scene.store.deployments.history("shop", "production")[0].id,
         Release("", "bank", "c" * 40, {}, forged.bundle or Bundle("", {}), {}),
         1.0,
     )
@@ -204,9 +204,9 @@ def test_a_forged_row_deploys_no_foreign_image_and_no_other_apps_release(scene: 
             "shop has no release",
         ),
     ):
-        scene.store.enqueue(job, scene.clock.now())
+        scene.store.queue.enqueue(job, scene.clock.now())
         scene.target.calls.clear()
-        claimed = scene.store.claim(scene.clock.now())
+        claimed = scene.store.queue.claim(scene.clock.now())
         assert claimed
         ended = deploy(*claimed, scene.context)
         assert ended.status is Status.ERROR and reason in ended.reason
@@ -314,11 +314,11 @@ def confirming(scene: Scene, verdict: ConfirmationVerdict) -> Callable[[], objec
     """Says the word while the release serves and nothing old was stopped."""
 
     def say_it() -> None:
-        waiting = scene.store.deployments("shop", "production", 1)[0].id
-        if not scene.store.word(waiting).awaited(scene.clock.now()):
+        waiting = scene.store.deployments.history("shop", "production", 1)[0].id
+        if not scene.store.confirmations.read(waiting).awaited(scene.clock.now()):
             return
         assert scene.marks() == "cd" and len(scene.target.replicas) == 5
-        scene.store.confirm(waiting, verdict, "the checkout", scene.clock.now())
+        scene.store.confirmations.record_verdict(waiting, verdict, "the checkout", scene.clock.now())
 
     return say_it
 
@@ -378,7 +378,7 @@ def test_what_users_noticed_is_in_the_record_and_the_story(scene: Scene) -> None
     ended = scene.deploy("cd")
     assert ended.status is Status.SUCCESS and ended.measured
     assert (ended.measured.requests, ended.measured.failed) == (100, 3)
-    assert scene.store.deployment(ended.id).measured == ended.measured
+    assert scene.store.deployments.get(ended.id).measured == ended.measured
     assert any(line.startswith("measured frontend: 3 of 100 requests failed") for line in scene.story(ended))
 
 
@@ -450,7 +450,7 @@ def test_a_bug_is_recorded_and_undone(scene: Scene, monkeypatch: pytest.MonkeyPa
 def test_a_record_that_cannot_be_written_is_tried_until_it_can(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finish, tries = scene.store.finish, []
+    finish, tries = scene.store.queue.finish, []
 
     def flaky(*arguments: Any) -> Deployment:
         tries.append(1)
@@ -458,7 +458,7 @@ def test_a_record_that_cannot_be_written_is_tried_until_it_can(
             raise StoreUnavailable("disk full")
         return finish(*arguments)
 
-    monkeypatch.setattr(scene.store, "finish", flaky)
+    monkeypatch.setattr(scene.store.queue, "finish", flaky)
     assert scene.deploy("ab").status is Status.SUCCESS
     assert len(tries) == 4
 
@@ -473,13 +473,13 @@ def test_an_app_that_left_the_settings_ends_its_deployment(scene: Scene) -> None
 def test_a_deployment_given_up_is_undone_by_the_worker(scene: Scene) -> None:
     scene.deploy("ab")
     jobs = JobRunner(scene.context)
-    scene.store.enqueue(DeployJob("shop", "production", Kind.REDEPLOY, "api", "ada"), scene.clock.now())
+    scene.store.queue.enqueue(DeployJob("shop", "production", Kind.REDEPLOY, "api", "ada"), scene.clock.now())
     for _ in range(3):
-        assert scene.store.claim(scene.clock.now())
+        assert scene.store.queue.claim(scene.clock.now())
         jobs.recover()
     scene.target.calls.clear()
     assert jobs.run_once()
-    assert scene.store.deployments("shop", "production", 1)[0].status is Status.ERROR
+    assert scene.store.deployments.history("shop", "production", 1)[0].status is Status.ERROR
     assert scene.marks() == "ab"
     assert not jobs.run_once()
 
@@ -573,7 +573,7 @@ def test_settling_gives_up_where_its_own_plans_undo_each_other(scene: Scene) -> 
     anew = plan_rollout(app, scene.target.observe("shop"), tasks=False)
     away = Plan("shop", (Step(Verb.RETIRE, "backend", 0, "its host port moves to frontend"),))
     clock = scene.clock
-    times = StartupTimes(ended, scene.store, clock)
+    times = StartupTimes(ended, scene.store.startup_durations, clock)
     setup = RolloutSetup(
         app, in_memory_host(scene.target), clock, Told(told), times, set(), clock.monotonic() + 60
     )

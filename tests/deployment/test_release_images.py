@@ -89,7 +89,7 @@ def release_of(images: dict[str, Image]) -> Release:
 
 
 def prove(store: SqliteStore, image: Image = PROVEN, revision: str = REVISION) -> None:
-    store.note_proven(ProvenRun("shop", "production", revision, "", {"web": image}, {"web": T1}))
+    store.images.note_proven(ProvenRun("shop", "production", revision, "", {"web": image}, {"web": T1}))
 
 
 @pytest.mark.case("X05")
@@ -118,7 +118,7 @@ def test_what_a_protected_run_proved_of_the_commit_goes_before_any_tag(
 def test_the_record_of_another_commit_environment_or_app_proves_nothing(store: SqliteStore) -> None:
     prove(store, revision="b" * 40)
     for place in (("shop", "staging"), ("admin", "production")):
-        store.note_proven(ProvenRun(*place, REVISION, "", {"web": PROVEN}, {"web": T1}))
+        store.images.note_proven(ProvenRun(*place, REVISION, "", {"web": PROVEN}, {"web": T1}))
     with pytest.raises(ImageUnproven):
         find(store, job("webhook"))
 
@@ -168,8 +168,8 @@ def run_of(images: dict[str, Image], reused: Sequence[str] = ()) -> DeployJob:
 @pytest.mark.case("X05")
 def test_what_a_protected_run_tested_is_kept_and_no_other_requests_word(store: SqliteStore) -> None:
     asked = run_of({"web": PROVEN})
-    keep_proof(asked, release_of({"web": PROVEN}), store)
-    (kept,) = store.proven("shop", "production")
+    keep_proof(asked, release_of({"web": PROVEN}), store.images)
+    (kept,) = store.images.proven("shop", "production")
     assert (kept.revision, kept.images, kept.trees) == (REVISION, {"web": PROVEN}, {"web": T1})
     for other in (
         job("webhook", {"web": POISON}),
@@ -177,14 +177,14 @@ def test_what_a_protected_run_tested_is_kept_and_no_other_requests_word(store: S
         replace(asked, tested=None),
         replace(asked, kind=Kind.ROLLBACK),
     ):
-        keep_proof(other, release_of({"web": POISON}), store)
-    assert store.proven("shop", "production") == [kept]
+        keep_proof(other, release_of({"web": POISON}), store.images)
+    assert store.images.proven("shop", "production") == [kept]
 
 
 def test_the_wish_keeps_its_word_in_the_queue(store: SqliteStore) -> None:
     asked = run_of({"web": PROVEN}, ["web"])
-    store.enqueue(asked, 1.0)
-    claimed = store.claim(2.0)
+    store.queue.enqueue(asked, 1.0)
+    claimed = store.queue.claim(2.0)
     assert claimed and claimed[1].tested == asked.tested
 
 
@@ -203,20 +203,20 @@ def test_a_record_that_the_web_process_forged_is_not_believed_and_goes(
             " replace(images, ?, ?), mark FROM proven",
             (PROVEN.digest, POISON.digest),
         )
-    assert web.proven("shop", "production")[0].images == {"web": POISON}
+    assert web.images.proven("shop", "production")[0].images == {"web": POISON}
     assert find(store, job("webhook"))[0] == PROVEN
     with pytest.raises(Forbidden, match="no protected run proved it"):
-        keep_proof(run_of({"web": POISON}, ["web"]), release_of({"web": POISON}), store)
-    assert web.proven("shop", "production")[0].images == {"web": PROVEN}
-    keep_proof(run_of({"web": PROVEN}, ["web"]), release_of({"web": PROVEN}), store)
+        keep_proof(run_of({"web": POISON}, ["web"]), release_of({"web": POISON}), store.images)
+    assert web.images.proven("shop", "production")[0].images == {"web": PROVEN}
+    keep_proof(run_of({"web": PROVEN}, ["web"]), release_of({"web": PROVEN}), store.images)
     web.close()
 
 
 def test_records_are_bounded_for_each_environment(store: SqliteStore) -> None:
     for number in range(KEPT + 3):
         prove(store, revision=f"{number:040x}")
-    store.note_proven(ProvenRun("shop", "staging", REVISION, "", {"web": PROVEN}, {}))
-    kept = store.proven("shop", "production")
+    store.images.note_proven(ProvenRun("shop", "staging", REVISION, "", {"web": PROVEN}, {}))
+    kept = store.images.proven("shop", "production")
     assert (len(kept), kept[0].revision, kept[-1].revision) == (KEPT, f"{KEPT + 2:040x}", f"{3:040x}")
     assert store._database.read("SELECT count(*) FROM proven")[0][0] == KEPT + 1
 
@@ -239,10 +239,10 @@ def test_another_apps_private_image_is_not_had_by_its_digest_although_it_is_on_t
         take()
     assert "grant it with other-images" in caught.value.hint
     assert take(other=("ghcr.io/acme/payroll",))[0] == SECRET
-    deployment, _ = store.enqueue(job("cli"), 1.0)
-    store.claim(2.0)
-    store.save_release(deployment.id, release_of({"web": SECRET}), 3.0)
-    store.finish(deployment.id, Status.SUCCESS, "", 4.0)
+    deployment, _ = store.queue.enqueue(job("cli"), 1.0)
+    store.queue.claim(2.0)
+    store.releases.save(deployment.id, release_of({"web": SECRET}), 3.0)
+    store.queue.finish(deployment.id, Status.SUCCESS, "", 4.0)
     assert take()[0] == SECRET, "what serves already goes on without the registry"
 
 

@@ -35,16 +35,16 @@ def test_the_slowest_of_the_last_time_starts_first(tmp_path: Path) -> None:
     scene, clock, app = Scene(tmp_path), FastClock(), application("aa")
     deployment = scene.deploy("aa")
     replicas = [replica(app, name) for name in ("backend", "frontend")]
-    first = StartupTimes(deployment, scene.store, clock)
+    first = StartupTimes(deployment, scene.store.startup_durations, clock)
     assert _named(first.slowest_first(replicas)) == ["backend", "frontend"]
     first.note("backend", clock.now() - 0.5)
     first.note("frontend", clock.now() - 3.0)
     first.note("database", 0.0)  # the target does not say
     first.keep()
-    later = StartupTimes(deployment, scene.store, clock)
+    later = StartupTimes(deployment, scene.store.startup_durations, clock)
     assert _named(later.slowest_first(replicas)) == ["frontend", "backend"]
     later.keep()  # nothing started: what is known stays
-    assert scene.store.startup_times("shop", "production") == {"backend": 0.5, "frontend": 3.0}
+    assert scene.store.startup_durations.read("shop", "production") == {"backend": 0.5, "frontend": 3.0}
     scene.store.close()
 
 
@@ -52,7 +52,7 @@ def test_a_deploy_remembers_what_its_services_took(tmp_path: Path, monkeypatch: 
     scene = Scene(tmp_path)
     _started_two_seconds_ago(scene, monkeypatch)
     scene.deploy("aa")
-    assert scene.store.startup_times("shop", "production")["backend"] == pytest.approx(2.0)
+    assert scene.store.startup_durations.read("shop", "production")["backend"] == pytest.approx(2.0)
     scene.store.close()
 
 
@@ -60,12 +60,12 @@ def test_a_database_that_cannot_be_read_costs_the_order_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene, app = Scene(tmp_path), application("aa")
-    startup_times = StartupTimes(scene.deploy("aa"), scene.store, FastClock())
+    startup_times = StartupTimes(scene.deploy("aa"), scene.store.startup_durations, FastClock())
 
     def fail(*_: object) -> dict[str, float]:
         raise StoreUnavailable("the disk is full")
 
-    monkeypatch.setattr(scene.store, "startup_times", fail)
+    monkeypatch.setattr(scene.store.startup_durations, "read", fail)
     assert _named(startup_times.slowest_first([replica(app, "backend")])) == ["backend"]
     scene.store.close()
 
@@ -79,7 +79,7 @@ def test_a_database_that_cannot_be_written_costs_the_order_only(
         raise StoreUnavailable("the disk is full")
 
     _started_two_seconds_ago(scene, monkeypatch)
-    monkeypatch.setattr(scene.store, "note_startups", fail)
+    monkeypatch.setattr(scene.store.startup_durations, "note", fail)
     stopped: list[str] = []
     watch = scene.target.watch
 

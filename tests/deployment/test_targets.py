@@ -81,27 +81,27 @@ class InProcess:
         return ended.status, ended.reason
 
     def roll_back(self) -> str:
-        serving = self.store.serving("shop", "production")
+        serving = self.store.deployments.serving("shop", "production")
         assert serving
-        before = self.store.before("shop", "production", serving.release)
+        before = self.store.deployments.before("shop", "production", serving.release)
         assert before
         return self._run(Kind.ROLLBACK, release=before.release, revision=before.revision).status
 
     def redeploy(self) -> str:
-        serving = self.store.serving("shop", "production")
+        serving = self.store.deployments.serving("shop", "production")
         assert serving
         return self._run(Kind.REDEPLOY, release=serving.release, revision=serving.revision).status
 
     def drift(self) -> bool:
-        serving = self.store.serving("shop", "production")
+        serving = self.store.deployments.serving("shop", "production")
         assert serving
         environment = self.context.config.app("shop").environment("production")
-        plan: Plan = drift_from(environment, self.store.release(serving.release), self.context)
+        plan: Plan = drift_from(environment, self.store.releases.get(serving.release), self.context)
         return not plan.empty
 
     def _run(self, kind: Kind, **job: Any) -> Deployment:
-        self.store.enqueue(DeployJob("shop", "production", kind, "api", "ada", **job), self.clock.now())
-        claimed = self.store.claim(self.clock.now())
+        self.store.queue.enqueue(DeployJob("shop", "production", kind, "api", "ada", **job), self.clock.now())
+        claimed = self.store.queue.claim(self.clock.now())
         assert claimed
         return deploy(*claimed, self.context)
 

@@ -47,7 +47,7 @@ def test_the_actions_request_is_queued_and_can_be_followed(receiver: Receiver, i
     assert read == receipt.deployment
     assert [event.kind for event in read_events(receiver, read, 0)] == ["enqueue"]
     assert receipt.read_token not in repr(receipt)
-    claimed = receiver.store.claim(1.0)
+    claimed = receiver.store.queue.claim(1.0)
     assert claimed and claimed[1].credentials == login
 
 
@@ -173,7 +173,7 @@ def test_a_rollback_means_the_release_before_it(receiver: Receiver) -> None:
 def test_a_rollback_during_a_rollout_means_what_served_before_the_rollout(receiver: Receiver) -> None:
     _, second = served(receiver, 1, "a" * 40), served(receiver, 2, "b" * 40)
     deliver(receiver, run_payload(run_number=3))
-    assert receiver.store.claim(3.0)
+    assert receiver.store.queue.claim(3.0)
     assert wanted(manual(receiver, Kind.ROLLBACK))[0] == second.release
 
 
@@ -207,7 +207,7 @@ def test_a_person_is_held_to_app_right_and_what_there_is(
 
 def test_another_apps_release_cannot_be_deployed(receiver: Receiver, store: SqliteStore) -> None:
     mine = served(receiver, 1, "a" * 40)
-    foreign = store.save_release(mine.id, replace(store.release(mine.release), app="bank"), 0.0)
+    foreign = store.releases.save(mine.id, replace(store.releases.get(mine.release), app="bank"), 0.0)
     with pytest.raises(NotFound):
         manual(receiver, Kind.REDEPLOY, release=foreign.id)
 

@@ -88,9 +88,9 @@ def test_a_missed_run_is_deployed_once_and_the_newest_wins(scene: Scene) -> None
     for number in (7, 9, 8):
         scene.fails(number, code=(502, 0, 503)[number % 3])
     assert scene.look() == [("queued", 7), ("queued", 9), ("stale", 9)]
-    queued = scene.store.claim(scene.clock.now())
+    queued = scene.store.queue.claim(scene.clock.now())
     assert queued and queued[0].run.number == 9 and queued[0].trigger == "webhook"
-    assert scene.look() == [] and scene.store.claim(scene.clock.now()) is None
+    assert scene.look() == [] and scene.store.queue.claim(scene.clock.now()) is None
 
 
 def test_what_was_answered_or_refused_or_taken_by_hand_is_left_alone(scene: Scene) -> None:

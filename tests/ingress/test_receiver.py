@@ -57,9 +57,9 @@ def test_the_same_delivery_again_is_a_duplicate_also_with_a_new_guid_and_as_a_fo
 @pytest.mark.case("B03")
 def test_a_redelivery_after_a_failure_is_a_new_attempt(receiver: Receiver) -> None:
     first = deliver(receiver, run_payload())
-    receiver.store.claim(1.0)
+    receiver.store.queue.claim(1.0)
     assert first.deployment
-    receiver.store.finish(first.deployment.id, Status.FAILURE, "", 2.0)
+    receiver.store.queue.finish(first.deployment.id, Status.FAILURE, "", 2.0)
     assert deliver(receiver, run_payload()).outcome is Outcome.QUEUED
 
 
@@ -67,7 +67,7 @@ def test_a_redelivery_after_a_failure_is_a_new_attempt(receiver: Receiver) -> No
 def test_deliveries_out_of_order_end_at_the_newest(receiver: Receiver) -> None:
     outcomes = [deliver(receiver, run_payload(run_number=number)).outcome for number in (2, 1, 3)]
     assert outcomes == [Outcome.QUEUED, Outcome.STALE, Outcome.QUEUED]
-    claimed = receiver.store.claim(1.0)
+    claimed = receiver.store.queue.claim(1.0)
     assert claimed and claimed[0].run == Run(3, 1)
 
 

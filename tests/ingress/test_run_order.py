@@ -59,13 +59,13 @@ class Order(RuleBasedStateMachine):
         self.claim()
         if self.running:
             self.finish(Status.SUCCESS)
-        states = [item.status for item in self.store.deployments("shop", "production", 1000)]
+        states = [item.status for item in self.store.deployments.history("shop", "production", 1000)]
         assert all(status.final for status in states)
         newest = max(self.accepted, default=None)
-        of_newest = [d for d in self.store.deployments("shop", "production", 1000) if d.run == newest]
+        of_newest = [d for d in self.store.deployments.history("shop", "production", 1000) if d.run == newest]
         if newest:
             assert any(d.status in (Status.SUCCESS, Status.FAILURE, Status.ERROR) for d in of_newest)
-        serving = self.store.serving("shop", "production")
+        serving = self.store.deployments.serving("shop", "production")
         if serving and of_newest[0].status is Status.SUCCESS:
             assert serving.run == newest
 
@@ -95,7 +95,7 @@ class Order(RuleBasedStateMachine):
         elif run > newest:
             assert receipt.outcome is Outcome.QUEUED
         else:
-            of_run = [d for d in self.store.deployments("shop", "production", 1000) if d.run == run]
+            of_run = [d for d in self.store.deployments.history("shop", "production", 1000) if d.run == run]
             failed = of_run[1:] if receipt.outcome is Outcome.QUEUED else of_run
             tried_again = failed[0].status in (Status.FAILURE, Status.ERROR)
             assert receipt.outcome is (Outcome.QUEUED if tried_again else Outcome.DUPLICATE)
@@ -104,7 +104,7 @@ class Order(RuleBasedStateMachine):
 
     @rule()
     def claim(self) -> None:
-        claimed = self.store.claim(self.now)
+        claimed = self.store.queue.claim(self.now)
         if claimed is None:
             return
         assert self.running is None, "two at once"
@@ -116,7 +116,7 @@ class Order(RuleBasedStateMachine):
     @rule(status=ENDS)
     def finish(self, status: Status) -> None:
         assert self.running
-        self.store.finish(self.running.id, status, "", self.now)
+        self.store.queue.finish(self.running.id, status, "", self.now)
         self.running = None
 
     @rule()
@@ -124,7 +124,7 @@ class Order(RuleBasedStateMachine):
         """The process dies and another one begins on what it left."""
         self.store.close()
         self.begin()
-        left = self.store.requeue_interrupted(self.now)
+        left = self.store.queue.requeue_interrupted(self.now)
         assert [item.id for item in left] == ([self.running.id] if self.running else [])
         for item in left:
             newer = [run for run in self.accepted if run > item.run]
@@ -135,7 +135,7 @@ class Order(RuleBasedStateMachine):
     @invariant()
     def one_of_each_at_most(self) -> None:
         if hasattr(self, "store"):
-            states = [item.status for item in self.store.deployments("shop", "production", 1000)]
+            states = [item.status for item in self.store.deployments.history("shop", "production", 1000)]
             assert states.count(Status.QUEUED) <= 1
             assert states.count(Status.IN_PROGRESS) <= 1
 

@@ -51,7 +51,7 @@ def test_a_signed_request_is_queued_and_can_be_followed(store: SqliteStore) -> N
     assert (
         read_deployment(receiver, id=receipt.deployment.id, bearer=receipt.read_token) == receipt.deployment
     )
-    claimed = store.claim(1.0)
+    claimed = store.queue.claim(1.0)
     assert claimed and claimed[1].variables == {"STRIPE_KEY": "canary"} and "canary" not in repr(claimed)
 
 

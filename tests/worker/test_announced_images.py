@@ -129,7 +129,7 @@ def test_only_the_image_that_makes_the_release_whole_deploys_it(
     assert "incomplete" in first.reason and "shop-frontend" in first.reason
     registry.push("frontend")
     assert send(receiver, name="shop-frontend").outcome is Outcome.QUEUED
-    claimed = store.claim(1.0)
+    claimed = store.queue.claim(1.0)
     assert claimed
     job = claimed[1]
     assert {name: image.digest[-1] for name, image in (job.images or {}).items()} == {
@@ -149,9 +149,9 @@ def test_all_other_events_of_the_release_find_it_there(
             receipt = send(receiver, event, name=name, tag=tag)
             assert receipt.outcome in (Outcome.QUEUED, Outcome.DUPLICATE)
     assert count(store, "deployment") == 1
-    claimed = store.claim(1.0)
+    claimed = store.queue.claim(1.0)
     assert claimed
-    store.finish(claimed[0].id, Status.SUCCESS, "", 2.0)
+    store.queue.finish(claimed[0].id, Status.SUCCESS, "", 2.0)
     assert send(receiver).outcome is Outcome.DUPLICATE
 
 
@@ -222,5 +222,5 @@ def test_of_an_environment_with_a_pattern_the_newest_commit_of_a_branch_that_fit
         registry.push("backend")
         registry.push("frontend")
         assert send(receiver).outcome is outcome
-    claimed = store.claim(1.0)
+    claimed = store.queue.claim(1.0)
     assert claimed and claimed[1].branch == "main"

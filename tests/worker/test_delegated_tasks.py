@@ -158,8 +158,8 @@ def test_an_announced_image_is_not_lost_and_completes_its_release_later(halves: 
     halves.announce(name="shop-frontend")
     halves.announce(name="shop-frontend", tag="latest")
     assert halves.work() == 2 and count(halves.mine, "errand") == 0
-    claimed = halves.mine.claim(1.0)
-    assert claimed and claimed[1].images and halves.mine.claim(1.0) is None
+    claimed = halves.mine.queue.claim(1.0)
+    assert claimed and claimed[1].images and halves.mine.queue.claim(1.0) is None
 
 
 def test_a_registry_that_is_down_is_asked_again_and_given_up_in_the_end(halves: Halves) -> None:
@@ -200,7 +200,7 @@ def test_a_plan_without_a_worker_ends_in_time_and_is_made_for_nobody(halves: Hal
         halves.ask()
     assert "deployer worker" in refused.value.hint
     assert count(halves.mine, "errand") == 0
-    halves.webs.hand_over(TaskKind.PLAN, [a_job()], halves.clock.now(), proof())
+    halves.webs.tasks.hand_over(TaskKind.PLAN, [a_job()], halves.clock.now(), proof())
     halves.clock.time += PATIENCE
     assert halves.work() == 1 and halves.target.calls == []
 
@@ -212,7 +212,7 @@ def test_the_worker_acts_on_nothing_that_its_settings_do_not_allow(halves: Halve
     halves.reconcile(packages=False)
     halves.announce()
     forged = [dataclasses.replace(a_job(), app="bank"), dataclasses.replace(a_job(), revision="x")]
-    halves.webs.hand_over(TaskKind.HINT, forged, 1.0, proof())
+    halves.webs.tasks.hand_over(TaskKind.HINT, forged, 1.0, proof())
     assert halves.work() == 2 and count(halves.mine, "deployment") == 0
 
 
@@ -243,11 +243,11 @@ def test_so_many_wait_and_no_more(halves: Halves, monkeypatch: pytest.MonkeyPatc
 def test_a_door_reads_nothing_of_what_it_handed_over_and_a_token_makes_one_plan(halves: Halves) -> None:
     halves.announce()
     with pytest.raises(StoreUnavailable, match="no key"):
-        halves.webs.next_task(2_000_000_000.0)
+        halves.webs.tasks.next(2_000_000_000.0)
     once = proof()
-    halves.webs.hand_over(TaskKind.PLAN, [a_job()], 1.0, once)
+    halves.webs.tasks.hand_over(TaskKind.PLAN, [a_job()], 1.0, once)
     with pytest.raises(TokenRejected, match="used before"):
-        halves.webs.hand_over(TaskKind.PLAN, [a_job()], 1.0, once)
+        halves.webs.tasks.hand_over(TaskKind.PLAN, [a_job()], 1.0, once)
 
 
 def test_a_bug_in_one_errand_is_a_try_and_holds_up_nothing(

@@ -7,26 +7,34 @@ from __future__ import annotations
 
 import sqlite3
 
+from deployer.adapters.sqlite.audit_log import Ledger
 from deployer.adapters.sqlite.database import Database
+from deployer.adapters.sqlite.deployment_events import append_event
+from deployer.adapters.sqlite.deployment_history import find_row
+from deployer.adapters.sqlite.rows import deployment_of
+from deployer.core.audit.events import confirmation
 from deployer.core.errors import NotWaiting
+from deployer.core.model import Deployment
 from deployer.core.release.confirmation import Confirmation, ConfirmationVerdict
 
 
 class ConfirmationRows:
-    """Implements the confirmation methods of `ports.Store` and `ports.receiver_store.Inbox`."""
+    """Implements `ports.store.Confirmations`."""
 
-    _database: Database
+    def __init__(self, database: Database, ledger: Ledger) -> None:
+        self._database = database
+        self._ledger = ledger
 
-    def await_word(self, id: str, until: float) -> Confirmation:
+    def begin(self, id: str, until: float) -> Confirmation:
         with self._database.write() as sql:
             sql.execute("INSERT OR IGNORE INTO confirmation VALUES (?, ?, '', '')", (id, until))
             return _confirmation(_found(sql, id))
 
-    def word(self, id: str) -> Confirmation:
+    def read(self, id: str) -> Confirmation:
         rows = self._database.read("SELECT * FROM confirmation WHERE deployment_id = ?", (id,))
         return _confirmation(rows[0] if rows else None)
 
-    def stop_waiting(self, id: str) -> Confirmation:
+    def end(self, id: str) -> Confirmation:
         with self._database.write() as sql:
             sql.execute(
                 "UPDATE confirmation SET verdict = ? WHERE deployment_id = ? AND verdict = ''",
@@ -34,8 +42,15 @@ class ConfirmationRows:
             )
             return _confirmation(_found(sql, id))
 
+    def record_verdict(self, id: str, verdict: ConfirmationVerdict, reason: str, now: float) -> Deployment:
+        with self._database.write() as sql:
+            if _note_verdict(sql, id, verdict, reason, now):
+                append_event(sql, id, "word", f"{verdict}: {reason}" if reason else verdict, now)
+                self._ledger.record(sql, now, confirmation(deployment_of(find_row(sql, id)), verdict, reason))
+            return deployment_of(find_row(sql, id))
 
-def note_word(
+
+def _note_verdict(
     sql: sqlite3.Connection, id: str, verdict: ConfirmationVerdict, reason: str, now: float
 ) -> bool:
     """Stores a verdict. True if it is new. Raises NotWaiting."""

@@ -12,7 +12,7 @@ from typing import Any
 from deployer.adapters.sqlite.database import Database
 from deployer.adapters.sqlite.deliveries import note_arrival, spend_proof
 from deployer.adapters.sqlite.encryption import SealBroken
-from deployer.adapters.sqlite.releases import ReleaseRows
+from deployer.adapters.sqlite.keys import StoreKeys
 from deployer.adapters.sqlite.rows import pack_task, unpack_task
 from deployer.core.errors import StoreUnavailable
 from deployer.core.model import DeployJob
@@ -22,10 +22,12 @@ from deployer.core.queue.supersede import Outcome
 from deployer.core.webhooks.delivery import Delivery
 
 
-class TaskRows(ReleaseRows):
-    """Implements the delegated-task methods of `ports.Store` and `ports.receiver_store.Inbox`."""
+class TaskRows:
+    """Implements `ports.store.DelegatedTasks`."""
 
-    _database: Database
+    def __init__(self, database: Database, keys: StoreKeys) -> None:
+        self._database = database
+        self._keys = keys
 
     def hand_over(self, task: TaskKind, jobs: Sequence[DeployJob], now: float, arrival: Arrival) -> str:
         id = secrets.token_hex(12)
@@ -47,7 +49,7 @@ class TaskRows(ReleaseRows):
             )
         return id
 
-    def next_task(self, now: float) -> DelegatedTask | None:
+    def next(self, now: float) -> DelegatedTask | None:
         rows = self._database.read(
             "SELECT * FROM errand WHERE answer IS NULL AND due <= ? ORDER BY task DESC, seq LIMIT 1", (now,)
         )
@@ -65,22 +67,22 @@ class TaskRows(ReleaseRows):
                 RuntimeError,
                 ArithmeticError,
             ):
-                self.drop_task(row["id"])  # this program did not write it
+                self.drop(row["id"])  # this program did not write it
         return None
 
     def put_off(self, id: str, now: float) -> None:
         with self._database.write() as sql:
             sql.execute("UPDATE errand SET tries = tries + 1, due = ? WHERE id = ?", (now + PAUSE, id))
 
-    def answer_task(self, id: str, answer: Mapping[str, Any]) -> None:
+    def answer(self, id: str, answer: Mapping[str, Any]) -> None:
         with self._database.write() as sql:
             sql.execute("UPDATE errand SET answer = ? WHERE id = ?", (json.dumps(answer), id))
 
-    def task_answer(self, id: str) -> Mapping[str, Any] | None:
+    def answer_of(self, id: str) -> Mapping[str, Any] | None:
         rows = self._database.read("SELECT answer FROM errand WHERE id = ? AND answer IS NOT NULL", (id,))
         found: Mapping[str, Any] | None = json.loads(rows[0]["answer"]) if rows else None
         return found
 
-    def drop_task(self, id: str) -> None:
+    def drop(self, id: str) -> None:
         with self._database.write() as sql:
             sql.execute("DELETE FROM errand WHERE id = ?", (id,))

@@ -1,4 +1,5 @@
-"""The store's part for images that a protected run proved. In: `ProvenRun`s. Out: the same, newest first.
+"""The store's part for images: those pulled for releases, and those that a protected run proved. In and out:
+images, `ProvenRun`s.
 
 Every row has a mark keyed with the store's key. A process without the key reads rows and cannot write one
 that a process with the key believes; the next process with the key removes a row without a valid mark.
@@ -10,7 +11,8 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from deployer.adapters.sqlite.releases import ReleaseRows
+from deployer.adapters.sqlite.database import Database
+from deployer.adapters.sqlite.keys import StoreKeys
 from deployer.core.images import Image
 from deployer.core.release.proven_images import KEPT, ProvenRun
 
@@ -21,8 +23,31 @@ _OLD = (
 )
 
 
-class ProvenRows(ReleaseRows):
-    """Implements the proven-image methods of `ports.Store`."""
+class ImageRows:
+    """Implements `ports.store.ImageRecords`."""
+
+    def __init__(self, database: Database, keys: StoreKeys) -> None:
+        self._database = database
+        self._keys = keys
+
+    def note_pull(self, image: Image) -> None:
+        with self._database.write() as sql:
+            row = (image.repository, image.digest, self._keys.mark("pulled", image.repository, image.digest))
+            sql.execute("INSERT OR REPLACE INTO pulled VALUES (?, ?, ?)", row)
+
+    def pulled(self) -> Sequence[Image]:
+        rows = self._database.read("SELECT * FROM pulled ORDER BY repository, digest")
+        return [
+            Image(row["repository"], row["digest"])
+            for row in rows
+            if self._keys.marked(row["mark"], "pulled", row["repository"], row["digest"])
+        ]
+
+    def forget_pull(self, image: Image) -> None:
+        with self._database.write() as sql:
+            sql.execute(
+                "DELETE FROM pulled WHERE repository = ? AND digest = ?", (image.repository, image.digest)
+            )
 
     def proven(self, app: str, environment: str) -> Sequence[ProvenRun]:
         rows = self._database.read(_FIND, (app, environment, KEPT))

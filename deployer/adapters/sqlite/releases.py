@@ -1,54 +1,57 @@
-"""The store's part for retention: releases of the rollback set, images that were pulled for releases, startup
-durations of services. In and out: model values. Never decides anything.
+"""The store's part for releases. In: releases, sealed before they are stored. Out: releases, under an id that
+is a function of their content. Never decides which ones are kept.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 
+from deployer.adapters.sqlite.audit_log import Ledger
 from deployer.adapters.sqlite.database import Database
+from deployer.adapters.sqlite.deployment_history import find_row
 from deployer.adapters.sqlite.keys import StoreKeys
-from deployer.adapters.sqlite.rows import deployment_of, unpack_release
-from deployer.core.images import Image
+from deployer.adapters.sqlite.rows import deployment_of, pack_release, unpack_release
+from deployer.core.audit.events import completion
+from deployer.core.auth.job_authorization import no_release
 from deployer.core.model import Deployment, Release, Status
 
 
 class ReleaseRows:
-    """Implements the retention methods of `ports.Store`."""
+    """Implements `ports.store.Releases`."""
 
-    _database: Database
-    _keys: StoreKeys
+    def __init__(self, database: Database, keys: StoreKeys, ledger: Ledger) -> None:
+        self._database = database
+        self._keys = keys
+        self._ledger = ledger
 
-    def note_pull(self, image: Image) -> None:
-        with self._database.write() as sql:
-            row = (image.repository, image.digest, self._keys.mark("pulled", image.repository, image.digest))
-            sql.execute("INSERT OR REPLACE INTO pulled VALUES (?, ?, ?)", row)
-
-    def pulled(self) -> Sequence[Image]:
-        rows = self._database.read("SELECT * FROM pulled ORDER BY repository, digest")
-        return [
-            Image(row["repository"], row["digest"])
-            for row in rows
-            if self._keys.marked(row["mark"], "pulled", row["repository"], row["digest"])
-        ]
-
-    def forget_pull(self, image: Image) -> None:
+    def save(self, deployment_id: str, draft: Release, now: float) -> Release:
+        content = pack_release(draft)
+        id = self._keys.release_id(draft.app, content)
         with self._database.write() as sql:
             sql.execute(
-                "DELETE FROM pulled WHERE repository = ? AND digest = ?", (image.repository, image.digest)
+                "INSERT OR IGNORE INTO release VALUES (?, ?, ?, ?)",
+                (id, draft.app, draft.revision, self._keys.secret_store.seal(f"release {id}", content)),
             )
+            sql.execute("UPDATE deployment SET release = ? WHERE id = ?", (id, deployment_id))
+            deployment = deployment_of(find_row(sql, deployment_id))
+            self._ledger.record(sql, now, completion(deployment, draft.images))
+        return unpack_release(id, draft.app, content)
 
-    def startup_times(self, app: str, environment: str) -> Mapping[str, float]:
-        found = "SELECT service, seconds FROM startup WHERE app = ? AND environment = ?"
-        return {name: seconds for name, seconds in self._database.read(found, (app, environment))}
+    def get(self, id: str) -> Release:
+        rows = self._database.read("SELECT * FROM release WHERE id = ?", (id,))
+        if not rows:
+            raise no_release("the store", id)
+        opened = self._keys.secret_store.open(f"release {id}", rows[0]["sealed"])
+        return unpack_release(id, rows[0]["app"], opened)
 
-    def note_startups(self, app: str, environment: str, seconds: Mapping[str, float]) -> None:
-        with self._database.write() as sql:
-            rows = [(app, environment, service, took) for service, took in seconds.items()]
-            sql.executemany("INSERT OR REPLACE INTO startup VALUES (?, ?, ?, ?)", rows)
+    def revision_of(self, app: str, release: str) -> str:
+        rows = self._database.read("SELECT revision FROM release WHERE id = ? AND app = ?", (release, app))
+        if not rows:
+            raise no_release(app, release)
+        return str(rows[0]["revision"])
 
-    def releases(self) -> Sequence[Release]:
+    def all(self) -> Sequence[Release]:
         rows = self._database.read("SELECT * FROM release")
         return [
             unpack_release(
@@ -57,7 +60,7 @@ class ReleaseRows:
             for row in rows
         ]
 
-    def keep_releases(self, app: str, choose: Callable[[Sequence[Deployment]], Collection[str]]) -> int:
+    def keep(self, app: str, choose: Callable[[Sequence[Deployment]], Collection[str]]) -> int:
         with self._database.write() as sql:  # else a release saved meanwhile would be deleted
             rows = sql.execute("SELECT * FROM deployment WHERE app = ? ORDER BY seq DESC", (app,)).fetchall()
             kept = choose([deployment_of(row) for row in rows if self._believes(row)])

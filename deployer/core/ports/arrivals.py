@@ -1,4 +1,5 @@
-"""Interface to the record of arrivals: deliveries of webhooks, and proofs of origin that may be spent once.
+"""Interfaces to the record of arrivals: deliveries of webhooks, and proofs of origin that may be spent once.
+Every method is one transaction; writes raise StoreUnavailable.
 
 In and out: frozen values. The store keeps hashes of secrets, never the secrets.
 """

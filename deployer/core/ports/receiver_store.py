@@ -1,20 +1,18 @@
-"""Interface of the receiver to the store, beyond the queue: readers' and persons' tokens, the audit log.
+"""Interfaces of the receiver to the store, beyond the queue: API tokens, read tokens, the audit log. Every
+method is one transaction; writes raise StoreUnavailable.
 
 In and out: frozen values. The store keeps hashes of secrets, never the secrets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from deployer.core.audit.chain import AuditEvent, Entry
 from deployer.core.auth.api_tokens import Right, Token
-from deployer.core.model import DeployJob, Deployment
-from deployer.core.ports.arrivals import Arrival, Deliveries, Proofs
+from deployer.core.ports.arrivals import Deliveries, Proofs
 from deployer.core.ports.store import Store
-from deployer.core.queue.delegated_task import TaskKind
-from deployer.core.release.confirmation import ConfirmationVerdict
 
 
 class Tokens(Protocol):
@@ -66,33 +64,14 @@ class AuditLog(Protocol):
         """
 
 
-class Inbox(Store, Protocol):
-    """The store as the receiver uses it. Every method is one transaction; writes raise StoreUnavailable."""
+class ReceiverStore(Store, Protocol):
+    """Roles of the store that the receiver uses beside those of a deployment."""
 
     deliveries: Deliveries
     proofs: Proofs
     tokens: Tokens
     read_tokens: ReadTokens
     audit: AuditLog
-
-    def enqueue(self, job: DeployJob, now: float, arrival: Arrival | None = None) -> tuple[Deployment, str]:
-        """Queues as `Store.enqueue`; records the arrival in the same transaction. Raises TokenRejected for a
-        spent proof, Forbidden if a run that was accepted before now asks for other images.
-        """
-
-    def revision_of(self, app: str, release: str) -> str:
-        """Returns the revision of a release. Raises NotFound, also for another app's."""
-
-    def confirm(self, id: str, verdict: ConfirmationVerdict, reason: str, now: float) -> Deployment:
-        """Stores the verdict on a waiting deployment; a repeated one is fine. Raises NotWaiting."""
-
-    def hand_over(self, task: TaskKind, jobs: Sequence[DeployJob], now: float, arrival: Arrival) -> str:
-        """Delegates a task to the process with the engine, and records the arrival in the same transaction;
-        returns the task's id. Raises TokenRejected for a spent proof.
-        """
-
-    def task_answer(self, id: str) -> Mapping[str, Any] | None:
-        """Returns the task's result, None until it exists."""
 
     def ready(self) -> bool:
         """True if the database answers; never raises StoreUnavailable."""

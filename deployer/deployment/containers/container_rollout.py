@@ -91,7 +91,7 @@ class ContainerRollout:
     def plan(self, *, tasks: bool) -> bool:
         desired, work = self._desired, self._work
         observed = self._unchanged or self._host.runtime.observe(desired.project)
-        if work.context.store.serving(work.app.name, work.environment.name) is None:
+        if work.context.store.deployments.serving(work.app.name, work.environment.name) is None:
             refuse_foreign(desired.project, observed)
         work.interference.note(observed, returning=not self._forward)
         plan = plan_rollout(desired, observed, tasks=tasks)

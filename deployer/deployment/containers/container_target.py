@@ -81,7 +81,7 @@ class ContainerTarget:
                 app.environment(deployment.environment),
                 journal,
                 DeployHooks(deployment.id, context.host, context.clock, journal),
-                StartupTimes(deployment, context.store, context.clock),
+                StartupTimes(deployment, context.store.startup_durations, context.clock),
             )
         )
 

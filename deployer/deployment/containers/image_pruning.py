@@ -19,7 +19,7 @@ def prune_images(read_releases: Callable[[], Sequence[Release]], context: Contai
     """Reads the pulled images first: an image that another deployment pulls meanwhile belongs to a release
     that is read after it.
     """
-    pulled = context.store.pulled()
+    pulled = context.store.images.pulled()
     releases = read_releases()  # of all apps: they may share images
     folders = context.host.files.keep_files([release.bundle for release in releases])
     removed = [image for image in unneeded(pulled, releases) if _remove(image, context)]
@@ -29,5 +29,5 @@ def prune_images(read_releases: Callable[[], Sequence[Release]], context: Contai
 def _remove(image: Image, context: ContainerContext) -> bool:
     if not context.host.images.forget_image(image):
         return False
-    context.store.forget_pull(image)
+    context.store.images.forget_pull(image)
     return True

@@ -119,7 +119,7 @@ class ImagePull:
 
     def _fetch(self, service: str, image: Image, over: threading.Event) -> None:
         begun, tried = self.context.clock.monotonic(), 0
-        self.context.store.note_pull(image)
+        self.context.store.images.note_pull(image)
         while True:
             self._in_time()
             _check_going_on(over)

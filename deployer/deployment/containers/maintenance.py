@@ -44,10 +44,10 @@ def reroute(app: App, environment: Environment, context: ContainerContext) -> li
             context.host.router.clear(project)  # `docker compose down` by hand does not know the edge
     if not any(_is_misplaced(replica) for replica in replicas):
         return []
-    serving = context.store.serving(app.name, environment.name)
+    serving = context.store.deployments.serving(app.name, environment.name)
     if serving is None:
         return []
-    application = assembled(environment, context.store.release(serving.release), context)
+    application = assembled(environment, context.store.releases.get(serving.release), context)
     with context.host.locks.exclusive(project, wait=0.0):
         now = context.host.runtime.observe(project)
         answering = {
@@ -75,17 +75,17 @@ def reconcile_after(deployment: Deployment, environment: Environment, context: C
         return False
     if all(replica.spec for replica in context.host.runtime.observe(project).replicas):
         return False
-    serving = context.store.serving(deployment.app, deployment.environment)
+    serving = context.store.deployments.serving(deployment.app, deployment.environment)
     if serving is None:
         return False
-    release = context.store.release(serving.release)
+    release = context.store.releases.get(serving.release)
     with context.host.locks.exclusive(project, wait=0.0):
         setup = RolloutSetup(
             assembled(environment, release, context),
             context.host,
             context.clock,
             _MaintenanceJournal(deployment, project, release.variables),
-            StartupTimes(deployment, context.store, context.clock),
+            StartupTimes(deployment, context.store.startup_durations, context.clock),
             set(),
             context.clock.monotonic() + context.config.deadline,
         )

@@ -74,8 +74,8 @@ def present_configs(
     """Returns service → configuration of its image, or of the serving image when the new one is not on the
     host. Asks no registry.
     """
-    before = context.store.serving(release.app, environment.name)
-    serving = context.store.release(before.release).images if before else {}
+    before = context.store.deployments.serving(release.app, environment.name)
+    serving = context.store.releases.get(before.release).images if before else {}
     images = {name: (image, serving.get(name)) for name, image in release.images.items()}
     present = context.host.images.image_config
     return {
@@ -88,7 +88,7 @@ def project_note(
     application: DesiredState, release: Release, app: App, environment: Environment, context: ContainerContext
 ) -> str:
     """Returns a notice about a first deploy's project name, empty if there is none. Raises OtherProject."""
-    if context.store.serving(app.name, environment.name) is not None:
+    if context.store.deployments.serving(app.name, environment.name) is not None:
         return ""
     configured = (one for each in context.config.apps.values() for one in each.environments.values())
     return judge_project(

@@ -55,7 +55,8 @@ def variables_of(job: DeployJob, environment: Environment, context: DeployContex
 
 def tasks_run(job: DeployJob, release: str, context: DeployContext, own: str = "") -> bool:
     """True if the release's one-shot tasks run; `own` is the id of the job's own deployment."""
-    past = context.store.deployments(job.app, job.environment, LOOK_BACK) if job.kind is Kind.REDEPLOY else ()
+    history = context.store.deployments.history
+    past = history(job.app, job.environment, LOOK_BACK) if job.kind is Kind.REDEPLOY else ()
     return run_one_shots(job.kind, release, (one for one in past if one.id != own), asked=job.run_tasks)
 
 

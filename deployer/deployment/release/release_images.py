@@ -16,7 +16,7 @@ from deployer.core.errors import Forbidden, ImageNotFound, ImageUnproven, NotFou
 from deployer.core.images import Image
 from deployer.core.model import Credentials, DeployJob, Kind, Release
 from deployer.core.ports.registry import Registry
-from deployer.core.ports.store import Store
+from deployer.core.ports.store import ImageRecords, Store
 from deployer.core.release.image_labels import is_labelled, judge_labels
 from deployer.core.release.image_selection import ImageRequirement
 from deployer.core.release.proven_images import ProvenRun, images_of_revision, unproven_reuse
@@ -44,7 +44,7 @@ class ImageFinder:
         """Returns service → image. Raises ImageUnproven, ImageOfAnother, ImageNotFound or
         RegistryUnavailable.
         """
-        records = self.store.proven(self.app.name, self.environment.name)
+        records = self.store.images.proven(self.app.name, self.environment.name)
         proven = images_of_revision(records, self.job.revision)
         return {want.service: self._image(want, proven) for want in wanted}
 
@@ -112,31 +112,31 @@ class ImageFinder:
 
 def served_images(store: Store, app: str, environment: str) -> Mapping[str, Image]:
     """Returns service → image of the serving release; empty if there is none or it is no longer kept."""
-    serving = store.serving(app, environment)
+    serving = store.deployments.serving(app, environment)
     if serving is None:
         return {}
     try:
-        return store.release(serving.release).images
+        return store.releases.get(serving.release).images
     except NotFound:
         return {}
 
 
-def keep_proof(job: DeployJob, release: Release, store: Store) -> None:
+def keep_proof(job: DeployJob, release: Release, images: ImageRecords) -> None:
     """Records the images that the job's run proved, if any. Raises Forbidden if the run reused an image from
     a record that was not written with this server's key.
     """
     if job.tested is None or job.kind is not Kind.DEPLOY or job.images is None:
         return
-    records = store.proven(job.app, job.environment)
+    records = images.proven(job.app, job.environment)
     if unknown := unproven_reuse(records, job.tested, job.images):
-        store.sweep_proven(job.app, job.environment)
+        images.sweep_proven(job.app, job.environment)
         raise Forbidden(
             f"service {unknown[0]}: the run reused {job.images[unknown[0]]} as proven, but no protected run"
             " proved it",
             hint="run the workflow again; the run builds the image then",
         )
     trees = {name: tree for name, tree in job.tested.trees.items() if name in job.images}
-    store.note_proven(
+    images.note_proven(
         ProvenRun(
             job.app,
             job.environment,

@@ -32,7 +32,7 @@ def resolve_release(
 
 
 def _stored(job: DeployJob, app: App, context: DeployContext) -> Release:
-    release = context.store.release(job.release)
+    release = context.store.releases.get(job.release)
     judge_release(release, app.name)
     return release
 
@@ -44,8 +44,8 @@ def _new(
     if job.trigger == "webhook":
         check_branch(job, app, environment, context.github)
     draft = complete(job, app, environment, context, partial(journal.record, EventKind.IMAGE))
-    keep_proof(job, draft, context.store)
-    release = context.store.save_release(deployment.id, draft, context.clock.now())
+    keep_proof(job, draft, context.store.images)
+    release = context.store.releases.save(deployment.id, draft, context.clock.now())
     named = ", ".join(f"{service} {image.short}" for service, image in release.images.items())
     journal.record(EventKind.RESOLVE, f"release {release.id}: {named}")
     return release

@@ -13,22 +13,22 @@ from contextlib import suppress
 from deployer.core.errors import StoreUnavailable
 from deployer.core.model import Deployment, Replica
 from deployer.core.ports.clock import Clock
-from deployer.core.ports.store import Store
+from deployer.core.ports.store import StartupDurations
 
 
 class StartupTimes:
     """Startup durations of one deployment's environment."""
 
-    def __init__(self, deployment: Deployment, store: Store, clock: Clock) -> None:
+    def __init__(self, deployment: Deployment, durations: StartupDurations, clock: Clock) -> None:
         self._place = deployment.app, deployment.environment
-        self._store = store
+        self._durations = durations
         self._clock = clock
         self._took: dict[str, float] = {}
 
     def slowest_first(self, replicas: Sequence[Replica]) -> list[Replica]:
         known: Mapping[str, float] = {}
         with suppress(StoreUnavailable):
-            known = self._store.startup_times(*self._place)
+            known = self._durations.read(*self._place)
         return sorted(replicas, key=lambda replica: -known.get(replica.service, 0.0))
 
     def note(self, service: str, started: float) -> None:
@@ -41,4 +41,4 @@ class StartupTimes:
     def keep(self) -> None:
         """Stores the durations. Raises StoreUnavailable."""
         if self._took:
-            self._store.note_startups(*self._place, self._took)
+            self._durations.note(*self._place, self._took)

@@ -99,7 +99,7 @@ class Streams:
         if deployment and last == after and now - at < self._limits.look and not deployment.status.final:
             return deployment, ()
         # In this order: the final status is written together with the last event.
-        deployment = self._receiver.store.deployment(id)
+        deployment = self._receiver.store.deployments.get(id)
         events = read_events(self._receiver, deployment, after)
         self._seen[id] = (now, deployment, events[-1].n if events else after)
         return deployment, events

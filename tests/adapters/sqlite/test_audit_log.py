@@ -35,10 +35,10 @@ def entries(store: SqliteStore) -> list[dict[str, Any]]:
 
 
 def deployed(store: SqliteStore) -> str:
-    deployment, _ = store.enqueue(job(), 1.0)
-    store.claim(2.0)
-    store.save_release(deployment.id, release(), 3.0)
-    store.finish(deployment.id, Status.SUCCESS, "", 4.0)
+    deployment, _ = store.queue.enqueue(job(), 1.0)
+    store.queue.claim(2.0)
+    store.releases.save(deployment.id, release(), 3.0)
+    store.queue.finish(deployment.id, Status.SUCCESS, "", 4.0)
     return deployment.id
 
 
@@ -57,7 +57,7 @@ def test_a_deployment_leaves_who_what_and_how_it_ended(store: SqliteStore) -> No
 
 def test_what_is_rolled_back_leaves_no_entry(store: SqliteStore) -> None:
     with pytest.raises(Exception, match="no deployment"):
-        store.finish("nobody", Status.SUCCESS, "", 1.0)
+        store.queue.finish("nobody", Status.SUCCESS, "", 1.0)
     assert store.audit.entries() == []
 
 
@@ -171,12 +171,13 @@ def test_what_a_process_without_the_key_records_is_linked_by_one_that_has_it(
     store: SqliteStore, tmp_path: Path
 ) -> None:
     front = SqliteStore(tmp_path / "deployer.db", open_secret_store(tmp_path / "key").sealing_key)
-    store.enqueue(job(1), 1.0)
-    id = front.enqueue(job(2), 2.0)[0].id
-    front.audit.record_refusal(AuditEvent(Action.REFUSE, "mallory", "192.0.2.7", verdict="signature-mismatch"), 3.0)
+    store.queue.enqueue(job(1), 1.0)
+    id = front.queue.enqueue(job(2), 2.0)[0].id
+    refused = AuditEvent(Action.REFUSE, "mallory", "192.0.2.7", verdict="signature-mismatch")
+    front.audit.record_refusal(refused, 3.0)
     with pytest.raises(StoreUnavailable, match="no key to the audit log"):
         front.audit.verify()
-    store.finish(id, Status.SUCCESS, "", 4.0)  # the older entries come first, as they happened
+    store.queue.finish(id, Status.SUCCESS, "", 4.0)  # the older entries come first, as they happened
     happened = [(entry["action"], entry["at"]) for entry in entries(store)]
     assert happened == [("accept", 1.0), ("end", 2.0), ("accept", 2.0), ("refuse", 3.0), ("end", 4.0)]
     assert store.audit.verify()[1] == ""
@@ -188,7 +189,7 @@ def test_it_is_linked_soon_also_where_nothing_happens(store: SqliteStore, tmp_pa
     front.audit.record_refusal(AuditEvent(Action.REFUSE, "mallory", "192.0.2.7"), 3.0)
     front.close()
     assert not store.audit.entries()
-    assert store.claim(4.0) is None  # as every worker asks, five times a second
+    assert store.queue.claim(4.0) is None  # as every worker asks, five times a second
     assert [json.loads(entry.text)["who"] for entry in store.audit.entries()] == ["mallory"]
 
 
@@ -200,6 +201,6 @@ def test_what_cannot_be_read_beside_the_chain_is_recorded_as_that(
 ) -> None:
     with sqlite3.connect(tmp_path / "deployer.db") as other:
         other.execute("INSERT INTO audit_pending (at, act) VALUES (1.0, ?)", (text,))
-    store.enqueue(job(1), 2.0)
+    store.queue.enqueue(job(1), 2.0)
     assert "cannot be read" in store.audit.entries()[0].text
     assert store.audit.verify()[1] == "" and len(store.audit.entries()) == 2

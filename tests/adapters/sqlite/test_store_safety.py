@@ -33,8 +33,8 @@ from testing.receiver.receiver_inputs import BUNDLE, open_store
 @pytest.mark.case("D06")
 def test_no_secret_stands_readable_in_any_file_of_the_database(store: SqliteStore, tmp_path: Path) -> None:
     bundle = replace(BUNDLE, files={"compose.yaml": "# canary-bundle"})
-    id = store.enqueue(job(credentials=LOGIN, bundle=bundle), 1.0)[0].id
-    store.save_release(id, release(bundle=bundle), 0.0)
+    id = store.queue.enqueue(job(credentials=LOGIN, bundle=bundle), 1.0)[0].id
+    store.releases.save(id, release(bundle=bundle), 0.0)
     secret = store.tokens.create(name="anna", app="shop", can=frozenset(), expires_at=None, now=1.0)
     reader = store.read_tokens.issue(id, 1.0)
     stored = b"".join(path.read_bytes() for path in tmp_path.glob("deployer.db*"))
@@ -44,7 +44,7 @@ def test_no_secret_stands_readable_in_any_file_of_the_database(store: SqliteStor
 
 
 def test_all_files_are_for_their_owner_only(store: SqliteStore, tmp_path: Path) -> None:
-    store.enqueue(job(), 1.0)
+    store.queue.enqueue(job(), 1.0)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert modes == dict.fromkeys(["deployer.db", "deployer.db-shm", "deployer.db-wal", "key"], 0o600)
 
@@ -54,25 +54,25 @@ def test_in_a_folder_that_a_group_shares_the_files_are_for_the_group(tmp_path: P
     folder.mkdir()
     folder.chmod(0o2770)
     shared = SqliteStore(folder / "deployer.db", open_secret_store(tmp_path / "key"))
-    shared.enqueue(job(), 1.0)
+    shared.queue.enqueue(job(), 1.0)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     shared.close()
     assert modes == dict.fromkeys(["deployer.db", "deployer.db-shm", "deployer.db-wal"], 0o660)
 
 
 def test_without_the_key_a_store_takes_wishes_and_opens_nothing(store: SqliteStore, tmp_path: Path) -> None:
-    kept = store.save_release(store.enqueue(job(1), 1.0)[0].id, release(), 1.0)
+    kept = store.releases.save(store.queue.enqueue(job(1), 1.0)[0].id, release(), 1.0)
     endpoint = SqliteStore(tmp_path / "deployer.db", open_secret_store(tmp_path / "key").sealing_key)
-    id = endpoint.enqueue(job(2, credentials=LOGIN), 2.0)[0].id
-    assert endpoint.revision_of("shop", kept.id) == kept.revision
+    id = endpoint.queue.enqueue(job(2, credentials=LOGIN), 2.0)[0].id
+    assert endpoint.releases.revision_of("shop", kept.id) == kept.revision
     for act in (
-        lambda: endpoint.release(kept.id),
-        lambda: endpoint.claim(3.0),
-        lambda: endpoint.save_release(id, kept, 3.0),
+        lambda: endpoint.releases.get(kept.id),
+        lambda: endpoint.queue.claim(3.0),
+        lambda: endpoint.releases.save(id, kept, 3.0),
     ):
         with pytest.raises(StoreUnavailable, match="no key"):
             act()
-    claimed = store.claim(4.0)
+    claimed = store.queue.claim(4.0)
     assert claimed and claimed[0].id == id and claimed[1].credentials == LOGIN
     endpoint.close()
 
@@ -83,13 +83,13 @@ def test_without_the_key_a_store_takes_wishes_and_opens_nothing(store: SqliteSto
 def test_a_forged_wish_ends_as_an_error_and_does_not_block_the_queue(
     store: SqliteStore, tmp_path: Path, text: str
 ) -> None:
-    forged, good = store.enqueue(job(1, app="admin"), 1.0)[0].id, store.enqueue(job(1), 2.0)[0].id
+    forged, good = store.queue.enqueue(job(1, app="admin"), 1.0)[0].id, store.queue.enqueue(job(1), 2.0)[0].id
     sealed = open_secret_store(tmp_path / "key").sealing_key.seal(f"wish of {forged}", text)
     with sqlite3.connect(tmp_path / "deployer.db") as other:
         other.execute("UPDATE deployment SET sealed_wish = ? WHERE id = ?", (sealed, forged))
-    claimed = store.claim(3.0)
+    claimed = store.queue.claim(3.0)
     assert claimed and claimed[0].id == good
-    assert store.deployment(forged).status is Status.ERROR
+    assert store.deployments.get(forged).status is Status.ERROR
 
 
 def test_a_key_that_does_not_fit_the_database_stops_the_start(store: SqliteStore, tmp_path: Path) -> None:
@@ -102,38 +102,38 @@ def test_a_key_that_does_not_fit_the_database_stops_the_start(store: SqliteStore
 def test_one_damaged_row_ends_as_an_error_and_does_not_block_the_queue(
     store: SqliteStore, tmp_path: Path
 ) -> None:
-    damaged, _ = store.enqueue(job(1, app="admin"), 1.0)
-    good, _ = store.enqueue(job(1), 2.0)
+    damaged, _ = store.queue.enqueue(job(1, app="admin"), 1.0)
+    good, _ = store.queue.enqueue(job(1), 2.0)
     with sqlite3.connect(tmp_path / "deployer.db") as other:
         [sealed] = other.execute("SELECT sealed_wish FROM deployment WHERE id = ?", (good.id,)).fetchone()
         other.execute("UPDATE deployment SET sealed_wish = ? WHERE id = ?", (sealed, damaged.id))
-    claimed = store.claim(3.0)
+    claimed = store.queue.claim(3.0)
     assert claimed and claimed[0].id == good.id
-    assert store.deployment(damaged.id).status is Status.ERROR
-    assert "[seal-broken]" in store.deployment(damaged.id).reason
+    assert store.deployments.get(damaged.id).status is Status.ERROR
+    assert "[seal-broken]" in store.deployments.get(damaged.id).reason
 
 
 def test_a_proof_is_taken_once_until_it_has_expired(store: SqliteStore) -> None:
-    store.enqueue(job(1), 1.0, Proof("jti-1", 100.0))
+    store.queue.enqueue(job(1), 1.0, Proof("jti-1", 100.0))
     for number in (1, 2):
         with pytest.raises(TokenRejected, match="before"):
-            store.enqueue(job(number), 2.0, Proof("jti-1", 100.0))
-    assert len(store.deployments("shop", "production")) == 1
-    assert store.enqueue(job(2), 101.0, Proof("jti-1", 200.0))[1] == "queued"
+            store.queue.enqueue(job(number), 2.0, Proof("jti-1", 100.0))
+    assert len(store.deployments.history("shop", "production")) == 1
+    assert store.queue.enqueue(job(2), 101.0, Proof("jti-1", 200.0))[1] == "queued"
 
 
 def test_a_request_that_is_refused_spends_no_proof(store: SqliteStore) -> None:
-    store.enqueue(job(), 1.0)
+    store.queue.enqueue(job(), 1.0)
     other = {"web": Image("ghcr.io/acme/shop-web", "sha256:" + "c" * 64)}
     with pytest.raises(Forbidden):
-        store.enqueue(job(images=other), 2.0, Proof("jti-1", 100.0))
-    assert store.enqueue(job(2), 3.0, Proof("jti-1", 100.0))[1] == "queued"
+        store.queue.enqueue(job(images=other), 2.0, Proof("jti-1", 100.0))
+    assert store.queue.enqueue(job(2), 3.0, Proof("jti-1", 100.0))[1] == "queued"
 
 
 def test_every_delivery_is_kept_with_what_became_of_it(store: SqliteStore, tmp_path: Path) -> None:
     delivery = Delivery("guid-1", "workflow_run", "00ff", {})
-    queued, _ = store.enqueue(job(), 1.0, delivery)
-    store.enqueue(job(), 2.0, delivery)
+    queued, _ = store.queue.enqueue(job(), 1.0, delivery)
+    store.queue.enqueue(job(), 2.0, delivery)
     store.deliveries.record_ignored(Delivery("guid-2", "ping", "11ee", {}), "pong", 3.0)
     rows = sqlite3.connect(tmp_path / "deployer.db").execute(
         "SELECT guid, event, body_sha256, received_at, outcome, reason, deployment_id"
@@ -159,7 +159,7 @@ def test_fifty_senders_of_one_run_get_one_deployment(store: SqliteStore) -> None
 
     def send() -> None:
         begin.wait()
-        deployment, outcome = store.enqueue(job(), 1.0)
+        deployment, outcome = store.queue.enqueue(job(), 1.0)
         outcomes.append((deployment.id, outcome))
 
     threads = [threading.Thread(target=send) for _ in range(50)]
@@ -173,13 +173,13 @@ def test_fifty_senders_of_one_run_get_one_deployment(store: SqliteStore) -> None
 
 def test_two_claimers_never_get_the_same_or_two_of_one_environment(store: SqliteStore) -> None:
     for number in range(20):
-        store.enqueue(job(1, app=f"app-{number}"), 1.0)
+        store.queue.enqueue(job(1, app=f"app-{number}"), 1.0)
     begin = threading.Barrier(4)
     claimed: list[str] = []
 
     def claim() -> None:
         begin.wait()
-        while got := store.claim(2.0):
+        while got := store.queue.claim(2.0):
             claimed.append(got[0].app)
 
     threads = [threading.Thread(target=claim) for _ in range(4)]
@@ -199,22 +199,22 @@ def limit_pages(store: SqliteStore) -> None:
 
 @pytest.mark.case("F03")
 def test_on_a_full_disk_nothing_is_accepted_reads_go_on_and_it_recovers(store: SqliteStore) -> None:
-    id = store.enqueue(job(1), 1.0)[0].id
+    id = store.queue.enqueue(job(1), 1.0)[0].id
     limit_pages(store)
     big = replace(BUNDLE, files={"compose.yaml": "#" * 200_000})
     with pytest.raises(StoreUnavailable, match="full"):
-        store.enqueue(job(2, bundle=big), 2.0)
-    assert [item.id for item in store.deployments("shop", "production")] == [id]
-    assert store.deployment(id).status is Status.QUEUED
+        store.queue.enqueue(job(2, bundle=big), 2.0)
+    assert [item.id for item in store.deployments.history("shop", "production")] == [id]
+    assert store.deployments.get(id).status is Status.QUEUED
     with store._database.write() as sql:
         sql.execute("PRAGMA max_page_count=1000000")
-    assert store.enqueue(job(2, bundle=big), 3.0)[1] == "queued"
+    assert store.queue.enqueue(job(2, bundle=big), 3.0)[1] == "queued"
 
 
 def test_a_database_that_may_not_be_written_is_out_of_reach(store: SqliteStore) -> None:
     store._database._writer.execute("PRAGMA query_only=ON")
     with pytest.raises(StoreUnavailable, match="read-only"):
-        store.enqueue(job(), 1.0)
+        store.queue.enqueue(job(), 1.0)
     assert not store.ready(), "what arrives could not be stored"
     store._database._writer.execute("PRAGMA query_only=OFF")
     assert store.ready() and store.ready()
@@ -228,9 +228,9 @@ def test_a_database_that_another_process_holds_is_out_of_reach_and_then_not(
     other = sqlite3.connect(tmp_path / "deployer.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable, match="another process"):
-        store.enqueue(job(), 1.0)
+        store.queue.enqueue(job(), 1.0)
     other.execute("ROLLBACK")
-    assert store.enqueue(job(), 2.0)[1] == "queued"
+    assert store.queue.enqueue(job(), 2.0)[1] == "queued"
 
 
 def test_a_thread_that_cannot_have_the_writer_in_time_gives_up(
@@ -238,7 +238,7 @@ def test_a_thread_that_cannot_have_the_writer_in_time_gives_up(
 ) -> None:
     monkeypatch.setattr(database, "_BUSY", 0.1)
     with store._database._lock, pytest.raises(StoreUnavailable, match="busy"):
-        store.enqueue(job(), 1.0)
+        store.queue.enqueue(job(), 1.0)
 
 
 @pytest.mark.parametrize("content", [b"this is no database, whatever its name says" * 100])
@@ -250,9 +250,9 @@ def test_a_file_that_is_no_database_stops_the_start(tmp_path: Path, content: byt
 
 @pytest.mark.case("F03")
 def test_a_corrupt_database_stops_the_start(store: SqliteStore, tmp_path: Path) -> None:
-    id = store.enqueue(job(), 1.0)[0].id
+    id = store.queue.enqueue(job(), 1.0)[0].id
     for number in range(200):
-        store.append(id, "pull", f"{number} " + "x" * 500, 2.0)
+        store.events.append(id, "pull", f"{number} " + "x" * 500, 2.0)
     store.close()
     path = tmp_path / "deployer.db"
     content = bytearray(path.read_bytes())
@@ -284,10 +284,10 @@ def test_a_database_of_the_first_version_is_brought_forward(store: SqliteStore, 
         other.execute("PRAGMA user_version=1")
     for _ in range(2):
         opened = open_store(tmp_path)
-        opened.note_startups("shop", "production", {"backend": 1.5})
-        opened.note_startups("shop", "production", {"frontend": 0.5})
-        assert opened.startup_times("shop", "production") == {"backend": 1.5, "frontend": 0.5}
-        assert not opened.startup_times("shop", "staging")
+        opened.startup_durations.note("shop", "production", {"backend": 1.5})
+        opened.startup_durations.note("shop", "production", {"frontend": 0.5})
+        assert opened.startup_durations.read("shop", "production") == {"backend": 1.5, "frontend": 0.5}
+        assert not opened.startup_durations.read("shop", "staging")
         opened.close()
 
 
@@ -301,8 +301,8 @@ def test_a_database_of_the_second_version_gets_the_record_of_proven_images(
     for times in (1, 2):
         opened = open_store(tmp_path)
         run = ProvenRun("shop", "production", "a" * 40, "", {"web": Image("acme/web", "sha256:1")}, {})
-        opened.note_proven(run)
-        assert opened.proven("shop", "production") == [run] * times
+        opened.images.note_proven(run)
+        assert opened.images.proven("shop", "production") == [run] * times
         opened.close()
 
 
@@ -330,7 +330,7 @@ from testing.receiver.jobs import job
 from testing.receiver.receiver_inputs import open_store
 store = open_store(Path(sys.argv[1]))
 for number in range(1, 100_000):
-    print(store.enqueue(job(number), float(number))[0].id, flush=True)
+    print(store.queue.enqueue(job(number), float(number))[0].id, flush=True)
 """
 
 
@@ -346,7 +346,7 @@ def test_what_was_acknowledged_is_there_after_kill_nine(tmp_path: Path) -> None:
         acknowledged += sender.stdout.read().split("\n")[:-1]
         sender.wait()
         store = open_store(tmp_path)
-        assert [store.deployment(id).id for id in acknowledged] == acknowledged
+        assert [store.deployments.get(id).id for id in acknowledged] == acknowledged
         assert store._database.read("PRAGMA integrity_check")[0][0] == "ok"
         with store._database.write() as sql:  # the next sender begins anew
             sql.execute("DELETE FROM event")
@@ -374,13 +374,13 @@ class Queue(RuleBasedStateMachine):
     @rule(number=st.integers(1, 6), attempt=st.integers(1, 2))
     def arrive(self, number: int, attempt: int) -> None:
         run = Run(number, attempt)
-        _, outcome = self.store.enqueue(job(number, attempt), 1.0)
+        _, outcome = self.store.queue.enqueue(job(number, attempt), 1.0)
         assert (outcome == "stale") == (run < self.newest)
         self.newest = max(run, self.newest)
 
     @rule()
     def claim(self) -> None:
-        claimed = self.store.claim(2.0)
+        claimed = self.store.queue.claim(2.0)
         if claimed:
             assert not self.running
             assert claimed[0].run == self.newest
@@ -389,21 +389,21 @@ class Queue(RuleBasedStateMachine):
     @rule(status=st.sampled_from([Status.SUCCESS, Status.FAILURE, Status.ERROR]))
     def finish(self, status: Status) -> None:
         if self.running:
-            self.store.finish(self.running, status, "", 3.0)
+            self.store.queue.finish(self.running, status, "", 3.0)
             self.running = ""
 
     @rule()
     def restart(self) -> None:
         self.store.close()
         self.store = open_store(Path(self.folder.name))
-        left = self.store.requeue_interrupted(4.0)
+        left = self.store.queue.requeue_interrupted(4.0)
         assert [item.id for item in left] == ([self.running] if self.running else [])
         self.running = ""
 
     @invariant()
     def one_of_each(self) -> None:
         if hasattr(self, "store"):
-            states = [item.status for item in self.store.deployments("shop", "production", 1000)]
+            states = [item.status for item in self.store.deployments.history("shop", "production", 1000)]
             assert states.count(Status.QUEUED) <= 1
             assert states.count(Status.IN_PROGRESS) <= 1
 

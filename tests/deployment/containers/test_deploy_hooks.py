@@ -109,6 +109,6 @@ def test_what_a_hook_forbids_stays_forbidden_when_the_deployer_dies_again_and_ag
     assert jobs.run_once() and scene.marks() == "aa"
     forward_only = rollback != "automatic"
     assert (scene.target.calls == []) == forward_only
-    (ended,) = scene.store.deployments("shop", "production", 1)
+    (ended,) = scene.store.deployments.history("shop", "production", 1)
     told = "forbids going back" if forward_only else "aaaaaaa serves as before"
     assert ended.status is Status.ERROR and any(told in line for line in scene.story(ended))

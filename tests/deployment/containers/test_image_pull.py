@@ -143,8 +143,8 @@ def test_exactly_the_rollback_set_is_kept(scene: Scene) -> None:
     prune(app, scene.context)
     assert scene.target.calls == ["forget_image a"]  # b is the second release's too
     with pytest.raises(NotFound, match="no release"):
-        scene.store.release(releases[0])
-    assert {release.id for release in scene.store.releases()} == set(releases[1:])
+        scene.store.releases.get(releases[0])
+    assert {release.id for release in scene.store.releases.all()} == set(releases[1:])
     scene.target.calls.clear()
     prune(app, scene.context)
     assert scene.target.calls == []

@@ -49,7 +49,7 @@ def test_the_same_run_with_a_new_token_is_200_and_can_be_followed_too(web_client
 
 def test_events_can_be_polled_from_any_point(web_client: WebClient) -> None:
     made = web_client.deploy()
-    web_client.receiver.store.append(made["id"], "pull", "web", 5.0)
+    web_client.receiver.store.events.append(made["id"], "pull", "web", 5.0)
     url, headers = f"/api/v1/deployments/{made['id']}", bearer(made["read_token"])
     all_ = web_client.client.get(f"{url}?after=0", headers=headers).get_json()["events"]
     assert [event["n"] for event in all_] == [1, 2]
@@ -111,11 +111,11 @@ def test_a_person_redeploys_and_rolls_back(web_client: WebClient) -> None:
     releases = []
     for number in (1, 2):
         made = web_client.deploy(run=Run(number, 1))
-        store.claim(1.0)
+        store.queue.claim(1.0)
         images = {"web": Image("ghcr.io/acme/shop-web", DIGEST)}
         draft = Release("", "shop", REVISION, images, BUNDLE, {"NUMBER": str(number)})
-        releases.append(store.save_release(made["id"], draft, 0.0).id)
-        store.finish(made["id"], Status.SUCCESS, "", 2.0)
+        releases.append(store.releases.save(made["id"], draft, 0.0).id)
+        store.queue.finish(made["id"], Status.SUCCESS, "", 2.0)
     headers = web_client.token(Right.REDEPLOY, Right.ROLLBACK, Right.READ)
     base = "/api/v1/apps/shop/production"
     for verb, body, release in [
@@ -230,7 +230,7 @@ def test_health_is_ok_and_degraded_when_the_database_does_not_answer(
 @pytest.mark.case("X05")
 def test_a_run_that_may_deploy_hears_once_which_images_are_proven(web_client: WebClient) -> None:
     tree, web = "1" * 64, Image("ghcr.io/acme/shop-web", DIGEST)
-    web_client.receiver.store.note_proven(
+    web_client.receiver.store.images.note_proven(
         ProvenRun("shop", "production", "b" * 40, "c" * 64, {"web": web}, {"web": tree})
     )
     sources = {"web": Source(web.repository, tree), "api": Source("ghcr.io/acme/shop-api", tree)}

@@ -62,13 +62,13 @@ def test_a_story_is_told_while_it_happens_and_ends_with_the_status(
         assert answer.headers["Content-Type"].startswith("text/event-stream")
         story = events(answer)
         assert next(story)["event"] == "enqueue"
-        store.claim(1.0)
+        store.queue.claim(1.0)
         assert next(story)["event"] == "claim"
-        store.append(made["id"], "pull", "web: two\nlines", 5.0)
+        store.events.append(made["id"], "pull", "web: two\nlines", 5.0)
         frame = next(story)
         assert (frame["id"], frame["event"]) == ("3", "pull")
         assert json.loads(frame["data"]) == {"n": 3, "at": 5.0, "kind": "pull", "text": "web: two\nlines"}
-        store.finish(made["id"], Status.FAILURE, "the gate said no", 6.0)
+        store.queue.finish(made["id"], Status.FAILURE, "the gate said no", 6.0)
         frame = next(story)
         assert (frame["id"], frame["event"]) == ("4", "end")
         assert json.loads(frame["data"]) == {
@@ -88,10 +88,10 @@ def test_a_story_is_told_while_it_happens_and_ends_with_the_status(
 def test_a_kind_that_another_version_recorded_is_told_as_it_is(web_client: WebClient, served: str) -> None:
     made = web_client.deploy()
     store = web_client.receiver.store
-    store.append(made["id"], "teleport", "web is elsewhere", 5.0)
-    store.finish(made["id"], Status.SUCCESS, "", 6.0)
+    store.events.append(made["id"], "teleport", "web is elsewhere", 5.0)
+    store.queue.finish(made["id"], Status.SUCCESS, "", 6.0)
     assert "teleport" not in [*EventKind]
-    assert [event.kind for event in store.events(made["id"])] == ["enqueue", "teleport", "end"]
+    assert [event.kind for event in store.events.read(made["id"])] == ["enqueue", "teleport", "end"]
     with opened(served, made) as answer:
         told = [json.loads(frame["data"]) for frame in events(answer)]
     assert [one["kind"] for one in told] == ["enqueue", "teleport", "end"]
@@ -104,9 +104,9 @@ def test_a_stream_that_broke_goes_on_after_the_last_event_that_arrived(
     web_client: WebClient, served: str
 ) -> None:
     made = web_client.deploy()
-    web_client.receiver.store.claim(1.0)
-    web_client.receiver.store.append(made["id"], "pull", "web", 5.0)
-    web_client.receiver.store.finish(made["id"], Status.SUCCESS, "", 6.0)
+    web_client.receiver.store.queue.claim(1.0)
+    web_client.receiver.store.events.append(made["id"], "pull", "web", 5.0)
+    web_client.receiver.store.queue.finish(made["id"], Status.SUCCESS, "", 6.0)
     with opened(served, made, Last_Event_ID="2") as answer:
         assert [frame["event"] for frame in events(answer)] == ["pull", "end"]
     for known in ("4", "99"):
@@ -141,7 +141,7 @@ def test_more_streams_than_the_cap_are_503_until_one_ends(web_client: WebClient,
             assert third.status == 503
             assert int(third.headers["Retry-After"]) > 0
             assert json.loads(third.read())["error"] == "too-many-streams"
-        web_client.receiver.store.finish(made["id"], Status.INACTIVE, "superseded", 2.0)
+        web_client.receiver.store.queue.finish(made["id"], Status.INACTIVE, "superseded", 2.0)
         assert first.read() and second.read()
     wait_for("a free stream", lambda: status() == 200)
 
@@ -170,7 +170,7 @@ def test_a_stream_ends_when_the_database_is_out_of_reach(
         def unavailable(_id: str) -> Deployment:
             raise StoreUnavailable("gone")
 
-        monkeypatch.setattr(web_client.receiver.store, "deployment", unavailable)
+        monkeypatch.setattr(web_client.receiver.store.deployments, "get", unavailable)
         assert list(story) == []
 
 

@@ -108,7 +108,7 @@ def test_a_body_whose_length_is_not_plain_is_refused(
     web_client: WebClient, port: int, head: list[str], body: bytes, status: int
 ) -> None:
     assert status_of(port, signed(*head), body) == status
-    stored = web_client.receiver.store.deployments("shop", "production")
+    stored = web_client.receiver.store.deployments.history("shop", "production")
     assert bool(stored) == (status == 202)
 
 
@@ -159,7 +159,7 @@ def test_events_that_start_nothing_are_answered_and_unsigned_ones_are_401(
     headers["X-Hub-Signature-256"] = sign(raw)
     answer = web_client.client.post("/webhook", data=raw, headers=headers)
     assert answer.status_code == status, answer.text
-    assert not web_client.receiver.store.deployments("shop", "production")
+    assert not web_client.receiver.store.deployments.history("shop", "production")
 
 
 @pytest.mark.case("C13")
@@ -216,7 +216,7 @@ def test_a_branch_goes_nowhere_but_into_a_comparison(web_client: WebClient, bran
     environment = web_client.receiver.config.app("shop").environment("production")
     object.__setattr__(environment, "branch", branch)
     assert web_client.client.post("/webhook", data=raw, headers=headers).status_code == 202
-    claimed = web_client.receiver.store.claim(1.0)
+    claimed = web_client.receiver.store.queue.claim(1.0)
     assert claimed
     told = [field for field, value in vars(claimed[1]).items() if branch in str(value)]
     assert told == ["actor"]  # who started the run: shown to people, never part of a command
