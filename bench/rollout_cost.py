@@ -13,7 +13,7 @@ from typing import Any, cast
 from bench.contest import Ours, Peer, Shape
 from bench.rows import Row
 from deployer.bootstrap import Server, build
-from deployer.core.model import DeployJob, Kind
+from deployer.core.model import DeployJob, Kind, Trigger
 from deployer.core.ports.container_host import ContainerHost
 from deployer.deployment.containers.container_target import ContainerTarget
 from deployer.deployment.deploy import deploy
@@ -75,7 +75,7 @@ def _redeploy(parts: Server) -> float:
     clocked = ContainerTarget(replace(target.context, host=host))
     serving = parts.store.deployments.serving("shop", "production")
     assert serving
-    job = DeployJob("shop", "production", Kind.REDEPLOY, "cli", "bench", release=serving.release)
+    job = DeployJob("shop", "production", Kind.REDEPLOY, Trigger.CLI, "bench", release=serving.release)
     parts.store.queue.enqueue(job, time.time())
     claimed = parts.store.queue.claim(time.time())
     assert claimed

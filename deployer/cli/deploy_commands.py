@@ -16,8 +16,7 @@ from deployer.cli.output import print_events, print_state
 from deployer.cli.status_commands import job_of, me, place
 from deployer.core.auth.api_tokens import Right, Token
 from deployer.core.errors import ConfigError
-from deployer.core.model import Kind, Status
-from deployer.core.queue.supersede import Outcome
+from deployer.core.model import Kind, Status, Trigger
 from deployer.core.reporting.deployment_text import one_line
 from deployer.ingress.receiver import Receipt, accept_manual
 
@@ -70,7 +69,7 @@ def _manual(arguments: argparse.Namespace) -> int:
         kind=arguments.kind,
         release=arguments.release,
         run_tasks=arguments.run_tasks,
-        trigger="cli",
+        trigger=Trigger.CLI,
     )
     return _follow(parts, receipt)
 
@@ -84,7 +83,7 @@ def _deploy(arguments: argparse.Namespace) -> int:
         )
         raise ConfigError("github.token-file", "is not set: the Compose file is read from GitHub", hint=hint)
     deployment, outcome = parts.store.queue.enqueue(job_of(arguments), time.time())
-    return _follow(parts, Receipt(Outcome(outcome), deployment, ""))
+    return _follow(parts, Receipt(outcome, deployment, ""))
 
 
 def _follow(parts: Server, receipt: Receipt) -> int:

@@ -16,7 +16,7 @@ from deployer.cli.arguments import Verbs, add_verb, limit, revision
 from deployer.cli.output import print_events, print_state
 from deployer.core.config.settings import App, Environment
 from deployer.core.errors import NotFound
-from deployer.core.model import DeployJob, Kind, Release
+from deployer.core.model import DeployJob, Kind, Release, Trigger
 from deployer.core.reporting.deployment_text import history_table
 from deployer.core.reporting.environment_status import Overview, overview_text
 from deployer.deployment.dry_run import drift_from, plan_of_job, plan_of_release
@@ -68,7 +68,7 @@ def _tasks_run(parts: Server, app: App, environment: Environment, release: Relea
     """True if a redeploy would run the release's one-shot tasks; otherwise a missing finished task is no
     drift.
     """
-    job = DeployJob(app.name, environment.name, Kind.REDEPLOY, "cli", "")
+    job = DeployJob(app.name, environment.name, Kind.REDEPLOY, Trigger.CLI, "")
     return tasks_run(job, release.id, parts.context)
 
 
@@ -125,7 +125,7 @@ def place(parts: Server, arguments: argparse.Namespace) -> tuple[App, Environmen
 
 def job_of(arguments: argparse.Namespace) -> DeployJob:
     return DeployJob(
-        arguments.app, arguments.environment, Kind.DEPLOY, "cli", me(), revision=arguments.revision
+        arguments.app, arguments.environment, Kind.DEPLOY, Trigger.CLI, me(), revision=arguments.revision
     )
 
 

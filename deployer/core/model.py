@@ -40,6 +40,16 @@ class Kind(StrEnum):
     ROLLBACK = "rollback"
 
 
+class Trigger(StrEnum):
+    """Origin of a deploy job."""
+
+    ACTION = "action"
+    WEBHOOK = "webhook"
+    API = "api"
+    CLI = "cli"
+    RECOVERY = "recovery"  # of a deployment that was given up; never queued
+
+
 @dataclass(frozen=True, order=True)
 class Run:
     """A workflow run's position among its workflow's runs: newest wins by number, then attempt, never by
@@ -86,7 +96,7 @@ class DeployJob:
     app: str
     environment: str
     kind: Kind
-    trigger: str  # action, webhook, api or cli
+    trigger: Trigger
     actor: str
     revision: str = ""
     run: Run | None = None
@@ -140,7 +150,7 @@ class Deployment:
     app: str
     environment: str
     kind: Kind
-    trigger: str
+    trigger: str  # as stored: no row of another process may hide the others
     actor: str
     revision: str
     status: Status

@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 
 from deployer.core.errors import DeployerError
-from deployer.core.model import DeployJob, Deployment, EventKind, Kind
+from deployer.core.model import DeployJob, Deployment, EventKind, Kind, Trigger
 from deployer.core.reporting.log_fields import log_fields
 from deployer.deployment.context import DeployContext
 from deployer.deployment.deploy import FORWARD_ONLY, DeploymentRun
@@ -18,7 +18,7 @@ _log = logging.getLogger("deployer.deploy")
 
 def restore(deployment: Deployment, context: DeployContext) -> None:
     """Brings back what served before a deployment that was given up."""
-    job = DeployJob(deployment.app, deployment.environment, Kind.ROLLBACK, "recovery", "deployer")
+    job = DeployJob(deployment.app, deployment.environment, Kind.ROLLBACK, Trigger.RECOVERY, "deployer")
     steps = DeploymentSteps(deployment, job, context)
     try:
         fields = log_fields("restored", deployment)

@@ -25,7 +25,7 @@ from deployer.core.auth.authorization import (
 )
 from deployer.core.config.settings import Config
 from deployer.core.errors import DeployerError, NotFound, StoreUnavailable, TokenRejected
-from deployer.core.model import DeployJob, Deployment, Kind
+from deployer.core.model import DeployJob, Deployment, Kind, Trigger
 from deployer.core.ports.arrivals import Arrival, Proof
 from deployer.core.ports.clock import Clock
 from deployer.core.ports.receiver_store import ReceiverStore
@@ -197,7 +197,7 @@ def accept_manual(
     environment: str,
     kind: Kind,
     release: str = "",
-    trigger: str = "api",
+    trigger: Trigger = Trigger.API,
     run_tasks: bool = False,
 ) -> Receipt:
     """Accepts a person's redeploy or rollback of `release`, or of the release that the kind implies.
@@ -240,7 +240,7 @@ def _enqueue(receiver: Receiver, job: DeployJob, arrival: Arrival | None = None)
     deployment, outcome = receiver.store.queue.enqueue(
         replace(job, origin=receiver.origin), receiver.clock.now(), arrival
     )
-    return Receipt(Outcome(outcome), deployment, _reason(Outcome(outcome), job, deployment))
+    return Receipt(outcome, deployment, _reason(outcome, job, deployment))
 
 
 def _follow(receiver: Receiver, receipt: Receipt) -> Receipt:

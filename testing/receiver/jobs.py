@@ -6,7 +6,7 @@ from typing import Any
 
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.images import Image
-from deployer.core.model import Credentials, DeployJob, Deployment, Kind, Release, Run, Status
+from deployer.core.model import Credentials, DeployJob, Deployment, Kind, Release, Run, Status, Trigger
 from testing.receiver.receiver_inputs import BUNDLE, DIGEST, REVISION
 
 LOGIN = Credentials("ghcr.io", "octocat", "canary-registry-password")
@@ -18,7 +18,7 @@ def job(number: int = 1, attempt: int = 1, **changes: Any) -> DeployJob:
         "app": "shop",
         "environment": "production",
         "kind": Kind.DEPLOY,
-        "trigger": "action",
+        "trigger": Trigger.ACTION,
         "actor": "octocat",
         "revision": REVISION,
         "run": Run(number, attempt),

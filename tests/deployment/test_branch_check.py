@@ -15,7 +15,7 @@ from deployer.adapters.github.github_client import GitHubClient
 from deployer.adapters.github.null_github import NoGitHub
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.errors import Forbidden, GitHubUnavailable
-from deployer.core.model import DeployJob, Kind, Status
+from deployer.core.model import DeployJob, Kind, Status, Trigger
 from deployer.deployment.deploy import deploy
 from deployer.deployment.release.branch_check import check_branch
 from testing.github.rest_api import GitHubServer
@@ -62,7 +62,7 @@ def github(repository: Repository, store: SqliteStore) -> Iterator[GitHubClient]
 
 def check(github: GitHubClient, revision: str, *, setting: str = "main", branch: str = "") -> None:
     app = config_of(branch=setting).app("shop")
-    job = DeployJob("shop", "production", Kind.DEPLOY, "webhook", "ada", revision, branch=branch)
+    job = DeployJob("shop", "production", Kind.DEPLOY, Trigger.WEBHOOK, "ada", revision, branch=branch)
     check_branch(job, app, app.environment("production"), github)
 
 
@@ -131,7 +131,7 @@ def test_a_refused_run_touches_nothing(tmp_path: Path, github: GitHubClient, rep
     scene.deploy("aa")
     scene.context = replace(scene.context, github=github)
     scene.store.queue.enqueue(
-        DeployJob("shop", "production", Kind.DEPLOY, "webhook", "ada", repository.leftovers),
+        DeployJob("shop", "production", Kind.DEPLOY, Trigger.WEBHOOK, "ada", repository.leftovers),
         scene.clock.now(),
     )
     scene.target.calls.clear()

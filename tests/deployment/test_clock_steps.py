@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deployer.core.model import DeployJob, Kind, Run, Status
+from deployer.core.model import DeployJob, Kind, Run, Status, Trigger
 from tests.deployment.test_deploy import FastClock, Scene
 
 HOUR = 3600.0
@@ -58,7 +58,7 @@ def test_which_run_is_newer_is_no_question_of_time(tmp_path: Path, step: float) 
             "shop",
             "production",
             Kind.DEPLOY,
-            "webhook",
+            Trigger.WEBHOOK,
             "ada",
             "a" * 40,
             Run(number, 1),

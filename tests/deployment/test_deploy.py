@@ -38,6 +38,7 @@ from deployer.core.model import (
     Release,
     Replica,
     Status,
+    Trigger,
 )
 from deployer.core.release.confirmation import ConfirmationVerdict
 from deployer.core.rollout.availability import Sample
@@ -129,7 +130,7 @@ class Scene:
             app="shop",
             environment="production",
             kind=Kind.DEPLOY,
-            trigger="api",
+            trigger=Trigger.API,
             actor="ada",
             revision=(marks[0] * 40)[:40],
             bundle=Bundle("compose.yaml", {"compose.yaml": "services: {}\n"}),
@@ -186,7 +187,7 @@ def test_a_forged_row_deploys_no_foreign_image_and_no_other_apps_release(scene: 
         "shop",
         "production",
         Kind.DEPLOY,
-        "action",
+        Trigger.ACTION,
         "ada",
         "b" * 40,
         images={"backend": Image("evil.example/x", image("backend", "b").digest)},
@@ -200,7 +201,7 @@ def test_a_forged_row_deploys_no_foreign_image_and_no_other_apps_release(scene: 
     for job, reason in (
         (forged, "evil.example/x is not an image repository of shop"),
         (
-            DeployJob("shop", "production", Kind.ROLLBACK, "api", "ada", release=other.id),
+            DeployJob("shop", "production", Kind.ROLLBACK, Trigger.API, "ada", release=other.id),
             "shop has no release",
         ),
     ):
@@ -473,7 +474,8 @@ def test_an_app_that_left_the_settings_ends_its_deployment(scene: Scene) -> None
 def test_a_deployment_given_up_is_undone_by_the_worker(scene: Scene) -> None:
     scene.deploy("ab")
     jobs = JobRunner(scene.context)
-    scene.store.queue.enqueue(DeployJob("shop", "production", Kind.REDEPLOY, "api", "ada"), scene.clock.now())
+    again = DeployJob("shop", "production", Kind.REDEPLOY, Trigger.API, "ada")
+    scene.store.queue.enqueue(again, scene.clock.now())
     for _ in range(3):
         assert scene.store.queue.claim(scene.clock.now())
         jobs.recover()

@@ -15,7 +15,7 @@ from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.config.settings import load_config
 from deployer.core.errors import ComposeRejected, DeployerError, Forbidden, TokenRejected, TooManyRequests
 from deployer.core.images import Image
-from deployer.core.model import Bundle, DeployJob, Kind
+from deployer.core.model import Bundle, DeployJob, Kind, Trigger
 from deployer.core.requests.deploy_request import audience_of, encode_request
 from deployer.deployment.plan_preview import preview
 from deployer.ingress.plan_requests import accept_plan
@@ -163,7 +163,12 @@ def test_an_unmerged_compose_file_cannot_make_compose_say_a_value_of_the_server(
     )
     text = f"services:\n  web:\n    image: ghcr.io/acme/shop\n{HOSTILE[line]}"
     job = DeployJob(
-        "shop", "production", Kind.DEPLOY, "ci", "me", bundle=Bundle("compose.yaml", {"compose.yaml": text})
+        "shop",
+        "production",
+        Kind.DEPLOY,
+        Trigger.ACTION,
+        "me",
+        bundle=Bundle("compose.yaml", {"compose.yaml": text}),
     )
     try:
         said = repr(preview(job, context))

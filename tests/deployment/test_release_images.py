@@ -15,7 +15,7 @@ from deployer.core.auth.authorization import authorise_claims, login_for
 from deployer.core.errors import Forbidden, ImageNotFound, ImageOfAnother, ImageUnproven, StoreUnavailable
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
-from deployer.core.model import Attested, Bundle, Credentials, DeployJob, Kind, Release, Run, Status
+from deployer.core.model import Attested, Bundle, Credentials, DeployJob, Kind, Release, Run, Status, Trigger
 from deployer.core.release.image_labels import COMPOSE_LABEL, SERVICE_LABEL, SOURCE_LABEL
 from deployer.core.release.image_selection import ImageRequirement
 from deployer.core.release.proven_images import KEPT, ProvenRun
@@ -59,7 +59,7 @@ POISON = Image(WEB, digest("e"))
 PROVEN = Image(WEB, digest("a"))
 
 
-def job(trigger: str, images: dict[str, Image] | None = None, **changes: Any) -> DeployJob:
+def job(trigger: Trigger, images: dict[str, Image] | None = None, **changes: Any) -> DeployJob:
     made = DeployJob("shop", "production", Kind.DEPLOY, trigger, "ada", revision=REVISION, images=images)
     return replace(made, **changes)
 
@@ -93,8 +93,8 @@ def prove(store: SqliteStore, image: Image = PROVEN, revision: str = REVISION) -
 
 
 @pytest.mark.case("X05")
-@pytest.mark.parametrize("trigger", ["webhook", "api", "action"])
-def test_a_tag_alone_decides_nothing_unless_the_setting_says_so(store: SqliteStore, trigger: str) -> None:
+@pytest.mark.parametrize("trigger", [Trigger.WEBHOOK, Trigger.API, Trigger.ACTION])
+def test_a_tag_alone_decides_nothing_unless_the_setting_says_so(store: SqliteStore, trigger: Trigger) -> None:
     with pytest.raises(ImageUnproven, match="no protected run of aaaaaaa") as caught:
         find(store, job(trigger))
     assert "apps.shop.environments.production.trust-tags = true" in caught.value.hint
@@ -104,10 +104,10 @@ def test_a_tag_alone_decides_nothing_unless_the_setting_says_so(store: SqliteSto
 
 
 @pytest.mark.case("X05")
-@pytest.mark.parametrize("trigger", ["webhook", "cli"])
+@pytest.mark.parametrize("trigger", [Trigger.WEBHOOK, Trigger.CLI])
 @pytest.mark.parametrize("trust", [False, True])
 def test_what_a_protected_run_proved_of_the_commit_goes_before_any_tag(
-    store: SqliteStore, trigger: str, trust: bool
+    store: SqliteStore, trigger: Trigger, trust: bool
 ) -> None:
     prove(store)
     image, notes = find(store, job(trigger), trust=trust)
@@ -120,11 +120,11 @@ def test_the_record_of_another_commit_environment_or_app_proves_nothing(store: S
     for place in (("shop", "staging"), ("admin", "production")):
         store.images.note_proven(ProvenRun(*place, REVISION, "", {"web": PROVEN}, {"web": T1}))
     with pytest.raises(ImageUnproven):
-        find(store, job("webhook"))
+        find(store, job(Trigger.WEBHOOK))
 
 
 def test_the_operator_takes_a_tag_and_hears_that_it_proves_nothing(store: SqliteStore) -> None:
-    image, notes = find(store, job("cli"), labels={})
+    image, notes = find(store, job(Trigger.CLI), labels={})
     assert image == POISON
     assert "not proven by a protected run, and without the action's labels" in notes[0]
 
@@ -133,25 +133,23 @@ def test_the_operator_takes_a_tag_and_hears_that_it_proves_nothing(store: Sqlite
 def test_images_that_a_deployment_event_names_must_be_proven_or_trusted(store: SqliteStore) -> None:
     given = ImageRequirement("web", POISON, makers=("web",))
     with pytest.raises(ImageUnproven):
-        find(store, job("webhook", {"web": POISON}), given)
-    assert find(store, job("webhook", {"web": POISON}), given, trust=True)[0] == POISON
+        find(store, job(Trigger.WEBHOOK, {"web": POISON}), given)
+    assert find(store, job(Trigger.WEBHOOK, {"web": POISON}), given, trust=True)[0] == POISON
     prove(store, POISON)
-    assert find(store, job("webhook", {"web": POISON}), given) == (POISON, [])
+    assert find(store, job(Trigger.WEBHOOK, {"web": POISON}), given) == (POISON, [])
 
 
 def test_a_request_of_the_action_names_its_images_itself(store: SqliteStore) -> None:
-    assert find(store, job("action", {"web": POISON}), ImageRequirement("web", POISON, makers=("web",))) == (
-        POISON,
-        [],
-    )
+    want = ImageRequirement("web", POISON, makers=("web",))
+    assert find(store, job(Trigger.ACTION, {"web": POISON}), want) == (POISON, [])
     other = ImageRequirement("web", None, "docker.io/library/redis", "7")
-    assert find(store, job("webhook"), other)[0] == POISON
+    assert find(store, job(Trigger.WEBHOOK), other)[0] == POISON
 
 
 @pytest.mark.case("H02")
-@pytest.mark.parametrize("trigger", ["webhook", "cli"])
+@pytest.mark.parametrize("trigger", [Trigger.WEBHOOK, Trigger.CLI])
 def test_an_image_that_was_built_for_another_service_is_refused_by_its_labels(
-    store: SqliteStore, trigger: str
+    store: SqliteStore, trigger: Trigger
 ) -> None:
     admin = {**OWN, COMPOSE_LABEL: "apps/admin/compose.yaml"}
     with pytest.raises(ImageOfAnother, match=r"apps/admin/compose\.yaml"):
@@ -172,8 +170,8 @@ def test_what_a_protected_run_tested_is_kept_and_no_other_requests_word(store: S
     (kept,) = store.images.proven("shop", "production")
     assert (kept.revision, kept.images, kept.trees) == (REVISION, {"web": PROVEN}, {"web": T1})
     for other in (
-        job("webhook", {"web": POISON}),
-        job("cli"),
+        job(Trigger.WEBHOOK, {"web": POISON}),
+        job(Trigger.CLI),
         replace(asked, tested=None),
         replace(asked, kind=Kind.ROLLBACK),
     ):
@@ -204,7 +202,7 @@ def test_a_record_that_the_web_process_forged_is_not_believed_and_goes(
             (PROVEN.digest, POISON.digest),
         )
     assert web.images.proven("shop", "production")[0].images == {"web": POISON}
-    assert find(store, job("webhook"))[0] == PROVEN
+    assert find(store, job(Trigger.WEBHOOK))[0] == PROVEN
     with pytest.raises(Forbidden, match="no protected run proved it"):
         keep_proof(run_of({"web": POISON}, ["web"]), release_of({"web": POISON}), store.images)
     assert web.images.proven("shop", "production")[0].images == {"web": PROVEN}
@@ -232,14 +230,15 @@ def test_another_apps_private_image_is_not_had_by_its_digest_although_it_is_on_t
     want, tags = ImageRequirement("stolen", SECRET), Tags(POISON, OWN, (SECRET,))
 
     def take(**changes: Any) -> tuple[Image, list[str]]:
-        return find(store, DeployJob("shop", "production", Kind.DEPLOY, "cli", "ada", revision=REVISION),
-                    replace(want, service="web"), tags=tags, login=own, **changes)  # fmt: skip
+        asked = DeployJob("shop", "production", Kind.DEPLOY, Trigger.CLI, "ada", revision=REVISION)
+        wanted = replace(want, service="web")
+        return find(store, asked, wanted, tags=tags, login=own, **changes)
 
     with pytest.raises(ImageNotFound) as caught:
         take()
     assert "grant it with other-images" in caught.value.hint
     assert take(other=("ghcr.io/acme/payroll",))[0] == SECRET
-    deployment, _ = store.queue.enqueue(job("cli"), 1.0)
+    deployment, _ = store.queue.enqueue(job(Trigger.CLI), 1.0)
     store.queue.claim(2.0)
     store.releases.save(deployment.id, release_of({"web": SECRET}), 3.0)
     store.queue.finish(deployment.id, Status.SUCCESS, "", 4.0)

@@ -15,7 +15,7 @@ from deployer.adapters.github.null_github import NoGitHub
 from deployer.adapters.sqlite.encryption import open_secret_store
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.config.settings import load_config
-from deployer.core.model import Bundle, DeployJob, Deployment, Kind
+from deployer.core.model import Bundle, DeployJob, Deployment, Kind, Trigger
 from deployer.core.rollout.plan import Plan
 from deployer.deployment.context import DeployContext
 from deployer.deployment.deploy import deploy
@@ -100,7 +100,8 @@ class InProcess:
         return not plan.empty
 
     def _run(self, kind: Kind, **job: Any) -> Deployment:
-        self.store.queue.enqueue(DeployJob("shop", "production", kind, "api", "ada", **job), self.clock.now())
+        asked = DeployJob("shop", "production", kind, Trigger.API, "ada", **job)
+        self.store.queue.enqueue(asked, self.clock.now())
         claimed = self.store.queue.claim(self.clock.now())
         assert claimed
         return deploy(*claimed, self.context)

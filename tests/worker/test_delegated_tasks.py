@@ -20,7 +20,7 @@ from deployer.adapters.sqlite.encryption import open_secret_store
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.config.settings import load_config
 from deployer.core.errors import DeployerError, StoreUnavailable, TokenRejected, WorkerSilent
-from deployer.core.model import Bundle, DeployJob, Kind
+from deployer.core.model import Bundle, DeployJob, Kind, Trigger
 from deployer.core.ports.arrivals import Proof
 from deployer.core.queue.delegated_task import PATIENCE, PAUSE, TRIES, TaskKind
 from deployer.core.queue.supersede import Outcome
@@ -55,7 +55,7 @@ def proof() -> Proof:
 
 
 def a_job() -> DeployJob:
-    return DeployJob("shop", "production", Kind.DEPLOY, "action", "ada", REVISION, images={})
+    return DeployJob("shop", "production", Kind.DEPLOY, Trigger.ACTION, "ada", REVISION, images={})
 
 
 class Halves:

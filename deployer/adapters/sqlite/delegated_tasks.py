@@ -56,8 +56,9 @@ class TaskRows:
         for row in rows:
             try:
                 opened = self._keys.secret_store.open_sealing_key(f"errand {row['id']}", row["sealed"])
-                jobs = unpack_task(opened, row["task"])
-                return DelegatedTask(row["id"], TaskKind(row["task"]), jobs, row["at"], row["tries"])
+                task = TaskKind(row["task"])
+                jobs = unpack_task(opened, task)
+                return DelegatedTask(row["id"], task, jobs, row["at"], row["tries"])
             except (
                 SealBroken,
                 ValueError,

@@ -49,7 +49,7 @@ class ProofRows:
 def note_arrival(
     sql: sqlite3.Connection,
     arrival: Arrival | None,
-    outcome: str,
+    outcome: Outcome,
     reason: str,
     deployment_id: str | None,
     now: float,

@@ -1,5 +1,5 @@
-"""The store's part for the queue of deployments. In: deploy jobs. Out: deployments, one running and one queued
-for each app and environment.
+"""The store's part for the queue of deployments. In: deploy jobs. Out: deployments, one running and one
+queued for each app and environment.
 
 `core.queue.supersede` decides which run wins. Content that may hold a secret (bundle, variables, credentials)
 is stored sealed only, and a deploy job is erased when its deployment ends.
@@ -58,7 +58,9 @@ class QueueRows:
         self._ledger = ledger
         self.queued: Callable[[], None] = _nobody_waits
 
-    def enqueue(self, job: DeployJob, now: float, arrival: Arrival | None = None) -> tuple[Deployment, str]:
+    def enqueue(
+        self, job: DeployJob, now: float, arrival: Arrival | None = None
+    ) -> tuple[Deployment, Outcome]:
         with self._database.write() as sql:
             if isinstance(arrival, Proof):
                 spend_proof(sql, arrival, now)
@@ -109,7 +111,8 @@ class QueueRows:
                     self._end(sql, row["id"], status, reason, now)
                 else:
                     sql.execute("UPDATE deployment SET status = ? WHERE id = ?", (status, row["id"]))
-                    append_event(sql, row["id"], "requeue", "the deployer stopped during this deployment", now)
+                    told = "the deployer stopped during this deployment"
+                    append_event(sql, row["id"], "requeue", told, now)
             return [deployment_of(find_row(sql, row["id"])) for row in rows]
 
     def finish(self, id: str, status: Status, reason: str, now: float) -> Deployment:
@@ -130,7 +133,8 @@ class QueueRows:
         sql.execute(INSERT_DEPLOYMENT, columns)
         if job.github:
             sql.execute("INSERT INTO forge (deployment_id, number) VALUES (?, ?)", (id, job.github))
-        append_event(sql, id, "enqueue", f"{job.kind} of {job.revision[:7] or job.release} by {job.actor}", now)
+        asked = f"{job.kind} of {job.revision[:7] or job.release} by {job.actor}"
+        append_event(sql, id, "enqueue", asked, now)
         return deployment_of(columns), [ending(ended)] if ended else []
 
     def _end(self, sql: sqlite3.Connection, id: str, status: Status, reason: str, now: float) -> None:

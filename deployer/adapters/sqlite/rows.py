@@ -24,6 +24,7 @@ from deployer.core.model import (
     Release,
     Run,
     Status,
+    Trigger,
 )
 from deployer.core.queue.delegated_task import TaskKind
 from deployer.core.release.proven_images import encode_tested
@@ -145,7 +146,7 @@ def _opened(secret_store: SecretStore, row: sqlite3.Row) -> DeployJob:
         app=row["app"],
         environment=row["environment"],
         kind=Kind(row["kind"]),
-        trigger=row["trigger"],
+        trigger=Trigger(row["trigger"]),
         actor=row["actor"],
         revision=row["revision"],
         run=run_of(row),
@@ -232,11 +233,11 @@ def pack_task(jobs: Sequence[DeployJob]) -> str:
     )
 
 
-def unpack_task(text: str, task: str) -> tuple[DeployJob, ...]:
+def unpack_task(text: str, task: TaskKind) -> tuple[DeployJob, ...]:
     """Returns the deploy jobs. Raises ValueError, TypeError, KeyError or AttributeError for content that
-    `pack_errand` did not write.
+    `pack_task` did not write.
     """
-    unpack = _unpack_announcement if task == TaskKind.HINT else _unpack_plan
+    unpack = _unpack_announcement if task is TaskKind.HINT else _unpack_plan
     return tuple(unpack(one) for one in json.loads(text))
 
 
@@ -250,7 +251,7 @@ def _unpack_plan(one: Mapping[str, Any]) -> DeployJob:
         app=str(one["app"]),
         environment=str(one["environment"]),
         kind=Kind.DEPLOY,
-        trigger="action",
+        trigger=Trigger.ACTION,
         actor=str(one["actor"]),
         revision=str(one["revision"]),
         images=_unpack_images(one["images"]),

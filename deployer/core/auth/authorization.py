@@ -16,7 +16,7 @@ from deployer.core.auth.api_tokens import Right, Token
 from deployer.core.config.settings import App, Config, Environment
 from deployer.core.errors import Forbidden, ImageNotFound
 from deployer.core.images import Image, split_host
-from deployer.core.model import Credentials, DeployJob, Deployment, Kind, Run, Status
+from deployer.core.model import Credentials, DeployJob, Deployment, Kind, Run, Status, Trigger
 from deployer.core.refs import matches, ref_pattern
 from deployer.core.release.proven_images import ProvenQuery
 from deployer.core.requests.deploy_request import DeployRequest
@@ -33,7 +33,8 @@ def authorise_claims(claims: Mapping[str, object], request: DeployRequest, confi
     """
     app, environment, workflow = _authorise_run(claims, request, config)
     check_images(app, request.images)
-    job = _job(request, app, "action", actor=str(claims.get("actor", "")), run=request.run, workflow=workflow)
+    actor = str(claims.get("actor", ""))
+    job = _job(request, app, Trigger.ACTION, actor=actor, run=request.run, workflow=workflow)
     return replace(job, environment=environment.name, tested=request.tested)
 
 
@@ -87,7 +88,8 @@ def authorise_plan(claims: Mapping[str, object], request: DeployRequest, config:
     _require_match(claims, "base_ref", environment.branch)
     _require(claims, "sha", request.revision)
     check_images(app, request.images)
-    return _job(request, app, "action", actor=str(claims.get("actor", "")), run=request.run, workflow="")
+    actor = str(claims.get("actor", ""))
+    return _job(request, app, Trigger.ACTION, actor=actor, run=request.run, workflow="")
 
 
 def authorise_person(token: Token, request: DeployRequest, config: Config) -> DeployJob:
@@ -101,7 +103,7 @@ def authorise_person(token: Token, request: DeployRequest, config: Config) -> De
     app.environment(request.environment)
     check_images(app, request.images)
     run = request.run if request.run != Run() else None  # 0.0: not from a run, so nothing is newer or older
-    return _job(request, app, "api", actor=token.name, run=run, workflow="")
+    return _job(request, app, Trigger.API, actor=token.name, run=run, workflow="")
 
 
 def authorise_signed(signers: Collection[str], request: DeployRequest, config: Config) -> DeployJob:
@@ -127,7 +129,7 @@ def authorise_signed(signers: Collection[str], request: DeployRequest, config: C
                 hint="let the job ask for a token, `permissions: id-token: write`, or change the setting",
             )
     check_images(app, request.images)
-    return _job(request, app, "action", actor=request.actor, run=request.run, workflow="")
+    return _job(request, app, Trigger.ACTION, actor=request.actor, run=request.run, workflow="")
 
 
 def require_right(token: Token, kind: Kind, app: str) -> None:
@@ -267,7 +269,7 @@ def pattern(text: str) -> re.Pattern[str]:
 
 
 def _job(
-    request: DeployRequest, app: App, trigger: str, *, actor: str, run: Run | None, workflow: str
+    request: DeployRequest, app: App, trigger: Trigger, *, actor: str, run: Run | None, workflow: str
 ) -> DeployJob:
     return DeployJob(
         app=app.name,

@@ -11,6 +11,7 @@ from deployer.core.images import Image
 from deployer.core.model import Availability, DeployJob, Deployment, Event, Release, Status
 from deployer.core.ports.arrivals import Arrival
 from deployer.core.queue.delegated_task import DelegatedTask, TaskKind
+from deployer.core.queue.supersede import Outcome
 from deployer.core.release.confirmation import Confirmation, ConfirmationVerdict
 from deployer.core.release.proven_images import ProvenRun
 
@@ -20,10 +21,12 @@ class DeploymentQueue(Protocol):
 
     queued: Callable[[], None]  # called after a job is queued where none waited
 
-    def enqueue(self, job: DeployJob, now: float, arrival: Arrival | None = None) -> tuple[Deployment, str]:
-        """Stores a decision, and records its arrival in the same transaction; returns the deployment, and
-        `queued`, `duplicate` or `stale`. Raises TokenRejected for a spent proof, Forbidden if a run that was
-        accepted before now asks for other images.
+    def enqueue(
+        self, job: DeployJob, now: float, arrival: Arrival | None = None
+    ) -> tuple[Deployment, Outcome]:
+        """Stores a decision, and records its arrival in the same transaction; returns the deployment, and if
+        the job is queued, a duplicate or stale. Raises TokenRejected for a spent proof, Forbidden if a run
+        that was accepted before now asks for other images.
         """
 
     def claim(self, now: float) -> tuple[Deployment, DeployJob] | None:

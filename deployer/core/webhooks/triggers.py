@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from deployer.core.auth.authorization import DEPLOYING_EVENTS, allows_image, check_images, is_environment
 from deployer.core.config.settings import App, Config, Environment
-from deployer.core.model import DeployJob, Kind, Run
+from deployer.core.model import DeployJob, Kind, Run, Trigger
 from deployer.core.refs import matches
 from deployer.core.webhooks.delivery import Delivery, WorkflowRun, ping_of, workflow_run_of
 from deployer.core.webhooks.image_events import (
@@ -116,7 +116,7 @@ def _place(run: WorkflowRun, config: Config) -> Deploy | Ignore:
             app=app.name,
             environment=environment.name,
             kind=Kind.DEPLOY,
-            trigger="webhook",
+            trigger=Trigger.WEBHOOK,
             actor=run.actor,
             revision=run.head_sha,
             run=Run(run.run_number, run.run_attempt),
@@ -222,7 +222,7 @@ def announcement_job(app: str, environment: str, actor: str, revision: str) -> D
     """Returns the deploy job of an announced image. A revision has one release, however many of its images
     are announced.
     """
-    job = DeployJob(app, environment, Kind.DEPLOY, "webhook", actor, revision=revision)
+    job = DeployJob(app, environment, Kind.DEPLOY, Trigger.WEBHOOK, actor, revision=revision)
     return replace(job, run=Run(1, 1), workflow=f"package {revision}")
 
 
@@ -250,7 +250,7 @@ def _taking_packages(package: Package, image: str, config: Config) -> Iterator[t
 
 
 def _job(app: App, environment: Environment, actor: str, revision: str) -> DeployJob:
-    return DeployJob(app.name, environment.name, Kind.DEPLOY, "webhook", actor, revision=revision)
+    return DeployJob(app.name, environment.name, Kind.DEPLOY, Trigger.WEBHOOK, actor, revision=revision)
 
 
 def _apps_of(repository_id: int, config: Config) -> list[App]:

@@ -14,14 +14,13 @@ from deployer.core.auth.authorization import login_for, may_use_login, withheld
 from deployer.core.config.settings import App, Environment
 from deployer.core.errors import Forbidden, ImageNotFound, ImageUnproven, NotFound
 from deployer.core.images import Image
-from deployer.core.model import Credentials, DeployJob, Kind, Release
+from deployer.core.model import Credentials, DeployJob, Kind, Release, Trigger
 from deployer.core.ports.registry import Registry
 from deployer.core.ports.store import ImageRecords, Store
 from deployer.core.release.image_labels import is_labelled, judge_labels
 from deployer.core.release.image_selection import ImageRequirement
 from deployer.core.release.proven_images import ProvenRun, images_of_revision, unproven_reuse
 
-_OPERATOR = "cli"
 _SAFER = "let the action ask the server to deploy: its request proves the images that it tested"
 
 
@@ -57,7 +56,7 @@ class ImageFinder:
             if found:
                 self.note(f"{want.service}: {found}, proven by a protected run of this commit")
             return found or self._by_tag(want)
-        if self.job.trigger == "webhook" and want.image not in known:
+        if self.job.trigger is Trigger.WEBHOOK and want.image not in known:
             self._require_trust(want, str(want.image))
             self._judge(want, want.image, str(want.image))
         return want.image
@@ -96,7 +95,7 @@ class ImageFinder:
         self.note(f"{want.service}: {name} is taken as it is, not proven by a protected run{unlabelled}")
 
     def _require_trust(self, want: ImageRequirement, name: str) -> None:
-        if self.job.trigger == _OPERATOR or self.environment.trust_tags:
+        if self.job.trigger is Trigger.CLI or self.environment.trust_tags:
             return
         place = f"apps.{self.app.name}.environments.{self.environment.name}"
         raise ImageUnproven(

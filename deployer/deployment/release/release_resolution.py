@@ -9,7 +9,7 @@ from functools import partial
 
 from deployer.core.auth.job_authorization import judge_job, judge_release
 from deployer.core.config.settings import App, Environment
-from deployer.core.model import DeployJob, Deployment, EventKind, Release
+from deployer.core.model import DeployJob, Deployment, EventKind, Release, Trigger
 from deployer.deployment.context import DeployContext
 from deployer.deployment.journal import DeploymentJournal
 from deployer.deployment.release.branch_check import check_branch
@@ -41,7 +41,7 @@ def _new(
     deployment: Deployment, job: DeployJob, app: App, context: DeployContext, journal: DeploymentJournal
 ) -> Release:
     environment = app.environment(deployment.environment)
-    if job.trigger == "webhook":
+    if job.trigger is Trigger.WEBHOOK:
         check_branch(job, app, environment, context.github)
     draft = complete(job, app, environment, context, partial(journal.record, EventKind.IMAGE))
     keep_proof(job, draft, context.store.images)

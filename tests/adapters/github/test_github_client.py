@@ -18,7 +18,7 @@ import pytest
 from deployer.adapters.github.github_client import GitHubClient
 from deployer.adapters.github.null_github import NoGitHub
 from deployer.core.errors import GitHubUnavailable, ReleaseIncomplete, StoreUnavailable
-from deployer.core.model import Deployment, Kind, Run, Status
+from deployer.core.model import Deployment, Kind, Run, Status, Trigger
 from deployer.core.requests.deploy_request import MAX_FILE_BYTES
 from testing.docker.docker_cli import wait_for
 from testing.github.rest_api import Call, GitHubServer
@@ -49,7 +49,7 @@ def a_deployment(**changes: Any) -> Deployment:
         app="shop",
         environment="production",
         kind=Kind.DEPLOY,
-        trigger="action",
+        trigger=Trigger.ACTION,
         actor="octocat",
         revision=REVISION,
         status=Status.QUEUED,

@@ -11,7 +11,7 @@ import pytest
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.errors import Forbidden, NotFound
 from deployer.core.images import Image
-from deployer.core.model import DeployJob, Kind, Run, Status
+from deployer.core.model import DeployJob, Kind, Run, Status, Trigger
 from deployer.core.queue.supersede import MAX_ATTEMPTS
 from testing.receiver.jobs import LOGIN, job, kinds, release, run_through
 from testing.receiver.receiver_inputs import BUNDLE
@@ -21,7 +21,7 @@ from testing.receiver.receiver_inputs import BUNDLE
 def test_a_wish_for_one_shot_tasks_is_kept_and_one_of_before_opens_without(store: SqliteStore) -> None:
     for asked in (True, False):
         made, _ = store.queue.enqueue(
-            DeployJob("shop", "production", Kind.ROLLBACK, "cli", "ada", run_tasks=asked), 1.0
+            DeployJob("shop", "production", Kind.ROLLBACK, Trigger.CLI, "ada", run_tasks=asked), 1.0
         )
         claimed = store.queue.claim(2.0)
         assert claimed and claimed[0].id == made.id and claimed[1].run_tasks is asked
@@ -98,7 +98,7 @@ def test_the_same_run_is_one_deployment_until_it_failed(store: SqliteStore) -> N
 
 def test_a_webhook_for_a_run_that_the_action_brought_is_a_duplicate(store: SqliteStore) -> None:
     store.queue.enqueue(job(), 1.0)
-    assert store.queue.enqueue(job(images=None, bundle=None, trigger="webhook"), 2.0)[1] == "duplicate"
+    assert store.queue.enqueue(job(images=None, bundle=None, trigger=Trigger.WEBHOOK), 2.0)[1] == "duplicate"
 
 
 @pytest.mark.case("B06")

@@ -92,6 +92,19 @@ def test_a_forged_wish_ends_as_an_error_and_does_not_block_the_queue(
     assert store.deployments.get(forged).status is Status.ERROR
 
 
+def test_a_forged_trigger_ends_as_an_error_and_hides_no_other_row(store: SqliteStore, tmp_path: Path) -> None:
+    forged, good = (
+        store.queue.enqueue(job(1, app="admin"), 1.0)[0].id,
+        store.queue.enqueue(job(1), 2.0)[0].id,
+    )
+    with sqlite3.connect(tmp_path / "deployer.db") as other:
+        other.execute("UPDATE deployment SET trigger = 'spell' WHERE id = ?", (forged,))
+    claimed = store.queue.claim(3.0)
+    assert claimed and claimed[0].id == good
+    [ended] = store.deployments.history("admin", "production")
+    assert (ended.status, ended.trigger) == (Status.ERROR, "spell")
+
+
 def test_a_key_that_does_not_fit_the_database_stops_the_start(store: SqliteStore, tmp_path: Path) -> None:
     store.close()
     (tmp_path / "key").unlink()

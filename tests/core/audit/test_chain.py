@@ -9,7 +9,7 @@ import pytest
 
 from deployer.core.audit.chain import START, Action, AuditEvent, Entry, entry_text, find_break, link
 from deployer.core.audit.events import acceptance, refusal
-from deployer.core.model import DeployJob, Kind, Run
+from deployer.core.model import DeployJob, Kind, Run, Trigger
 
 KEY = b"the server's own"
 
@@ -60,7 +60,9 @@ def test_hostile_text_stays_within_its_line_and_its_size() -> None:
 
 
 def test_an_acceptance_names_run_and_deployment() -> None:
-    job = DeployJob("shop", "production", Kind.DEPLOY, "action", "ada", run=Run(12, 2), origin="198.51.100.7")
+    job = DeployJob(
+        "shop", "production", Kind.DEPLOY, Trigger.ACTION, "ada", run=Run(12, 2), origin="198.51.100.7"
+    )
     text = json.loads(entry_text(7, 1.0, acceptance(job, "d1", "queued")))
     assert text["facts"] == {"deployment": "d1", "kind": "deploy", "trigger": "action", "run": "12.2"}
     assert (text["who"], text["origin"], text["verdict"]) == ("ada", "198.51.100.7", "queued")

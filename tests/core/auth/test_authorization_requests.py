@@ -21,7 +21,7 @@ from deployer.core.auth.authorization import (
 from deployer.core.config.settings import load_config
 from deployer.core.errors import Forbidden, NotFound
 from deployer.core.images import Image
-from deployer.core.model import Credentials, DeployJob, Deployment, Kind, Run, Status
+from deployer.core.model import Credentials, DeployJob, Deployment, Kind, Run, Status, Trigger
 from deployer.core.requests.deploy_request import DeployRequest
 from testing.github.oidc_issuer import CLAIMS
 from testing.receiver.receiver_inputs import (
@@ -43,7 +43,7 @@ def test_claims_that_cover_the_request_are_a_wish() -> None:
         app="shop",
         environment="production",
         kind=Kind.DEPLOY,
-        trigger="action",
+        trigger=Trigger.ACTION,
         actor="octocat",
         revision=REVISION,
         run=Run(12, 1),

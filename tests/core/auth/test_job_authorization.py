@@ -11,7 +11,7 @@ from deployer.core.auth.job_authorization import judge_images, judge_job, judge_
 from deployer.core.config.settings import App, load_config
 from deployer.core.errors import DeployerError, Forbidden, NotFound
 from deployer.core.images import Image
-from deployer.core.model import DeployJob, Kind, Release
+from deployer.core.model import DeployJob, Kind, Release, Trigger
 from deployer.core.release.image_selection import ImageRequirement
 from testing.receiver.receiver_inputs import BUNDLE, DIGEST, REVISION, config_table
 
@@ -19,12 +19,14 @@ GOOD = DeployJob(
     "shop",
     "production",
     Kind.DEPLOY,
-    "action",
+    Trigger.ACTION,
     "ada",
     REVISION,
     images={"web": Image("ghcr.io/acme/shop-web", DIGEST)},
 )
-AGAIN = DeployJob("shop", "production", Kind.ROLLBACK, "api", "ada", REVISION, release="0123456789abcdef")
+AGAIN = DeployJob(
+    "shop", "production", Kind.ROLLBACK, Trigger.API, "ada", REVISION, release="0123456789abcdef"
+)
 
 
 def the_app(*other_images: str) -> App:

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from deployer.core.images import Image
-from deployer.core.model import DeployJob, Kind
+from deployer.core.model import DeployJob, Kind, Trigger
 from deployer.core.queue.delegated_task import DelegatedTask, TaskKind, fit_jobs
 from testing.receiver.receiver_inputs import DIGEST, REVISION, config_of
 
 
 def job(**changes: Any) -> DeployJob:
     given: dict[str, Any] = {"app": "shop", "environment": "production", "revision": REVISION, **changes}
-    return DeployJob(kind=Kind.DEPLOY, trigger="webhook", actor="ada", **given)
+    return DeployJob(kind=Kind.DEPLOY, trigger=Trigger.WEBHOOK, actor="ada", **given)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployer.core.model import Availability, Deployment, Kind, Run, Status
+from deployer.core.model import Availability, Deployment, Kind, Run, Status, Trigger
 from deployer.core.reporting.deployment_text import (
     MAX_DESCRIPTION,
     ago,
@@ -33,7 +33,7 @@ def a_deployment(**changes: Any) -> Deployment:
         app="shop",
         environment="production",
         kind=Kind.DEPLOY,
-        trigger="action",
+        trigger=Trigger.ACTION,
         actor="octocat",
         revision=REVISION,
         status=Status.SUCCESS,
@@ -118,7 +118,7 @@ def test_the_history_is_a_table_with_aligned_columns_and_no_colours() -> None:
             id="d2",
             kind=Kind.ROLLBACK,
             actor="",
-            trigger="cli",
+            trigger=Trigger.CLI,
             revision="",
             release="",
             status=Status.FAILURE,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from deployer.core.model import Deployment, Health, Kind, ObservedState, Run, Status
+from deployer.core.model import Deployment, Health, Kind, ObservedState, Run, Status, Trigger
 from deployer.core.reporting.environment_status import Overview, overview_text
 from deployer.core.rollout.planner import plan_rollout
 from testing.compose_models import application, replica, running
@@ -10,7 +10,7 @@ SERVING = Deployment(
     app="shop",
     environment="production",
     kind=Kind.DEPLOY,
-    trigger="action",
+    trigger=Trigger.ACTION,
     actor="ada",
     revision="a" * 40,
     status=Status.SUCCESS,

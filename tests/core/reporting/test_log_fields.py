@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deployer.core.model import Deployment, Kind, Run, Status
+from deployer.core.model import Deployment, Kind, Run, Status, Trigger
 from deployer.core.reporting.log_fields import log_fields
 
 
@@ -12,7 +12,7 @@ def test_a_line_about_a_deployment_names_it_and_its_place() -> None:
         app="shop",
         environment="production",
         kind=Kind.DEPLOY,
-        trigger="api",
+        trigger=Trigger.API,
         actor="ada",
         revision="a" * 40,
         status=Status.SUCCESS,

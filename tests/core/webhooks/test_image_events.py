@@ -12,7 +12,7 @@ import pytest
 from deployer.core.config.settings import Config, load_config
 from deployer.core.errors import Forbidden, PayloadRejected
 from deployer.core.images import Image
-from deployer.core.model import DeployJob, Kind, Run
+from deployer.core.model import DeployJob, Kind, Run, Trigger
 from deployer.core.webhooks.triggers import Deploy, Ignore, ImageAnnouncement
 from testing.receiver import receiver_inputs
 from testing.receiver.receiver_inputs import (
@@ -52,7 +52,7 @@ def test_a_deployment_of_ours_is_a_wish_for_its_images_and_is_told_of_its_status
         app="shop",
         environment="production",
         kind=Kind.DEPLOY,
-        trigger="webhook",
+        trigger=Trigger.WEBHOOK,
         actor="Codertocat",
         revision=REVISION,
         run=Run(12, 1),

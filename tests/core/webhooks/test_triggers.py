@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deployer.core.errors import PayloadRejected
-from deployer.core.model import DeployJob, Kind, Run
+from deployer.core.model import DeployJob, Kind, Run, Trigger
 from deployer.core.webhooks.triggers import Deploy
 from testing.receiver.receiver_inputs import (
     REVISION,
@@ -28,7 +28,7 @@ def test_a_successful_run_on_the_branch_is_a_wish_for_its_revision() -> None:
             app="shop",
             environment="production",
             kind=Kind.DEPLOY,
-            trigger="webhook",
+            trigger=Trigger.WEBHOOK,
             actor="Codertocat",
             revision=REVISION,
             run=Run(12, 1),
