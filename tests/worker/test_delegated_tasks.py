@@ -286,7 +286,7 @@ def test_an_expected_failure_in_an_errand_is_a_try_and_leaves_no_traceback(
     halves.registry.push("frontend")
     halves.announce()
     with monkeypatch.context() as patched:
-        patched.setattr(halves.mine, "enqueue", full)
+        patched.setattr(halves.mine.queue, "enqueue", full)
         assert halves.work() == 1 and count(halves.mine, "errand") == 1
     assert "the disk is full [" in caplog.text and "Traceback" not in caplog.text
     halves.clock.time += PAUSE
