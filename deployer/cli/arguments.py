@@ -38,8 +38,13 @@ def add_verb(
     parser = verbs.add_parser(name, help=text, description=text)
     parser.set_defaults(run=run)
     if place:
-        parser.add_argument("app", help="its name in the settings")
-        parser.add_argument("environment", nargs="?", default="production", help="default: production")
+        parser.add_argument("app", help="name of the app in the settings")
+        parser.add_argument(
+            "environment",
+            nargs="?",
+            default="production",
+            help="environment of the app (default: production)",
+        )
     return parser
 
 

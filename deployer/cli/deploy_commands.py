@@ -27,7 +27,7 @@ _TICK = 0.1
 def add_acting(verbs: Verbs) -> None:
     for kind, text in (
         ("redeploy", "deploy the serving release again"),
-        ("rollback", "go back to the previous release"),
+        ("rollback", "roll back to the previous release"),
     ):
         verb = add_verb(verbs, kind, text, _manual, place=True)
         verb.add_argument("--release", default="", help="id of another release (`history` shows them)")

@@ -29,7 +29,7 @@ def add_looking(verbs: Verbs) -> None:
         "--revision", default="", type=revision, help="commit to plan (default: the serving release)"
     )
     status = add_verb(
-        verbs, "status", "show the serving release, and any drift from what was deployed", _status
+        verbs, "status", "show the serving release of each environment, and any drift from it", _status
     )
     status.add_argument("app", nargs="?", default="", help="show only this app (default: all)")
     history = add_verb(verbs, "history", "show past deployments, newest first", _history, place=True)

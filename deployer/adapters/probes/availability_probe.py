@@ -10,7 +10,6 @@ Every request has its own connection, as a new user has.
 from __future__ import annotations
 
 import contextlib
-import functools
 import ipaddress
 import math
 import os
@@ -150,7 +149,7 @@ class AvailabilityProbe:
         self._selector.unregister(probe.socket)
         if probe.endpoint.tls:
             probe.shaking = True
-            probe.socket = _trusting().wrap_socket(probe.socket, do_handshake_on_connect=False)
+            probe.socket = _TLS.wrap_socket(probe.socket, do_handshake_on_connect=False)
         self._selector.register(probe.socket, selectors.EVENT_READ, probe)
         if probe.shaking:
             self._shake_hands(probe)
@@ -210,14 +209,14 @@ def is_here(host: str) -> bool:
     return not (mapped or address.is_unspecified or address.is_multicast)
 
 
-@functools.cache
 def _trusting() -> ssl.SSLContext:
-    """Returns a TLS context without verification: the probe measures availability, not the certificate. It is
-    made at the first request with TLS: 0.5 MB that a server without such an endpoint does not hold.
-    """
+    """Returns a TLS context without verification: the probe measures availability, not the certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
+
+
+_TLS = _trusting()
 
 
 def _request(endpoint: Endpoint) -> bytes:
