@@ -27,7 +27,7 @@ from deployer.adapters.docker.compose_yaml import WrittenFiles, parse_printed
 from deployer.adapters.docker.container_errors import refusal
 from deployer.adapters.system.file_lock import hold
 from deployer.adapters.system.files import make_folder, write_whole
-from deployer.adapters.system.subprocesses import ExitedWithError
+from deployer.adapters.system.limited_process import ExitedWithError
 from deployer.core.compose.file_access import check_file_access
 from deployer.core.compose.placeholders import placeholders, quoted_names
 from deployer.core.compose.rendering import FILES, FOLDER, MOUNTED, RENDERING

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deployer.adapters.system.confined_process import Confined, find_confinement
-from deployer.adapters.system.subprocesses import run
+from deployer.adapters.system.limited_process import run
 from deployer.core.docker.compose_confinement import Confinement, Means, group_of_all, user_of
 from deployer.core.errors import CommandFailed
 
@@ -59,7 +59,7 @@ class ComposeProcess:
         hide: Callable[[str], str] = str,
     ) -> str:
         """Runs Compose; its output. `folder`: where it works; `readable`: files and folders, with all below
-        them; `socket`: the engine's; `keep` and `hide` as in `shell.run`.
+        them; `socket`: the engine's; `keep` and `hide` as in `limited_process.run`.
         """
         program = _find_plugin()
         engine = ["-H", f"unix://{socket}"] if socket else []

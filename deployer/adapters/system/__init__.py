@@ -1,1 +1,1 @@
-"""This machine: files, locks, clock, log, subprocesses and their confinement. Imports no other adapter."""
+"""This machine: files, locks, clock, log, limited and confined processes. Imports no other adapter."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from deployer.ci.subprocesses import capture
+from deployer.ci.child_processes import capture
 
 
 def git(workspace: Path, *words: str, extra: Mapping[str, str] | None = None, timeout: float = 60.0) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from deployer.ci.child_processes import Ended, capture, start_alone, stream
 from deployer.ci.github import workflow_commands
-from deployer.ci.subprocesses import Ended, capture, start_alone, stream
 from deployer.core.errors import CommandFailed, ComposeRejected
 
 # A context may lie beside the Compose file's folder; newer buildx then asks for permission at a prompt.

@@ -16,13 +16,13 @@ from typing import IO, Any
 
 from deployer.ci import run_state
 from deployer.ci.built_images import BuiltImage, load_test_images, require
+from deployer.ci.child_processes import Ended, stream
 from deployer.ci.github import workflow_commands
 from deployer.ci.github.annotations import point_at
 from deployer.ci.github.inputs import Context, input_text, read_context
 from deployer.ci.images import docker_cli
 from deployer.ci.images.test_stack import isolate, spread, wait_seconds
 from deployer.ci.steps.build import is_test
-from deployer.ci.subprocesses import Ended, stream
 from deployer.core.compose.image_defaults import with_image_defaults
 from deployer.core.compose.services import is_checked
 from deployer.core.errors import CommandFailed, GateFailed

@@ -18,7 +18,7 @@ import pytest
 
 from deployer.adapters.system import landlock
 from deployer.adapters.system.confined_process import Confined, find_confinement
-from deployer.adapters.system.subprocesses import run
+from deployer.adapters.system.limited_process import run
 from deployer.core.docker.compose_confinement import Confinement, Means
 from deployer.core.errors import CommandFailed
 from testing.docker.docker_cli import ROOT

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from deployer.ci.child_processes import capture, child_environment, stream
 from deployer.ci.github import workflow_commands
-from deployer.ci.subprocesses import capture, child_environment, stream
 from deployer.core.errors import CommandFailed
 from testing.github.workflow_commands import Console
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deployer.adapters.system.subprocesses import ExitedWithError, run
+from deployer.adapters.system.limited_process import ExitedWithError, run
 from deployer.core.errors import CommandFailed
 from testing.docker.docker_cli import ROOT, wait_for
 
@@ -112,7 +112,7 @@ def test_a_command_that_is_not_there_says_so() -> None:
 
 LEFT_OVER = """
 import contextlib, os
-from deployer.adapters.system.subprocesses import run
+from deployer.adapters.system.limited_process import run
 from deployer.core.errors import CommandFailed
 before = os.listdir("/proc/self/fd")
 for line in ("exit 0", "exit 1", "exec sleep 300"):
