@@ -1,1 +1,1 @@
-"""The runner's side: the verbs of the composite action. Standard library and core only."""
+"""The runner's side: the verbs of the composite action. Standard library, core and io only."""

@@ -1,4 +1,5 @@
-"""Child processes. In: argv lists, never a shell line. Out: their output as text to the runner, exit codes.
+"""Child processes of a step. In: argv lists, never a shell line. Out: their output as text to the runner,
+exit codes.
 
 A child gets neither the action's inputs nor the tokens and files by which a step controls its workflow.
 """
@@ -6,24 +7,19 @@ A child gets neither the action's inputs nor the tokens and files by which a ste
 from __future__ import annotations
 
 import os
-import selectors
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from deployer.ci.github import workflow_commands
 from deployer.ci.github.inputs import PREFIX
 from deployer.core.errors import CommandFailed
+from deployer.io import subprocesses
+from deployer.io.subprocesses import Limits, NotEnded, NotStarted
 
 _STEERING = frozenset({"GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE"})
 _TAIL = 4000
-_GRACE = 5.0
-_DRAIN = 0.5
 
 
 @dataclass(frozen=True)
@@ -57,13 +53,27 @@ def stream(
     watch: Callable[[bytes], None] = lambda _: None,
 ) -> Ended:
     """Runs a child and prints its output as text; its leftover processes end with it."""
+    tail = b""
+
+    def write(block: bytes) -> None:
+        nonlocal tail
+        tail = (tail + block)[-_TAIL:]
+        _print(block)
+        watch(block)
+
     with workflow_commands.commands_stopped():
-        child = _start(argv, cwd=cwd, extra=extra, stderr=subprocess.STDOUT, session=True)
         try:
-            tail = _pass_on(child, watch)
-        finally:
-            _end_group(child)
-    return Ended(child.returncode, tail.decode("utf-8", "replace"))
+            code = subprocesses.stream(argv, environment=child_environment(extra), write=write, folder=cwd)
+        except NotStarted as error:
+            raise _not_started(argv, error) from None
+        if tail and not tail.endswith(b"\n"):
+            _print(b"\n")
+    return Ended(code, tail.decode("utf-8", "replace"))
+
+
+def _print(block: bytes) -> None:
+    sys.stdout.buffer.write(block)
+    sys.stdout.buffer.flush()
 
 
 def capture(
@@ -77,98 +87,30 @@ def capture(
     """Runs a child that answers quickly and returns its stdout. Raises CommandFailed with the end of its
     stderr.
     """
-    child = _start(argv, cwd=cwd, extra=extra, stderr=subprocess.PIPE, session=False)
+    name = " ".join(argv[:2])
     try:
-        out, err = child.communicate(text.encode() if text is not None else None, timeout=timeout)
-    except subprocess.TimeoutExpired:
-        raise CommandFailed(f"{_name(argv)} did not end in {timeout:.0f} s") from None
-    finally:
-        if child.poll() is None:
-            child.kill()
-            child.communicate()
-    if child.returncode:
-        words = err.decode("utf-8", "replace").strip()[-_TAIL:]
-        raise CommandFailed(f"{_name(argv)} ended with exit code {child.returncode}: {words}")
-    return out.decode("utf-8", "replace")
+        child = subprocesses.run(
+            argv,
+            environment=child_environment(extra),
+            limits=Limits(timeout),
+            folder=cwd,
+            text=text.encode() if text is not None else None,
+            own_group=False,
+        )
+    except NotStarted as error:
+        raise _not_started(argv, error) from None
+    except NotEnded:
+        raise CommandFailed(f"{name} did not end in {timeout:.0f} s") from None
+    if child.code:
+        words = child.stderr.decode("utf-8", "replace").strip()[-_TAIL:]
+        raise CommandFailed(f"{name} ended with exit code {child.code}: {words}")
+    return child.stdout.decode("utf-8", "replace")
 
 
 def start_alone(argv: Sequence[str], held: int) -> None:
     """Starts a child that outlives this step; its output is discarded, and it keeps one descriptor."""
-    quiet = subprocess.DEVNULL
-    subprocess.Popen(
-        argv,
-        env=child_environment(),
-        stdin=quiet,
-        stdout=quiet,
-        stderr=quiet,
-        pass_fds=(held,),
-        start_new_session=True,
-    )
+    subprocesses.start_alone(argv, environment=child_environment(), keep=(held,))
 
 
-def _start(
-    argv: Sequence[str], *, cwd: Path | None, extra: Mapping[str, str] | None, stderr: int, session: bool
-) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(
-            argv,
-            cwd=cwd,
-            env=child_environment(extra),
-            stdin=subprocess.DEVNULL if session else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            start_new_session=session,
-        )
-    except OSError as error:
-        raise CommandFailed(
-            f"{argv[0]} cannot be started: {error.strerror}", hint="is it on the PATH?"
-        ) from None
-
-
-def _pass_on(child: subprocess.Popen[bytes], watch: Callable[[bytes], None]) -> bytes:
-    """Copies output until the child ends; leftover processes of the child may still print, but are not
-    awaited.
-    """
-    assert child.stdout is not None
-    tail, until = b"", float("inf")
-    with selectors.DefaultSelector() as selector:
-        selector.register(child.stdout, selectors.EVENT_READ)
-        while time.monotonic() < until:
-            if child.poll() is not None:
-                until = min(until, time.monotonic() + _DRAIN)
-            if selector.select(timeout=0.1):
-                chunk = os.read(child.stdout.fileno(), 65_536)
-                if not chunk:
-                    child.wait()
-                    break
-                tail = (tail + chunk)[-_TAIL:]
-                _write(chunk)
-                watch(chunk)
-    if tail and not tail.endswith(b"\n"):
-        _write(b"\n")
-    return tail
-
-
-def _write(chunk: bytes) -> None:
-    sys.stdout.buffer.write(chunk)
-    sys.stdout.buffer.flush()
-
-
-def _end_group(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        _signal_group(child, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(_GRACE)
-    _signal_group(child, signal.SIGKILL)
-    child.wait()
-    if child.stdout:
-        child.stdout.close()
-
-
-def _signal_group(child: subprocess.Popen[bytes], number: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, number)
-
-
-def _name(argv: Sequence[str]) -> str:
-    return " ".join(argv[:2])
+def _not_started(argv: Sequence[str], error: NotStarted) -> CommandFailed:
+    return CommandFailed(f"{argv[0]} cannot be started: {error.reason}", hint="is it on the PATH?")

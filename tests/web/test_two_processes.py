@@ -100,7 +100,7 @@ def test_the_half_that_answers_loads_nothing_that_speaks_to_an_engine_or_to_gith
         "import sys; from pathlib import Path; from deployer.cli import main; import deployer.bootstrap as b;"
         f"reception = b.build_web_server(Path({str(config)!r})); reception.close();"
         "print(*sorted({name.split('.')[0] for name in sys.modules} & {'docker', 'github', 'yaml'}),"
-        " *sorted(n for n in sys.modules if n in ('deployer.adapters.system.limited_process',"
+        " *sorted(n for n in sys.modules if n in ('deployer.io.subprocesses',"
         " 'deployer.adapters.docker.engine')))"
     )
     done = subprocess.run(
