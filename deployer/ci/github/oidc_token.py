@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from deployer.ci.github import workflow_commands
 from deployer.ci.github.permissions import PERMISSIONS, require_identity
-from deployer.ci.http_client import Answer, ServerUnavailable, call
 from deployer.core.errors import GitHubUnavailable
+from deployer.io.http_client import Answer, ServerUnavailable, call
 
 _TRIES = 4
 

@@ -8,7 +8,7 @@ import json
 import os
 from typing import Any
 
-from deployer.ci.http_client import Answer, ServerUnavailable, call
+from deployer.io.http_client import Answer, ServerUnavailable, call
 
 _PAGE, _MOST_PAGES = 100, 10
 _VERSION = "2022-11-28"

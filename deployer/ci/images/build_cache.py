@@ -18,7 +18,6 @@ from typing import Any
 from deployer.ci.git import tracked_files
 from deployer.ci.github import workflow_commands
 from deployer.ci.github.inputs import Context, input_text
-from deployer.ci.http_client import ServerUnavailable
 from deployer.ci.images.build_hashes import hash_path
 from deployer.ci.images.registry import Manifest, find_manifest
 from deployer.ci.images.registry_login import Login, authorization
@@ -27,6 +26,7 @@ from deployer.core.build.build_args import why_secret
 from deployer.core.build.build_hash import TESTED, TREE, hash_value
 from deployer.core.errors import RegistryUnavailable
 from deployer.core.images import split_host
+from deployer.io.http_client import ServerUnavailable
 
 _THREADS = 8
 

@@ -15,9 +15,9 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
-from deployer.ci.http_client import Answer, call, is_loopback
 from deployer.core.errors import ImageNotFound, RegistryUnavailable
 from deployer.core.images import DEFAULT_HOST, Image, split_host
+from deployer.io.http_client import Answer, call, is_loopback
 
 _TRIES = 3
 _MOVED = (301, 302, 303, 307, 308)

@@ -8,12 +8,12 @@ import json
 from dataclasses import dataclass
 
 from deployer.ci.github import workflow_commands
-from deployer.ci.http_client import ServerUnavailable, call
 from deployer.ci.server.follow import End, Followed
 from deployer.ci.server.url_check import verify
 from deployer.ci.server.verify_inputs import Outside
 from deployer.core.build.release_check import Seen, Sight
 from deployer.core.errors import DeployerError
+from deployer.io.http_client import ServerUnavailable, call
 
 _TRIES = 4
 _NOT_WAITING = 409

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deployer.ci.github import workflow_commands
-from deployer.ci.http_client import ServerUnavailable, call, open_stream
 from deployer.ci.server.event_log import Story
 from deployer.ci.server.sse import read_messages
 from deployer.core.errors import DeployerError, TokenRejected
 from deployer.core.model import EventKind, Status
+from deployer.io.http_client import ServerUnavailable, call, open_stream
 
 _SILENCE = 45.0  # seconds without a byte, after which a stream counts as broken
 _POLL = 2.0

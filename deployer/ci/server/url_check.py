@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from deployer.ci.github import workflow_commands
-from deployer.ci.http_client import is_loopback, read_whole
 from deployer.ci.server.verify_inputs import Outside
 from deployer.core.build.release_check import Seen, Sight, judge_served
+from deployer.io.http_client import is_loopback, read_whole
 
 _PAUSE = 0.5
 _ENOUGH = 3  # answers in a row, if the answers do not name their release

@@ -14,7 +14,6 @@ from deployer.ci import run_state
 from deployer.ci.built_images import BuiltImage, require
 from deployer.ci.github import workflow_commands
 from deployer.ci.github.inputs import Context, read_context, server, timeout
-from deployer.ci.http_client import Answer, ServerUnavailable, call, is_loopback
 from deployer.ci.images.registry_login import given_login
 from deployer.ci.server.authentication import prove
 from deployer.ci.server.confirm import Check
@@ -27,6 +26,7 @@ from deployer.core.errors import DeployerError
 from deployer.core.model import Credentials, Status
 from deployer.core.queue.supersede import Outcome
 from deployer.core.requests.deploy_request import encode_request
+from deployer.io.http_client import Answer, ServerUnavailable, call, is_loopback
 
 # A server that restarts is back within these pauses, in seconds.
 _PAUSES = (1, 2, 4, 8, 15)

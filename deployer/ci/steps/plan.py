@@ -16,7 +16,6 @@ from deployer.ci.github.inputs import Context, environment, input_text, read_con
 from deployer.ci.github.job_summary import cut, table
 from deployer.ci.github.permissions import may_request
 from deployer.ci.github.pr_comment import publish
-from deployer.ci.http_client import call
 from deployer.ci.server.authentication import prove
 from deployer.ci.server.deploy_request import request_of
 from deployer.ci.steps.decide import rules_of
@@ -24,6 +23,7 @@ from deployer.core.build.branch_rules import Mode, find_rule
 from deployer.core.errors import DeployerError
 from deployer.core.refs import HEADS
 from deployer.core.requests.deploy_request import encode_request
+from deployer.io.http_client import call
 
 _PATH = "/api/v1/plans"
 _LONGEST_COMMENT = 60_000  # characters; GitHub takes 65,536

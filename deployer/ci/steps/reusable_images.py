@@ -15,13 +15,13 @@ from deployer.ci import run_state
 from deployer.ci.github import workflow_commands
 from deployer.ci.github.inputs import Context, app, server
 from deployer.ci.github.permissions import may_request
-from deployer.ci.http_client import ServerUnavailable, call
 from deployer.ci.images.registry import Manifest, find_manifest
 from deployer.ci.images.registry_login import Login, authorization
 from deployer.ci.server.authentication import prove
 from deployer.core.errors import DeployerError, PayloadRejected
 from deployer.core.images import Image, parse_image, split_host
 from deployer.core.release.proven_images import ProvenQuery, Source, encode_query
+from deployer.io.http_client import ServerUnavailable, call
 
 _PATH = "/api/v1/tested-images"
 _PATIENCE = 20.0

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from deployer.ci.http_client import ServerUnavailable, call
 from deployer.ci.server.follow import DeploymentUnfinished, Followed, follow
 from deployer.ci.server.url_check import verify
 from deployer.ci.server.verify_inputs import Outside
 from deployer.core.build.release_check import Demand, Sight
+from deployer.io.http_client import ServerUnavailable, call
 
 _ENDLESS = 120.0  # seconds; whoever waits for this to end has no deadline
 
