@@ -12,11 +12,9 @@ import json
 import logging
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import jwt
@@ -25,6 +23,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from deployer.adapters.system.files import file_mode, write_whole
 from deployer.core.errors import ConfigError, DeployerError, TokenRejected
+from deployer.io.http_client import ServerUnavailable, open_stream
 
 LEEWAY = 30  # seconds that two clocks may differ
 _MAX_TOKEN = 16_384
@@ -122,7 +121,7 @@ class KeyRing:
         try:
             text = _fetch(self._url)
             keys = _read_keys(json.loads(text))
-        except (OSError, ValueError) as error:
+        except (ServerUnavailable, ValueError) as error:
             _log.warning("the OIDC issuer's keys cannot be fetched from %s: %s", self._url, error)
             self._ask_again = time.monotonic() + _RETRY
             return
@@ -149,30 +148,18 @@ class KeyRing:
             _log.warning("%s cannot be kept: %s", self._file.name, error)
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_args: object, **_named: object) -> None:
-        """Returns None, which makes urllib raise the 3xx as an error."""
-
-
 def _fetch(url: str) -> str:
-    """Returns the answer's text. Raises OSError or ValueError; ends after `_TIMEOUT` even if the answer
-    trickles.
+    """Returns the answer's text. Raises ServerUnavailable or ValueError; ends after `_TIMEOUT` even if the
+    answer trickles, and follows no redirect.
     """
     deadline = time.monotonic() + _TIMEOUT
-    opener = urllib.request.build_opener(_NoRedirect)
-    with opener.open(url, timeout=_TIMEOUT) as answer:
-        return _read(answer, deadline).decode("utf-8")
-
-
-def _read(answer: IO[bytes], deadline: float) -> bytes:
-    content = b""
-    while part := answer.read1(4096):  # type: ignore[attr-defined]  # HTTPResponse has it
-        content += part
-        if len(content) > _MAX_JWKS:
-            raise ValueError("the answer is too long")
-        if time.monotonic() > deadline:
-            raise TimeoutError("the answer takes too long")
-    return content
+    with open_stream("GET", url, headers={}, timeout=_TIMEOUT) as answer:
+        if not 200 <= answer.status < 300:
+            raise ValueError(f"HTTP Error {answer.status}: {answer.reason}")
+        content = answer.read_whole(_MAX_JWKS + 1, deadline)
+    if len(content) > _MAX_JWKS:
+        raise ValueError("the answer is too long")
+    return content.decode("utf-8")
 
 
 def _read_keys(jwks: Any) -> dict[str, RSAPublicKey]:

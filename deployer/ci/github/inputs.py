@@ -19,7 +19,7 @@ from deployer.core.errors import ConfigError, DeployerError, TokenRejected
 from deployer.core.images import COMPOSE_FILES, REVISION
 from deployer.core.model import DEPLOY_DEADLINE, Run
 from deployer.core.names import NAME, is_bundle_path
-from deployer.io.http_client import is_loopback
+from deployer.io.http_connections import is_loopback
 
 PREFIX = "DEPLOYER_INPUT_"
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")

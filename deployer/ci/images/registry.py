@@ -17,7 +17,8 @@ from urllib.parse import urlencode, urlsplit
 
 from deployer.core.errors import ImageNotFound, RegistryUnavailable
 from deployer.core.images import DEFAULT_HOST, Image, split_host
-from deployer.io.http_client import Answer, call, is_loopback
+from deployer.io.http_client import Answer, call
+from deployer.io.http_connections import is_loopback
 
 _TRIES = 3
 _MOVED = (301, 302, 303, 307, 308)

@@ -6,7 +6,6 @@ two seconds instead. The caller's function checks the public address when the se
 
 from __future__ import annotations
 
-import http.client
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from deployer.ci.server.event_log import Story
 from deployer.ci.server.sse import read_messages
 from deployer.core.errors import DeployerError, TokenRejected
 from deployer.core.model import EventKind, Status
-from deployer.io.http_client import ServerUnavailable, call, open_stream
+from deployer.io.http_client import Response, ServerUnavailable, call, open_stream
 
 _SILENCE = 45.0  # seconds without a byte, after which a stream counts as broken
 _POLL = 2.0
@@ -113,7 +112,7 @@ def _listen(reader: _Reader) -> End | None:
         headers["Last-Event-ID"] = str(reader.story.last)
     wait = max(0.1, min(_SILENCE, reader.until - time.monotonic()))
     with open_stream("GET", followed.events_url, headers=headers, timeout=wait) as response:
-        status = response.status or 0
+        status = response.status
         reader.polling = status == 503
         _check(status, followed.events_url)
         return _read(_lines(response, reader.until), reader) if status == 200 else None
@@ -132,14 +131,14 @@ def _end(table: Mapping[str, Any]) -> End:
     return End(str(table.get("status", "")), str(table.get("reason", "")), table)
 
 
-def _lines(response: Any, until: float) -> Iterator[bytes]:
+def _lines(response: Response, until: float) -> Iterator[bytes]:
     """Yields a stream's lines until it breaks for any reason; a line may never end."""
     begun = b""
     try:
-        while time.monotonic() < until and len(begun) < _LONGEST_LINE and (part := response.read1(65_536)):
+        while time.monotonic() < until and len(begun) < _LONGEST_LINE and (part := response.read_block()):
             *lines, begun = (begun + part).split(b"\n")
             yield from lines
-    except (OSError, http.client.HTTPException, ValueError):
+    except ServerUnavailable:
         return
 
 

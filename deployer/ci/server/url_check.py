@@ -6,22 +6,19 @@ Only reads, with no secret of the run, and follows redirects as a browser would;
 
 from __future__ import annotations
 
-import http.client
 import time
-import urllib.error
-import urllib.request
-from typing import Any
 from urllib.parse import urlsplit
 
 from deployer.ci.github import workflow_commands
 from deployer.ci.server.verify_inputs import Outside
 from deployer.core.build.release_check import Seen, Sight, judge_served
-from deployer.io.http_client import is_loopback, read_whole
+from deployer.io.http_client import Response, ServerUnavailable, open_stream, redirect_target
 
 _PAUSE = 0.5
 _ENOUGH = 3  # answers in a row, if the answers do not name their release
 _TIMEOUT = 10.0
 _MAX_BODY = 1_000_000
+_MAX_MOVES = 10
 
 
 def verify(place: Outside, revision: str, previous: str) -> Seen:
@@ -42,29 +39,32 @@ def verify(place: Outside, revision: str, previous: str) -> Seen:
 def _look(place: Outside, revision: str, previous: str) -> Seen:
     try:
         status, text = _fetch(place.url)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        cause = getattr(error, "reason", None) or str(error) or type(error).__name__
-        return Seen(Sight.WRONG, f"it does not answer: {cause}"[:300])
+    except ServerUnavailable as error:
+        return Seen(Sight.WRONG, f"it does not answer: {error.reason}"[:300])
+    except ValueError as error:
+        return Seen(Sight.WRONG, f"it does not answer: {error}"[:300])
     return judge_served(status, text, revision=revision, previous=previous, demand=place.demand)
 
 
-class _HttpOnly(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: str) -> Any:
-        if urlsplit(newurl).scheme not in ("http", "https"):
-            raise ValueError(f"it redirects to {urlsplit(newurl).scheme!r}")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
 def _fetch(url: str) -> tuple[int, str]:
-    """Returns the status, and headers and body as one text."""
-    headers = {"User-Agent": "deployer", "Accept": "*/*", "Cache-Control": "no-cache"}
-    proxies = [urllib.request.ProxyHandler({})] if is_loopback(urlsplit(url).netloc) else []
-    opener = urllib.request.build_opener(_HttpOnly, *proxies)
-    try:
-        answer = opener.open(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT)
-    except urllib.error.HTTPError as error:
-        answer = error
-    with answer:
-        named = "".join(f"{name}: {value}\n" for name, value in answer.headers.items())
-        body = read_whole(answer, _MAX_BODY, time.monotonic() + _TIMEOUT)
-        return answer.status or 0, named + body.decode("utf-8", "replace")
+    """Returns the status, and headers and body as one text. Raises ServerUnavailable, and ValueError for a
+    redirect to anything but HTTP.
+    """
+    headers = {"Accept": "*/*", "Cache-Control": "no-cache"}
+    for left in range(_MAX_MOVES, -1, -1):
+        with open_stream("GET", url, headers=headers, timeout=_TIMEOUT) as answer:
+            if left and (where := _redirect_of(answer, url)):
+                url = where
+                continue
+            named = "".join(f"{name}: {value}\n" for name, value in answer.headers.items())
+            body = answer.read_whole(_MAX_BODY, time.monotonic() + _TIMEOUT)
+            break
+    return answer.status, named + body.decode("utf-8", "replace")
+
+
+def _redirect_of(answer: Response, url: str) -> str:
+    """Returns the redirect's address, empty for any other answer."""
+    target = redirect_target(answer.status, answer.headers.get("Location"), url)
+    if target and (scheme := urlsplit(target).scheme) not in ("http", "https"):
+        raise ValueError(f"it redirects to {scheme!r}")
+    return target

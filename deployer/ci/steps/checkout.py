@@ -21,7 +21,7 @@ from deployer.ci.github.inputs import Context, compose_file, input_text, read_co
 from deployer.ci.images.registry import basic
 from deployer.core.build.run_mode import Mode
 from deployer.core.errors import CommandFailed, DeployerError
-from deployer.io.http_client import is_loopback
+from deployer.io.http_connections import is_loopback
 
 _TIMEOUT = 1200.0
 _USER = "x-access-token"

@@ -26,7 +26,8 @@ from deployer.core.errors import DeployerError
 from deployer.core.model import Credentials, Status
 from deployer.core.queue.supersede import Outcome
 from deployer.core.requests.deploy_request import encode_request
-from deployer.io.http_client import Answer, ServerUnavailable, call, is_loopback
+from deployer.io.http_client import Answer, ServerUnavailable, call
+from deployer.io.http_connections import is_loopback
 
 # A server that restarts is back within these pauses, in seconds.
 _PAUSES = (1, 2, 4, 8, 15)
