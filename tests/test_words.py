@@ -44,7 +44,7 @@ TWO_SIDES = frozenset(
             "delegated_tasks.py",
         ),
         *("deploy.py", "deploy_hooks.py", "deploy_request.py", "deployments.py", "journal.py", "plan.py"),
-        *("proven_images.py", "registry.py", "store.py", "target.py"),
+        *("proven_images.py", "store.py", "target.py"),
     }
 )
 MOST_PRONOUNS = 4.0  # in 1,000 words of docstrings

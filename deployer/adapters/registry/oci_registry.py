@@ -15,8 +15,8 @@ from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
 
-from deployer.adapters.registry.guarded_session import addresses_of, open_session
-from deployer.adapters.registry.registry_http import (
+from deployer.adapters.registry.connection_policy import addresses_of, open_session
+from deployer.adapters.registry.registry_errors import (
     Answer,
     Proof,
     RegistryAddress,

@@ -19,7 +19,7 @@ from deployer.ci.git import tracked_files
 from deployer.ci.github import workflow_commands
 from deployer.ci.github.inputs import Context, input_text
 from deployer.ci.images.build_hashes import hash_path
-from deployer.ci.images.registry import Manifest, find_manifest
+from deployer.ci.images.manifests import Manifest, find_manifest
 from deployer.ci.images.registry_login import Login, authorization
 from deployer.ci.images.test_stack import isolate
 from deployer.core.build.build_args import why_secret

@@ -25,7 +25,7 @@ from deployer.ci.images.bake_definition import read_definition
 from deployer.ci.images.bake_progress import Progress
 from deployer.ci.images.build_cache import combine, find_known, together, was_tested
 from deployer.ci.images.build_hashes import read_trees
-from deployer.ci.images.registry import Manifest
+from deployer.ci.images.manifests import Manifest
 from deployer.ci.images.registry_login import Login, log_in, log_out, login_to
 from deployer.ci.images.test_stack import spread
 from deployer.ci.steps.reusable_images import find_proven

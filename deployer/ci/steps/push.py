@@ -18,7 +18,7 @@ from deployer.ci.github import workflow_commands
 from deployer.ci.github.inputs import Context, compose_file, read_context, read_payload
 from deployer.ci.images import docker_cli
 from deployer.ci.images.build_cache import together
-from deployer.ci.images.registry import Manifest, fetch_labels, fetch_manifest, find_manifest, put_manifest
+from deployer.ci.images.manifests import Manifest, fetch_labels, fetch_manifest, find_manifest, put_manifest
 from deployer.ci.images.registry_login import Login, authorization, given_login, log_in
 from deployer.core.build.build_hash import TESTED, TREE
 from deployer.core.build.image_tags import tags_of

@@ -15,7 +15,7 @@ from deployer.ci import run_state
 from deployer.ci.github import workflow_commands
 from deployer.ci.github.inputs import Context, app, server
 from deployer.ci.github.permissions import may_request
-from deployer.ci.images.registry import Manifest, find_manifest
+from deployer.ci.images.manifests import Manifest, find_manifest
 from deployer.ci.images.registry_login import Login, authorization
 from deployer.ci.server.authentication import prove
 from deployer.core.errors import DeployerError, PayloadRejected

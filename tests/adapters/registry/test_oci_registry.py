@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import requests
 
-from deployer.adapters.registry.guarded_session import open_session
+from deployer.adapters.registry.connection_policy import open_session
 from deployer.adapters.registry.oci_registry import OciRegistry
-from deployer.adapters.registry.registry_http import Answer as Got
-from deployer.adapters.registry.registry_http import Proof, RegistryAddress, Wire
+from deployer.adapters.registry.registry_errors import Answer as Got
+from deployer.adapters.registry.registry_errors import Proof, RegistryAddress, Wire
 from deployer.core.errors import ImageNotFound, RegistryRefused, RegistryUnavailable
 from deployer.core.images import Image
 from deployer.core.model import Credentials

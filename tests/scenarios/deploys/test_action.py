@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deployer.ci.images.registry import find_manifest
+from deployer.ci.images.manifests import find_manifest
 from deployer.core.images import Image
 from testing.client import WORKFLOW
 from testing.github.act import run_with_act

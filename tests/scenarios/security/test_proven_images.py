@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from deployer.ci.images.registry import Manifest, find_manifest, put_manifest
+from deployer.ci.images.manifests import Manifest, find_manifest, put_manifest
 from testing.client import WORKFLOW
 from testing.github.action_runner import RunResult
 from testing.github.events import REPOSITORY, REPOSITORY_ID

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from deployer.ci.images import registry_login as login
-from deployer.ci.images.registry import Manifest, basic, fetch_manifest, find_manifest, put_manifest
+from deployer.ci.images.manifests import Manifest, basic, fetch_manifest, find_manifest, put_manifest
 from deployer.core.errors import ImageNotFound, RegistryUnavailable
 from deployer.core.images import Image
 from testing.receiver.scripted_receiver import Asked, DeployApi, Reply, reply

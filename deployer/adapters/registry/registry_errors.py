@@ -16,7 +16,7 @@ import requests
 import urllib3
 from requests.auth import AuthBase
 
-from deployer.adapters.registry.guarded_session import InsideAddress
+from deployer.adapters.registry.connection_policy import InsideAddress
 from deployer.core.errors import ImageNotFound, PayloadRejected, RegistryRefused, RegistryUnavailable
 from deployer.core.http.strict_json import parse_object
 from deployer.core.model import Credentials
