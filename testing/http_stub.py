@@ -92,4 +92,4 @@ class _Exchange(BaseHTTPRequestHandler):
         except ConnectionError:
             self.close_connection = True  # the caller did not wait for a call that hung
 
-    do_GET = do_HEAD = do_PATCH = do_POST = _answer
+    do_GET = do_HEAD = do_PATCH = do_POST = do_PUT = _answer

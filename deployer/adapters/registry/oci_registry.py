@@ -8,19 +8,16 @@ settings name; no other name, realm or redirect leads to this machine or into it
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import re
 from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
 
-from deployer.adapters.registry.connection_policy import addresses_of, open_session
+from deployer.adapters.registry.connection_policy import addresses_of, open_client
 from deployer.adapters.registry.registry_errors import (
-    Answer,
-    Proof,
     RegistryAddress,
-    Wire,
+    in_words,
     leads_inside,
     read_object,
     refused,
@@ -29,12 +26,13 @@ from deployer.core.errors import ImageNotFound, RegistryUnavailable
 from deployer.core.image_config import ImageConfig, parse_image_config
 from deployer.core.images import DEFAULT_HOST, Image, split_host
 from deployer.core.model import Credentials
-from deployer.core.registry_hosts import is_inside, is_loopback, read_address, split_url
+from deployer.core.registry_hosts import is_inside, is_loopback, may_ask_realm, read_address, split_url
+from deployer.io.http_client import Answer
+from deployer.io.oci_client import DOCKER_HUB, OciClient, basic, digest_of
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _KNOWN = 64  # images with cached layers
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-_DOCKER_HUB = "registry-1.docker.io"
 
 
 _Seen = tuple[Image, Credentials | None]
@@ -68,7 +66,7 @@ class OciRegistry:
         """Returns the digest that `tag` has now: the index's if there are several platforms."""
         address = self._address(repository)
         answer = self._ask(address, "HEAD", tag, credentials)
-        digest = answer.headers.get("Docker-Content-Digest", "")
+        digest = answer.headers.get("docker-content-digest", "")
         if answer.status == 405 or not _DIGEST.fullmatch(digest):
             _, digest = self._manifest(address, tag, credentials)
         return Image(repository, digest)
@@ -89,7 +87,7 @@ class OciRegistry:
         if (image, credentials) not in self._configs:
             address, digest = self._address(image.repository), self.config_digest(image, credentials)
             answer = self._ask(address, "GET", digest, credentials, kind="blobs")
-            if f"sha256:{hashlib.sha256(answer.body).hexdigest()}" != digest:
+            if digest_of(answer.body) != digest:
                 raise RegistryUnavailable(
                     f"{address.host}: the configuration of {image} does not have its digest"
                 )
@@ -123,7 +121,7 @@ class OciRegistry:
         host, name = split_host(repository)
         if host == DEFAULT_HOST:
             return RegistryAddress(
-                repository, _DOCKER_HUB, name, (DEFAULT_HOST, "index.docker.io", _DOCKER_HUB)
+                repository, DOCKER_HUB, name, (DEFAULT_HOST, "index.docker.io", DOCKER_HUB)
             )
         parts = split_url(f"//{host}")
         hostname = (parts.hostname if parts else "") or ""
@@ -153,8 +151,8 @@ class OciRegistry:
         answer = self._ask(address, "GET", reference, credentials)
         if answer.status != 200:
             raise refused(address, reference, answer)
-        digest = f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
-        claimed = answer.headers.get("Docker-Content-Digest", digest)
+        digest = digest_of(answer.body)
+        claimed = answer.headers.get("docker-content-digest", digest)
         if digest != (reference if _DIGEST.fullmatch(reference) else claimed):
             raise RegistryUnavailable(
                 f"{address.host}: the manifest of {address.name} does not have its digest"
@@ -172,13 +170,19 @@ class OciRegistry:
         """Sends one request for a manifest or a blob, with a login if the registry demands one; returns
         answers 200 or 405.
         """
-        with open_session(inside=address.inside) as session:
-            session.trust_env = not address.plain  # a proxy has no business on this machine
-            wire = Wire(session, address, self._timeout)
-            answer = wire.send(method, address.url(reference, kind), Proof())
-            if answer.status == 401:
-                proof = wire.prove(answer, address.login(credentials))
-                answer = wire.send(method, address.url(reference, kind), proof)
+        login = address.login(credentials)
+        environment = not address.plain  # a proxy has no business on this machine
+        with (
+            in_words(address, reference),
+            open_client(inside=address.inside, environment=environment, timeout=self._timeout) as http,
+        ):
+            client = OciClient(
+                http,
+                address.place,
+                authorization=basic(login.username, login.password) if login else "",
+                may_ask=lambda realm: may_ask_realm(realm, address.host, plain=address.plain),
+            )
+            answer = client.get(reference, kind=kind, method=method)
         if answer.status not in (200, 405):
             raise refused(address, reference, answer)
         return answer

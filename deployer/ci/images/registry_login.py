@@ -20,8 +20,8 @@ from deployer.ci.built_images import BuiltImage
 from deployer.ci.github import workflow_commands
 from deployer.ci.github.inputs import Context, input_text, registry
 from deployer.ci.images import docker_cli
-from deployer.ci.images.manifests import basic
 from deployer.core.images import DEFAULT_HOST, split_host
+from deployer.io.oci_client import basic
 
 _HUB_KEY = "https://index.docker.io/v1/"
 _OURS = "ghcr.io"

@@ -18,10 +18,10 @@ from deployer.ci.git.git import git
 from deployer.ci.git.workspace_marker import begin, is_kept, mark_filled
 from deployer.ci.github import workflow_commands
 from deployer.ci.github.inputs import Context, compose_file, input_text, read_context
-from deployer.ci.images.manifests import basic
 from deployer.core.build.run_mode import Mode
 from deployer.core.errors import CommandFailed, DeployerError
 from deployer.io.http_connections import is_loopback
+from deployer.io.oci_client import basic
 
 _TIMEOUT = 1200.0
 _USER = "x-access-token"

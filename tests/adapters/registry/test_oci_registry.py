@@ -16,13 +16,16 @@ from typing import Any
 import pytest
 import requests
 
-from deployer.adapters.registry.connection_policy import open_session
+from deployer.adapters.registry.connection_policy import open_client
 from deployer.adapters.registry.oci_registry import OciRegistry
-from deployer.adapters.registry.registry_errors import Answer as Got
-from deployer.adapters.registry.registry_errors import Proof, RegistryAddress, Wire
+from deployer.adapters.registry.registry_errors import RegistryAddress, in_words
 from deployer.core.errors import ImageNotFound, RegistryRefused, RegistryUnavailable
 from deployer.core.images import Image
 from deployer.core.model import Credentials
+from deployer.core.registry_hosts import may_ask_realm
+from deployer.io.http_client import Answer as Got
+from deployer.io.http_client import HttpClient
+from deployer.io.oci_client import OciClient
 from testing.docker.docker_cli import registry
 from testing.http_stub import Answer, Server
 
@@ -624,18 +627,20 @@ def test_the_realm_of_the_configured_registry_is_at_its_own_place(odd: Odd) -> N
             OciRegistry(host=odd.host).resolve(odd.repository, "main", odd.login())
 
 
-class _Far(Wire):
-    """A registry somewhere else whose answers are these."""
+FAR = RegistryAddress("far.example/x", "far.example", "x", ("far.example",))
 
-    def __init__(self, session: requests.Session, first: Answer) -> None:
-        super().__init__(session, RegistryAddress("far.example/x", "far.example", "x", ("far.example",)), 2.0)
-        self._first: Answer | None = first
 
-    def _once(self, method: str, url: str, proof: Any, query: Any = None) -> Any:
-        if self._first is not None:
-            given, self._first = self._first, None
-            return Got(given.status, given.headers, b"")
-        return super()._once(method, url, proof, query)
+class _Far(HttpClient):
+    """The server's client, where a registry somewhere else has given this first answer."""
+
+    def __init__(self, real: HttpClient, first: Got) -> None:
+        super().__init__()
+        self._real = real
+        self._first: Got | None = first
+
+    def call(self, *arguments: Any, **options: Any) -> Got:
+        given, self._first = self._first, None
+        return given or self._real.call(*arguments, **options)
 
 
 @pytest.mark.case("X08")
@@ -647,13 +652,18 @@ def test_neither_realm_nor_redirect_of_a_registry_elsewhere_leads_inside(
 ) -> None:
     names["inside.example"] = "127.0.0.1"
     url = where.format(odd=odd.host, port=odd.host.partition(":")[2])
-    with open_session(inside=False) as session:
-        moved = _Far(session, Answer(307, b"", {"Location": url}))
-        with pytest.raises(RegistryRefused):
-            moved.send("GET", "https://far.example/v2/x/blobs/1", Proof())
-        asked = Wire(session, RegistryAddress("far.example/x", "far.example", "x", ("far.example",)), 2.0)
-        with pytest.raises(RegistryRefused):
-            asked.prove(Got(401, {"WWW-Authenticate": f'Bearer realm="{url}"'}, b""), None)
+    moved = Got(307, {"location": url}, b"")
+    challenged = Got(401, {"www-authenticate": f'Bearer realm="{url}"'}, b"")
+    with open_client(inside=False, environment=True, timeout=2) as http:
+        for first in (moved, challenged):
+            client = OciClient(
+                _Far(http, first),
+                FAR.place,
+                authorization="",
+                may_ask=lambda realm: may_ask_realm(realm, FAR.host, plain=False),
+            )
+            with pytest.raises(RegistryRefused, match="leads to this server"), in_words(FAR, SHA):
+                client.get(SHA, kind="blobs")
     assert odd.calls == []
 
 

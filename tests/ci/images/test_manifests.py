@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from deployer.ci.images import registry_login as login
-from deployer.ci.images.manifests import Manifest, basic, fetch_manifest, find_manifest, put_manifest
+from deployer.ci.images.manifests import Manifest, fetch_manifest, find_manifest, put_manifest
 from deployer.core.errors import ImageNotFound, RegistryUnavailable
 from deployer.core.images import Image
+from deployer.io.oci_client import basic
 from testing.receiver.scripted_receiver import Asked, DeployApi, Reply, reply
 
 MANIFEST = json.dumps({"schemaVersion": 2, "config": {"digest": "sha256:" + "1" * 64}}).encode()
