@@ -14,7 +14,7 @@ from deployer.adapters.sqlite.deployment_history import find_row
 from deployer.adapters.sqlite.rows import deployment_of
 from deployer.core.audit.events import confirmation
 from deployer.core.errors import NotWaiting
-from deployer.core.model import Deployment
+from deployer.core.model import Deployment, EventKind
 from deployer.core.release.confirmation import Confirmation, ConfirmationVerdict
 
 
@@ -45,7 +45,7 @@ class ConfirmationRows:
     def record_verdict(self, id: str, verdict: ConfirmationVerdict, reason: str, now: float) -> Deployment:
         with self._database.write() as sql:
             if _note_verdict(sql, id, verdict, reason, now):
-                append_event(sql, id, "word", f"{verdict}: {reason}" if reason else verdict, now)
+                append_event(sql, id, EventKind.WORD, f"{verdict}: {reason}" if reason else verdict, now)
                 self._ledger.record(sql, now, confirmation(deployment_of(find_row(sql, id)), verdict, reason))
             return deployment_of(find_row(sql, id))
 

@@ -30,7 +30,7 @@ from deployer.adapters.sqlite.rows import (
 from deployer.core.audit.chain import AuditEvent
 from deployer.core.audit.events import acceptance, ending
 from deployer.core.errors import Forbidden
-from deployer.core.model import DeployJob, Deployment, Status
+from deployer.core.model import DeployJob, Deployment, EventKind, Status
 from deployer.core.ports.arrivals import Arrival, Proof
 from deployer.core.queue.supersede import Outcome, decide_supersede, judge_interrupted, superseded_by
 
@@ -95,7 +95,7 @@ class QueueRows:
                     " started_at = coalesce(started_at, ?), previous = ? WHERE id = ?",
                     (now, _served(sql, row), row["id"]),
                 )
-                append_event(sql, row["id"], "claim", f"attempt {row['attempts'] + 1}", now)
+                append_event(sql, row["id"], EventKind.CLAIM, f"attempt {row['attempts'] + 1}", now)
                 return deployment_of(find_row(sql, row["id"])), job
         return None
 
@@ -112,7 +112,7 @@ class QueueRows:
                 else:
                     sql.execute("UPDATE deployment SET status = ? WHERE id = ?", (status, row["id"]))
                     told = "the deployer stopped during this deployment"
-                    append_event(sql, row["id"], "requeue", told, now)
+                    append_event(sql, row["id"], EventKind.REQUEUE, told, now)
             return [deployment_of(find_row(sql, row["id"])) for row in rows]
 
     def finish(self, id: str, status: Status, reason: str, now: float) -> Deployment:
@@ -134,7 +134,7 @@ class QueueRows:
         if job.github:
             sql.execute("INSERT INTO forge (deployment_id, number) VALUES (?, ?)", (id, job.github))
         asked = f"{job.kind} of {job.revision[:7] or job.release} by {job.actor}"
-        append_event(sql, id, "enqueue", asked, now)
+        append_event(sql, id, EventKind.ENQUEUE, asked, now)
         return deployment_of(columns), [ending(ended)] if ended else []
 
     def _end(self, sql: sqlite3.Connection, id: str, status: Status, reason: str, now: float) -> None:
@@ -156,7 +156,7 @@ def _end(
     row = sql.execute(statement, values).fetchone()
     if row is None:
         return None
-    append_event(sql, row["id"], "end", f"{status}: {reason}" if reason else status, now)
+    append_event(sql, row["id"], EventKind.END, f"{status}: {reason}" if reason else status, now)
     return deployment_of(row)
 
 
