@@ -151,7 +151,7 @@ def describe_compose() -> str:
     """Returns Compose's version and the confinement in force. Raises CommandFailed if it does not start
     there.
     """
-    from deployer.adapters.docker.compose_process import ComposeProcess
+    from deployer.adapters.docker.compose.compose_process import ComposeProcess
 
     process = ComposeProcess()
     return f"docker compose {process.version()} is {process.confinement}"
@@ -218,7 +218,7 @@ def build(path: Path) -> Server:
 def _deploy_context(config: Config, store: SqliteStore, github: GitHub) -> DeployContext:
     """Returns the dependencies of deployments, whose target is the Docker engine."""
     # Imported here, because the web process must not even load code that talks to an engine.
-    from deployer.adapters.docker.compose_cli import Compose
+    from deployer.adapters.docker.compose.compose_cli import Compose
     from deployer.adapters.docker.engine import Engine
     from deployer.adapters.docker.host.docker_host import PortProber, docker_host
     from deployer.adapters.registry.oci_registry import OciRegistry

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from deployer.adapters.docker.compose_cli import Compose
+from deployer.adapters.docker.compose.compose_cli import Compose
 from deployer.adapters.docker.engine import Engine
 from deployer.adapters.docker.host.docker_host import docker_host
 from deployer.adapters.system.files import make_folder

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from deployer.adapters.docker.compose_cli import Compose
+from deployer.adapters.docker.compose.compose_cli import Compose
 from deployer.adapters.system.files import make_folder
 from deployer.core.compose.rendering import FOLDER, MOUNTED, RENDERING, Folders
 from deployer.core.docker.compose_calls import PermittedCall
@@ -99,7 +99,7 @@ class Bench:
             PROJECT, (), dict(model), rendering=str(model[RENDERING]), permissions=everything
         )
         with (
-            mock.patch("deployer.adapters.docker.compose_cli.permit_call", _unjudged),
+            mock.patch("deployer.adapters.docker.compose.compose_cli.permit_call", _unjudged),
             suppress(DeployerError),
         ):
             recorded = self.compose.record(application, self._forward, {})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deployer.adapters.docker.compose_cli import Compose
+from deployer.adapters.docker.compose.compose_cli import Compose
 from deployer.adapters.github.null_github import NoGitHub
 from deployer.adapters.github.oidc_verifier import OidcVerifier
 from deployer.adapters.sqlite.store import SqliteStore

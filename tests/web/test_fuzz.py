@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from deployer.adapters.docker.compose_yaml import WrittenFiles
+from deployer.adapters.docker.compose.compose_yaml import WrittenFiles
 from deployer.core.auth.api_tokens import Right
 from deployer.core.config.settings import Config, load_config
 from deployer.core.errors import ComposeRejected, ConfigError, PayloadRejected

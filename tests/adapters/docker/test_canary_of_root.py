@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from deployer.adapters.docker import compose_cli, replica_requests
+from deployer.adapters.docker import replica_requests
+from deployer.adapters.docker.compose import compose_cli
 from deployer.core.compose.rendering import FOLDER, MOUNTED
 from deployer.core.docker.compose_calls import PermittedCall
 from deployer.core.docker.engine_requests import PermittedContainer

@@ -167,7 +167,7 @@ class Program(ctypes.Structure):
 libc = ctypes.CDLL(None, use_errno=True)
 assert not libc.prctl(38, 1, 0, 0, 0)
 assert not libc.prctl(22, 2, ctypes.byref(Program(len(program) // 8, program)), 0, 0)
-from deployer.adapters.docker.compose_process import ComposeProcess
+from deployer.adapters.docker.compose.compose_process import ComposeProcess
 from deployer.adapters.system.confined_process import find_confinement
 from deployer.bootstrap import describe_compose
 if sys.argv[2] != "0":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deployer.adapters.docker.compose_cli import Compose
+from deployer.adapters.docker.compose.compose_cli import Compose
 from deployer.adapters.system.env_file import read_variables
 from deployer.core.errors import ConfigError
 from deployer.core.model import Bundle

@@ -19,7 +19,7 @@ from _pytest.mark import ParameterSet
 from deployer.core.model import Bundle
 from testing.docker.docker_cli import wait_for
 from testing.stage import Published, Stage, docker
-from tests.adapters.docker.test_compose_data_files import DATA
+from tests.adapters.docker.compose.test_compose_data_files import DATA
 from tests.scenarios.data.test_nameless_volumes import DOCKERFILE, KEEPER
 from tests.scenarios.deploys.test_compose_shapes import of, written
 

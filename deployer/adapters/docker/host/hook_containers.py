@@ -4,7 +4,7 @@ container, started.
 
 from __future__ import annotations
 
-from deployer.adapters.docker.compose_cli import Compose
+from deployer.adapters.docker.compose.compose_cli import Compose
 from deployer.adapters.docker.engine import Engine
 from deployer.adapters.docker.replica_requests import ReplicaRequests
 from deployer.core.compose.deploy_hooks import Hook

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from deployer.adapters.docker.compose_cli import Compose
+from deployer.adapters.docker.compose.compose_cli import Compose
 from deployer.adapters.docker.engine import Engine
 from deployer.adapters.docker.host.project_edges import ProjectEdges
 from deployer.adapters.docker.host.replica_readiness import ReplicaReadiness

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deployer.adapters.docker.compose_cli import Compose
+from deployer.adapters.docker.compose.compose_cli import Compose
 from deployer.core.compose.rendering import FILES
 from deployer.core.model import Bundle
 from deployer.core.rollout.desired_state import assemble

@@ -20,10 +20,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from deployer.adapters.docker.bundle_folders import BundleFolders, name_of
-from deployer.adapters.docker.compose_process import ComposeProcess
-from deployer.adapters.docker.compose_recorder import Forward, recording
-from deployer.adapters.docker.compose_yaml import WrittenFiles, parse_printed
+from deployer.adapters.docker.compose.bundle_folders import BundleFolders, name_of
+from deployer.adapters.docker.compose.compose_process import ComposeProcess
+from deployer.adapters.docker.compose.compose_recorder import Forward, recording
+from deployer.adapters.docker.compose.compose_yaml import WrittenFiles, parse_printed
 from deployer.adapters.docker.container_errors import refusal
 from deployer.adapters.system.file_lock import hold
 from deployer.adapters.system.files import make_folder, write_whole

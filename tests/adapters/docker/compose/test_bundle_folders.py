@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deployer.adapters.docker.bundle_folders import BundleFolders, name_of
+from deployer.adapters.docker.compose.bundle_folders import BundleFolders, name_of
 from deployer.core.errors import StoreUnavailable, TooManyRequests
 from deployer.core.model import Bundle
 from deployer.core.release.plan_folders import MOST_PLANS

@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from deployer.adapters.docker import compose_cli as compose_module
-from deployer.adapters.docker.compose_cli import Compose
-from deployer.adapters.docker.compose_process import ComposeProcess
+from deployer.adapters.docker.compose import compose_cli as compose_module
+from deployer.adapters.docker.compose.compose_cli import Compose
+from deployer.adapters.docker.compose.compose_process import ComposeProcess
 from deployer.adapters.docker.engine import Engine
 from deployer.adapters.system.confined_process import find_confinement
 from deployer.adapters.system.files import make_folder

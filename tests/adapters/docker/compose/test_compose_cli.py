@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from deployer.adapters.docker import compose_process
-from deployer.adapters.docker.compose_cli import Compose
+from deployer.adapters.docker.compose import compose_process
+from deployer.adapters.docker.compose.compose_cli import Compose
 from deployer.adapters.docker.engine import Engine
 from deployer.adapters.system.files import make_folder
 from deployer.core.compose.rendering import ADDED, FOLDER, MOUNTED, RENDERING
@@ -362,7 +362,7 @@ def test_files_of_bundles_that_no_release_has_go_unless_they_are_new(state: Path
 def test_plans_leave_nothing_in_memory_and_push_nothing_of_a_deploy_out(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployer.adapters.docker.compose_cli._KEPT_RENDERINGS", 2)
+    monkeypatch.setattr("deployer.adapters.docker.compose.compose_cli._KEPT_RENDERINGS", 2)
     compose, release = Compose(state), bundle_of(WEB)
     deployed = compose.render("shop", release, {"A": "secret-of-the-release"})
     for number in range(5):
@@ -385,8 +385,8 @@ def test_plans_leave_nothing_in_memory_and_push_nothing_of_a_deploy_out(
 def test_the_values_of_a_project_that_no_error_shows_have_a_bound(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployer.adapters.docker.compose_cli._KEPT_RENDERINGS", 2)
-    monkeypatch.setattr("deployer.adapters.docker.compose_cli._KEPT_VALUES", 3)
+    monkeypatch.setattr("deployer.adapters.docker.compose.compose_cli._KEPT_RENDERINGS", 2)
+    monkeypatch.setattr("deployer.adapters.docker.compose.compose_cli._KEPT_VALUES", 3)
     compose = Compose(state)
     secrets = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(6)]
     for secret in secrets:

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployer.adapters.docker.compose_cli import Compose
-from deployer.adapters.docker.compose_yaml import WrittenFiles, parse_printed
+from deployer.adapters.docker.compose.compose_cli import Compose
+from deployer.adapters.docker.compose.compose_yaml import WrittenFiles, parse_printed
 from deployer.core.compose.file_access import check_file_access
 from deployer.core.errors import ComposeRejected
 from deployer.core.model import Bundle
@@ -52,7 +52,7 @@ BOMBS = {
 def test_a_bomb_is_refused_within_a_second_and_in_little_memory(name: str, tmp_path: Path) -> None:
     script = (
         "import resource, sys, time\n"
-        "from deployer.adapters.docker.compose_yaml import WrittenFiles\n"
+        "from deployer.adapters.docker.compose.compose_yaml import WrittenFiles\n"
         "from deployer.core.errors import ComposeRejected\n"
         "text = sys.stdin.read()\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
