@@ -224,8 +224,7 @@ def _deploy_context(config: Config, store: SqliteStore, github: GitHub) -> Deplo
     from deployer.adapters.registry.oci_registry import OciRegistry
 
     state = Path(config.state)
-    engine, compose = Engine(), Compose(state)
-    engine.listen = config.listen
+    engine, compose = Engine(listen=config.listen), Compose(state)
     containers = ContainerContext(
         config=config,
         store=store,

@@ -29,7 +29,6 @@ MOST_FILES, MOST_LINES_OF_CLASS, MOST_METHODS = 20, 150, 8
 LARGE_CLASSES = {
     "Compose": 212,
     "Edge": 255,
-    "Engine": 254,
 }
 LARGE_INTERFACES: dict[str, int] = {}
 # Files of one name: two sides of the same thing.

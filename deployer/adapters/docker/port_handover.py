@@ -14,7 +14,8 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from deployer.adapters.docker.engine import Engine
+from deployer.adapters.docker.engine_containers import Containers
+from deployer.adapters.docker.engine_networks import Networks
 from deployer.adapters.docker.inspection import lacks_ports
 from deployer.core.compose_labels import ComposeLabel
 from deployer.core.docker.container_requests import NETWORKS_LABEL, endpoints_of_label
@@ -34,8 +35,9 @@ _SETTINGS = ("Aliases", "IPAMConfig", "Links", "DriverOpts")
 class Handover:
     """Moves host ports between containers of one Docker engine."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, containers: Containers, networks: Networks) -> None:
+        self._containers = containers
+        self._networks = networks
 
     def set_aside(self, project: str, replicas: Sequence[Replica]) -> None:
         """Parks replicas that do not run yet: they wait for their networks."""
@@ -77,7 +79,7 @@ class Handover:
             raise
         for replica in coming:
             if project + ASIDE in self._has(replica):
-                self._engine.disconnect(replica, project + ASIDE)
+                self._networks.disconnect(replica, project + ASIDE)
 
     def _bring_back(self, replica: Replica, wanted: _Wanted) -> None:
         """Onto its networks; a new start is the last resort."""
@@ -91,7 +93,7 @@ class Handover:
     def _mend(self, replicas: Sequence[Replica]) -> None:
         """Restarts replicas without the host ports that they ask for: an earlier connect was refused."""
         for replica in replicas:
-            if lacks_ports(self._engine.details(replica)):
+            if lacks_ports(self._containers.details(replica)):
                 self._revive(replica)
 
     def _revive(self, replica: Replica) -> None:
@@ -101,49 +103,49 @@ class Handover:
         """
         for wait in _WAITS:
             with suppress(DeployerError):
-                self._engine.restart(replica)
+                self._containers.restart(replica)
                 return
             time.sleep(wait)
-        self._engine.restart(replica)
+        self._containers.restart(replica)
 
     def clear(self, project: str, replicas: Sequence[Replica]) -> None:
         """Ends the hand-over: disconnects every replica from the network of parked ones and removes it."""
         for replica in replicas:
             if project + ASIDE in replica.addresses and holds_networks(replica):
-                self._engine.disconnect(replica, project + ASIDE)
-        self._engine.remove_network(project + ASIDE)
+                self._networks.disconnect(replica, project + ASIDE)
+        self._networks.remove(project + ASIDE)
 
     def _shelter(self, project: str, replicas: Sequence[Replica]) -> None:
         name, own = project + ASIDE, Permissions(project)
         if replicas:
             labels = {ComposeLabel.PROJECT: project}
             body = {"Name": name, "Driver": "bridge", "Internal": True, "Labels": labels}
-            self._engine.make_network(permit_network(body, own))
+            self._networks.create(permit_network(body, own))
         for replica in replicas:
             if name not in self._has(replica):
-                self._engine.connect(replica, permit_endpoint(name, {}, own))
+                self._networks.connect(replica, permit_endpoint(name, {}, own))
 
     def _part(self, replicas: Sequence[Replica], project: str) -> None:
         """From all networks but the one aside."""
         for replica in replicas:
             for network in sorted(self._has(replica).keys() - {project + ASIDE}):
-                self._engine.disconnect(replica, network)
+                self._networks.disconnect(replica, network)
 
     def _join(self, replicas: Sequence[Replica], wanted: _Wanted) -> None:
         for replica in replicas:
             have = self._has(replica)
             for place in wanted[replica.id]:
                 if place.network not in have:
-                    self._engine.connect(replica, place)
+                    self._networks.connect(replica, place)
 
     def _has(self, replica: Replica) -> _Networks:
         """Networks of a replica, by the engine's inspection."""
-        found: _Networks = self._engine.details(replica).get("NetworkSettings", {}).get("Networks") or {}
+        found: _Networks = self._containers.details(replica).get("NetworkSettings", {}).get("Networks") or {}
         return found
 
     def _wants(self, replica: Replica) -> _Networks:
         """As it was made for them; one from before it took ports over has those it is on, or was made on."""
-        details = self._engine.details(replica)
+        details = self._containers.details(replica)
         labels: Mapping[str, str] = details.get("Config", {}).get("Labels") or {}
         if NETWORKS_LABEL in labels:
             return endpoints_of_label(labels[NETWORKS_LABEL])

@@ -67,7 +67,7 @@ class ReplicaRequests:
     def _present(self, recorded: Sequence[CreateRequest], replicas: Sequence[Replica]) -> Present:
         names = {text for one in replicas for text in (one.id, one.name)}
         names |= {text for one in recorded for text in (one.id, one.name)}
-        return replace(self._engine.reserved(), containers=frozenset(names))
+        return replace(self._engine.host.reserved(), containers=frozenset(names))
 
     def requests(
         self,
@@ -90,15 +90,17 @@ class ReplicaRequests:
     def _record(self, application: DesiredState) -> tuple[CreateRequest, ...]:
         """Asks Compose again where somebody removed a network since."""
         recorded = self._recorded_with(application, {})
-        if networks_in(recorded) <= self._engine.networks().keys():
+        if networks_in(recorded) <= self._engine.networks.ids().keys():
             return recorded
         self._compose.forget(application)
         return self._recorded_with(application, {})
 
     def _recorded_with(self, application: DesiredState, ids: Mapping[str, str]) -> tuple[CreateRequest, ...]:
         """`ids`: service → its container, for services that share its network."""
-        recorded = self._compose.record(application, self._engine.forward, ids, self._engine.reserved)
-        names = {id: name for name, id in self._engine.networks().items()}
+        recorded = self._compose.record(
+            application, self._engine.connection.forward, ids, self._engine.host.reserved
+        )
+        names = {id: name for name, id in self._engine.networks.ids().items()}
         named = (with_network_names(one, names) for one in recorded)
         return tuple(with_mounted_files(one, application.folders) for one in named)
 
@@ -129,7 +131,7 @@ class ReplicaRequests:
             ids = {other: replica.id for other, replica in actual.items()}
             one = _of(self._recorded_with(application, ids), name)
         names = {other.name: actual[other.service].name for other in recorded if other.service in actual}
-        image, model = self._engine.image_id(service.image), str(self._compose.path(project))
+        image, model = self._engine.images.find_id(service.image), str(self._compose.path(project))
         before = predecessors(service, ObservedState(tuple(present)))
         for index, number in enumerate(numbers):
             made = fixed_name(application, name) or name_of(project, name, number)
@@ -160,7 +162,7 @@ class ReplicaRequests:
         return permit_container(name, body, image, application.permissions, present, archives)
 
     def _requested(self, image: Image | str) -> RequestedImage:
-        return RequestedImage(str(image), self._engine.image_config(image) or ImageConfig())
+        return RequestedImage(str(image), self._engine.images.config(image) or ImageConfig())
 
     def copy(
         self, application: DesiredState, service: str, name: str, old: Mapping[str, Any] | None

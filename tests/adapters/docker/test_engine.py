@@ -142,7 +142,7 @@ def fake() -> Iterator[FakeEngine]:
 
 def pull_failure(engine: Engine, login: Credentials | None = None) -> DeployerError:
     with pytest.raises(DeployerError) as caught:
-        engine.pull(IMAGE, login, quiet)
+        engine.images.pull(IMAGE, login, quiet)
     return caught.value
 
 
@@ -233,7 +233,7 @@ def test_a_pull_is_told_of_and_goes_with_its_login(fake: FakeEngine, monkeypatch
 
     monkeypatch.setattr("deployer.adapters.docker.pull_progress._SAY_EVERY", 0.0)
     fake.do, said = pull, list[str]()
-    Engine(fake.host).pull(IMAGE, Credentials("ghcr.io", "ada", SECRET), said.append)
+    Engine(fake.host).images.pull(IMAGE, Credentials("ghcr.io", "ada", SECRET), said.append)
     assert said == ["1.0 of 2.0 MB", "1.0 of 2.0 MB"]
     assert f"fromImage=ghcr.io%2Facme%2Fshop&tag=sha256%3A{'ab' * 32}" in fake.calls[-1]
     assert json.loads(base64.urlsafe_b64decode(sent[0])) == {"username": "ada", "password": SECRET}
@@ -267,22 +267,22 @@ def test_a_refused_pull_is_told_apart_wherever_the_engine_says_it(
 def test_the_edges_image_that_is_not_there_names_its_setting(fake: FakeEngine) -> None:
     fake.do = answering(404, "no such image")
     with pytest.raises(ImageNotFound, match="haproxy:9") as caught:
-        Engine(fake.host).fetch("haproxy:9", quiet)
+        Engine(fake.host).images.fetch("haproxy:9", quiet)
     assert "edge.image" in caught.value.hint
 
 
 ASKS: dict[str, Callable[[Engine], object]] = {
-    "observe": lambda engine: engine.observe("shop"),
-    "look": lambda engine: engine.look(replica("a" * 64)),
-    "start": lambda engine: engine.start(replica("a" * 64)),
-    "stop": lambda engine: engine.stop(replica("a" * 64), 1),
-    "remove": lambda engine: engine.remove(replica("a" * 64)),
-    "log_tail": lambda engine: engine.log_tail(replica("a" * 64)),
-    "image_id": lambda engine: engine.image_id(IMAGE),
-    "create": lambda engine: engine.create(PermittedContainer("shop-web-1", {"Image": "x"})),
-    "tag": lambda engine: engine.tag(PermittedTag(IMAGE, "shop-web", "latest")),
-    "networks": lambda engine: engine.networks(),
-    "remove_networks": lambda engine: engine.remove_networks("shop"),
+    "observe": lambda engine: engine.containers.observe("shop"),
+    "look": lambda engine: engine.containers.look(replica("a" * 64)),
+    "start": lambda engine: engine.containers.start(replica("a" * 64)),
+    "stop": lambda engine: engine.containers.stop(replica("a" * 64), 1),
+    "remove": lambda engine: engine.containers.remove(replica("a" * 64)),
+    "log_tail": lambda engine: engine.containers.log_tail(replica("a" * 64)),
+    "image_id": lambda engine: engine.images.find_id(IMAGE),
+    "create": lambda engine: engine.containers.create(PermittedContainer("shop-web-1", {"Image": "x"})),
+    "tag": lambda engine: engine.images.tag(PermittedTag(IMAGE, "shop-web", "latest")),
+    "networks": lambda engine: engine.networks.ids(),
+    "remove_networks": lambda engine: engine.networks.remove_unused("shop"),
 }
 
 
@@ -299,9 +299,9 @@ def test_an_engine_that_breaks_off_or_hangs_is_unavailable(
 
 def test_an_engine_that_is_not_there_is_unavailable_and_does_not_ping(tmp_path: Path) -> None:
     engine = Engine(f"unix://{tmp_path}/no.sock")
-    assert not engine.ping()
+    assert not engine.connection.ping()
     with pytest.raises(EngineUnavailable):
-        engine.observe("shop")
+        engine.containers.observe("shop")
 
 
 _NOBODY = """
@@ -312,7 +312,7 @@ engine = Engine(sys.argv[1])  # read everything it needs before the rights are g
 os.setgroups([])
 os.setuid(65534)
 try:
-    engine.observe("shop")
+    engine.containers.observe("shop")
 except EngineUnavailable as error:
     print(error.diagnostics())
 """
@@ -331,7 +331,7 @@ def test_a_socket_that_may_not_be_used_is_said(fake: FakeEngine) -> None:
 
 def test_an_engine_that_hangs_does_not_ping_for_long(fake: FakeEngine) -> None:
     fake.ping, begun = hang_at_once, time.monotonic()
-    assert not Engine(fake.host, timeout=1).ping()
+    assert not Engine(fake.host, timeout=1).connection.ping()
     assert time.monotonic() - begun < 20
 
 
@@ -339,13 +339,13 @@ def test_a_fault_of_the_engines_machine_is_not_the_containers(fake: FakeEngine) 
     for text in ("mkdir /var/lib/docker: no space left on device", "something odd inside"):
         fake.do = answering(500, text)
         with pytest.raises(EngineUnavailable, match=text):
-            Engine(fake.host).start(replica("a" * 64))
+            Engine(fake.host).containers.start(replica("a" * 64))
 
 
 def test_a_log_that_cannot_be_read_does_not_hide_why_it_was_asked_for(fake: FakeEngine) -> None:
     for status in (404, 409, 500, 501):
         fake.do = answering(status, "no")
-        assert Engine(fake.host).log_tail(replica("a" * 64)) == ""
+        assert Engine(fake.host).containers.log_tail(replica("a" * 64)) == ""
 
 
 # --- the real engine
@@ -376,7 +376,7 @@ class Made:
         return name
 
     def run_to_its_end(self, made: Replica) -> None:
-        Engine().start(made)
+        Engine().containers.start(made)
         assert self.api.wait(made.id, timeout=120)["StatusCode"] == 0
 
     def endpoints(self, made: Replica) -> Any:
@@ -398,7 +398,7 @@ def made() -> Iterator[Made]:
 
 def refusal(made: Replica) -> ContainerRefused:
     with pytest.raises(ContainerRefused, match=f"{made.name} cannot be started") as caught:
-        Engine().start(made)
+        Engine().containers.start(made)
     assert caught.value.code == "container-refused"
     return caught.value
 
@@ -417,7 +417,7 @@ def test_a_port_that_another_container_holds_is_named_with_how_to_find_it(made: 
     first, second = (
         made.container("sleep", "60", ports=[80], host={"port_bindings": {80: port}}) for _ in range(2)
     )
-    Engine().start(first)
+    Engine().containers.start(first)
     assert f"docker ps --filter publish={port}" in refusal(second).hint
 
 
@@ -445,9 +445,9 @@ def test_what_the_file_asks_for_and_cannot_be_is_refused_with_where_to_look(
 def test_a_container_that_is_gone_cannot_be_started_but_is_stopped_and_removed(made: Made) -> None:
     gone = replica("f" * 64)
     refusal(gone)
-    Engine().stop(gone, 1)
-    Engine().remove(gone)
-    assert Engine().look(gone) is None
+    Engine().containers.stop(gone, 1)
+    Engine().containers.remove(gone)
+    assert Engine().containers.look(gone) is None
 
 
 @pytest.mark.engine
@@ -458,7 +458,7 @@ def test_the_tail_of_a_log_begins_with_a_whole_line(made: Made) -> None:
     script = f"echo first {SECRET}-{SECRET}-{SECRET}{filler}; echo last"
     talking = made.container("sh", "-c", script)
     made.run_to_its_end(talking)
-    assert Engine().log_tail(talking) == "last"
+    assert Engine().containers.log_tail(talking) == "last"
 
 
 @pytest.mark.engine
@@ -472,7 +472,7 @@ def test_of_a_log_of_100_mb_only_the_end_is_read(made: Made, line: str) -> None:
     talking = made.container("sh", "-c", f"{print_it} | head -c 100000000; echo; echo the end")
     made.run_to_its_end(talking)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    tail = Engine().log_tail(talking)
+    tail = Engine().containers.log_tail(talking)
     assert tail.endswith("the end") and len(tail) <= 2_000
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000, "KB more memory"
 
@@ -483,21 +483,21 @@ def test_a_short_log_comes_whole_and_one_endless_line_not_at_all(made: Made) -> 
     long = made.container("sh", "-c", f"printf '%s%05000d' {SECRET} 0")
     for talking in (short, long):
         made.run_to_its_end(talking)
-    assert sorted(Engine().log_tail(short).splitlines()) == ["one", "two"]
-    assert Engine().log_tail(long) == f"(one line of {5_000 + len(SECRET)} bytes)"
+    assert sorted(Engine().containers.log_tail(short).splitlines()) == ["one", "two"]
+    assert Engine().containers.log_tail(long) == f"(one line of {5_000 + len(SECRET)} bytes)"
 
 
 @pytest.mark.engine
 def test_the_real_engine_pings_and_says_what_it_cannot_pull() -> None:
     image = Image(f"{registry()}/no/such", IMAGE.digest)
-    assert Engine().ping() and Engine().image_id(image) == ""
+    assert Engine().connection.ping() and Engine().images.find_id(image) == ""
     with pytest.raises(ImageNotFound, match="cannot be pulled"):
-        Engine().pull(image, None, quiet)
+        Engine().images.pull(image, None, quiet)
     with pytest.raises(RegistryUnavailable):
-        Engine().pull(dataclasses.replace(image, repository="127.0.0.1:9/no/such"), None, quiet)
+        Engine().images.pull(dataclasses.replace(image, repository="127.0.0.1:9/no/such"), None, quiet)
     with pytest.raises(ImageNotFound):
-        Engine().fetch(f"{registry()}/no/such:1", quiet)
-    Engine(os.environ["DOCKER_HOST"]).fetch(NGINX, quiet)
+        Engine().images.fetch(f"{registry()}/no/such:1", quiet)
+    Engine(os.environ["DOCKER_HOST"]).images.fetch(NGINX, quiet)
 
 
 @pytest.mark.engine
@@ -508,8 +508,8 @@ def test_an_image_in_use_stays_and_one_that_nothing_uses_goes() -> None:
     digests: list[str] = json.loads(docker("inspect", "--format", "{{json .RepoDigests}}", f"{name}:1"))
     image = Image(*next(one for one in digests if one.startswith(name)).split("@"))
     docker("image", "rm", f"{name}:1")
-    engine.pull(image, None, quiet)
-    assert engine.image_id(image)
-    assert engine.remove_image(image) and engine.image_id(image) == ""
-    assert engine.remove_image(image)
-    assert Path(engine.root()).is_absolute()
+    engine.images.pull(image, None, quiet)
+    assert engine.images.find_id(image)
+    assert engine.images.remove(image) and engine.images.find_id(image) == ""
+    assert engine.images.remove(image)
+    assert Path(engine.host.image_folder()).is_absolute()

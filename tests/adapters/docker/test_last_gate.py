@@ -73,7 +73,7 @@ def test_x4_labels_of_the_deployer_never_reach_a_container(held: Host) -> None:
         "    labels: {deployer.takes-over: 'true', deployer.networks: '{\"billing_default\": {}}', a: b}\n"
     )
     (replica,) = held.create(web(labels))
-    found = held.engine.details(replica)["Config"]["Labels"]
+    found = held.engine.containers.details(replica)["Config"]["Labels"]
     assert found["a"] == "b"
     assert {name for name in found if name.startswith("deployer.")} == {"deployer.spec"}
 
@@ -103,13 +103,13 @@ def test_x2_a_container_cannot_write_to_the_files_of_its_release(held: Host) -> 
     for path in ("/c.yaml", "/a.txt", "/c", "/run/secrets/s"):
         said = docker("exec", replica.id, "sh", "-c", f"echo x >> {path} || echo refused; cat {path}")
         assert "refused" in said and "\nx\n" not in said, said
-    mounts = held.engine.details(replica)["Mounts"]
+    mounts = held.engine.containers.details(replica)["Mounts"]
     assert {mount["RW"] for mount in mounts} == {False}
     assert {str(Path(mount["Source"]).parent.parent) for mount in mounts} == {str(held.state / "bundles")}
 
 
 def test_no_container_has_the_port_at_which_the_deployer_listens(held: Host) -> None:
-    held.engine.listen = "127.0.0.1:39177"
+    held.engine.host.listen = "127.0.0.1:39177"
     for line in ('"39177:80"', '"127.0.0.1:39170-39180:80"', '"0.0.0.0:39177:81"'):
         application, _ = held.assemble(web(f"    ports: [{line}]\n"))
         assert application.service(EDGE), "the edge has the port in the service's place"
@@ -122,12 +122,12 @@ def test_no_container_has_the_port_at_which_the_deployer_listens(held: Host) -> 
 
 
 def test_no_network_takes_a_route_of_the_host_whatever_is_granted(held: Host) -> None:
-    routes = held.engine.reserved().routes
+    routes = held.engine.host.reserved().routes
     route = next(one for one in routes if ":" not in one)
     text = web("    networks: [n]\n", f"networks: {{n: {{ipam: {{config: [{{subnet: {route}}}]}}}}}}\n")
     with pytest.raises(SubnetTaken, match=f"the server reaches {route} otherwise"):
         held.create(text, f"subnet:{route}")
-    assert f"{held.project}_n" not in held.engine.networks()
+    assert f"{held.project}_n" not in held.engine.networks.ids()
 
 
 @pytest.mark.case("X02")
@@ -142,7 +142,7 @@ def test_x2_a_copy_that_tests_a_start_has_no_grant_that_was_taken_away(held: Hos
         with pytest.raises(PowerRefused, match="cap_add:NET_ADMIN"):
             held.host.hooks.begin_copy(held.assemble(text, **files)[0], "web", replica)
         copy = held.host.hooks.begin_copy(held.assemble(text, *granted, **files)[0], "web", replica)
-        mounts = {one["Destination"]: one for one in held.engine.details(copy)["Mounts"]}
+        mounts = {one["Destination"]: one for one in held.engine.containers.details(copy)["Mounts"]}
         assert mounts["/host"]["Type"] == "volume", "nothing of the host"
         assert mounts["/a.txt"]["Source"].startswith(str(held.state / "bundles"))
         held.host.hooks.end_copy(held.project)
@@ -153,7 +153,7 @@ def test_every_power_can_be_granted(held: Host) -> None:
         f"    volumes: ['{held.canary.path.parent}:/host:ro']\n    cap_add: [NET_ADMIN]\n    pid: host\n"
     )
     (replica,) = held.create(text, f"bind:{held.canary.path.parent}", "cap_add:NET_ADMIN", "pid:host")
-    assert held.engine.details(replica)["HostConfig"]["PidMode"] == "host"
+    assert held.engine.containers.details(replica)["HostConfig"]["PidMode"] == "host"
 
 
 def test_an_external_network_is_granted_by_its_name_and_one_of_others_is_not(held: Host) -> None:
@@ -165,7 +165,7 @@ def test_an_external_network_is_granted_by_its_name_and_one_of_others_is_not(hel
         with pytest.raises(ComposeRejected, match=f"network:{name}"):
             held.create(text)
         (replica,) = held.create(text, f"network:{name}")
-        assert name in held.engine.details(replica)["NetworkSettings"]["Networks"]
+        assert name in held.engine.containers.details(replica)["NetworkSettings"]["Networks"]
     finally:
         remove_containers(held.project)
         docker("network", "rm", name)

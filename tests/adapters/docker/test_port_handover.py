@@ -28,7 +28,7 @@ class Pair:
     def __init__(self, project: str) -> None:
         self.project, self.port = project, free_port()
         self.engine = Engine(os.environ.get("DOCKER_HOST"))
-        self.handover = Handover(self.engine)
+        self.handover = Handover(self.engine.containers, self.engine.networks)
         docker("network", "create", "--label", f"com.docker.compose.project={project}", f"{project}_net")
         self._make("old", "run", "-d")
 
@@ -36,7 +36,7 @@ class Pair:
         """A second one, aside, that wants `port` as well."""
         self._make(mark, "create", "-p", f"127.0.0.1:{port}:3002")
         self.handover.set_aside(self.project, [self.replica(mark)])
-        self.engine.start(self.replica(mark))
+        self.engine.containers.start(self.replica(mark))
         assert self.replica(mark).parked and not holds_networks(self.replica(mark))
         return self.replica(mark)
 
@@ -48,7 +48,7 @@ class Pair:
         docker(*how, *given, "node:20-alpine", "node", "-e", SAY)
 
     def replica(self, mark: str) -> Replica:
-        (found,) = (one for one in self.engine.observe(self.project) if one.name.endswith(mark))
+        (found,) = (one for one in self.engine.containers.observe(self.project) if one.name.endswith(mark))
         return found
 
     def answers(self) -> str:
@@ -82,7 +82,7 @@ def test_what_cannot_have_all_its_ports_leaves_the_old_one_where_it_was(project:
         pair.handover.give(
             Permissions(project), [pair.replica("old")], [pair.replica("spoilt")], [f"{project}_net"]
         )
-        pair.engine.remove(pair.replica("spoilt"))
+        pair.engine.containers.remove(pair.replica("spoilt"))
     assert list(pair.replica("old").addresses) == [f"{project}_net"] and pair.answers() == "old"
     pair.handover.give(
         Permissions(project), [pair.add("new", free_port())], [pair.replica("old")], [f"{project}_net"]
@@ -90,7 +90,7 @@ def test_what_cannot_have_all_its_ports_leaves_the_old_one_where_it_was(project:
     wait_for("the new one", lambda: pair.answers() == "new", 10)
     assert pair.replica("old").parked and not holds_networks(pair.replica("old"))
     assert list(pair.replica("new").addresses) == [f"{project}_net"]
-    pair.engine.remove(pair.replica("old"))
-    pair.handover.clear(project, pair.engine.observe(project))
-    assert f"{project}_deployer-aside" not in pair.engine.networks()
+    pair.engine.containers.remove(pair.replica("old"))
+    pair.handover.clear(project, pair.engine.containers.observe(project))
+    assert f"{project}_deployer-aside" not in pair.engine.networks.ids()
     assert pair.answers() == "new"

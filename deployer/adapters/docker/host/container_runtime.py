@@ -37,29 +37,29 @@ class DockerRuntime:
         self._requests = requests
         self._edges = edges
         self._readiness = readiness
-        self._handover = Handover(engine)
+        self._handover = Handover(engine.containers, engine.networks)
 
     def answers(self) -> bool:
-        return self._engine.ping()
+        return self._engine.connection.ping()
 
     def observe(self, project: str) -> ObservedState:
-        replicas = self._engine.observe(project)
+        replicas = self._engine.containers.observe(project)
         routes = self._edges.of(project).slots()
         served = {name: {slot.address for slot in slots if slot.open} for name, slots in routes.items()}
         return ObservedState(tuple(with_serving(replica, served) for replica in replicas))
 
     def occupied(self, project: str) -> Occupied:
-        return self._engine.occupied(project)
+        return self._engine.host.occupied(project)
 
     def create(self, application: DesiredState, counts: Mapping[str, int]) -> None:
         present = self.observe(application.project).replicas
         wanted = list(self._requests.requests(application, counts, present, self._readiness.reached))
         if application.routes:  # after Compose, which makes the networks
             self._prepare_edge(application, present)
-        _each(self._engine.create, wanted)
+        _each(self._engine.containers.create, wanted)
 
     def _prepare_edge(self, application: DesiredState, present: Sequence[Replica]) -> None:
-        peers = self._engine.bridges(self._requests.edge_networks(application))
+        peers = self._engine.networks.bridges(self._requests.edge_networks(application))
         running: dict[str, list[str]] = {}
         for replica in present:
             if replica.running and replica.addresses and replica.health is not Health.UNHEALTHY:
@@ -68,7 +68,7 @@ class DockerRuntime:
         self._edges.of(application.project).prepare(application.routes, certificates, peers, running)
 
     def start(self, project: str, replicas: Sequence[Replica]) -> None:
-        present = self._engine.observe(project)
+        present = self._engine.containers.observe(project)
         running = [replica for replica in present if replica.running]
         alive = {(one.service, address) for one in running for address in one.addresses.values()}
         self._edges.of(project).rest_all_but(alive)
@@ -76,8 +76,8 @@ class DockerRuntime:
         successors = [replica for replica in replicas if replica.port_successor and replica.service in held]
         self._handover.set_aside(project, successors)
         alone = int(len(replicas) > _STARTS)
-        _each(self._engine.start, replicas[:alone], 1)
-        _each(self._engine.start, replicas[alone:], _STARTS)
+        _each(self._engine.containers.start, replicas[:alone], 1)
+        _each(self._engine.containers.start, replicas[alone:], _STARTS)
 
     def stop(self, project: str, replica: Replica, grace: float) -> None:
         edge = self._edges.of(project)
@@ -85,15 +85,15 @@ class DockerRuntime:
         addresses = list(replica.addresses.values())
         if behind:
             edge.rest(addresses)
-        self._engine.stop(replica, grace)
+        self._engine.containers.stop(replica, grace)
         if behind:
             edge.cut(addresses)
 
     def remove(self, replicas: Sequence[Replica], *, volumes: bool = False) -> None:
-        _each(partial(self._engine.remove, volumes=volumes), replicas)
+        _each(partial(self._engine.containers.remove, volumes=volumes), replicas)
 
     def log_tail(self, replica: Replica) -> str:
-        return self._engine.log_tail(replica)
+        return self._engine.containers.log_tail(replica)
 
 
 def _each(act: Callable[[_Thing], object], things: Sequence[_Thing], at_once: int = _AT_ONCE) -> None:

@@ -51,7 +51,7 @@ class _BundleFiles:
         self._compose = compose
 
     def keep_files(self, bundles: Sequence[Bundle]) -> int:
-        return self._compose.keep(bundles, self._engine.mounted_paths())
+        return self._compose.keep(bundles, self._engine.containers.mounted_paths())
 
     def keep_written(self, replica: Replica) -> Mapping[str, Sequence[str]]:
         found = {path: self._compose.keep_written(source) for path, source in replica.writes.items()}
@@ -76,4 +76,4 @@ class PortProber:
 
     def watch(self, endpoints: Sequence[Endpoint]) -> AvailabilityProbe:
         """Ports of another machine's engine are not at this machine's addresses."""
-        return AvailabilityProbe(endpoints if self._engine.is_here else ()).start()
+        return AvailabilityProbe(endpoints if self._engine.connection.is_here else ()).start()

@@ -21,10 +21,10 @@ class DockerImages:
         self._configs: dict[Image, ImageConfig] = {}  # by digest, so they never change; oldest first
 
     def image_id(self, image: Image) -> str:
-        return self._engine.image_id(image)
+        return self._engine.images.find_id(image)
 
     def image_config(self, image: Image) -> ImageConfig | None:
-        if image not in self._configs and (found := self._engine.image_config(image)):
+        if image not in self._configs and (found := self._engine.images.config(image)):
             self._configs[image] = found
             for oldest in list(self._configs)[:-_KNOWN_CONFIGS]:
                 self._configs.pop(oldest, None)
@@ -39,11 +39,11 @@ class DockerImages:
         *,
         stored: bool = False,
     ) -> None:
-        self._engine.pull(image, credentials, say, limit, stored=stored)
+        self._engine.images.pull(image, credentials, say, limit, stored=stored)
 
     def free_bytes(self) -> int | None:
         """None where the engine is another machine's."""
-        return free_for(self._engine.root()) if self._engine.is_here else None
+        return free_for(self._engine.host.image_folder()) if self._engine.connection.is_here else None
 
     def forget_image(self, image: Image) -> bool:
-        return self._engine.remove_image(image)
+        return self._engine.images.remove(image)

@@ -23,7 +23,7 @@ class ReplicaReadiness:
         self.reached: set[tuple[str, str]] = set()  # project and service whose own check was answered to us
 
     def read(self, project: str, service: Service, replica: Replica) -> Reading:
-        now = self._engine.look(replica)
+        now = self._engine.containers.look(replica)
         if now is None:
             return Reading(ContainerState.REMOVED, Health.NONE)
         answer = self.ask(project, service, now)

@@ -33,7 +33,7 @@ class DockerRouter:
         self._compose = compose
         self._edges = edges
         self._readiness = readiness
-        self._handover = Handover(engine)
+        self._handover = Handover(engine.containers, engine.networks)
 
     def edge_settings(self, project: str) -> EdgeSettings:
         return self._edges.settings(project)
@@ -58,14 +58,14 @@ class DockerRouter:
             return edge.ends_tls() and edge.certify(folder.read())
 
     def fetch_edge(self, say: Callable[[str], None]) -> None:
-        self._engine.fetch(self._edges.image, say)
+        self._engine.images.fetch(self._edges.image, say)
 
     def route(self, application: DesiredState, serving: Mapping[Service, Sequence[Replica]]) -> None:
         for service, replicas in serving.items():
             if not service.routes:
                 self._hand_over(application, service, replicas)
         wanted = {
-            route: [address_of(self._engine.look(replica) or replica) for replica in replicas]
+            route: [address_of(self._engine.containers.look(replica) or replica) for replica in replicas]
             for service, replicas in serving.items()
             for route in service.routes
         }
@@ -74,7 +74,7 @@ class DockerRouter:
 
     def _hand_over(self, application: DesiredState, service: Service, coming: Sequence[Replica]) -> None:
         project, ids = application.project, {replica.id for replica in coming}
-        observed = self._engine.observe(project)
+        observed = self._engine.containers.observe(project)
         mine = [replica for replica in observed if replica.service == service.name]
         here = Present(frozenset(replica.name for replica in observed))
         going = [one for one in mine if holds_networks(one) and one.id not in ids]
@@ -90,16 +90,16 @@ class DockerRouter:
         return sum(map(self._edges.of(project).sessions, replica.addresses.values()))
 
     def clear(self, project: str) -> None:
-        replicas = self._engine.observe(project)
+        replicas = self._engine.containers.observe(project)
         if all(replica.service == EDGE for replica in replicas):
             for replica in replicas:
-                self._engine.remove(replica)
-            self._engine.remove_networks(project)
+                self._engine.containers.remove(replica)
+            self._engine.networks.remove_unused(project)
 
     def reconcile(self, application: DesiredState) -> None:
         """After a rollout: the model on disk is the one that runs, and the edge knows no other routes."""
         if any(service.publishes for service in application.services):
-            self._handover.clear(application.project, self._engine.observe(application.project))
+            self._handover.clear(application.project, self._engine.containers.observe(application.project))
         self._compose.save(application)
         self._tag_images(application)
         self._give_fixed_names(application)
@@ -110,11 +110,11 @@ class DockerRouter:
         for service in application.services:
             name = requests.own_name(application, service) if service.image else ""  # the edge has none
             if name and (tag := permit_tag(name, service, application.permissions)):
-                self._engine.tag(tag)
+                self._engine.images.tag(tag)
 
     def _give_fixed_names(self, application: DesiredState) -> None:
         named = any(requests.fixed_name(application, service.name) for service in application.services)
-        for replica in self._engine.observe(application.project) if named else ():
+        for replica in self._engine.containers.observe(application.project) if named else ():
             fixed = requests.fixed_name(application, replica.service)
             if fixed and replica.name == requests.next_name(application.project, fixed):
-                self._engine.rename(replica, permit_name(fixed, application.permissions))
+                self._engine.containers.rename(replica, permit_name(fixed, application.permissions))

@@ -67,8 +67,8 @@ def application(project: str, model: Mapping[str, Any]) -> DesiredState:
 
 def create(compose: Compose, project: str, model: Mapping[str, Any]) -> None:
     """What Compose would have created, unchanged."""
-    for one in compose.record(application(project, model), Engine().forward, {}):
-        Engine().create(PermittedContainer(one.name, one.body, one.archives))
+    for one in compose.record(application(project, model), Engine().connection.forward, {}):
+        Engine().containers.create(PermittedContainer(one.name, one.body, one.archives))
 
 
 # --- rendering
@@ -333,7 +333,7 @@ def test_what_compose_would_create_is_recorded_once_and_its_networks_are_made(
 
     def forward(call: PermittedCall) -> tuple[int, Mapping[str, str], bytes]:
         asked.append(call.path)
-        return Engine().forward(call)
+        return Engine().connection.forward(call)
 
     with compose.exclusive(project, 1.0):
         (one,) = compose.record(application(project, model), forward, {})
@@ -342,7 +342,7 @@ def test_what_compose_would_create_is_recorded_once_and_its_networks_are_made(
     assert calls == len(asked) > 0, "the second time nobody is asked"
     assert (one.name, one.service, one.body["Env"]) == (f"{project}-web-1", "web", ["A=$5"])
     assert b"$5" in one.archives[0][1]
-    assert f"{project}_default" in Engine().networks()
+    assert f"{project}_default" in Engine().networks.ids()
     assert not docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={project}").split()
     assert not (state / f"{project}.sock").exists()
 

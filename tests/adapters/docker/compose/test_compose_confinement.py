@@ -281,7 +281,7 @@ def record(server: Server, lines: str, confinement: Confinement | None) -> str:
         application = DesiredState(
             project, (), model, None, rendering=model[RENDERING], permissions=permissions
         )
-        return repr(compose.record(application, Engine().forward, {}))
+        return repr(compose.record(application, Engine().connection.forward, {}))
     except DeployerError as error:
         return error.diagnostics()
     finally:
