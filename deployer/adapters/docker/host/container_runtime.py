@@ -44,7 +44,7 @@ class DockerRuntime:
 
     def observe(self, project: str) -> ObservedState:
         replicas = self._engine.containers.observe(project)
-        routes = self._edges.of(project).slots()
+        routes = self._edges.of(project).traffic.slots()
         served = {name: {slot.address for slot in slots if slot.open} for name, slots in routes.items()}
         return ObservedState(tuple(with_serving(replica, served) for replica in replicas))
 
@@ -65,13 +65,14 @@ class DockerRuntime:
             if replica.running and replica.addresses and replica.health is not Health.UNHEALTHY:
                 running.setdefault(replica.service, []).append(address_of(replica))
         certificates = self._edges.certificates(application)
-        self._edges.of(application.project).prepare(application.routes, certificates, peers, running)
+        configuration = self._edges.of(application.project).configuration
+        configuration.prepare(application.routes, certificates, peers, running)
 
     def start(self, project: str, replicas: Sequence[Replica]) -> None:
         present = self._engine.containers.observe(project)
         running = [replica for replica in present if replica.running]
         alive = {(one.service, address) for one in running for address in one.addresses.values()}
-        self._edges.of(project).rest_all_but(alive)
+        self._edges.of(project).traffic.close_all_but(alive)
         held = {one.service for one in present if holds_networks(one)}
         successors = [replica for replica in replicas if replica.port_successor and replica.service in held]
         self._handover.set_aside(project, successors)
@@ -81,13 +82,13 @@ class DockerRuntime:
 
     def stop(self, project: str, replica: Replica, grace: float) -> None:
         edge = self._edges.of(project)
-        behind = replica.service != EDGE and replica.addresses and edge.alive()
+        behind = replica.service != EDGE and replica.addresses and edge.is_running()
         addresses = list(replica.addresses.values())
         if behind:
-            edge.rest(addresses)
+            edge.traffic.close(addresses)
         self._engine.containers.stop(replica, grace)
         if behind:
-            edge.cut(addresses)
+            edge.traffic.end_sessions(addresses)
 
     def remove(self, replicas: Sequence[Replica], *, volumes: bool = False) -> None:
         _each(partial(self._engine.containers.remove, volumes=volumes), replicas)

@@ -45,7 +45,7 @@ class ProjectEdges:
         try:
             return self._folders[application.project].read()
         except CertificateInvalid:
-            if self.of(application.project).certificates():
+            if self.of(application.project).configuration.certificates():
                 return None
             raise
 

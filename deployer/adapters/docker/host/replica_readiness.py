@@ -32,7 +32,7 @@ class ReplicaReadiness:
     def ask(self, project: str, service: Service, replica: Replica) -> str:
         """Returns `ANSWERED`, the reason for a bad answer, or an empty text if nothing is asked."""
         if service.name == EDGE:
-            return ANSWERED if self._edges.of(project).alive() else "no answer on its socket"
+            return ANSWERED if self._edges.of(project).is_running() else "no answer on its socket"
         if not replica.running or not replica.addresses:
             return ""
         if service.probe:

@@ -55,7 +55,7 @@ class DockerRouter:
             return False
         with self._compose.exclusive(project, 0.0):
             edge = self._edges.of(project)
-            return edge.ends_tls() and edge.certify(folder.read())
+            return edge.configuration.ends_tls() and edge.configuration.certify(folder.read())
 
     def fetch_edge(self, say: Callable[[str], None]) -> None:
         self._engine.images.fetch(self._edges.image, say)
@@ -70,7 +70,7 @@ class DockerRouter:
             for route in service.routes
         }
         if wanted:
-            self._edges.of(application.project).switch(wanted)
+            self._edges.of(application.project).traffic.switch(wanted)
 
     def _hand_over(self, application: DesiredState, service: Service, coming: Sequence[Replica]) -> None:
         project, ids = application.project, {replica.id for replica in coming}
@@ -87,7 +87,7 @@ class DockerRouter:
         self._handover.give(application.permissions, parked, going, service.networks, here)
 
     def sessions(self, project: str, replica: Replica) -> int:
-        return sum(map(self._edges.of(project).sessions, replica.addresses.values()))
+        return sum(map(self._edges.of(project).traffic.sessions, replica.addresses.values()))
 
     def clear(self, project: str) -> None:
         replicas = self._engine.containers.observe(project)
@@ -104,7 +104,7 @@ class DockerRouter:
         self._tag_images(application)
         self._give_fixed_names(application)
         if application.routes:
-            self._edges.of(application.project).reconcile(application.routes)
+            self._edges.of(application.project).configuration.reconcile(application.routes)
 
     def _tag_images(self, application: DesiredState) -> None:
         for service in application.services:
