@@ -228,7 +228,7 @@ def _deploy_context(config: Config, store: SqliteStore, github: GitHub) -> Deplo
     containers = ContainerContext(
         config=config,
         store=store,
-        renderer=compose,
+        renderer=compose.renderer,
         host=docker_host(engine, compose, state, config.edge_image, _certificates(config)),
         registry=OciRegistry(host=config.registry_host, named=_named(config)),
         clock=SystemClock(),
@@ -237,7 +237,7 @@ def _deploy_context(config: Config, store: SqliteStore, github: GitHub) -> Deplo
     return DeployContext(
         config=config,
         store=store,
-        renderer=compose,
+        renderer=compose.renderer,
         target=ContainerTarget(containers),
         prober=PortProber(engine),
         registry=containers.registry,

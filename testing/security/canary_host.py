@@ -97,7 +97,7 @@ class Host:
     def assemble(self, text: str, *granted: str, **files: str) -> tuple[DesiredState, dict[str, Any]]:
         """As a deploy does it, without the judgement of the rendered model."""
         bundle = Bundle("compose.yaml", {"compose.yaml": text, **files})
-        model = dict(self.compose.render(self.project, bundle, {}))
+        model = dict(self.compose.renderer.render(self.project, bundle, {}))
         images = {name: self.image for name in model["services"]}
         edge = self.host.router.edge_settings(self.project)
         configs = {name: self.host.images.image_config(self.image) for name in images}

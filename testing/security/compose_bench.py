@@ -89,7 +89,9 @@ class Bench:
 
     def render(self, text: str) -> Mapping[str, Any] | None:
         with suppress(DeployerError):
-            return self.compose.render(PROJECT, Bundle("compose.yaml", {"compose.yaml": text, **FILES}), {})
+            return self.compose.renderer.render(
+                PROJECT, Bundle("compose.yaml", {"compose.yaml": text, **FILES}), {}
+            )
         return None
 
     def record(self, text: str, model: Mapping[str, Any]) -> Case | None:
@@ -99,10 +101,10 @@ class Bench:
             PROJECT, (), dict(model), rendering=str(model[RENDERING]), permissions=everything
         )
         with (
-            mock.patch("deployer.adapters.docker.compose.compose_cli.permit_call", _unjudged),
+            mock.patch("deployer.adapters.docker.compose.request_recording.permit_call", _unjudged),
             suppress(DeployerError),
         ):
-            recorded = self.compose.record(application, self._forward, {})
+            recorded = self.compose.recording.record(application, self._forward, {})
             folders = Folders(str(model[FOLDER]), str(model[MOUNTED]))
             containers = tuple(with_mounted_files(one, folders) for one in recorded)
             return Case(text, model, containers, tuple(self.calls))

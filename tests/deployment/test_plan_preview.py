@@ -150,7 +150,7 @@ def test_an_unmerged_compose_file_cannot_make_compose_say_a_value_of_the_server(
     """The real Compose, and what is judged of its model."""
     value = SECRETS[secret]
     compose = Compose(tmp_path / "state")
-    target.render = compose.render  # type: ignore[method-assign]
+    target.render = compose.renderer.render  # type: ignore[method-assign]
     config = load_config(config_table(plans=True))
     context = in_memory_context(
         target,

@@ -92,12 +92,12 @@ class ReplicaRequests:
         recorded = self._recorded_with(application, {})
         if networks_in(recorded) <= self._engine.networks.ids().keys():
             return recorded
-        self._compose.forget(application)
+        self._compose.recording.forget(application)
         return self._recorded_with(application, {})
 
     def _recorded_with(self, application: DesiredState, ids: Mapping[str, str]) -> tuple[CreateRequest, ...]:
         """`ids`: service → its container, for services that share its network."""
-        recorded = self._compose.record(
+        recorded = self._compose.recording.record(
             application, self._engine.connection.forward, ids, self._engine.host.reserved
         )
         names = {id: name for name, id in self._engine.networks.ids().items()}
@@ -131,7 +131,7 @@ class ReplicaRequests:
             ids = {other: replica.id for other, replica in actual.items()}
             one = _of(self._recorded_with(application, ids), name)
         names = {other.name: actual[other.service].name for other in recorded if other.service in actual}
-        image, model = self._engine.images.find_id(service.image), str(self._compose.path(project))
+        image, model = self._engine.images.find_id(service.image), str(self._compose.models.path(project))
         before = predecessors(service, ObservedState(tuple(present)))
         for index, number in enumerate(numbers):
             made = fixed_name(application, name) or name_of(project, name, number)
@@ -170,7 +170,7 @@ class ReplicaRequests:
         """The copy of a service's new replica, or of the old one whose inspection is `old`, both judged by
         the settings of today. Raises PowerRefused.
         """
-        bundles = self._compose.bundles
+        bundles = self._compose.folders.mounted
         if old is not None:
             image = str(old.get("Image"))  # its id: the name may stand for another one by now
             kept = {**old.get("Config", {}), "HostConfig": old.get("HostConfig", {}), "Image": image}

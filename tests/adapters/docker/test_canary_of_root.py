@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from deployer.adapters.docker import replica_requests
-from deployer.adapters.docker.compose import compose_cli
+from deployer.adapters.docker.compose import request_recording
 from deployer.core.compose.rendering import FOLDER, MOUNTED
 from deployer.core.docker.compose_calls import PermittedCall
 from deployer.core.docker.engine_requests import PermittedContainer
@@ -60,7 +60,7 @@ def ungated(monkeypatch: pytest.MonkeyPatch) -> None:
     def call(method: str, path: str, body: bytes, *rest: Any) -> PermittedCall:
         return PermittedCall(method, path, body)
 
-    monkeypatch.setattr(compose_cli, "permit_call", call)
+    monkeypatch.setattr(request_recording, "permit_call", call)
 
 
 READING = {name: row for name, row in HOSTILE.items() if row.reads}

@@ -57,7 +57,7 @@ def test_a_value_is_what_compose_itself_would_read(tmp_path: Path, line: str) ->
     ours = read(tmp_path, f"A={line}\n")
     model = "services:\n  x:\n    image: x\n    env_file: theirs.env\n"
     bundle = Bundle("compose.yaml", {"compose.yaml": model, "theirs.env": f"A={line}\n"})
-    assert Compose(tmp_path).render("shop", bundle, {})["services"]["x"]["environment"] == ours
+    assert Compose(tmp_path).renderer.render("shop", bundle, {})["services"]["x"]["environment"] == ours
 
 
 def test_lines_end_in_any_way_and_the_last_of_a_name_counts(tmp_path: Path) -> None:

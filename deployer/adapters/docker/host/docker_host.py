@@ -51,10 +51,10 @@ class _BundleFiles:
         self._compose = compose
 
     def keep_files(self, bundles: Sequence[Bundle]) -> int:
-        return self._compose.keep(bundles, self._engine.containers.mounted_paths())
+        return self._compose.folders.keep(bundles, self._engine.containers.mounted_paths())
 
     def keep_written(self, replica: Replica) -> Mapping[str, Sequence[str]]:
-        found = {path: self._compose.keep_written(source) for path, source in replica.writes.items()}
+        found = {path: self._compose.folders.keep_written(source) for path, source in replica.writes.items()}
         return {path: copies for path, copies in found.items() if copies}
 
 
@@ -65,7 +65,7 @@ class _ComposeLocks:
         self._compose = compose
 
     def exclusive(self, project: str, wait: float = 120.0) -> AbstractContextManager[None]:
-        return self._compose.exclusive(project, wait)
+        return self._compose.locks.exclusive(project, wait)
 
 
 class PortProber:

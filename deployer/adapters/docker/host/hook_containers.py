@@ -40,7 +40,7 @@ class DockerHooks:
         one = self._replica_requests.recorded(application, hook.service)
         assert service and service.image
         image = self._engine.images.find_id(service.image)
-        identity = requests.ContainerIdentity(name, 1, image, str(self._compose.path(project)), {})
+        identity = requests.ContainerIdentity(name, 1, image, str(self._compose.models.path(project)), {})
         body = requests.hook_body(one, service, hook, identity, deployment)
         present = self._replica_requests.present(application, self._engine.containers.observe(project))
         permitted = self._replica_requests.permit(application, service, name, body, present, one.archives)

@@ -53,7 +53,7 @@ class DockerRouter:
         folder = self._edges.folder(project)
         if folder is None or not folder.changed():
             return False
-        with self._compose.exclusive(project, 0.0):
+        with self._compose.locks.exclusive(project, 0.0):
             edge = self._edges.of(project)
             return edge.configuration.ends_tls() and edge.configuration.certify(folder.read())
 
@@ -100,7 +100,7 @@ class DockerRouter:
         """After a rollout: the model on disk is the one that runs, and the edge knows no other routes."""
         if any(service.publishes for service in application.services):
             self._handover.clear(application.project, self._engine.containers.observe(application.project))
-        self._compose.save(application)
+        self._compose.models.save(application)
         self._tag_images(application)
         self._give_fixed_names(application)
         if application.routes:

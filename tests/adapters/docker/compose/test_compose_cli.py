@@ -67,7 +67,7 @@ def application(project: str, model: Mapping[str, Any]) -> DesiredState:
 
 def create(compose: Compose, project: str, model: Mapping[str, Any]) -> None:
     """What Compose would have created, unchanged."""
-    for one in compose.record(application(project, model), Engine().connection.forward, {}):
+    for one in compose.recording.record(application(project, model), Engine().connection.forward, {}):
         Engine().containers.create(PermittedContainer(one.name, one.body, one.archives))
 
 
@@ -76,7 +76,7 @@ def create(compose: Compose, project: str, model: Mapping[str, Any]) -> None:
 
 def render(folder: Path, text: str, **files: str) -> dict[str, object]:
     named = {name.replace("__", "/").replace("_dot_", "."): content for name, content in files.items()}
-    model = Compose(folder).render(
+    model = Compose(folder).renderer.render(
         "shop", Bundle("compose.yaml", {"compose.yaml": text} | named), {"MARK": "x"}
     )
     services = model["services"]
@@ -123,7 +123,7 @@ def test_a_script_of_the_bundle_can_be_run_and_any_user_may_read_the_files(tmp_p
 @pytest.mark.parametrize("line", ["ports: ['${SECRET}:80']", "mem_limit: ${SECRET}", "shm_size: ${SECRET}"])
 def test_what_compose_quotes_of_a_variable_is_hidden(tmp_path: Path, line: str) -> None:
     with pytest.raises(ComposeRejected) as error:
-        Compose(tmp_path).render("shop", bundle_of(f"{WEB}    {line}\n"), {"SECRET": SECRET})
+        Compose(tmp_path).renderer.render("shop", bundle_of(f"{WEB}    {line}\n"), {"SECRET": SECRET})
     assert SECRET not in error.value.diagnostics() and "value-of-secret" in str(error.value)
 
 
@@ -152,7 +152,7 @@ AWKWARD = [
 def test_every_value_arrives_as_it_is(state: Path) -> None:
     variables = {f"V{n}": value for n, value in enumerate(AWKWARD)}
     lines = "".join(f'      {name}: "${{{name}}}"\n' for name in variables)
-    model = Compose(state).render("shop", one_service(f"    environment:\n{lines}"), variables)
+    model = Compose(state).renderer.render("shop", one_service(f"    environment:\n{lines}"), variables)
     arrived = model["services"]["web"]["environment"]
     # Compose doubles each dollar of what it prints, so that it can be read once more.
     assert {name: value.replace("$$", "$") for name, value in arrived.items()} == variables
@@ -162,7 +162,7 @@ def test_every_value_arrives_as_it_is(state: Path) -> None:
 def test_nor_does_it_show_where_compose_escapes_it(state: Path, secret: str) -> None:
     lines = "    healthcheck: {test: [CMD, x], interval: '${SECRET}'}\n"
     with pytest.raises(ComposeRejected, match="value-of-secret") as refused:
-        Compose(state).render("shop", one_service(lines), {"SECRET": secret})
+        Compose(state).renderer.render("shop", one_service(lines), {"SECRET": secret})
     assert SECRET[8:] not in refused.value.diagnostics()
 
 
@@ -170,7 +170,7 @@ def test_without_compose_it_is_not_the_models_fault(state: Path, monkeypatch: py
     monkeypatch.setattr(compose_process, "_FOLDERS", ())
     monkeypatch.setenv("DOCKER_CONFIG", str(state))
     with pytest.raises(CommandFailed, match="docker compose cannot be started") as failed:
-        Compose(state).render("shop", one_service(""), {})
+        Compose(state).renderer.render("shop", one_service(""), {})
     assert failed.value.code == "command-failed" and str(state) in failed.value.hint
 
 
@@ -189,7 +189,7 @@ def test_a_container_under_any_user_reads_what_it_mounts_and_others_do_not(state
     before = os.umask(0o077)
     try:
         bundle = bundle_of(WEB, **{"conf/a.txt": "hello\n"})
-        folder = Compose(state).render(project, bundle, {})[FOLDER]
+        folder = Compose(state).renderer.render(project, bundle, {})[FOLDER]
     finally:
         os.umask(before)
     mounts = ["-v", f"{folder}/conf/a.txt:/a.txt:ro", "-v", f"{folder}/conf:/conf:ro"]
@@ -203,39 +203,39 @@ def test_a_container_under_any_user_reads_what_it_mounts_and_others_do_not(state
 
 
 def test_the_model_with_variables_is_for_its_owner_only(state: Path) -> None:
-    path = Compose(state).save(DesiredState("shop", (), {"services": {}}))
+    path = Compose(state).models.save(DesiredState("shop", (), {"services": {}}))
     assert modes(state / "projects") == {".": 0o700, "shop": 0o700, "shop/compose.yaml": 0o600}
     assert path == state / "projects" / "shop" / "compose.yaml"
 
 
 def test_the_same_files_keep_their_folder_and_their_content(state: Path) -> None:
     compose, bundle = Compose(state), bundle_of(WEB, **{"a.txt": "one\n"})
-    folder = Path(compose.render("shop", bundle, {})[FOLDER])
+    folder = Path(compose.renderer.render("shop", bundle, {})[FOLDER])
     inode = (folder / "a.txt").stat().st_ino
-    assert compose.render("shop", bundle, {})[FOLDER] == str(folder)
+    assert compose.renderer.render("shop", bundle, {})[FOLDER] == str(folder)
     assert (folder / "a.txt").stat().st_ino == inode
     (folder / "a.txt").write_text("changed by a container that mounts it")
-    compose.render("shop", bundle, {})
+    compose.renderer.render("shop", bundle, {})
     assert (folder / "a.txt").read_text() == "one\n"
 
 
 @pytest.mark.parametrize("name", ["../outside", "/outside", "a/../../outside", "a//b", "."])
 def test_a_path_that_leaves_the_bundle_is_refused_and_not_written(state: Path, name: str) -> None:
     with pytest.raises(ComposeRejected, match="is not a path inside the repository"):
-        Compose(state).render("shop", bundle_of(WEB, **{name: "x"}), {})
+        Compose(state).renderer.render("shop", bundle_of(WEB, **{name: "x"}), {})
     assert not list(state.parent.rglob("outside"))
 
 
 @pytest.mark.parametrize("planted", [".", "conf", "conf/a.txt", "compose.yaml"])
 def test_a_link_that_a_container_planted_is_refused_and_not_followed(state: Path, planted: str) -> None:
     bundle = bundle_of(WEB, **{"conf/a.txt": "one\n"})
-    folder = Path(Compose(state).render("shop", bundle, {})[FOLDER])
+    folder = Path(Compose(state).renderer.render("shop", bundle, {})[FOLDER])
     outside = state.parent / "outside"
     (folder / planted).rename(outside)
     kept = {path: path.read_bytes() for path in (outside, *outside.rglob("*")) if path.is_file()}
     (folder / planted).symlink_to(outside)
     with pytest.raises(ComposeRejected, match="has become a link") as refused:
-        Compose(state).render("shop", bundle, {})
+        Compose(state).renderer.render("shop", bundle, {})
     assert str(folder) in refused.value.hint
     assert {path: path.read_bytes() for path in kept} == kept
 
@@ -243,25 +243,25 @@ def test_a_link_that_a_container_planted_is_refused_and_not_followed(state: Path
 def test_a_state_folder_that_cannot_be_written_is_an_expected_failure(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
     with pytest.raises(StoreUnavailable):
-        Compose(tmp_path / "state").render("shop", one_service(""), {})
+        Compose(tmp_path / "state").renderer.render("shop", one_service(""), {})
     with pytest.raises(StoreUnavailable):
-        Compose(tmp_path / "state").save(DesiredState("shop", (), {}))
+        Compose(tmp_path / "state").models.save(DesiredState("shop", (), {}))
 
 
 def test_a_bundle_file_that_became_a_folder_is_an_expected_failure(state: Path) -> None:
     bundle = bundle_of(WEB, **{"a.txt": "x"})
-    folder = Path(Compose(state).render("shop", bundle, {})[FOLDER])
+    folder = Path(Compose(state).renderer.render("shop", bundle, {})[FOLDER])
     (folder / "a.txt").unlink()
     (folder / "a.txt").mkdir()
     with pytest.raises(StoreUnavailable, match=r"a\.txt"):
-        Compose(state).render("shop", bundle, {})
+        Compose(state).renderer.render("shop", bundle, {})
 
 
 # --- creating
 
 
 def refused(compose: Compose, project: str, lines: str) -> DeployerError:
-    model = compose.render(project, one_service(lines), {})
+    model = compose.renderer.render(project, one_service(lines), {})
     with pytest.raises(DeployerError) as caught:
         create(compose, project, model)
     return caught.value
@@ -305,8 +305,8 @@ def test_no_value_of_any_release_of_the_project_is_in_what_create_says(state: Pa
     """Another release of the project may be rendered between this one's rendering and its creation."""
     compose = Compose(state)
     lines = "    networks: [e]\nnetworks: {e: {external: true, name: '${NET}'}}\n"
-    model = compose.render(project, one_service(lines), {"NET": SECRET})
-    compose.render(project, one_service(""), {"NET": "another"})
+    model = compose.renderer.render(project, one_service(lines), {"NET": SECRET})
+    compose.renderer.render(project, one_service(""), {"NET": "another"})
     with pytest.raises(ContainerRefused, match=r"network \[redacted\] not found") as caught:
         create(compose, project, model)
     assert SECRET not in caught.value.diagnostics()
@@ -328,17 +328,19 @@ def test_what_compose_would_create_is_recorded_once_and_its_networks_are_made(
 ) -> None:
     compose = Compose(state)
     lines = "    environment: {A: '${A}'}\n    deploy: {replicas: 3}\n    secrets: [s]\n"
-    model = compose.render(project, one_service(lines + "secrets: {s: {environment: A}}\n"), {"A": "$5"})
+    model = compose.renderer.render(
+        project, one_service(lines + "secrets: {s: {environment: A}}\n"), {"A": "$5"}
+    )
     asked: list[str] = []
 
     def forward(call: PermittedCall) -> tuple[int, Mapping[str, str], bytes]:
         asked.append(call.path)
         return Engine().connection.forward(call)
 
-    with compose.exclusive(project, 1.0):
-        (one,) = compose.record(application(project, model), forward, {})
+    with compose.locks.exclusive(project, 1.0):
+        (one,) = compose.recording.record(application(project, model), forward, {})
         calls = len(asked)
-        assert compose.record(application(project, model), forward, {}) == (one,)
+        assert compose.recording.record(application(project, model), forward, {}) == (one,)
     assert calls == len(asked) > 0, "the second time nobody is asked"
     assert (one.name, one.service, one.body["Env"]) == (f"{project}-web-1", "web", ["A=$5"])
     assert b"$5" in one.archives[0][1]
@@ -350,46 +352,46 @@ def test_what_compose_would_create_is_recorded_once_and_its_networks_are_made(
 def test_files_of_bundles_that_no_release_has_go_unless_they_are_new(state: Path) -> None:
     compose = Compose(state)
     bundles = [bundle_of(f"services: {{web: {{image: 'web:{number}'}}}}") for number in range(3)]
-    folders = [Path(str(compose.render("shop", bundle, {})[FOLDER])) for bundle in bundles]
+    folders = [Path(str(compose.renderer.render("shop", bundle, {})[FOLDER])) for bundle in bundles]
     os.utime(folders[0], (1.0, 1.0))
     os.utime(folders[1], (1.0, 1.0))
-    assert compose.keep([bundles[0]], ()) == 1
+    assert compose.folders.keep([bundles[0]], ()) == 1
     assert [folder.exists() for folder in folders] == [True, False, True]
-    assert compose.keep([], ()) == 1 and not folders[0].exists()
+    assert compose.folders.keep([], ()) == 1 and not folders[0].exists()
 
 
 @pytest.mark.case("X12")
 def test_plans_leave_nothing_in_memory_and_push_nothing_of_a_deploy_out(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployer.adapters.docker.compose.compose_cli._KEPT_RENDERINGS", 2)
+    monkeypatch.setattr("deployer.adapters.docker.compose.renderings._KEPT_RENDERINGS", 2)
     compose, release = Compose(state), bundle_of(WEB)
-    deployed = compose.render("shop", release, {"A": "secret-of-the-release"})
+    deployed = compose.renderer.render("shop", release, {"A": "secret-of-the-release"})
     for number in range(5):
         plan = bundle_of(f"services: {{web: {{image: 'web:{number}'}}}}")
-        with compose.planning(plan):
-            compose.render("shop", plan, {"A": f"secret-{number}"})
-            assert compose._hiding("shop")(f"secret-{number}") != f"secret-{number}"
+        with compose.renderer.planning(plan):
+            compose.renderer.render("shop", plan, {"A": f"secret-{number}"})
+            assert compose.renderings.redaction("shop")(f"secret-{number}") != f"secret-{number}"
     bad = bundle_of("services: {web: {image: 1, ports: {}}}")
-    with pytest.raises(ComposeRejected), compose.planning(bad):
-        compose.render("shop", bad, {"A": "secret-of-a-bad-one"})
-    with compose.planning(release):
-        compose.render("shop", release, {"A": "secret-of-the-release"})
-    assert list(compose._renderings) == [deployed[RENDERING]]
-    assert list(compose._values["shop"]) == [deployed[RENDERING]]
-    assert "secret-of-the-release" not in compose._hiding("shop")("it is secret-of-the-release")
-    assert compose._planned == {}
+    with pytest.raises(ComposeRejected), compose.renderer.planning(bad):
+        compose.renderer.render("shop", bad, {"A": "secret-of-a-bad-one"})
+    with compose.renderer.planning(release):
+        compose.renderer.render("shop", release, {"A": "secret-of-the-release"})
+    assert list(compose.renderings._renderings) == [deployed[RENDERING]]
+    assert list(compose.renderings._values["shop"]) == [deployed[RENDERING]]
+    assert "secret-of-the-release" not in compose.renderings.redaction("shop")("it is secret-of-the-release")
+    assert compose.renderings._planned == {}
 
 
 @pytest.mark.case("X12")
 def test_the_values_of_a_project_that_no_error_shows_have_a_bound(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployer.adapters.docker.compose.compose_cli._KEPT_RENDERINGS", 2)
-    monkeypatch.setattr("deployer.adapters.docker.compose.compose_cli._KEPT_VALUES", 3)
+    monkeypatch.setattr("deployer.adapters.docker.compose.renderings._KEPT_RENDERINGS", 2)
+    monkeypatch.setattr("deployer.adapters.docker.compose.renderings._KEPT_VALUES", 3)
     compose = Compose(state)
     secrets = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(6)]
     for secret in secrets:
-        compose.render("shop", bundle_of(WEB), {"A": secret})
-    shown = [compose._hiding("shop")(secret) == secret for secret in secrets]
+        compose.renderer.render("shop", bundle_of(WEB), {"A": secret})
+    shown = [compose.renderings.redaction("shop")(secret) == secret for secret in secrets]
     assert shown == [True, True, True, False, False, False]

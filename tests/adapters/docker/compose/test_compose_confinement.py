@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from deployer.adapters.docker.compose import compose_cli as compose_module
+from deployer.adapters.docker.compose import model_renderer
 from deployer.adapters.docker.compose.compose_cli import Compose
 from deployer.adapters.docker.compose.compose_process import ComposeProcess
 from deployer.adapters.docker.engine import Engine
@@ -189,7 +189,7 @@ def write_secret(path: Path, text: str, mode: int = 0o600) -> None:
 @pytest.fixture
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """The text checks are off."""
-    monkeypatch.setattr(compose_module, "check_file_access", lambda *_: None)
+    monkeypatch.setattr(model_renderer, "check_file_access", lambda *_: None)
 
 
 def shown(server: Server, one: Input, confinement: Confinement | None) -> str:
@@ -197,7 +197,7 @@ def shown(server: Server, one: Input, confinement: Confinement | None) -> str:
     compose = Compose(server.state, process := ComposeProcess(confinement))
     bundle = Bundle("compose.yaml", {"compose.yaml": one.text(server), **one.files})
     variables = one.variables(server)
-    folder = compose._folders.unpack(bundle)
+    folder = compose.folders.unpack(bundle)
     one.plant(server, folder)
     said: list[str] = []
     whole = process.run
@@ -211,7 +211,7 @@ def shown(server: Server, one: Input, confinement: Confinement | None) -> str:
 
     process.run = heard  # type: ignore[method-assign]
     try:
-        said.append(json.dumps(compose.render("p", bundle, variables)))
+        said.append(json.dumps(compose.renderer.render("p", bundle, variables)))
     except DeployerError as error:
         said.append(error.diagnostics())
     finally:
@@ -255,7 +255,7 @@ def test_a_release_renders_under_a_user_of_its_own(server: Server) -> None:
     one = Input(lambda _: env_file("conf/a.env") + "    labels: {v: '${V}'}\n", {"conf/a.env": "A=1\n"})
     compose = Compose(server.state, ComposeProcess(OWN_USER))
     bundle = Bundle("compose.yaml", {"compose.yaml": one.text(server), **one.files})
-    model = compose.render("p", bundle, {"V": "it's $5"})
+    model = compose.renderer.render("p", bundle, {"V": "it's $5"})
     web = model["services"]["web"]
     assert (web["environment"], web["labels"]) == ({"A": "1"}, {"v": "it's $$5"})
     assert Path(model[FOLDER]).is_relative_to(server.state)
@@ -276,12 +276,12 @@ def record(server: Server, lines: str, confinement: Confinement | None) -> str:
     compose = Compose(server.state, ComposeProcess(confinement))
     text = f"{WEB}{lines.replace('@KEY', str(server.key))}"
     try:
-        model = compose.render(project, Bundle("compose.yaml", {"compose.yaml": text}), {})
+        model = compose.renderer.render(project, Bundle("compose.yaml", {"compose.yaml": text}), {})
         permissions = Permissions(project)
         application = DesiredState(
             project, (), model, None, rendering=model[RENDERING], permissions=permissions
         )
-        return repr(compose.record(application, Engine().connection.forward, {}))
+        return repr(compose.recording.record(application, Engine().connection.forward, {}))
     except DeployerError as error:
         return error.diagnostics()
     finally:

@@ -41,7 +41,7 @@ def test_a_mounted_file_is_data_whatever_it_looks_like(tmp_path: Path, name: str
         "services:\n  web:\n    image: ghcr.io/acme/shop\n    command: node server.js\n"
         f"    volumes: ['./{name}:/data/{name}:ro']\n"
     )
-    model = Compose(tmp_path).render(
+    model = Compose(tmp_path).renderer.render(
         "shop", Bundle("compose.yaml", {"compose.yaml": text, name: DATA[name]}), {}
     )
     (service,) = assemble(model, {"web": image("web", "a")}, "shop", EDGE_SETTINGS, {}).services
@@ -53,7 +53,7 @@ def test_an_env_file_is_not_yaml(tmp_path: Path) -> None:
     named = "[app.env, {path: gone.env, required: false}]"
     text = f"services: {{web: {{image: ghcr.io/acme/shop, env_file: {named}}}}}\n"
     files = {"compose.yaml": text, "app.env": DATA["app.env"] + "TAB=\tx\n"}
-    model = Compose(tmp_path).render("shop", Bundle("compose.yaml", files), {})
+    model = Compose(tmp_path).renderer.render("shop", Bundle("compose.yaml", files), {})
     assert model["services"]["web"]["environment"]["TEXT"] == "{include: /etc/passwd}"
 
 
@@ -68,7 +68,7 @@ def test_what_compose_reads_may_lie_anywhere_in_the_repository(tmp_path: Path) -
         "conf/web.env": "WEB=1\n",
         "conf/base.env": "BASE=1\n",
     }
-    model = Compose(tmp_path).render("shop", Bundle("deploy/compose.yaml", files), {})
+    model = Compose(tmp_path).renderer.render("shop", Bundle("deploy/compose.yaml", files), {})
     services = model["services"]
     assert services["web"]["environment"] == {"BASE": "1", "WEB": "1"}
     assert services["db"]["environment"] == {"DB": "1"}

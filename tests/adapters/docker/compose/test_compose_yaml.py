@@ -82,7 +82,7 @@ def test_a_bomb_is_refused_within_a_second_and_in_little_memory(name: str, tmp_p
 def test_the_file_of_a_bomb_is_named_and_compose_is_not_asked(tmp_path: Path) -> None:
     files = {"compose.yaml": "include: [more.txt]\n", "more.txt": f"{LISTS}include: *l39\n"}
     with pytest.raises(ComposeRejected, match=r"^more\.txt: (unfolds|\*l)"):
-        Compose(tmp_path).render("p", Bundle("compose.yaml", files), {})
+        Compose(tmp_path).renderer.render("p", Bundle("compose.yaml", files), {})
 
 
 READ: dict[str, list[Any]] = {
@@ -186,11 +186,11 @@ def test_a_release_is_judged_once_and_another_content_again(
     compose = Compose(tmp_path)
     good, bad = "services: {web: {image: busybox}}\n", "services: {web: {env_file: /etc/passwd}}\n"
     for value in ("1", "2", "3"):
-        compose.render("p", Bundle("compose.yaml", {"compose.yaml": good}), {"A": value})
+        compose.renderer.render("p", Bundle("compose.yaml", {"compose.yaml": good}), {"A": value})
         with pytest.raises(ComposeRejected, match="outside the repository"):
-            compose.render("p", Bundle("compose.yaml", {"compose.yaml": bad}), {"A": value})
+            compose.renderer.render("p", Bundle("compose.yaml", {"compose.yaml": bad}), {"A": value})
     assert judged == [good, bad]
-    compose.render("p", Bundle("compose.yaml", {"compose.yaml": good, "data.txt": "a"}), {})
+    compose.renderer.render("p", Bundle("compose.yaml", {"compose.yaml": good, "data.txt": "a"}), {})
     assert judged == [good, bad, good]
 
 
@@ -206,7 +206,7 @@ def test_a_release_is_judged_once_and_another_content_again(
 )
 def test_nothing_hides_a_file_of_the_server(tmp_path: Path, text: str) -> None:
     with pytest.raises(ComposeRejected, match="outside the repository"):
-        Compose(tmp_path).render("p", Bundle("compose.yaml", {"compose.yaml": text}), {})
+        Compose(tmp_path).renderer.render("p", Bundle("compose.yaml", {"compose.yaml": text}), {})
 
 
 def test_anchors_as_people_use_them_are_fine() -> None:
