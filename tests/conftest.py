@@ -5,6 +5,7 @@ A busy machine is no failure of a property.
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,9 @@ def in_share(file: str, number: int, count: int) -> bool:
     return zlib.crc32(file.encode()) % count == number - 1
 
 
+# Git names its repository to hooks and `git rebase --exec`; tests that make repositories would write there.
+for _name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+    os.environ.pop(_name, None)
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
