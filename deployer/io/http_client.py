@@ -226,7 +226,10 @@ class HttpClient:
         """
         parts = _parts(url)
         origin = (parts.scheme, parts.netloc)
-        connection = self._connection(parts)
+        try:
+            connection = self._connection(parts)
+        except ValueError as error:  # the environment's proxy is no address
+            raise _unavailable(url, error, Fault.PROXY) from None
         try:
             connection.request(method, connection.target(parts), body, self._headers(headers, connection))
             raw = connection.getresponse()
@@ -287,6 +290,7 @@ def _parts(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        usable = usable and parts.netloc.isprintable() and " " not in parts.netloc
     except ValueError as error:
         raise ServerUnavailable(f"{url!r} is not an HTTP address: {error}", fault=Fault.URL) from None
     if not usable:

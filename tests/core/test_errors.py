@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deployer.core.errors import DeployerError, error_of
+from deployer.core.errors import DeployerError, HookFailed, error_of
 from testing.error_classes import every_error
 
 # Code → HTTP status and outcome. All other codes have 500 and `error`.
@@ -75,3 +75,7 @@ def test_a_code_that_no_class_has_is_answered_as_an_internal_error(code: str) ->
     met = error_of(code, "the worker broke", "")
     assert (met.code, met.http_status) == (code, 500)
     assert DeployerError.http_status == 500 and DeployerError.code == "deployer-error"
+
+
+def test_a_failed_hook_says_where_its_output_is() -> None:
+    assert HookFailed("migrate ended with code 3").hint == "its output is in the deployment's events"

@@ -184,6 +184,8 @@ def test_each_failure_has_its_kind(turn: Callable[[socket.socket], None], fault:
         "https:///x",
         "http://[::1",
         "http://h:99999/",
+        "https://a b/token",
+        "https://a\x0bb/token",
         "x",
     ],
 )

@@ -145,6 +145,13 @@ def test_with_tls_the_proxy_is_asked_for_a_tunnel(monkeypatch: pytest.MonkeyPatc
     assert (LOGIN.encode() in head) == ("me:" in form) and b"canary" not in head
 
 
+def test_a_proxy_that_is_no_address_is_the_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://[::1:3128")
+    with pytest.raises(ServerUnavailable) as caught:
+        HttpClient().call("GET", "https://registry.example/", headers={})
+    assert caught.value.fault is Fault.PROXY
+
+
 def test_a_proxy_that_is_not_there_is_the_failure() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -309,6 +309,14 @@ def test_a_realm_that_gives_no_token_is_unavailable(odd: Odd, answer: Answer) ->
     assert basic() not in caught.value.diagnostics()
 
 
+@pytest.mark.parametrize("realm", ["https://a b/token", "https://[::1/token", "https://a\x7fb/token"])
+def test_a_realm_that_is_no_address_is_a_registry_out_of_reach(odd: Odd, realm: str) -> None:
+    challenge = {"WWW-Authenticate": f'Bearer realm="{realm}",service="odd"'}
+    odd.manifest = lambda method, proof: Answer(401, b"", challenge)
+    with pytest.raises(RegistryUnavailable):
+        OciRegistry(host=odd.host).resolve(odd.repository, "main", odd.login())
+
+
 @pytest.mark.case("D07")
 @pytest.mark.parametrize(
     "realm", ["http://realm.example/token", "http://127.evil.example/token", "ftp://x/", "", "/token"]

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from deployer.core.auth.authorization import login_for
 from deployer.core.auth.job_authorization import judge_images, judge_job, judge_release
 from deployer.core.config.settings import App, load_config
 from deployer.core.errors import DeployerError, Forbidden, NotFound
 from deployer.core.images import Image
-from deployer.core.model import DeployJob, Kind, Release, Trigger
+from deployer.core.model import Credentials, DeployJob, Kind, Release, Trigger
 from deployer.core.release.image_selection import ImageRequirement
 from testing.receiver.receiver_inputs import BUNDLE, DIGEST, REVISION, config_table
 
@@ -122,3 +123,13 @@ def test_with_it_from_nowhere_else(repository: str) -> None:
     with pytest.raises(Forbidden, match="service web") as refused:
         judged(the_app("docker.io/library/*", "ghcr.io/acme/tools-*"), repository, built=False)
     assert "apps.shop.other-images allows docker.io/library/*, ghcr.io/acme/tools-*" in refused.value.hint
+
+
+def test_a_login_goes_to_its_own_registry_and_the_servers_to_named_repositories_alone() -> None:
+    app = the_app()
+    given, own = Credentials("ghcr.io", "ada", "1"), Credentials("ghcr.io", "server", "2")
+    assert login_for(app, "ghcr.io/acme/shop-web", given, own) == given
+    elsewhere = Credentials("quay.io", "ada", "1")
+    assert login_for(app, "ghcr.io/acme/shop-web", elsewhere, own) == own
+    assert login_for(app, "ghcr.io/acme/other", elsewhere, own) is None
+    assert login_for(app, "quay.io/acme/shop-web", None, own) is None

@@ -396,3 +396,9 @@ def test_x13_the_default_pattern_takes_in_no_image_of_another_apps_repository() 
     table["apps"]["shop"]["images"] = [f"{mine}-*", f"{mine}"]
     table["apps"]["shop"]["images"].append(f"{mine}-x")
     assert allows_image(load_config(table).app("shop"), f"{mine}-billing-web"), "the settings say so"
+
+
+def test_the_neighbourhood_has_every_project_of_every_app() -> None:
+    table = least()
+    names = {one.project for one in load_config(table).app("shop").environments.values()}
+    assert load_config(table).neighbourhood.projects == names
