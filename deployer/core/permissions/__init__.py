@@ -1,3 +1,3 @@
 """Permissions of a Compose project on its host: grants, powers of single values, judgement of the rendered
-model.
+model. Pure; sends nothing to the engine.
 """

@@ -22,8 +22,8 @@ from deployer.core.permissions.project_permissions import ALONE, Neighbourhood
 Table = Mapping[str, Any]
 
 _NAMESPACES = ("network_mode", "pid", "ipc", "uts", "userns_mode", "cgroup")
-_SINGLE = ("cgroup_parent", "runtime")
-_PRESENT = (
+_NAMED = ("cgroup_parent", "runtime")
+_FLAGS = (
     "credential_spec",
     "gpus",
     "models",
@@ -57,19 +57,23 @@ def asked_by_model(rendered: Table, project: str, around: Neighbourhood = ALONE)
     """Yields each power that the model asks for: the part that asks, and the grant that would allow it."""
     folder = str(rendered.get(FOLDER, ""))
     for name, service in (rendered.get("services") or {}).items():
-        for grant in _of_service(service, folder, project, around):
+        for grant in _asked_by_service(service, folder, project, around):
             yield f"service {name}", grant
-    yield from (("the project", grant) for grant in _of_counts(rendered))
+    yield from (("the project", grant) for grant in _asked_by_counts(rendered))
     if rendered.get("models"):
         yield "models", "models"
     for kind in ("configs", "secrets"):
         for name, table in (rendered.get(kind) or {}).items():
             if path := str((table or {}).get("file") or ""):
-                yield from ((f"{kind[:-1]} {name}", grant) for grant in _of_path(path, folder))
+                yield from ((f"{kind[:-1]} {name}", grant) for grant in _asked_by_path(path, folder))
     for name, table in (rendered.get("volumes") or {}).items():
-        yield from ((f"volume {name}", grant) for grant in _of_volume(name, table or {}, project, around))
+        yield from (
+            (f"volume {name}", grant) for grant in _asked_by_volume(name, table or {}, project, around)
+        )
     for name, table in (rendered.get("networks") or {}).items():
-        yield from ((f"network {name}", grant) for grant in _of_network(name, table or {}, project, around))
+        yield from (
+            (f"network {name}", grant) for grant in _asked_by_network(name, table or {}, project, around)
+        )
 
 
 def _refuse_reserved(rendered: Table) -> None:
@@ -95,13 +99,13 @@ def _labels_in(rendered: Table) -> Iterator[tuple[str, Table]]:
             yield f"{kind[:-1]} {name}", (table or {}).get("labels") or {}
 
 
-def _of_service(service: Table, folder: str, project: str, around: Neighbourhood) -> Iterator[str]:
-    yield from _of_namespaces(service)
-    yield from _of_rights(service)
-    yield from _of_devices(service)
-    yield from _of_mounts(service, folder)
-    yield from _of_limits(service)
-    yield from _of_load(service)
+def _asked_by_service(service: Table, folder: str, project: str, around: Neighbourhood) -> Iterator[str]:
+    yield from _asked_by_namespaces(service)
+    yield from _asked_by_rights(service)
+    yield from _asked_by_devices(service)
+    yield from _asked_by_mounts(service, folder)
+    yield from _asked_by_limits(service)
+    yield from _asked_by_load(service)
     yield from foreign_names.container_name(str(service.get("container_name") or ""), project, around.known)
     yield from host_access.runtime_annotations(service.get("annotations") or {})
     yield from host_access.controller_labels(service.get("labels") or {})
@@ -117,7 +121,7 @@ def _of_service(service: Table, folder: str, project: str, around: Neighbourhood
         yield from host_access.network_options(endpoint.get("driver_opts") or {})
 
 
-def _of_counts(rendered: Table) -> Iterator[str]:
+def _asked_by_counts(rendered: Table) -> Iterator[str]:
     tables = [
         (table, replicas_of(table), len(table.get("ports") or ()))
         for table in (rendered.get("services") or {}).values()
@@ -125,7 +129,7 @@ def _of_counts(rendered: Table) -> Iterator[str]:
     yield from engine_load.counts_of(tables, len(rendered.get("volumes") or {}))
 
 
-def _of_load(service: Table) -> Iterator[str]:
+def _asked_by_load(service: Table) -> Iterator[str]:
     check: Table = service.get("healthcheck") or {}
     if not check.get("disable"):
         yield from engine_load.health_check(
@@ -134,7 +138,7 @@ def _of_load(service: Table) -> Iterator[str]:
     yield from engine_load.size(service)
 
 
-def _of_namespaces(service: Table) -> Iterator[str]:
+def _asked_by_namespaces(service: Table) -> Iterator[str]:
     for key in _NAMESPACES:
         value = str(service.get(key) or "")
         if not host_access.is_own_namespace(key, value) and not value.startswith("service:"):
@@ -144,9 +148,9 @@ def _of_namespaces(service: Table) -> Iterator[str]:
             yield f"volumes_from:{name}"
 
 
-def _of_rights(service: Table) -> Iterator[str]:
-    yield from (key for key in _PRESENT if service.get(key))
-    yield from (f"{key}:{service[key]}" for key in _SINGLE if service.get(key) and service[key] != "runc")
+def _asked_by_rights(service: Table) -> Iterator[str]:
+    yield from (key for key in _FLAGS if service.get(key))
+    yield from (f"{key}:{service[key]}" for key in _NAMED if service.get(key) and service[key] != "runc")
     yield from host_access.capabilities(service.get("cap_add") or ())
     yield from host_access.security_options(service.get("security_opt") or ())
     hooks = [hook for key in ("post_start", "pre_stop") for hook in service.get(key) or ()]
@@ -154,7 +158,7 @@ def _of_rights(service: Table) -> Iterator[str]:
         yield "privileged"
 
 
-def _of_devices(service: Table) -> Iterator[str]:
+def _asked_by_devices(service: Table) -> Iterator[str]:
     for key in _LISTED:
         yield from (f"{key}:{entry}" for entry in service.get(key) or ())
     yield from (f"devices:{_device(entry)}" for entry in service.get("devices") or ())
@@ -168,8 +172,8 @@ def _device(entry: object) -> str:
     return str(entry.get("source", "")) if isinstance(entry, Mapping) else str(entry).partition(":")[0]
 
 
-def _of_limits(service: Table) -> Iterator[str]:
-    yield from host_access.limits({k: _hard(v) for k, v in (service.get("ulimits") or {}).items()})
+def _asked_by_limits(service: Table) -> Iterator[str]:
+    yield from host_access.limits({k: _hard_limit(v) for k, v in (service.get("ulimits") or {}).items()})
     yield from host_access.kernel_settings(service.get("sysctls") or {})
     shared = memory.size_of(service.get("shm_size"))
     yield from memory.memory_file_systems(shared, _sizes_of_tmpfs(service))
@@ -195,7 +199,7 @@ def _sizes_of_tmpfs(service: Table) -> Iterator[int]:
         yield memory.size_of((mount.get("tmpfs") or {}).get("size"))
 
 
-def _hard(limit: object) -> int:
+def _hard_limit(limit: object) -> int:
     """Returns the hard limit of one number, or of `soft` and `hard`; a value that is not a number counts as
     unlimited.
     """
@@ -203,13 +207,13 @@ def _hard(limit: object) -> int:
     return int(value) if isinstance(value, int | str) and str(value).lstrip("-").isdigit() else -1
 
 
-def _of_mounts(service: Table, folder: str) -> Iterator[str]:
+def _asked_by_mounts(service: Table, folder: str) -> Iterator[str]:
     for mount in service.get("volumes") or ():
         kind = str(mount.get("type"))
         if kind == "bind":
             source = str(mount.get("source") or "")
             if not (mount.get("read_only") and source in host_access.READABLE_BY_ALL):
-                yield from _of_path(source, folder)
+                yield from _asked_by_path(source, folder)
             spread = str((mount.get("bind") or {}).get("propagation") or "")
             if spread not in ("", "private", "rprivate"):
                 yield f"propagation:{spread}"
@@ -218,14 +222,14 @@ def _of_mounts(service: Table, folder: str) -> Iterator[str]:
         yield from host_access.volume_labels((mount.get("volume") or {}).get("labels") or {})
 
 
-def _of_path(path: str, folder: str) -> Iterator[str]:
+def _asked_by_path(path: str, folder: str) -> Iterator[str]:
     """Yields the grant of a path; the release's own files need none."""
     place, own = host_path(path), host_path(folder)
     if not folder or not (place == own or place.startswith(f"{own}/")):
         yield f"bind:{place}"
 
 
-def _of_volume(name: str, table: Table, project: str, around: Neighbourhood) -> Iterator[str]:
+def _asked_by_volume(name: str, table: Table, project: str, around: Neighbourhood) -> Iterator[str]:
     """Yields a volume's grants. A volume of another project is another application's data."""
     if str(table.get("driver") or "local") != "local":
         yield f"driver:{table['driver']}"
@@ -236,7 +240,7 @@ def _of_volume(name: str, table: Table, project: str, around: Neighbourhood) -> 
         yield f"volume:{called}"
 
 
-def _of_network(name: str, table: Table, project: str, around: Neighbourhood) -> Iterator[str]:
+def _asked_by_network(name: str, table: Table, project: str, around: Neighbourhood) -> Iterator[str]:
     """Yields a network's grants. A network of another project reaches its services from inside."""
     driver = str(table.get("driver") or "bridge")
     if driver not in ("bridge", "none"):

@@ -1,10 +1,10 @@
 """Grants: the powers over the host that the server's settings may give to a Compose file. In: requested
 powers, the settings' `allow`. Out: nothing, or PowerRefused with the line that would grant them. Never grants
-one by itself.
+a power by itself.
 
-A grant is spelled `KEY` or `KEY:VALUE`, in Compose's own words, so that the line of an error can be copied. A
-granted path is the mounted one, with everything in it; a path below it needs a grant of its own. If one
-granted path lies in another, links in the outer one can redirect it.
+A grant is spelled `KEY` or `KEY:VALUE`, with Compose's own keys, so that the line of an error can be copied.
+A granted path is the mounted path with everything in it; a path below it needs its own grant. If one granted
+path lies in another, links in the outer path can redirect it.
 """
 
 from __future__ import annotations
@@ -106,9 +106,9 @@ def is_grant(text: str) -> bool:
 
 
 def covers(granted: Collection[str], grant: str, *, sent: bool = False) -> bool:
-    """True if the settings give the power. A granted path covers only itself: below it a link that a
-    container made could lead anywhere. A folder with the engine's socket in it needs the grant of the socket
-    as well. Label prefixes cover longer ones.
+    """True if the settings grant the power. A granted path covers only itself: a link below it, made by a
+    container, could lead anywhere. A folder that contains the engine's socket needs the grant of the socket
+    as well. A label prefix covers longer prefixes.
     """
     key, _, value = grant.partition(":")
     if key == "label":

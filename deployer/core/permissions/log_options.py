@@ -1,7 +1,8 @@
-"""Logs that the engine writes for a container. In: driver and options, with the labels and variables that
-these may name. Out: the grants that would allow them.
+"""Options of a container's log. In: driver and options, with the labels and variables that the options may
+name. Out: the grants that would allow them.
 
-The engine's own process writes them, outside the container's limits, so every option has a range or a form.
+The engine's own process writes the log, outside the container's limits, so every option has a range or a
+form.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ def log_driver(
     labels: Mapping[str, object],
     variables: Mapping[str, object],
 ) -> Iterator[str]:
-    """Log drivers that make the engine send, options that only those have, and values that cost the engine
-    itself without a bound: many or small files, templates, buffers, long texts in every line.
+    """Yields grants for log drivers that send over the network, for their options, and for values with an
+    unbounded cost for the engine: many or small files, templates, buffers, long texts in every line.
     """
     if driver not in _LOG_DRIVERS:
         yield f"logging:{driver}"
@@ -48,8 +49,8 @@ def log_driver(
 def _attributes(
     options: Mapping[str, str], labels: Mapping[str, object], variables: Mapping[str, object]
 ) -> Iterator[tuple[str, int]]:
-    """Option → bytes that it adds to every line. A regular expression, which is not tried here, may mean
-    all of them but for Compose's own labels.
+    """Yields option and the bytes that it adds to every line. A regular expression is not evaluated here: it
+    counts as a match of all names except Compose's own labels.
     """
     for name, table in (("labels", labels), ("env", variables)):
         chosen = set(options.get(name, "").split(","))
@@ -63,17 +64,17 @@ def _is_plain_tag(text: str) -> bool:
 
 
 def _is_number_of_files(text: str) -> bool:
-    """The engine renames all files of a log each time that it begins a new one."""
+    """True for a bounded number: the engine renames all files of a log for each new one."""
     return len(text) <= _LONGEST_NUMBER and text.isascii() and text.isdecimal() and int(text) <= _MOST_FILES
 
 
 def _is_size_of_file(text: str) -> bool:
-    """The engine begins a new file each time that this size is written; -1 is no limit."""
+    """True for a size that does not rotate files too often; -1 is no limit."""
     return text == "-1" or _SMALLEST_FILE <= size_of(text) < sys.maxsize
 
 
 def _is_size_of_buffer(text: str) -> bool:
-    """The buffer is in the engine's own memory."""
+    """True for a bounded size: the buffer is in the engine's own memory."""
     return size_of(text) <= _MOST_BUFFERED
 
 
@@ -81,7 +82,7 @@ def _is_text(text: str) -> bool:
     return len(text) <= _LONGEST_OPTION
 
 
-# Option of the drivers → judge of its value.
+# Option of the drivers → check of its value.
 _OPTIONS: Mapping[str, Callable[[str], bool]] = {
     "max-size": _is_size_of_file,
     "max-file": _is_number_of_files,

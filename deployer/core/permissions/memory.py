@@ -1,7 +1,7 @@
-"""Memory that file systems of a container may take. In: sizes as Compose and the engine write them. Out: the
-grants that would allow them.
+"""Size limits of a container's memory file systems. In: sizes in the notation of Compose and the engine. Out:
+the grants that would allow them.
 
-The kernel counts a page of such a file system to the container that wrote it first, within its `mem_limit`.
+The kernel charges a page of such a file system to the container that wrote it first, within its `mem_limit`.
 Without a limit the machine's memory is the limit, and the page stays when the process ends.
 """
 
@@ -19,24 +19,24 @@ _USUAL_PERCENT = 50  # of the machine's memory: the kernel's own default
 
 
 def size_of(text: object) -> int:
-    """Bytes of a size as Compose and the engine write it: a number, or one with a unit. A text that is no
-    size counts as endless.
+    """Returns the bytes of a size in the notation of Compose and the engine: a number, with or without a
+    unit. A text that is not a size counts as unlimited.
     """
     found = _SIZE.fullmatch(str(text or 0).lower())
     return int(float(found[1]) * _UNITS[found[2][:1]]) if found else sys.maxsize
 
 
 def size_of_tmpfs(options: str) -> int:
-    """Bytes that the options of a tmpfs name; 0 where they leave it at the kernel's default or below it. No
-    limit (`size=0`) counts as endless.
+    """Returns the bytes in the options of a tmpfs; 0 for the kernel's default or less. No limit (`size=0`)
+    counts as unlimited.
     """
     pairs = [flag.strip().lower().partition("=") for flag in options.split(",")]
-    sizes = [_named(value) for key, _, value in pairs if key == "size"]
-    sizes += [_named(value) * _PAGE for key, _, value in pairs if key == "nr_blocks"]
+    sizes = [_tmpfs_bytes(value) for key, _, value in pairs if key == "size"]
+    sizes += [_tmpfs_bytes(value) * _PAGE for key, _, value in pairs if key == "nr_blocks"]
     return max(sizes, default=0)
 
 
-def _named(value: str) -> int:
+def _tmpfs_bytes(value: str) -> int:
     percent = value.removesuffix("%")
     if percent != value:
         is_usual = re.fullmatch("[0-9]{1,2}", percent) and 0 < int(percent) <= _USUAL_PERCENT
@@ -45,8 +45,8 @@ def _named(value: str) -> int:
 
 
 def memory_file_systems(shared: int, sizes: Iterable[int]) -> Iterator[str]:
-    """One rule for `/dev/shm`, whose bytes are `shared`, and all tmpfs: they are not larger together than
-    MOST. A larger `/dev/shm` has a grant of its own and counts no further.
+    """Yields grants if `/dev/shm`, whose bytes are `shared`, and all tmpfs together are larger than MOST. A
+    larger `/dev/shm` has its own grant and is not counted again.
     """
     if shared > MOST:
         yield "shm_size"

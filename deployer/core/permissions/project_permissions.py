@@ -1,5 +1,5 @@
-"""Permissions of one project on its engine. In: the settings. Out: the measure by which every request that is
-posted to the engine is judged (`engine_requests.py`).
+"""Permissions of one project on its engine. In: the settings. Out: the rules for every request that is posted
+to the engine (`docker/engine_requests.py`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True)
 class Neighbourhood:
-    """The surroundings of a project that its names and subnets are judged by: the projects of all configured
-    environments, the subnets that networks may take, and `seen`, the projects that the engine has with the
-    services of each.
+    """Other projects and networks by which a project's names and subnets are judged: the projects of all
+    configured environments, the subnets that networks may take, and `seen`, the projects on the engine with
+    the services of each.
     """
 
     projects: frozenset[str] = frozenset()
@@ -29,7 +29,7 @@ class Neighbourhood:
 
     @property
     def known(self) -> Projects:
-        """All projects with their services, as far as these are known."""
+        """Returns all projects with their services, empty if they are not known."""
         return {**dict.fromkeys(self.projects, frozenset()), **self.seen}
 
     def owns(self, project: str, name: str) -> bool:
@@ -44,9 +44,9 @@ ALONE = Neighbourhood()
 
 @dataclass(frozen=True)
 class Permissions:
-    """The settings' part. `granted`: grants of the settings' table `setting`. `readable`: folders of the
-    deployer that containers may mount read-only, the release's own files; `writable`: those that only the
-    edge mounts.
+    """Permissions that the settings give to a project. `granted`: grants of the settings' table `setting`.
+    `readable`: the release's own files, which containers may mount read-only; `writable`: folders that only
+    the edge mounts.
     """
 
     project: str
@@ -66,25 +66,25 @@ class Permissions:
         return self._owns(name) or f"volume:{name}" in self.granted
 
     def _owns(self, name: str) -> bool:
-        """True if the name is one of the project's and of no project with a longer name. A slash in it would
-        lead on in the engine's API.
+        """True if the name belongs to the project and not to a project with a longer name. A slash in it
+        would change the path of an API request.
         """
         return self.around.owns(self.project, name) and _NAME.fullmatch(name) is not None
 
     def beside(self, seen: Mapping[str, frozenset[str]]) -> Permissions:
-        """The same permissions among the projects that the engine has, with their services."""
+        """Returns the same permissions beside the projects on the engine, with their services."""
         return replace(self, around=replace(self.around, seen=seen))
 
     def refuse(self, asked: Collection[Asked]) -> None:
-        """Raises PowerRefused with every grant that is asked for and not given."""
+        """Raises PowerRefused with every requested grant that the settings do not give."""
         refuse(asked, self.granted, self.setting, sent=True)
 
 
 @dataclass(frozen=True)
 class Present:
-    """The part that changes: ids and names of the project's own containers, the names of the nameless volumes
-    that one of them hands on, ports of the host that the deployer itself listens at, and the subnets that the
-    host reaches otherwise than by a network of the engine, as CIDR.
+    """State of the engine that permissions depend on: ids and names of the project's own containers, names of
+    anonymous volumes that one of them hands on, host ports at which the deployer itself listens, and the
+    subnets (CIDR) that the host reaches by other routes than the engine's networks.
     """
 
     containers: frozenset[str] = frozenset()
