@@ -17,12 +17,12 @@ from deployer.core.docker.container_requests import (
     edge_body,
     fixed_name,
     free_numbers,
-    inherit,
+    inherit_volumes,
     name_of,
+    names_another_container,
     networks_in,
     next_name,
     replica_body,
-    shares,
     with_mounted_files,
     with_network_names,
 )
@@ -127,7 +127,7 @@ class ReplicaRequests:
             for replica in reversed(present)
             if (other := application.service(replica.service)) and other.spec == replica.spec
         }
-        if shares(one, recorded):
+        if names_another_container(one, recorded):
             ids = {other: replica.id for other, replica in actual.items()}
             one = _of(self._recorded_with(application, ids), name)
         names = {other.name: actual[other.service].name for other in recorded if other.service in actual}
@@ -139,10 +139,10 @@ class ReplicaRequests:
                 permit_name(made, application.permissions)  # which it gets once the old one is gone
                 made = next_name(project, made)
             place = ContainerIdentity(made, number, image, model, names)
-            body = replica_body(one, service, place, asked=asked)
+            body = replica_body(one, service, place, reached=asked)
             handed: frozenset[str] = frozenset()
             for replica in before[index : index + 1]:
-                inherit(body, replica.volumes, service.nameless)
+                inherit_volumes(body, replica.volumes, service.nameless)
                 handed = frozenset(replica.volumes.values())
             mine = replace(here, volumes=handed)
             yield self.permit(application, service, made, body, mine, one.archives)

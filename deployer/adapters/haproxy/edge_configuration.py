@@ -11,7 +11,7 @@ from deployer.adapters.haproxy.runtime_socket import RuntimeSocket
 from deployer.adapters.haproxy.slots import open_addresses
 from deployer.core.compose.routes import Route
 from deployer.core.docker.forwarded_headers import PeerNetwork
-from deployer.core.docker.haproxy_config import Slots, fit, merge, slots_in, stamp_of
+from deployer.core.docker.haproxy_config import Slots, fingerprint_in, fit_slots, merge_routes, slots_in
 from deployer.core.errors import CertificateInvalid, EdgeUnavailable
 
 
@@ -38,10 +38,10 @@ class EdgeConfiguration:
             self.certify(certificates)
         before = self._folder.routes()
         known = {route.name for route in before}
-        new = [route for route in merge(before, routes) if route.name not in known]
+        new = [route for route in merge_routes(before, routes) if route.name not in known]
         places = {route.name: (present or {}).get(route.service, ())[: route.slots // 2] for route in new}
         added = {name: dict(enumerate(addresses, 1)) for name, addresses in places.items()}
-        self._configure(merge(before, routes), peers, added)
+        self._configure(merge_routes(before, routes), peers, added)
 
     def certify(self, certificates: Mapping[str, str]) -> bool:
         """Serves these certificates (file name → PEM text) from now on, without a lost request. True if they
@@ -85,6 +85,6 @@ class EdgeConfiguration:
         slots = self._runtime.slots(self._folder.routes())
         live = {name: open_addresses(found) for name, found in slots.items() if found}
         known: Slots = {**(added or {}), **slots_in(self._folder.configuration()), **live}
-        self._folder.save(self._folder.render(routes, fit(routes, known), peers))
-        if self._runtime.fingerprint() not in ("", stamp_of(self._folder.configuration())):
+        self._folder.save(self._folder.render(routes, fit_slots(routes, known), peers))
+        if self._runtime.fingerprint() not in ("", fingerprint_in(self._folder.configuration())):
             self._runtime.reload()

@@ -18,7 +18,7 @@ from deployer.adapters.haproxy.slots import (
     switch_commands,
 )
 from deployer.core.compose.routes import Route
-from deployer.core.docker.haproxy_config import fit, place, take_over
+from deployer.core.docker.haproxy_config import assign_slots, fit_slots, take_over_ports
 from deployer.core.errors import EdgeUnavailable
 
 
@@ -53,7 +53,7 @@ class EdgeTraffic:
         commands: list[str] = []
         for name, addresses in wanted.items():
             busy = [slot.number for slot in slots.get(name, ()) if slot.sessions]
-            after[name] = place(after[name], busy, addresses, routes[name].slots)
+            after[name] = assign_slots(after[name], busy, addresses, routes[name].slots)
             commands += switch_commands(routes[name], slots.get(name, ()), after[name])
         # The file first: an edge that restarts now comes back with the new addresses.
         self._folder.save(self._folder.render(tuple(routes.values()), after))
@@ -63,8 +63,8 @@ class EdgeTraffic:
         """Moves a port to another service, which needs a reload; HAProxy hands the listening socket on."""
         live = {name: open_addresses(slots) for name, slots in self.slots().items()}
         live |= {route.name: dict(enumerate(wanted[route], 1)) for route in moved}
-        routes = take_over(self._folder.routes(), moved)
-        self._folder.save(self._folder.render(routes, fit(routes, live)))
+        routes = take_over_ports(self._folder.routes(), moved)
+        self._folder.save(self._folder.render(routes, fit_slots(routes, live)))
         self._runtime.reload()
 
     def close(self, addresses: Sequence[str]) -> None:

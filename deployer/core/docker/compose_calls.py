@@ -1,8 +1,8 @@
-"""The last gate for Compose's own calls to the engine's API. In: a call, the permissions of its project. Out:
-the call as it may be passed on, or an error.
+"""Judgement of Compose's own calls to the engine's API. In: a call, the permissions of its project. Out: the
+call as it may be passed on, or an error.
 
-A call is passed on as it was judged, written anew from the judged object: two readers of the same bytes may
-take them for two things, as a key that stands twice shows.
+A permitted call is written anew from the judged object: two parsers may read the same bytes differently, for
+example a key that occurs twice.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from deployer.core.permissions.project_permissions import Permissions, Present
 
 _PATH = re.compile(r"(/v[0-9]{1,2}\.[0-9]{1,3})?(/[A-Za-z0-9_./-]*)", re.ASCII)
 _NAME = r"/[A-Za-z0-9][A-Za-z0-9_.-]*"
-# No call that looks at a container: Compose asks about those alone that the recorder made up.
-_LOOKS = re.compile(rf"/_ping|/version|/info|/networks(?:{_NAME})?|/volumes(?:{_NAME})?")
+# No call that reads a container: Compose asks about the recorder's containers only.
+_READS = re.compile(rf"/_ping|/version|/info|/networks(?:{_NAME})?|/volumes(?:{_NAME})?")
 _QUERIES = frozenset({"filters", "verbose", "scope"})
-_MAKES = {("POST", "/networks/create"): permit_network, ("POST", "/volumes/create"): permit_volume}
+_CREATES = {("POST", "/networks/create"): permit_network, ("POST", "/volumes/create"): permit_volume}
 
 
 @dataclass(frozen=True)
 class PermittedCall:
-    """A call of Compose's own that was judged. Only `permit_call` makes one, and the engine is passed nothing
-    else. `path` with its query.
+    """A call of Compose that was judged. Only `permit_call` makes one, and the engine's adapter forwards
+    nothing else. `path` includes the query.
     """
 
     method: str
@@ -44,26 +44,26 @@ def permit_call(
     permissions: Permissions,
     present: Callable[[], Present] = nothing_present,
 ) -> PermittedCall:
-    """`path` with its query. Raises PowerRefused, SubnetTaken, ComposeRejected for a call that Compose has no
-    need of here.
+    """Permits a call; `path` includes the query. Raises PowerRefused, SubnetTaken, or ComposeRejected for a
+    call that rendering and recording do not need.
     """
     whole, _, query = path.partition("?")
     found = _PATH.fullmatch(whole)
     version, bare = (found[1] or "", found[2]) if found else ("", whole)
-    if method in ("GET", "HEAD") and _LOOKS.fullmatch(bare):
-        return PermittedCall(method, version + bare + _judged_query(bare, query))
-    if (method, bare) not in _MAKES or query:
+    if method in ("GET", "HEAD") and _READS.fullmatch(bare):
+        return PermittedCall(method, version + bare + _permitted_query(bare, query))
+    if (method, bare) not in _CREATES or query:
         raise ComposeRejected(
             f"docker compose asks the engine for {method} {bare}, which the deployer does not pass on",
             hint="create what the Compose file needs by hand and declare it as external",
         )
     table = _object(body)
-    _MAKES[method, bare](table, permissions, present)
+    _CREATES[method, bare](table, permissions, present)
     return PermittedCall(method, version + bare, json.dumps(table).encode())
 
 
-def _judged_query(bare: str, query: str) -> str:
-    """The query of a look, written anew."""
+def _permitted_query(bare: str, query: str) -> str:
+    """Returns the query of a reading call, written anew. Raises ComposeRejected for an unknown key."""
     pairs = parse_qsl(query, keep_blank_values=True)
     if unknown := {key for key, _ in pairs} - _QUERIES:
         raise ComposeRejected(
@@ -73,7 +73,7 @@ def _judged_query(bare: str, query: str) -> str:
 
 
 def _object(body: bytes) -> Mapping[str, Any]:
-    """Raises ComposeRejected for a body that is no JSON object."""
+    """Returns the body as a table. Raises ComposeRejected if it is not a JSON object."""
     try:
         table = json.loads(body)
     except ValueError:

@@ -1,8 +1,8 @@
-"""Confinement of the Compose process: which means there are. In: facts of the kernel and of our user. Out:
-the means in force, and words for people.
+"""Confinement of the Compose process. In: facts about the kernel and the deployer's user. Out: the means in
+force, and a sentence about it for logs.
 
-Compose runs a repository's files, and reads what they name. Text checks say no first; what they overlook must
-still not reach the server's keys, other applications' files or the network.
+Compose evaluates a repository's files and reads the files that they name. Checks of the text come first; a
+path that they overlook must still not reach the server's keys, other applications' files or the network.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
-_FIRST_USER = 2_000_000_000  # no login and no container's range reaches up here
+_FIRST_USER = 2_000_000_000  # above every login and every container's range of user ids
 _TCP_SINCE = 4  # Landlock's ABI
 
 
@@ -19,14 +19,14 @@ class Means(StrEnum):
     """Confinement of the Compose process to its own release's files."""
 
     LANDLOCK = "landlock"  # the kernel, for an unprivileged program
-    OWN_USER = "own-user"  # file permissions: a user number that nothing else has
+    OWN_USER = "own-user"  # file permissions: a user id that nothing else has
     NONE = "none"
 
 
 @dataclass(frozen=True)
 class Confinement:
-    """The means in force. `abi`: Landlock's, 0 without; `why`: what is missing; `sockets`: a seccomp filter
-    leaves Compose Unix sockets only.
+    """The means in force. `abi`: Landlock's version, 0 without Landlock; `why`: the reason why there is no
+    Landlock; `sockets`: a seccomp filter leaves Compose Unix sockets only.
     """
 
     means: Means
@@ -49,17 +49,19 @@ class Confinement:
 
 
 def choose_confinement(abi: int, why: str, *, root: bool, sockets: bool) -> Confinement:
-    """`abi` and `why` as the kernel has it, `root`: we may change to another user."""
+    """Returns the strongest means. `abi` and `why` come from the kernel; `root`: the process may change its
+    user.
+    """
     if abi:
         return Confinement(Means.LANDLOCK, abi, sockets=sockets)
     return Confinement(Means.OWN_USER if root else Means.NONE, 0, why, sockets)
 
 
 def user_of(project: str) -> int:
-    """The project's own number, as user and as group."""
+    """Returns the user id of a project's Compose process, also its group id."""
     return group_of_all() + 1 + int(hashlib.sha256(project.encode()).hexdigest()[:6], 16)
 
 
 def group_of_all() -> int:
-    """The group that may pass through the state folder, and nothing else."""
+    """Returns the id of the group that may pass through the state folder and has no other right."""
     return _FIRST_USER

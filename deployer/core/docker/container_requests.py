@@ -1,11 +1,11 @@
-"""From what Compose would create to what is created. In: recorded requests of Compose. Out: the engine's own
-request for one container.
+"""Create requests for replicas, hooks and the edge. In: recorded requests of Compose. Out: the body that the
+engine receives for one container.
 
-Compose has turned the user's unmodified file into these requests, so everything a Compose file can say is
-in them, and their `config-hash` is the one that `docker compose up -d` on that file computes: it finds
-nothing to do. Changed here is only what a roll-out needs: the image by digest, which replica it is, our own
-labels, and for a service behind the edge its published ports and its names on the networks, which the edge
-has, and how often Docker asks it while it starts.
+Compose has turned the user's unmodified file into the recorded requests, so they hold everything that a
+Compose file can express, and their `config-hash` is the one that `docker compose up -d` on that file
+computes: it finds nothing to do. A rollout changes only these parts: the image by digest, the replica's
+number, the deployer's labels, and for a service behind the edge its published ports and its names on the
+networks, which the edge has, and the interval of its health check while it starts.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from deployer.core.rollout.desired_state import EDGE, EDGE_MOUNT, SPEC_LABEL, De
 Body = Mapping[str, Any]
 
 HOOK_LABEL, DEPLOYMENT_LABEL = "deployer.hook", "deployer.deployment"
-NETWORKS_LABEL = "deployer.networks"  # of a replica that holds host ports itself: its networks
-HEIR_LABEL = "deployer.takes-over"  # it starts aside and takes them over
-VOLUMES_LABEL = "deployer.volumes"  # nameless ones of replicas before it that its release does not mount
-SERVICE_LABEL = "deployer.service"  # where Compose's own label must say something else
-# Labels by which the deployer knows its own containers; nobody else may set one.
+NETWORKS_LABEL = "deployer.networks"  # networks of a replica that publishes host ports itself
+HEIR_LABEL = "deployer.takes-over"  # on a replica that starts parked and takes host ports over
+VOLUMES_LABEL = "deployer.volumes"  # anonymous volumes of earlier replicas that this release does not mount
+SERVICE_LABEL = "deployer.service"  # on the edge, whose Compose label names another service
+# Labels by which the deployer recognises its containers; images and Compose files may not set them.
 OWN_LABELS = frozenset(
     {SPEC_LABEL, HOOK_LABEL, DEPLOYMENT_LABEL, NETWORKS_LABEL, HEIR_LABEL, SERVICE_LABEL, VOLUMES_LABEL}
 )
-_PASSING = (ComposeLabel.REPLACE, ComposeLabel.ENVIRONMENT_FILE)
+_DROPPED_LABELS = (ComposeLabel.REPLACE, ComposeLabel.ENVIRONMENT_FILE)
 _EDGE_COMMAND = (
     "haproxy",
     "-W",
@@ -45,17 +45,17 @@ _EDGE_COMMAND = (
     "-f",
     f"{EDGE_MOUNT}/haproxy.cfg",
 )
-_SHARED = ("NetworkMode", "PidMode", "IpcMode")
-# Nanoseconds. The gate makes the check's own request many times a second, while Docker starts a program in
-# the container for each: with one in two seconds the deploy of ten services took 1.36 times that of the
-# slowest alone, and 1.27 times without any (two processors).
+_NAMESPACE_MODES = ("NetworkMode", "PidMode", "IpcMode")
+# Nanoseconds. The gate sends the check's request many times a second by itself; Docker starts a program in
+# the container for each check. With a check every two seconds the deploy of ten services took 1.36 times as
+# long as the slowest service alone, without checks 1.27 times (two processors).
 _START_INTERVAL = 10_000_000_000
 
 
 @dataclass(frozen=True)
 class CreateRequest:
-    """One container that Compose asked for: the id it was given for an answer, its name, the request, and the
-    archives that were to be unpacked in it, each with the query that says where.
+    """A recorded request of Compose for one container: the id that the recorder answered with, the name, the
+    body, and the archives to unpack in the container, each with the query that names the place.
     """
 
     id: str
@@ -70,25 +70,25 @@ class CreateRequest:
 
 @dataclass(frozen=True)
 class ContainerIdentity:
-    """Which container is to be made: its name and number, of which local image, and the containers that
-    others of its recording have become.
+    """Identity of a new container: its name, number and local image, and the running containers that stand
+    for other recorded ones.
     """
 
     name: str
     number: int
     image_id: str
-    model: str  # path of the Compose file that Compose's commands by hand are pointed to
-    actual: Mapping[str, str]  # recorded name → name of what runs
+    model: str  # path of the Compose file for Compose commands by hand
+    actual: Mapping[str, str]  # recorded name → name of the running container
 
 
 def with_mounted_files(recorded: CreateRequest, folders: Folders) -> CreateRequest:
-    """The same request with the release's own files from the folder that containers mount, read-only: a
-    container that writes to them could otherwise change what Compose reads next.
+    """Returns the request with the release's own files mounted from the folder for containers, read-only: a
+    container that writes to them could otherwise change the files that Compose reads next.
     """
     host = recorded.body["HostConfig"]
     changed = {
-        "Binds": [_bind_of_mounted(str(text), folders) for text in host.get("Binds") or ()] or None,
-        "Mounts": [_mount_of_mounted(mount, folders) for mount in host.get("Mounts") or ()] or None,
+        "Binds": [_bind_to_mounted(str(text), folders) for text in host.get("Binds") or ()] or None,
+        "Mounts": [_mount_to_mounted(mount, folders) for mount in host.get("Mounts") or ()] or None,
     }
     kept = {key: value for key, value in host.items() if key not in changed}
     mounts = {key: value for key, value in changed.items() if value}
@@ -96,7 +96,7 @@ def with_mounted_files(recorded: CreateRequest, folders: Folders) -> CreateReque
 
 
 def with_network_names(recorded: CreateRequest, names: Mapping[str, str]) -> CreateRequest:
-    """The same request with networks by name: Compose sends the id of an external one. `names`: id → name."""
+    """Returns the request with networks by name (`names`: id → name): Compose may send ids."""
     host, config = recorded.body["HostConfig"], recorded.body.get("NetworkingConfig") or {}
     endpoints = config.get("EndpointsConfig") or {}
     if not names.keys() & {*endpoints, str(host.get("NetworkMode") or "")}:
@@ -111,14 +111,14 @@ def with_network_names(recorded: CreateRequest, names: Mapping[str, str]) -> Cre
 
 
 def next_name(project: str, name: str) -> str:
-    """The name of a container whose fixed name the old one still has. No project's name has a dot in it, and
-    no other project may take a name that begins with this one and a dot.
+    """Returns the temporary name of a container whose fixed name the old container still has. A project's
+    name contains no dot, and no other project may use a name that begins with this project's and a dot.
     """
     return f"{project}.{name}.next"
 
 
-def _bind_of_mounted(text: str, folders: Folders) -> str:
-    """`SOURCE:TARGET[:FLAGS]`."""
+def _bind_to_mounted(text: str, folders: Folders) -> str:
+    """Returns `SOURCE:TARGET[:FLAGS]` with the source that containers mount."""
     source, _, rest = text.partition(":")
     if not (mounted := folders.mounted_path(source)):
         return text
@@ -127,14 +127,14 @@ def _bind_of_mounted(text: str, folders: Folders) -> str:
     return f"{mounted}:{target}:{','.join(['ro', *kept])}"
 
 
-def _mount_of_mounted(mount: Body, folders: Folders) -> Body:
+def _mount_to_mounted(mount: Body, folders: Folders) -> Body:
     mounted = folders.mounted_path(str(mount.get("Source") or "")) if mount.get("Type") == "bind" else ""
     return {**mount, "Source": mounted, "ReadOnly": True} if mounted else mount
 
 
 def endpoints_of_label(text: str) -> dict[str, Any]:
-    """Networks that the label `deployer.networks` names, each with the container's settings on it; none where
-    it cannot be read.
+    """Returns the networks that the label `deployer.networks` names, each with the container's settings on
+    it; none if the label cannot be read.
     """
     try:
         named = json.loads(text or "{}")
@@ -144,7 +144,7 @@ def endpoints_of_label(text: str) -> dict[str, Any]:
 
 
 def free_numbers(project: str, service: str, names: Iterable[str], count: int) -> list[int]:
-    """The lowest numbers whose names nobody has: they alternate instead of growing with every deploy."""
+    """Returns the lowest free numbers: they alternate instead of growing with every deploy."""
     taken = set(names)
     free: list[int] = []
     number = 1
@@ -156,28 +156,30 @@ def free_numbers(project: str, service: str, names: Iterable[str], count: int) -
 
 
 def name_of(project: str, service: str, number: int) -> str:
-    """As Compose names its containers."""
+    """Returns the name that Compose gives to a container."""
     return f"{project}-{service}-{number}"
 
 
 def replica_body(
-    recorded: CreateRequest, service: Service, place: ContainerIdentity, *, asked: bool = False
+    recorded: CreateRequest, service: Service, place: ContainerIdentity, *, reached: bool = False
 ) -> dict[str, Any]:
-    """The request for one replica. `asked`: the gate is known to reach the service with its own check."""
+    """Returns the body for one replica. `reached`: the gate's own check has reached the service."""
     body: dict[str, Any] = copy.deepcopy(dict(recorded.body))
     body["Image"] = str(service.image)
     body["Labels"] = _labels(recorded.body["Labels"], service, place)
     host = body["HostConfig"]
-    host["Links"] = _translated(host.get("Links"), place)
+    host["Links"] = _renamed_links(host.get("Links"), place)
     if service.routes:
         host["PortBindings"] = {}
-    if asked and service.routes and "Healthcheck" in body:  # a proxy of the user's goes by Docker's word
-        _ask_less_often(body["Healthcheck"])
-    given_up = {alias for aliases in service.aliases.values() for alias in aliases}
+    if reached and service.routes and "Healthcheck" in body:  # the user's own proxy needs Docker's verdict
+        _lengthen_start_interval(body["Healthcheck"])
+    edge_aliases = {alias for aliases in service.aliases.values() for alias in aliases}
     for settings in _endpoints(body).values():
-        names = [alias for alias in settings.get("Aliases") or () if alias not in {*given_up, recorded.name}]
+        names = [
+            alias for alias in settings.get("Aliases") or () if alias not in {*edge_aliases, recorded.name}
+        ]
         settings["Aliases"] = [place.name, *names]
-        settings["Links"] = _translated(settings.get("Links"), place)
+        settings["Links"] = _renamed_links(settings.get("Links"), place)
     if service.publishes:
         body["Labels"][NETWORKS_LABEL] = json.dumps(_endpoints(body), sort_keys=True)
     if service.hands_over_ports:
@@ -186,7 +188,7 @@ def replica_body(
 
 
 def _labels(recorded: Mapping[str, str], service: Service, place: ContainerIdentity) -> dict[str, str]:
-    foreign = {*_PASSING, *reserved_labels(recorded)}
+    foreign = {*_DROPPED_LABELS, *reserved_labels(recorded)}
     kept = {name: text for name, text in recorded.items() if name not in foreign}
     return kept | {
         SPEC_LABEL: service.spec,
@@ -196,17 +198,18 @@ def _labels(recorded: Mapping[str, str], service: Service, place: ContainerIdent
     }
 
 
-def _ask_less_often(check: dict[str, Any]) -> None:
-    """While starting; within the start period, and after two of the later intervals at the latest."""
+def _lengthen_start_interval(check: dict[str, Any]) -> None:
+    """Lengthens the interval while starting: to the start period or two later intervals."""
     given, later = check.get("StartInterval", 0), check.get("Interval") or _START_INTERVAL
     if given:
         most = min(_START_INTERVAL, 2 * later, check.get("StartPeriod") or _START_INTERVAL)
         check["StartInterval"] = max(given, most)
 
 
-def inherit(body: dict[str, Any], volumes: Mapping[str, str], paths: Collection[str]) -> None:
-    """Nameless volumes, path → name, of the container that is replaced, as Compose hands them on: where the
-    new release has a nameless one too, at one of `paths`. The others are noted, for a release that has.
+def inherit_volumes(body: dict[str, Any], volumes: Mapping[str, str], paths: Collection[str]) -> None:
+    """Mounts anonymous volumes (path → name) of the replaced container, as Compose does, where the new
+    release has an anonymous volume too, at one of `paths`. A label notes the others, for a later release that
+    has one.
     """
     host = body["HostConfig"]
     mounts = list(host.get("Mounts") or ())
@@ -221,14 +224,14 @@ def inherit(body: dict[str, Any], volumes: Mapping[str, str], paths: Collection[
 
 
 def fixed_name(application: DesiredState, service: str) -> str:
-    """`container_name`, where the file gives one."""
+    """Returns the service's `container_name`, empty without one."""
     return str((application.document["services"].get(service) or {}).get("container_name") or "")
 
 
 def hook_body(
     recorded: CreateRequest, service: Service, hook: Hook, place: ContainerIdentity, deployment: str
 ) -> dict[str, Any]:
-    """The request for a hook: its service's, run once, reached by nobody and not counted by Compose."""
+    """Returns the body for a hook: its service's, run once, without ports, not counted by Compose."""
     body = replica_body(recorded, service, place)
     body |= {"Cmd": list(hook.command), "Healthcheck": {"Test": ["NONE"]}}
     body["HostConfig"] |= {"RestartPolicy": {"Name": "no"}, "PortBindings": {}}
@@ -243,8 +246,8 @@ def hook_name(project: str, hook: Hook) -> str:
 
 
 def own_name(application: DesiredState, service: Service) -> str:
-    """The name that the user's own file has for the image of a service; empty where that is a digest, or
-    names another image than the one that was deployed.
+    """Returns the name of a service's image in the user's own file; empty if that is a digest, or names
+    another image than the deployed one.
     """
     table = application.document["services"][service.name]
     name = str(table.get("image") or "")
@@ -254,21 +257,21 @@ def own_name(application: DesiredState, service: Service) -> str:
     return name if same and "@" not in name else ""
 
 
-def _translated(links: Sequence[str] | None, place: ContainerIdentity) -> list[str] | None:
-    """`NAME:ALIAS` with the name of the container that runs in place of the recorded one."""
+def _renamed_links(links: Sequence[str] | None, place: ContainerIdentity) -> list[str] | None:
+    """Returns links (`NAME:ALIAS`) with the running container's name instead of the recorded one."""
     pairs = [text.partition(":") for text in links or ()]
     return [f"{place.actual.get(name, name)}:{alias}" for name, _, alias in pairs] or None
 
 
-def shares(one: CreateRequest, recorded: Sequence[CreateRequest]) -> bool:
-    """True if the request names another container by its id, which Compose then counts as configuration."""
+def names_another_container(one: CreateRequest, recorded: Sequence[CreateRequest]) -> bool:
+    """True if the request names a recorded container's id, which Compose counts as configuration."""
     host = one.body["HostConfig"]
-    text = " ".join([*(str(host.get(space)) for space in _SHARED), *(host.get("VolumesFrom") or ())])
+    text = " ".join([*(str(host.get(space)) for space in _NAMESPACE_MODES), *(host.get("VolumesFrom") or ())])
     return any(other.id in text for other in recorded)
 
 
 def networks_in(recorded: Sequence[CreateRequest]) -> frozenset[str]:
-    """The networks that the requests name."""
+    """Returns the networks that the requests name."""
     return frozenset(name for one in recorded for name in _endpoints(one.body))
 
 
@@ -278,7 +281,7 @@ def _endpoints(body: Body) -> dict[str, dict[str, Any]]:
 
 
 def _edge_bindings(application: DesiredState, behind: Sequence[CreateRequest]) -> dict[str, list[Any]]:
-    """Ports of the services behind it, or its own where TLS ends there → host bindings."""
+    """Returns container port → host bindings of the edge; the port is its own where it ends TLS."""
     secure = {(port.service, str(port.published)): port.inside for port in application.tls}
     bindings: dict[str, list[Any]] = {}
     for one in behind:
@@ -290,10 +293,10 @@ def _edge_bindings(application: DesiredState, behind: Sequence[CreateRequest]) -
 
 
 def edge_body(application: DesiredState, recorded: Sequence[CreateRequest]) -> dict[str, Any]:
-    """The request for the edge: it has the ports and names of all services behind it.
+    """Returns the body for the edge: it has the ports and names of all services behind it.
 
-    For Compose it is a one-off container of one of them: so `docker compose down` on the user's own file
-    takes it along and `up -d` neither counts it nor calls it an orphan.
+    For Compose the edge is a one-off container of one of them: `up -d` neither counts it nor calls it an
+    orphan.
     """
     edge, spec = application.edge, application.service(EDGE)
     assert edge and spec

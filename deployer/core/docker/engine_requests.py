@@ -1,11 +1,11 @@
-"""The last gate: requests to the Docker engine, judged as they are posted. In: a request's body, the
+"""Judgement of container requests to the Docker engine, as they are posted. In: a request's body, the
 permissions of its project. Out: the judged request, or PowerRefused with the grants that it would need.
 
 Every field of a request is named (`request_shapes.py`, `host_config.py` and here), and a field that is not
-named, by this version or by a newer engine, must be empty. So no reading of a Compose file decides who
-becomes root: a request that does not fit is not sent, whoever wrote it. The engine's adapter takes the types
-that are made here, in `network_requests.py` and in `compose_calls.py`, so a way round the gate is a type
-error.
+named, for example one of a newer engine, must be empty. So the safety of the host does not depend on how a
+Compose file is read: a request that does not fit is not sent, no matter where it comes from. The engine's
+adapter takes only the types that are made here, in `network_requests.py` and in `compose_calls.py`, so that a
+request past this judgement is a type error.
 
 Source: https://docs.docker.com/reference/api/engine/version/v1.51/
 """
@@ -65,7 +65,7 @@ CONTAINER = Fields(
 )
 _ARCHIVE = frozenset({"path", "noOverwriteDirNonDir", "copyUIDGID"})
 _NO_IMAGE_CONFIG = ImageConfig()
-# Of the container that is copied nothing stays that leads out of it.
+# Fields of a copied container that would reach outside of it.
 _NOT_COPIED = (
     *("Privileged", "Devices", "DeviceRequests", "DeviceCgroupRules", "PidMode", "IpcMode", "UTSMode"),
     *("UsernsMode", "CgroupnsMode", "CgroupParent", "VolumesFrom", "PortBindings", "Binds", "Links"),
@@ -74,8 +74,8 @@ _NOT_COPIED = (
 
 @dataclass(frozen=True)
 class PermittedContainer:
-    """A request for a container that was judged. Only `permit_container` makes one, and the engine takes
-    nothing else. `archives`: files to unpack in it, each with the query that says where.
+    """A judged request for a container. Only `permit_container` makes one, and the engine's adapter takes
+    nothing else. `archives`: files to unpack in it, each with the query that names the place.
     """
 
     name: str
@@ -85,14 +85,14 @@ class PermittedContainer:
 
 @dataclass(frozen=True)
 class PermittedName:
-    """A name for a container that was judged. Only `permit_name` makes one."""
+    """A judged name for a container. Only `permit_name` makes one."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class PermittedTag:
-    """A local name for an image that was judged. Only `permit_tag` makes one."""
+    """A judged local name for an image. Only `permit_tag` makes one."""
 
     image: Image
     repository: str
@@ -101,7 +101,7 @@ class PermittedTag:
 
 @dataclass(frozen=True)
 class RequestedImage:
-    """The image that a container must be made of, as the request names it, and its configuration."""
+    """Image that a container must be made of: its name in the request, and its configuration."""
 
     name: str
     config: ImageConfig = _NO_IMAGE_CONFIG
@@ -115,15 +115,17 @@ def permit_container(
     present: Present = NOTHING_PRESENT,
     archives: Sequence[tuple[str, bytes]] = (),
 ) -> PermittedContainer:
-    """Raises PowerRefused, PortTaken for a port at which the deployer itself listens."""
+    """Permits a container. Raises PowerRefused, or PortTaken for a port at which the deployer itself
+    listens.
+    """
     where, host = f"container {name}", body.get("HostConfig") or {}
     permissions.refuse([(where, grant) for grant in unnamed_fields(body, CONTAINER)])
     endpoints = (body.get("NetworkingConfig") or {}).get("EndpointsConfig") or {}
     asked = [
-        *_of_config(name, body, image, permissions, present),
+        *_asked_by_config(name, body, image, permissions, present),
         *asked_by_host_config(host, permissions, present),
         *asked_by_endpoints(endpoints, permissions, present),
-        *_of_archives(archives),
+        *_asked_by_archives(archives),
     ]
     permissions.refuse([(where, grant) for grant in asked])
     refuse_ports(where, host.get("PortBindings") or {}, present.ports)
@@ -137,8 +139,8 @@ def permit_copy(
     permissions: Permissions,
     archives: Sequence[tuple[str, bytes]] = (),
 ) -> PermittedContainer:
-    """The copy of a container that tests whether it starts: judged like every container, and without network,
-    namespace, device and mount of the host, but for the release's own files. Raises PowerRefused.
+    """Permits the copy of a container that tests its start: judged like every container, and without network,
+    namespace, device and mount of the host except the release's own files. Raises PowerRefused.
     """
     host: Body = body.get("HostConfig") or {}
     kept = [key for key in _NOT_COPIED if host.get(key)]
@@ -154,15 +156,16 @@ def permit_copy(
 
 
 def permit_name(name: str, permissions: Permissions) -> PermittedName:
-    """Raises PowerRefused for a name that another project's next container may need."""
+    """Permits a name. Raises PowerRefused if another project's next container may need it."""
     asked = foreign_names.container_name(name, permissions.project, permissions.around.known)
     permissions.refuse([(f"container {name}", grant) for grant in asked])
     return PermittedName(name)
 
 
 def permit_tag(name: str, service: Service, permissions: Permissions) -> PermittedTag | None:
-    """The local name `name` for the image of a service: a name of the image's own repository, or the one that
-    Compose gives to what it builds. None where it stands for another image, or for another project's service.
+    """Permits a local name for the image of a service: a name of the image's own repository, or the one that
+    Compose gives to an image that it builds. None for the name of another image or of another project's
+    service.
     """
     image, (repository, tag) = service.image, split_tag(name)
     assert image, "the edge's image gets no name"
@@ -176,7 +179,7 @@ def permit_tag(name: str, service: Service, permissions: Permissions) -> Permitt
     return PermittedTag(image, repository, tag or "latest")
 
 
-def _of_config(
+def _asked_by_config(
     name: str, body: Body, image: RequestedImage, permissions: Permissions, present: Present
 ) -> Iterator[str]:
     if int(body.get("StopTimeout") or 0) > host_access.MOST_GRACE:
@@ -188,8 +191,8 @@ def _of_config(
     labels: Mapping[str, str] = body.get("Labels") or {}
     if labels.get(ComposeLabel.PROJECT) != permissions.project:
         yield f"label:{ComposeLabel.PROJECT}={labels.get(ComposeLabel.PROJECT)}"
-    yield from _of_own_labels(labels, image.config.labels)
-    yield from _of_told_networks(labels.get(NETWORKS_LABEL, ""), permissions, present)
+    yield from _asked_by_reserved_labels(labels, image.config.labels)
+    yield from _asked_by_noted_networks(labels.get(NETWORKS_LABEL, ""), permissions, present)
     yield from host_access.controller_labels({**image.config.labels, **labels})
     variables = _variables((*image.config.environment, *(body.get("Env") or ())))
     yield from host_access.controller_variables(variables)
@@ -203,7 +206,7 @@ def _of_config(
 
 
 def _intervals(own: Body, inherited: Body) -> tuple[float, float]:
-    """Seconds between two checks, running and starting: the image's where the request has none."""
+    """Returns the seconds between two checks, running and starting; the image's if the request has none."""
     if (own.get("Test") or inherited.get("Test") or ["NONE"])[0] == "NONE":
         return 0, 0
     interval, start = (int(own.get(key) or inherited.get(key) or 0) for key in ("Interval", "StartInterval"))
@@ -215,8 +218,10 @@ def _variables(environment: Iterable[object]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _of_own_labels(labels: Mapping[str, str], inherited: Mapping[str, str]) -> Iterator[str]:
-    """Labels by which the deployer knows its containers: it writes them itself, no image and no file does."""
+def _asked_by_reserved_labels(labels: Mapping[str, str], inherited: Mapping[str, str]) -> Iterator[str]:
+    """Yields grants for the deployer's labels in the request, except those that it writes, and in the
+    image.
+    """
     foreign = [label for label in host_access.reserved_labels(labels) if label not in OWN_LABELS]
     foreign += [
         label
@@ -226,15 +231,19 @@ def _of_own_labels(labels: Mapping[str, str], inherited: Mapping[str, str]) -> I
     yield from (f"label:{label}" for label in foreign)
 
 
-def _of_told_networks(label: str, permissions: Permissions, present: Present) -> Iterator[str]:
-    """The networks that a label says the container will be connected to, with its settings on each."""
-    told = endpoints_of_label(label)
-    yield from unnamed_fields(told, Each(ENDPOINT))
-    yield from asked_by_endpoints(told, permissions, present)
+def _asked_by_noted_networks(label: str, permissions: Permissions, present: Present) -> Iterator[str]:
+    """Yields grants for the networks of a label, to which the container will be connected, with its
+    settings.
+    """
+    noted = endpoints_of_label(label)
+    yield from unnamed_fields(noted, Each(ENDPOINT))
+    yield from asked_by_endpoints(noted, permissions, present)
 
 
-def _of_archives(archives: Sequence[tuple[str, bytes]]) -> Iterator[str]:
-    """The engine resolves the path of an archive inside the container."""
+def _asked_by_archives(archives: Sequence[tuple[str, bytes]]) -> Iterator[str]:
+    """Yields grants for unknown keys in the queries; the engine resolves an archive's path in the
+    container.
+    """
     for query, _ in archives:
         keys = {part.partition("=")[0] for part in query.split("&") if part}
         yield from (f"request:archive.{key}" for key in sorted(keys - _ARCHIVE))

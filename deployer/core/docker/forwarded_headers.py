@@ -1,10 +1,10 @@
-"""HAProxy rules for the headers by which a proxy says for whom it asks. In: whether another proxy stands in
-front of a route, the networks of the edge. Out: lines of the route's frontend. Never writes them.
+"""HAProxy rules for forwarded headers (client address, scheme, host). In: a route behind another proxy or
+not, the networks of the edge. Out: lines of the route's frontend. Never writes them.
 
-Containers on the edge's networks are peers: a proxy among them wrote its chain on purpose, and the edge
-between it and the application must not change that. Every other connection comes from outside, the ones from
-a network's gateway included: Docker's userland proxy, a rootless engine and another network's masquerading
-give each client that address, so it proves nothing.
+Containers on the edge's networks are peers: a proxy among them has written its headers on purpose, and the
+edge between it and the application must not change them. Every other connection comes from outside, including
+connections from a network's gateway: Docker's userland proxy, a rootless engine and another network's
+masquerading give every client that address, so it proves nothing.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Names that applications and their frameworks read as a proxy's word about client, scheme and host. Gateway
+# Headers from which applications and their frameworks take client, scheme and host. Gateway
 # interfaces (CGI, WSGI, Rack, PHP) read an underscore as a hyphen, so both spellings count.
-_CLAIMS = (
+_FORWARDED_HEADERS = (
     "^(x[-_]forwarded.*|forwarded|x[-_]real[-_]ip|(x[-_](cluster[-_])?)?client[-_]ip"
     "|x[-_](url[-_])?scheme|front[-_]end[-_]https)$"
 )
@@ -32,14 +32,16 @@ class PeerNetwork:
 
 
 def forwarded_rules(behind_proxy: bool, peers: Sequence[PeerNetwork]) -> list[str]:
-    """`behind_proxy`: who comes from outside comes through another proxy, whose words stay."""
-    rules = [_mark(peers), _OUTSIDE]
-    rules += [f"{_SCHEME} if outside !{_KNOWN_SCHEME}"] if behind_proxy else _overwrite()
+    """Returns the rules. `behind_proxy`: clients from outside come through another proxy, whose headers
+    stay.
+    """
+    rules = [_mark_outside(peers), _OUTSIDE]
+    rules += [f"{_SCHEME} if outside !{_KNOWN_SCHEME}"] if behind_proxy else _overwrite_headers()
     rules += [f"http-request set-header X-Forwarded-Proto https if {{ ssl_fc }} !{_KNOWN_SCHEME}"]
     return [*rules, "option forwardfor if-none"]
 
 
-def _mark(peers: Sequence[PeerNetwork]) -> str:
+def _mark_outside(peers: Sequence[PeerNetwork]) -> str:
     subnets = " ".join(peer.subnet for peer in peers)
     gateways = " ".join(address for peer in peers for address in peer.gateways)
     if not subnets:
@@ -48,13 +50,13 @@ def _mark(peers: Sequence[PeerNetwork]) -> str:
     return f"http-request set-var(txn.outside) int(1) unless {{ src {subnets} }}{exception}"
 
 
-def _overwrite() -> list[str]:
-    """The claims of a client go, the edge's own words take their place. A header that the client names in
-    `Connection` would be dropped by the next server as meant for one hop, so that name list goes as well; and
-    after an upgrade to HTTP/2 the edge would see no header of later requests.
+def _overwrite_headers() -> list[str]:
+    """Returns rules that replace a client's forwarded headers by the edge's own. They also remove the
+    client's list in `Connection`, because the next server drops each header in it as meant for one hop, and
+    an upgrade to HTTP/2, after which the edge would see no header of later requests.
     """
     return [
-        f"http-request del-header {_CLAIMS} -m reg if outside",
+        f"http-request del-header {_FORWARDED_HEADERS} -m reg if outside",
         "http-request set-header X-Forwarded-For %[src] if outside",
         f"{_SCHEME} if outside",
         "http-request set-header X-Forwarded-Host %[req.hdr(Host)] if outside { req.hdr(Host) -m found }",

@@ -1,14 +1,14 @@
-"""HAProxy's configuration as text. In: routes and which address stands in which slot. Out: haproxy.cfg. Never
-writes it.
+"""HAProxy's configuration as text. In: routes and the address of each slot. Out: haproxy.cfg. Never writes
+it.
 
 Every route has a fixed number of slots. A switch fills a free slot over the runtime socket, so no reload is
-needed; the same addresses are written here first, so that an edge that restarts comes back right.
-`idle-close-on-response` lets a client's idle keep-alive connection end with its next answer when a reload is
+needed; the file has the same addresses before, so that an edge that restarts uses the right ones.
+`idle-close-on-response` ends a client's idle keep-alive connection with its next answer when a reload is
 needed (measured: 0 lost at 50 ms, 15 to 22 without it). `http-reuse never`: a pool of idle connections to a
-replica would hold some that the application hangs up on just then, Node after 5 s, and a request that crosses
-with that ends without an answer (measured on a busy machine: up to 18 in a deploy, 0 in 5 deploys with it).
-The `description` names everything but the addresses: an edge that says another one runs something older and
-has to be reloaded.
+replica would hold connections that the application is about to close, Node after 5 s, and a request on such a
+connection ends without an answer (measured on a busy machine: up to 18 in a deploy, 0 in 5 deploys with it).
+The `description` is a fingerprint of everything but the addresses: an edge that reports another one runs an
+older configuration and has to be reloaded.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from deployer.core.rollout.desired_state import EDGE_MOUNT
 Slots = Mapping[str, Mapping[int, str]]  # route name → slot number from 1 → IPv4 address
 
 CERTIFICATES = "certificates"  # the folder beside the configuration
-_MARK = re.compile(
+_ROUTE = re.compile(
     r"^# route (\S+) ([0-9]+) (http|tcp) ([0-9]+)((?: [0-9]+)*)( behind-proxy)?$", re.MULTILINE
 )
 _PEERS = re.compile(r"^# peer (\S+)((?: \S+)*)$", re.MULTILINE)
 _BLOCK = re.compile(r"^backend (\S+)$|^    server s([0-9]+) ([0-9.]+):[0-9]+(?: check)?$", re.MULTILINE)
-_STAMP = re.compile(r"^    description (\S+)$", re.MULTILINE)
+_FINGERPRINT = re.compile(r"^    description (\S+)$", re.MULTILINE)
 _GLOBAL = f"""\
 global
     description STAMP
@@ -54,7 +54,7 @@ defaults
     http-reuse never
     default-server init-addr none inter 1s fall 3 rise 1
 """
-# A cache may give such an answer to nobody else, so it is one client's own.
+# A shared cache must not store such an answer, so it belongs to one client.
 _OWN_ANSWERS = (
     "acl own status 101",
     "acl own res.hdr(Set-Cookie) -m found",
@@ -65,17 +65,17 @@ _OWN_ANSWERS = (
 def render_edge(
     routes: Sequence[Route], slots: Slots, certificates: str = "", peers: Sequence[PeerNetwork] = ()
 ) -> str:
-    """The whole file; the same inputs always give the same bytes. `certificates` is a hash of those that lie
-    beside it, `peers` are the networks on which containers ask each other.
+    """Returns the whole file; the same inputs always give the same bytes. `certificates` is a hash of the
+    certificates beside it, `peers` are the networks on which containers reach each other.
     """
     empty = _render(routes, {}, peers)
     stamp = hashlib.sha256(f"{empty}{certificates}".encode()).hexdigest()[:16]
     return _render(routes, slots, peers).replace("STAMP", stamp, 1)
 
 
-def stamp_of(text: str) -> str:
-    """The stamp of a file written by `render_edge`; empty where there is none."""
-    found = _STAMP.search(text)
+def fingerprint_in(text: str) -> str:
+    """Returns the fingerprint in a file of `render_edge`, empty without one."""
+    found = _FINGERPRINT.search(text)
     return found.group(1) if found else ""
 
 
@@ -88,20 +88,20 @@ def _render(routes: Sequence[Route], slots: Slots, peers: Sequence[PeerNetwork])
 
 
 def routes_in(config: str) -> tuple[Route, ...]:
-    """The routes that a file written by `render_edge` holds."""
+    """Returns the routes in a file of `render_edge`."""
     return tuple(
         Route(service, int(port), mode == "http", int(slots), tuple(map(int, tls.split())), bool(proxied))
-        for service, port, mode, slots, tls, proxied in _MARK.findall(config)
+        for service, port, mode, slots, tls, proxied in _ROUTE.findall(config)
     )
 
 
 def peers_in(config: str) -> tuple[PeerNetwork, ...]:
-    """The networks that a file written by `render_edge` knows as the peers'."""
+    """Returns the peers' networks in a file of `render_edge`."""
     return tuple(PeerNetwork(subnet, tuple(rest.split())) for subnet, rest in _PEERS.findall(config))
 
 
 def slots_in(config: str) -> dict[str, dict[int, str]]:
-    """Route name → slot → address, as a file written by `render_edge` has them."""
+    """Returns route name → slot → address in a file of `render_edge`."""
     slots: dict[str, dict[int, str]] = {}
     current: dict[int, str] = {}
     for name, number, address in _BLOCK.findall(config):
@@ -141,16 +141,16 @@ def _backend(route: Route, slots: Mapping[int, str]) -> str:
 
 
 def _has_replicas(route: Route) -> bool:
-    """More than one serves at a time. Only then the edge's own checks take a dead one out: the requests of a
-    single one had better wait for its return.
+    """True if more than one replica serves at a time. Only then the edge's own checks take a dead replica
+    out: requests to a single replica wait for its return.
     """
     return route.slots > 2
 
 
 def _affinity(route: Route) -> list[str]:
-    """Lines that keep a client at its replica from the first answer on that is its own. What everybody gets
-    carries no cookie, so that caches in front go on working. A pin to a slot that is closed counts for
-    nothing; with the next answer the client gets another one.
+    """Returns lines that keep a client at its replica from the first answer on that is its own. Public
+    answers carry no cookie, so that caches in front go on working. A pin to a closed slot is ignored; the
+    next answer gives the client another pin.
     """
     if not (route.http and _has_replicas(route)):
         return []
@@ -170,28 +170,29 @@ def _affinity(route: Route) -> list[str]:
     ]
 
 
-def place(
+def assign_slots(
     slots: Mapping[int, str], busy: Sequence[int], addresses: Sequence[str], count: int
 ) -> dict[int, str]:
-    """Slots after a switch: an address keeps its slot, a new one takes the first slot that no other has; one
-    that is `busy` with requests to an address of the past only where there is no idle one.
+    """Returns the slots after a switch: an address keeps its slot, a new address takes the first free one. A
+    slot that is `busy` with requests to an earlier address is taken only without an idle one.
 
-    Raises EdgeUnavailable when there is no room, which `count` = 2 x replicas rules out while two releases
-    meet.
+    Raises EdgeUnavailable without enough slots, which `count` = 2 x replicas rules out while two releases
+    serve.
     """
     kept = {number: address for number, address in slots.items() if address in addresses}
     free = sorted((n for n in range(1, count + 1) if n not in slots), key=lambda n: (n in busy, n))
     new = [address for address in addresses if address not in kept.values()]
     if len(new) > len(free):
         raise EdgeUnavailable(
-            f"{len(new)} new replicas, {len(free)} free slots", hint="deploy again: it clears up first"
+            f"{len(new)} new replicas, {len(free)} free slots",
+            hint="deploy again: a deploy first removes leftover replicas",
         )
     return dict(sorted((kept | dict(zip(free, new, strict=False))).items()))
 
 
-def merge(before: Sequence[Route], after: Sequence[Route]) -> tuple[Route, ...]:
-    """The routes of two releases side by side; one that both have keeps the larger number of slots, and a
-    port that moves to another service stays where it is until the switch.
+def merge_routes(before: Sequence[Route], after: Sequence[Route]) -> tuple[Route, ...]:
+    """Returns the routes of two releases side by side. A route of both keeps the larger number of slots, and
+    a port that moves to another service stays at the old one until the switch.
     """
     known = {route.name: route for route in before}
     merged = dict(known)
@@ -204,8 +205,8 @@ def merge(before: Sequence[Route], after: Sequence[Route]) -> tuple[Route, ...]:
     return tuple(merged.values())
 
 
-def take_over(before: Sequence[Route], moved: Sequence[Route]) -> tuple[Route, ...]:
-    """The routes after `moved` took their ports over from others."""
+def take_over_ports(before: Sequence[Route], moved: Sequence[Route]) -> tuple[Route, ...]:
+    """Returns the routes after `moved` have taken their ports over from other routes."""
     ports = _ports(moved)
     left = (route for route in before if route.port not in ports)
     return (
@@ -218,11 +219,11 @@ def _ports(routes: Iterable[Route]) -> set[int]:
     return {port for route in routes for port in (route.port, *route.tls)}
 
 
-def fit(routes: Sequence[Route], slots: Slots) -> dict[str, dict[int, str]]:
-    """The addresses of `slots` within the slots that `routes` have."""
+def fit_slots(routes: Sequence[Route], slots: Slots) -> dict[str, dict[int, str]]:
+    """Returns the addresses of `slots` within the number of slots that `routes` have."""
     fitted: dict[str, dict[int, str]] = {}
     for route in routes:
         here = slots.get(route.name, {})
         inside = {number: address for number, address in here.items() if number <= route.slots}
-        fitted[route.name] = place(inside, (), list(here.values())[: route.slots], route.slots)
+        fitted[route.name] = assign_slots(inside, (), list(here.values())[: route.slots], route.slots)
     return fitted

@@ -1,8 +1,8 @@
 """Powers that the `HostConfig` of a request for a container asks for. In: the request's part, the permissions
 of its project. Out: the grants that would allow it.
 
-Free fields concern the container alone; judged ones ask for a grant by their value; a field that is not named
-here must be empty.
+Free fields concern the container alone; judged fields ask for a grant by their value; a field that is not
+named here must be empty.
 """
 
 from __future__ import annotations
@@ -50,29 +50,29 @@ _NAMESPACES = {
 
 
 def asked_by_host_config(host: Body, permissions: Permissions, present: Present) -> Iterator[str]:
-    """Grants that the settings of a container on its host would need, granted ones too."""
-    yield from _of_namespaces(host, permissions, present)
-    yield from _of_rights(host)
-    yield from _of_devices(host)
-    yield from _of_limits(host)
+    """Yields the grants that a container's settings on its host would need, including granted ones."""
+    yield from _asked_by_namespaces(host, permissions, present)
+    yield from _asked_by_rights(host)
+    yield from _asked_by_devices(host)
+    yield from _asked_by_limits(host)
     bindings: Mapping[str, Any] = host.get("PortBindings") or {}
     yield from engine_load.counts(ports=sum(len(bound or ()) for bound in bindings.values()))
     for bind in host.get("Binds") or ():
-        yield from _of_bind(str(bind), permissions, present)
+        yield from _asked_by_bind(str(bind), permissions, present)
     for mount in host.get("Mounts") or ():
-        yield from _of_mount(mount, permissions, present)
+        yield from _asked_by_mount(mount, permissions, present)
     yield from asked_by_links(host.get("Links") or (), present)
 
 
 def asked_by_links(links: Iterable[object], present: Present) -> Iterator[str]:
-    """Grants for links (`NAME:ALIAS`) to containers of others."""
+    """Yields grants for links (`NAME:ALIAS`) to foreign containers."""
     for link in links:
         name, _, alias = str(link).lstrip("/").partition(":")
         if name not in present.containers:
             yield f"external_links:{name}" + (f":{alias}" if alias not in ("", name) else "")
 
 
-def _of_namespaces(host: Body, permissions: Permissions, present: Present) -> Iterator[str]:
+def _asked_by_namespaces(host: Body, permissions: Permissions, present: Present) -> Iterator[str]:
     for key, word in _NAMESPACES.items():
         value = str(host.get(key) or "")
         kind, _, container = value.partition(":")
@@ -85,7 +85,7 @@ def _of_namespaces(host: Body, permissions: Permissions, present: Present) -> It
             yield f"volumes_from:container:{entry}"
 
 
-def _of_rights(host: Body) -> Iterator[str]:
+def _asked_by_rights(host: Body) -> Iterator[str]:
     if host.get("Privileged"):
         yield "privileged"
     yield from host_access.capabilities(host.get("CapAdd") or ())
@@ -99,7 +99,7 @@ def _of_rights(host: Body) -> Iterator[str]:
     yield from host_access.runtime_annotations(host.get("Annotations") or {})
 
 
-def _of_devices(host: Body) -> Iterator[str]:
+def _asked_by_devices(host: Body) -> Iterator[str]:
     yield from (f"devices:{one.get('PathOnHost', '')}" for one in host.get("Devices") or ())
     yield from (f"device_cgroup_rules:{rule}" for rule in host.get("DeviceCgroupRules") or ())
     if host.get("DeviceRequests"):
@@ -108,7 +108,7 @@ def _of_devices(host: Body) -> Iterator[str]:
         yield "blkio_config"
 
 
-def _of_limits(host: Body) -> Iterator[str]:
+def _asked_by_limits(host: Body) -> Iterator[str]:
     yield from host_access.limits({one["Name"]: int(one["Hard"]) for one in host.get("Ulimits") or ()})
     yield from host_access.kernel_settings(host.get("Sysctls") or {})
     sizes = [memory.size_of_tmpfs(str(text)) for text in (host.get("Tmpfs") or {}).values()]
@@ -126,45 +126,49 @@ def _of_limits(host: Body) -> Iterator[str]:
     yield from host_access.processor_shares(host.get("CpuShares"), host.get("BlkioWeight"))
 
 
-def _of_bind(text: str, permissions: Permissions, present: Present) -> Iterator[str]:
-    """`SOURCE:TARGET[:FLAGS]`; a source that is no path is a volume's name."""
+def _asked_by_bind(text: str, permissions: Permissions, present: Present) -> Iterator[str]:
+    """Yields the grants of `SOURCE:TARGET[:FLAGS]`; a source that is not a path is a volume's name."""
     source, _, rest = text.partition(":")
     flags = set(rest.partition(":")[2].split(","))
     yield from (f"propagation:{flag}" for flag in sorted(flags - _BIND_FLAGS))
     if source.startswith("/"):
-        yield from _of_path(source, permissions, read_only="ro" in flags)
+        yield from _asked_by_path(source, permissions, read_only="ro" in flags)
     else:
-        yield from _of_volume_name(source, permissions, present)
+        yield from _asked_by_volume_name(source, permissions, present)
 
 
-def _of_mount(mount: Body, permissions: Permissions, present: Present) -> Iterator[str]:
+def _asked_by_mount(mount: Body, permissions: Permissions, present: Present) -> Iterator[str]:
     kind, source = str(mount.get("Type")), str(mount.get("Source") or "")
     if kind == "bind":
-        yield from _of_path(source, permissions, read_only=bool(mount.get("ReadOnly")))
+        yield from _asked_by_path(source, permissions, read_only=bool(mount.get("ReadOnly")))
         options = mount.get("BindOptions") or {}
         if options.get("Propagation") not in (None, "", "private", "rprivate"):
             yield f"propagation:{options['Propagation']}"
     elif kind == "volume":
         yield from host_access.volume_labels((mount.get("VolumeOptions") or {}).get("Labels") or {})
-        yield from _of_volume_name(source, permissions, present)
+        yield from _asked_by_volume_name(source, permissions, present)
     elif kind != "tmpfs":
         yield f"mount:{kind}"
 
 
-def _of_path(path: str, permissions: Permissions, *, read_only: bool) -> Iterator[str]:
-    """Files of the release may be read; every other path of the host is granted by name."""
+def _asked_by_path(path: str, permissions: Permissions, *, read_only: bool) -> Iterator[str]:
+    """Yields the grant of a path. The release's files may be read; every other path of the host needs a
+    grant.
+    """
     readable = (*permissions.readable, *host_access.READABLE_BY_ALL) if read_only else ()
     if not is_inside(path, (*permissions.writable, *readable)):
         yield f"bind:{host_path(path)}"
 
 
 def is_inside(path: str, folders: Iterable[str]) -> bool:
-    """True if a path of the host is one of these paths, or lies in one."""
+    """True if a path of the host is one of these paths or lies in one of them."""
     place = PurePosixPath(host_path(path))
     return any(place.is_relative_to(host_path(folder)) for folder in folders)
 
 
-def _of_volume_name(name: str, permissions: Permissions, present: Present) -> Iterator[str]:
-    """A nameless volume is new, or the one of the container before, whose name the engine made up."""
+def _asked_by_volume_name(name: str, permissions: Permissions, present: Present) -> Iterator[str]:
+    """Yields the grant of a volume. An anonymous volume needs none: it is new, or the replaced
+    container's.
+    """
     if name and name not in present.volumes and not permissions.allows_volume(name):
         yield f"volume:{name}"

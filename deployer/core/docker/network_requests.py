@@ -1,5 +1,5 @@
-"""The last gate for networks, volumes and the places of containers on networks. In: a request as it is
-posted, the permissions of its project. Out: the judged request, or PowerRefused, SubnetTaken.
+"""Judgement of requests for networks, volumes and network endpoints, as they are posted. In: a request, the
+permissions of its project. Out: the judged request, or PowerRefused, SubnetTaken.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Body = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class PermittedNetwork:
-    """A request for a network that was judged. Only `permit_network` makes one."""
+    """A judged request for a network. Only `permit_network` makes one."""
 
     name: str
     body: Body = field(hash=False)
@@ -30,7 +30,7 @@ class PermittedNetwork:
 
 @dataclass(frozen=True)
 class PermittedEndpoint:
-    """The place of a container on a network that was judged. Only `permit_endpoint` makes one."""
+    """A judged endpoint of a container on a network. Only `permit_endpoint` makes one."""
 
     network: str
     settings: Body = field(hash=False)
@@ -43,28 +43,30 @@ def nothing_present() -> Present:
 def permit_network(
     body: Body, permissions: Permissions, present: Callable[[], Present] = nothing_present
 ) -> PermittedNetwork:
-    """Raises PowerRefused for a network that reaches beyond its project, SubnetTaken for one that would take
-    addresses of the host. `present` is asked where the request names a subnet.
+    """Permits a network. Raises PowerRefused if it reaches beyond its project, SubnetTaken if it would take
+    addresses of the host. `present` is called if the request names a subnet.
     """
     name = str(body.get("Name") or "")
     _refuse(f"network {name}", unnamed_fields(body, NETWORK), permissions)
-    _refuse(f"network {name}", _of_network(name, body, permissions), permissions)
+    _refuse(f"network {name}", _asked_by_network(name, body, permissions), permissions)
     if pools := (body.get("IPAM") or {}).get("Config"):
         refuse_pools(name, pools, present().routes)
     return PermittedNetwork(name, body)
 
 
 def permit_volume(body: Body, permissions: Permissions, _: Callable[[], Present] = nothing_present) -> None:
-    """Raises PowerRefused for a volume that is no storage of its own project."""
+    """Judges a volume. Raises PowerRefused if it is not plain storage of its own project."""
     name = str(body.get("Name") or "")
     _refuse(f"volume {name}", unnamed_fields(body, VOLUME), permissions)
-    _refuse(f"volume {name}", _of_volume(name, body, permissions), permissions)
+    _refuse(f"volume {name}", _asked_by_volume(name, body, permissions), permissions)
 
 
 def permit_endpoint(
     network: str, settings: Body, permissions: Permissions, present: Present = NOTHING_PRESENT
 ) -> PermittedEndpoint:
-    """Raises PowerRefused for a network of others, and for settings that ask for more than a place on it."""
+    """Permits an endpoint. Raises PowerRefused for a foreign network, and for settings beyond an address on
+    it.
+    """
     _refuse(f"a container on {network}", unnamed_fields(settings, ENDPOINT), permissions)
     asked = asked_by_endpoints({network: settings}, permissions, present)
     _refuse(f"a container on {network}", asked, permissions)
@@ -72,7 +74,7 @@ def permit_endpoint(
 
 
 def asked_by_endpoints(endpoints: Body, permissions: Permissions, present: Present) -> Iterator[str]:
-    """Grants that places on networks (name → settings) would need, granted ones too."""
+    """Yields the grants that endpoints (network → settings) would need, including granted ones."""
     for name, settings in endpoints.items():
         if not permissions.allows_network(name):
             yield f"network:{name}"
@@ -84,7 +86,7 @@ def _refuse(where: str, grants: Iterator[str], permissions: Permissions) -> None
     permissions.refuse([(where, grant) for grant in grants])
 
 
-def _of_network(name: str, body: Body, permissions: Permissions) -> Iterator[str]:
+def _asked_by_network(name: str, body: Body, permissions: Permissions) -> Iterator[str]:
     driver, ipam = str(body.get("Driver") or "bridge"), body.get("IPAM") or {}
     if not permissions.allows_network(name):
         yield f"network:{name}"
@@ -98,13 +100,13 @@ def _of_network(name: str, body: Body, permissions: Permissions) -> Iterator[str
         yield f"ipam:{ipam.get('Driver') or 'options'}"
     yield from host_access.subnets(ipam.get("Config") or (), permissions.around.subnets)
     for pool in ipam.get("Config") or ():
-        yield from _of_pool(pool)
-    yield from _of_project_label(body, permissions)
+        yield from _asked_by_pool(pool)
+    yield from _asked_by_labels(body, permissions)
 
 
-def _of_pool(pool: Body) -> Iterator[str]:
-    """Addresses outside of the pool's own subnet: the host would take the gateway, and set the others aside,
-    in somebody else's network.
+def _asked_by_pool(pool: Body) -> Iterator[str]:
+    """Yields grants for addresses outside of the pool's own subnet: the host would take the gateway, and
+    reserve the others, in a foreign network.
     """
     auxiliary = pool.get("AuxiliaryAddresses") or {}
     named = (pool.get("IPRange"), pool.get("Gateway"), *auxiliary.values())
@@ -118,7 +120,7 @@ def _is_inside(text: object, subnet: object) -> bool:
     return False
 
 
-def _of_volume(name: str, body: Body, permissions: Permissions) -> Iterator[str]:
+def _asked_by_volume(name: str, body: Body, permissions: Permissions) -> Iterator[str]:
     driver = str(body.get("Driver") or "local")
     if not permissions.allows_volume(name):
         yield f"volume:{name}"
@@ -126,11 +128,11 @@ def _of_volume(name: str, body: Body, permissions: Permissions) -> Iterator[str]
         yield f"driver:{driver}"
     else:
         yield from host_access.volume_options(body.get("DriverOpts") or {})
-    yield from _of_project_label(body, permissions)
+    yield from _asked_by_labels(body, permissions)
 
 
-def _of_project_label(body: Body, permissions: Permissions) -> Iterator[str]:
-    """A network or volume is labelled as its own project's, and carries no label of the deployer's."""
+def _asked_by_labels(body: Body, permissions: Permissions) -> Iterator[str]:
+    """Yields grants for a foreign project's label, and for labels of the deployer."""
     labels: Mapping[str, str] = body.get("Labels") or {}
     if labels.get(ComposeLabel.PROJECT, permissions.project) != permissions.project:
         yield f"label:{ComposeLabel.PROJECT}={labels[ComposeLabel.PROJECT]}"

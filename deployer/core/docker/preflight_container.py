@@ -1,10 +1,10 @@
-"""The copy of a stop-first replica that must start before the old one is stopped. In: a request for a
+"""The copy of a stop-first replica that must start before the old replica is stopped. In: a request for a
 container, or the inspection of one. Out: the request for its copy.
 
-The copy is alone: no network, no published port, no name, no data, no namespace, no device, no path of the
-host. Whatever may be written or lies on the host is a scratch volume; volumes that are read only, and files
-of the release, are the real ones. So it can neither take a port nor a lock, nor see or change anybody's data,
-and whether it starts at all is still seen.
+The copy is isolated: no network, no published port, no name, no data, no namespace, no device, no path of the
+host. Writable mounts and mounts of the host become scratch volumes; read-only volumes and files of the
+release are the real ones. So the copy can neither take a port or a lock nor see or change data, and it still
+shows a container that does not start.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from deployer.core.docker.container_requests import DEPLOYMENT_LABEL, HOOK_LABEL
 from deployer.core.permissions.host_access import READABLE_BY_ALL
 
 COPY = "preflight"
-SECONDS = 1.0  # as long as the copy must stay up
+SECONDS = 1.0  # the copy must run this long
 _KEPT = (
     "Cmd",
     "Entrypoint",
@@ -42,8 +42,8 @@ def name_of_copy(project: str, service: str) -> str:
 
 
 def copy_body(body: Mapping[str, Any], project: str, service: str, files: str) -> dict[str, Any]:
-    """`body` as the engine takes it, or as its inspection shows it with `HostConfig`; `files` is the folder
-    where releases' own files lie.
+    """Returns the body of the copy. `body` is a create request, or an inspection with its `HostConfig`;
+    `files` is the folder with the releases' own files.
     """
     host: Mapping[str, Any] = body["HostConfig"]
     made = {key: copy.deepcopy(body[key]) for key in _KEPT if body.get(key)}
@@ -62,13 +62,15 @@ def copy_body(body: Mapping[str, Any], project: str, service: str, files: str) -
         | {
             "NetworkMode": "none",
             "RestartPolicy": {"Name": "no"},
-            "Mounts": [_mount(one, files) for one in (*_bound(host), *(host.get("Mounts") or ()))],
+            "Mounts": [
+                _isolated_mount(one, files) for one in (*_binds_as_mounts(host), *(host.get("Mounts") or ()))
+            ],
         },
     }
 
 
-def _bound(host: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """`SOURCE:TARGET[:MODE]` as mounts."""
+def _binds_as_mounts(host: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Returns the binds (`SOURCE:TARGET[:MODE]`) as mounts."""
     found: list[dict[str, Any]] = []
     for text in host.get("Binds") or ():
         source, target, mode = (*str(text).split(":"), "", "")[:3]
@@ -77,13 +79,13 @@ def _bound(host: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _mount(one: Mapping[str, Any], files: str) -> dict[str, Any]:
+def _isolated_mount(one: Mapping[str, Any], files: str) -> dict[str, Any]:
     target = {"Target": one["Target"]}
     if one["Type"] == "tmpfs":
         return {"Type": "tmpfs", **target}
     source = str(one.get("Source") or "")
     is_bind = one["Type"] == "bind"
-    ours = is_bind and bool(files) and source.startswith(f"{files}/")
-    if ours or (one.get("ReadOnly") and (not is_bind or source in READABLE_BY_ALL)):
+    is_release_file = is_bind and bool(files) and source.startswith(f"{files}/")
+    if is_release_file or (one.get("ReadOnly") and (not is_bind or source in READABLE_BY_ALL)):
         return {"Type": one["Type"], "Source": source, **target, "ReadOnly": True}
     return {"Type": "volume", **target}

@@ -2,8 +2,8 @@
 exact name. In: a part of a request. Out: grants for the fields that no shape names.
 
 The engine is written in Go, which matches the keys of JSON without regard to case, so `subnet` beside
-`Subnet` would be a second value for a field that was judged. A key that differs from a named one by its case
-alone is refused, whatever it holds.
+`Subnet` would be a second value for a judged field. A key that differs from a named one by its case alone is
+refused with any value.
 
 Source: https://docs.docker.com/reference/api/engine/version/v1.51/
 """
@@ -20,8 +20,8 @@ Body = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Fields:
-    """One object. `name` stands before its fields in a grant; `plain` fields hold values, `nested` ones hold
-    objects.
+    """Shape of one object. `name` precedes its fields in a grant; `plain` fields hold values, `nested` fields
+    hold objects.
     """
 
     name: str
@@ -30,13 +30,13 @@ class Fields:
 
     @cached_property
     def folded(self) -> frozenset[str]:
-        """The names without regard to case."""
+        """Returns the names without regard to case."""
         return frozenset(key.casefold() for key in (*self.plain, *self.nested))
 
 
 @dataclass(frozen=True)
 class Each:
-    """A list of such objects, or a table of them under names of its own."""
+    """Shape of a list of objects, or of a table of objects under free names."""
 
     of: Fields | Each
 
@@ -46,21 +46,21 @@ class Each:
 
 
 def unnamed_fields(value: object, shape: Fields | Each) -> Iterator[str]:
-    """Grants for fields that the shape does not name and that are not empty, and for parts that are no
-    objects.
+    """Yields grants for fields that the shape does not name and that are not empty, and for parts that are
+    not objects.
     """
     if value is None:
         return
     if isinstance(shape, Each):
-        yield from _of_each(value, shape)
+        yield from _unnamed_in_each(value, shape)
     elif not isinstance(value, Mapping):
         yield f"request:{shape.name}"
     else:
-        yield from _of_object(value, shape)
+        yield from _unnamed_in_object(value, shape)
 
 
-def _of_each(value: object, shape: Each) -> Iterator[str]:
-    """A table may say nothing about a name; an entry of a list says something."""
+def _unnamed_in_each(value: object, shape: Each) -> Iterator[str]:
+    """Yields the grants of all parts. A table may hold null for a name, a list may not."""
     if isinstance(value, Mapping):
         for part in value.values():
             yield from unnamed_fields(part, shape.of)
@@ -71,7 +71,7 @@ def _of_each(value: object, shape: Each) -> Iterator[str]:
         yield f"request:{shape.name}"
 
 
-def _of_object(value: Body, shape: Fields) -> Iterator[str]:
+def _unnamed_in_object(value: Body, shape: Fields) -> Iterator[str]:
     for key in sorted(value):
         if key in shape.nested:
             yield from unnamed_fields(value[key], shape.nested[key])

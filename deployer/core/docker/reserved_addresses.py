@@ -1,8 +1,8 @@
 """Ports and addresses of the engine's host that no container and no network may take. In: a request as it is
-posted. Out: nothing, or the conflict as an error with a code of its own.
+posted. Out: nothing, or the conflict as an error with its own code.
 
 `core/rollout/conflicts.py` finds the same conflicts in the rendered model before a deploy touches anything;
-here they are judged on every way that leads to the engine, the one back included.
+this check applies to every request to the engine, also during a rollback.
 """
 
 from __future__ import annotations
@@ -17,21 +17,25 @@ from deployer.core.rollout.conflicts import refuse_subnets
 
 Body = Mapping[str, Any]
 
-_INSIDE = re.compile(r"[0-9]{1,5}(?:/(?:tcp|udp|sctp))?")
-_OUTSIDE = re.compile(r"(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?")
+_CONTAINER_PORT = re.compile(r"[0-9]{1,5}(?:/(?:tcp|udp|sctp))?")
+_HOST_PORTS = re.compile(r"(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?")
 
 
 def refuse_ports(
     where: str, bindings: Mapping[str, Iterable[Body] | None], reserved: Iterable[HostPort]
 ) -> None:
-    """Raises PortTaken for a binding to a reserved port, ComposeRejected for one that the engine could read
-    in another way: it takes an address that it cannot parse for all addresses.
+    """Raises PortTaken for a binding to a reserved port, ComposeRejected for a binding that the engine may
+    parse differently: it takes an address that it cannot parse for all addresses.
     """
-    for port, binding in _pairs(bindings):
+    for port, binding in _bindings_by_port(bindings):
         address, number = str(binding.get("HostIp") or ""), str(binding.get("HostPort") or "")
-        readable = _INSIDE.fullmatch(port) and _OUTSIDE.fullmatch(number) and is_plain_address(address)
+        readable = (
+            _CONTAINER_PORT.fullmatch(port) and _HOST_PORTS.fullmatch(number) and is_plain_address(address)
+        )
         if not readable:
-            raise ComposeRejected(f"{where} asks for the port {address}:{number}:{port}, which is none")
+            raise ComposeRejected(
+                f"{where} asks for the port {address}:{number}:{port}, which is not a valid port"
+            )
     for wanted in bound_ports(bindings):
         for taken in reserved:
             if taken.meets(wanted):
@@ -41,15 +45,15 @@ def refuse_ports(
                 )
 
 
-def _pairs(bindings: Mapping[str, Iterable[Body] | None]) -> Iterator[tuple[str, Body]]:
+def _bindings_by_port(bindings: Mapping[str, Iterable[Body] | None]) -> Iterator[tuple[str, Body]]:
     for port, bound in bindings.items():
         for binding in bound or ({},):
             yield port, binding
 
 
 def refuse_pools(network: str, pools: Iterable[Body], routes: Iterable[str]) -> None:
-    """Raises SubnetTaken for a pool that holds addresses which the host reaches otherwise, ComposeRejected
-    for one that cannot be read.
+    """Raises SubnetTaken for a pool with addresses that the host reaches by another route, ComposeRejected
+    for a pool that cannot be parsed.
     """
     texts = [str(pool[key]) for pool in pools for key in ("Subnet", "IPRange", "Gateway") if pool.get(key)]
     try:

@@ -16,13 +16,13 @@ from deployer.core.docker.container_requests import (
     endpoints_of_label,
     fixed_name,
     free_numbers,
-    inherit,
+    inherit_volumes,
     name_of,
+    names_another_container,
     networks_in,
     next_name,
     own_name,
     replica_body,
-    shares,
     with_mounted_files,
     with_network_names,
 )
@@ -107,10 +107,10 @@ def test_docker_asks_less_often_while_the_gate_asks_itself(
     one = CreateRequest(BACKEND.id, BACKEND.name, dict(BACKEND.body) | {"Healthcheck": check})
     service = application().service("backend")
     assert service
-    told = replica_body(one, service, PLACE, asked=True)["Healthcheck"]
+    told = replica_body(one, service, PLACE, reached=True)["Healthcheck"]
     assert told == check | {"StartInterval": then * 10**6}
     assert made(one)["Healthcheck"] == check, "where the gate does not reach it, only Docker tells"
-    assert "Healthcheck" not in replica_body(BACKEND, service, PLACE, asked=True)
+    assert "Healthcheck" not in replica_body(BACKEND, service, PLACE, reached=True)
 
 
 def test_links_lead_to_the_containers_that_run() -> None:
@@ -158,7 +158,7 @@ def test_nameless_volumes_go_on_to_the_next_container_and_named_ones_are_the_fil
     mounts.append({"Type": "volume", "Source": "shop_data", "Target": "/named"})
     body = made(recorded("backend", Mounts=mounts, Binds=["/x:/three:ro"], Tmpfs={"/four": ""}))
     volumes = {"/one": "a", "/two": "b", "/three": "c", "/four": "d", "/gone": "e", "/named": "f"}
-    inherit(body, volumes, ("/four", "/named", "/new", "/one", "/three", "/two"))
+    inherit_volumes(body, volumes, ("/four", "/named", "/new", "/one", "/three", "/two"))
     left = {path: volumes[path] for path in ("/four", "/gone", "/named", "/three")}
     assert json.loads(body["Labels"][VOLUMES_LABEL]) == left
     assert body["HostConfig"]["Mounts"] == [
@@ -169,7 +169,7 @@ def test_nameless_volumes_go_on_to_the_next_container_and_named_ones_are_the_fil
         {"Type": "volume", "Source": "b", "Target": "/two"},
     ]
     bare = made()
-    inherit(bare, {}, ())
+    inherit_volumes(bare, {}, ())
     assert bare["HostConfig"]["Mounts"] == [] and VOLUMES_LABEL not in bare["Labels"]
 
 
@@ -186,9 +186,9 @@ def test_numbers_are_the_lowest_that_are_free() -> None:
 
 def test_who_shares_another_containers_network_or_volumes_names_it() -> None:
     sharing = recorded("side", NetworkMode="container:id-of-backend")
-    assert shares(sharing, (BACKEND, sharing))
-    assert shares(recorded("side", VolumesFrom=["id-of-backend:ro"]), (BACKEND,))
-    assert not shares(recorded("side", NetworkMode="shop_default"), (BACKEND,))
+    assert names_another_container(sharing, (BACKEND, sharing))
+    assert names_another_container(recorded("side", VolumesFrom=["id-of-backend:ro"]), (BACKEND,))
+    assert not names_another_container(recorded("side", NetworkMode="shop_default"), (BACKEND,))
     assert networks_in((BACKEND, FRONTEND)) == {"shop_default"}
 
 

@@ -7,15 +7,15 @@ import pytest
 from deployer.core.compose.routes import Route
 from deployer.core.docker.forwarded_headers import PeerNetwork
 from deployer.core.docker.haproxy_config import (
-    fit,
-    merge,
+    assign_slots,
+    fingerprint_in,
+    fit_slots,
+    merge_routes,
     peers_in,
-    place,
     render_edge,
     routes_in,
     slots_in,
-    stamp_of,
-    take_over,
+    take_over_ports,
 )
 from deployer.core.errors import EdgeUnavailable
 
@@ -47,11 +47,11 @@ def test_replicas_keep_their_clients_and_are_looked_after() -> None:
 
 
 def test_the_stamp_names_everything_but_the_addresses() -> None:
-    stamp = stamp_of(render_edge([WEB], {}))
-    assert stamp and stamp == stamp_of(render_edge([WEB], {"web_80": {1: "172.20.0.2"}}))
+    stamp = fingerprint_in(render_edge([WEB], {}))
+    assert stamp and stamp == fingerprint_in(render_edge([WEB], {"web_80": {1: "172.20.0.2"}}))
     others = (render_edge([DB], {}), render_edge([WEB, DB], {}), render_edge([WEB], {}, "certificates"))
-    assert len({stamp, *map(stamp_of, others)}) == 4
-    assert stamp_of("") == ""
+    assert len({stamp, *map(fingerprint_in, others)}) == 4
+    assert fingerprint_in("") == ""
 
 
 def test_tls_ends_at_ports_of_its_own() -> None:
@@ -85,7 +85,7 @@ def test_networks_and_a_proxy_in_front_can_be_read_back_and_change_the_stamp() -
         render_edge([WEB, inner, DB], {}),
         render_edge([WEB, replace(inner, behind_proxy=False), DB], {}),
     ]
-    assert len(set(map(stamp_of, texts))) == 3
+    assert len(set(map(fingerprint_in, texts))) == 3
     assert text == render_edge([WEB, inner, DB], {}, peers=peers[::-1])
 
 
@@ -109,32 +109,32 @@ def test_the_order_of_routes_does_not_matter() -> None:
 def test_an_address_keeps_its_slot_and_a_new_one_takes_a_free_one(
     slots: dict[int, str], busy: list[int], addresses: list[str], after: dict[int, str]
 ) -> None:
-    assert place(slots, busy, addresses, 2) == after
+    assert assign_slots(slots, busy, addresses, 2) == after
 
 
 def test_a_third_release_finds_no_slot() -> None:
     with pytest.raises(EdgeUnavailable, match="1 new replicas, 0 free slots"):
-        place({1: "a", 2: "b"}, [], ["c"], 2)
+        assign_slots({1: "a", 2: "b"}, [], ["c"], 2)
 
 
 def test_routes_of_two_releases_stand_side_by_side_with_the_larger_number_of_slots() -> None:
     grown, other = Route("web", 80, False, 6), Route("web", 443, False, 2)
-    assert merge([WEB, DB], [grown, other]) == (grown, DB, other)
-    assert merge([grown], [WEB]) == (Route("web", 80, True, 6),)
+    assert merge_routes([WEB, DB], [grown, other]) == (grown, DB, other)
+    assert merge_routes([grown], [WEB]) == (Route("web", 80, True, 6),)
 
 
 def test_addresses_move_into_the_slots_that_are_left() -> None:
-    assert fit([WEB], {"web_80": {5: "a", 2: "b"}, "gone_1": {1: "c"}}) == {"web_80": {1: "a", 2: "b"}}
+    assert fit_slots([WEB], {"web_80": {5: "a", 2: "b"}, "gone_1": {1: "c"}}) == {"web_80": {1: "a", 2: "b"}}
 
 
 def test_a_port_stays_where_it_is_until_it_is_taken_over() -> None:
     proxy = Route("proxy", 80, True, 2)
-    assert merge([WEB, DB], [proxy]) == (WEB, DB)
-    assert take_over([WEB, DB], [proxy]) == (DB, proxy)
+    assert merge_routes([WEB, DB], [proxy]) == (WEB, DB)
+    assert take_over_ports([WEB, DB], [proxy]) == (DB, proxy)
 
 
 def test_a_tls_port_that_moves_stays_where_it_is_until_the_end() -> None:
     safe, plain, proxy = replace(WEB, tls=(443,)), WEB, Route("proxy", 8080, True, 2, (443, 8443))
-    assert merge([safe], [plain, proxy]) == (safe, replace(proxy, tls=(8443,)))
+    assert merge_routes([safe], [plain, proxy]) == (safe, replace(proxy, tls=(8443,)))
     moved = Route("other", 8081, True, 2, (443,))
-    assert take_over([safe, DB], [moved]) == (plain, DB, moved)
+    assert take_over_ports([safe, DB], [moved]) == (plain, DB, moved)
