@@ -1,7 +1,7 @@
-"""The engine's own words for a container it will not make. In: its message. Out: what the user meets, with
-the next step.
+"""Errors for containers that the engine refuses to create or start. In: the engine's message. Out: an error
+with the next step for the user.
 
-The engine's status code alone does not tell whose fault it is: a taken port and a full disk are both 500.
+The engine's status code alone does not tell the cause: a taken port and a full disk are both 500.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ def is_refusal(text: str) -> bool:
 
 
 def refusal(action: str, text: str) -> DeployerError:
-    """ContainerRefused with the hint that fits, or EngineUnavailable where the machine is what lacks."""
+    """Returns ContainerRefused with a fitting hint, or EngineUnavailable if the machine has run out of
+    something.
+    """
     shown = f"{action}: {_LAYERS.sub('', text.strip())}"
     if _MACHINE.search(text):
         return EngineUnavailable(

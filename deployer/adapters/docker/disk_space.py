@@ -1,9 +1,9 @@
-"""Room on the engine's disk as this process can see it. In: where the engine keeps its images. Out: bytes, or
-None where nobody can say.
+"""Free space on the engine's disk as this process can see it. In: the engine's image folder. Out: bytes, or
+None if the disk cannot be seen.
 
-On the engine's own host that folder is asked. In a container it is not there, but the container's own root
-is: an overlay whose upper layer lies in that folder, and the kernel gives an overlay's room as that of the
-disk below it. Format: proc_pid_mountinfo(5), super options `upperdir=PATH`.
+On the engine's own host the folder itself is measured. A container does not see the folder, but its own root
+is an overlay whose upper layer lies in it, and the kernel reports the free space of the disk below the
+overlay. Format: proc_pid_mountinfo(5), super options `upperdir=PATH`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ _ROOT = re.compile(r"^\S+ \S+ \S+ \S+ / .* - overlay \S+ (?:\S*,)?upperdir=([^,\
 
 
 def free_for(root: str, mounts: Path = Path("/proc/self/mountinfo")) -> int | None:
-    """`root`: the engine's `DockerRootDir`, a path on the engine's host, which must be this machine."""
-    place = "/" if _upper(mounts).startswith(f"{root.rstrip('/')}/") else root
+    """Returns the free bytes of `root`, the engine's `DockerRootDir`. The engine's host must be this
+    machine.
+    """
+    place = "/" if _upper_layer(mounts).startswith(f"{root.rstrip('/')}/") else root
     try:
         found = os.statvfs(place)
     except OSError:
@@ -25,8 +27,8 @@ def free_for(root: str, mounts: Path = Path("/proc/self/mountinfo")) -> int | No
     return found.f_bavail * found.f_frsize
 
 
-def _upper(mounts: Path) -> str:
-    """Where what this process's root changes lies; empty where its root is no overlay."""
+def _upper_layer(mounts: Path) -> str:
+    """Returns the upper layer of this process's root, empty if the root is not an overlay."""
     try:
         found = _ROOT.search(mounts.read_text(encoding="utf-8", errors="replace"))
     except OSError:

@@ -1,5 +1,5 @@
-"""Errors for unsuccessful answers of the engine. In: a call. Out: an expected failure that says
-what was done to what.
+"""Errors for unsuccessful answers of the engine. In: a call. Out: an expected failure that names the action
+and its object.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BROKEN = (DockerException, requests.RequestException, urllib3.exceptions.HTTPErr
 
 @contextmanager
 def answering(action: str, image: str = "") -> Iterator[None]:
-    """The engine's own words as an expected failure."""
+    """Turns errors of the engine and of its connection into expected failures with the engine's message."""
     try:
         yield
     except Gone as error:
@@ -52,7 +52,9 @@ def _unavailable(action: str, error: Exception) -> EngineUnavailable:
 
 @contextmanager
 def refusing(action: str) -> Iterator[None]:
-    """Turns a refusal of the engine into the release's error. Its own faults (5xx) go on as they are."""
+    """Turns a refusal of the engine into an error of the release. Faults of the engine (5xx) pass
+    unchanged.
+    """
     try:
         yield
     except APIError as error:
@@ -64,15 +66,16 @@ def refusing(action: str) -> Iterator[None]:
 
 @contextmanager
 def gone_is_fine() -> Iterator[None]:
+    """Ignores that the container, network or image does not exist any more."""
     try:
         yield
     except Gone:
         return
 
 
-def connect(host: str | None, timeout: int) -> docker.APIClient:
-    """A client of the engine at `host`, or of the environment's. Raises EngineUnavailable."""
+def connect(address: str | None, timeout: int) -> docker.APIClient:
+    """Returns a client of the engine at `address`, or at the environment's. Raises EngineUnavailable."""
     with answering("connect"):
-        if host:
-            return docker.APIClient(base_url=host, version="auto", timeout=timeout)
+        if address:
+            return docker.APIClient(base_url=address, version="auto", timeout=timeout)
         return docker.from_env(version="auto", timeout=timeout).api

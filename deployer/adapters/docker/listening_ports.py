@@ -1,5 +1,6 @@
-"""Ports on which processes of this machine listen, from the kernel's tables. In: nothing. Out: addresses and
-ports. Format: proc_net_tcp(5): hexadecimal `ADDRESS:PORT`, each 32-bit word in the machine's byte order.
+"""Ports on which processes of this machine listen, from the kernel's tables. In: the kernel's files. Out:
+addresses and ports. Format: proc_net_tcp(5): hexadecimal `ADDRESS:PORT`, each 32-bit word in the machine's
+byte order.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ _TABLES = (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07"))  # LIST
 
 
 def listening(net: Path = Path("/proc/net")) -> Iterator[Held]:
-    """Listening ports of this process's network namespace."""
+    """Yields the listening ports of this process's network namespace."""
     for table, state in _TABLES:
         try:
             lines = (net / table).read_text(encoding="ascii").splitlines()[1:]
         except OSError:
             continue
         for line in lines:
-            if f" {state} " not in line:  # of the thousands that a busy machine has, few listen
+            if f" {state} " not in line:  # a busy machine has thousands of sockets, of which few listen
                 continue
             _, local, _, found, *_ = line.split()
             if found == state:
@@ -33,7 +34,7 @@ def listening(net: Path = Path("/proc/net")) -> Iterator[Held]:
 
 
 def addresses_of(listen: str) -> Iterator[Held]:
-    """Where the deployer itself listens by its setting, `ADDRESS:PORT`, whether or not it is up yet."""
+    """Yields the deployer's own listeners from its setting (`ADDRESS:PORT`), also before it listens."""
     host, _, port = listen.rpartition(":")
     try:
         found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
@@ -49,7 +50,7 @@ def taken_here(gateways: Iterator[str], listen: str) -> tuple[Held, ...]:
 
 
 def reserved_ports(gateways: Iterator[str], listen: str) -> tuple[HostPort, ...]:
-    """Where the deployer itself listens, where that is the engine's host too."""
+    """Returns the deployer's own ports; none if their network namespace is not the engine's."""
     return tuple(held.at for held in addresses_of(listen)) if listen and shares_network(gateways) else ()
 
 

@@ -1,10 +1,10 @@
-"""Host ports that go from one container to another while both run. In: replicas. Out: the new one on its
-networks, the old one off them.
+"""Hand-over of host ports between two running containers. In: replicas. Out: the new replica on its networks,
+the old one disconnected.
 
-The engine publishes a container's ports when it gets a network that leads outside. So a new replica starts on
-an internal network, aside, while the old one holds the ports, becomes ready there, and gets networks and
-ports once the old one has left them: 0.1 to 0.2 s in which nobody answers, where a stop, a start and the
-application's own start-up take 1.4 s and more. What the old one was answering is cut.
+The engine publishes a container's ports when it connects it to an external network. So a new replica starts
+parked on an internal network while the old replica holds the ports, becomes ready there, and gets networks
+and ports once the old replica has left them: a gap of 0.1 to 0.2 s, where a stop, a start and the
+application's own start-up take 1.4 s and more. Requests in flight at the old replica are cut.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from deployer.core.permissions.project_permissions import NOTHING_PRESENT, Permi
 from deployer.core.rollout.desired_state import ASIDE
 
 _Networks = Mapping[str, Mapping[str, Any]]  # name → settings of the container's endpoint
-_Wanted = Mapping[str, Sequence[PermittedEndpoint]]  # id of a container → its places
-_WAITS = (0.5, 1.0, 2.0, 4.0)  # seconds between tries to start a container whose port somebody else took
+_Wanted = Mapping[str, Sequence[PermittedEndpoint]]  # id of a container → its endpoints
+_WAITS = (0.5, 1.0, 2.0, 4.0)  # seconds between tries to start a container whose port is taken
 _SETTINGS = ("Aliases", "IPAMConfig", "Links", "DriverOpts")
 
 
@@ -39,10 +39,10 @@ class Handover:
         self._containers = containers
         self._networks = networks
 
-    def set_aside(self, project: str, replicas: Sequence[Replica]) -> None:
-        """Parks replicas that do not run yet: they wait for their networks."""
-        self._part(replicas, project)
-        self._shelter(project, replicas)
+    def park(self, project: str, replicas: Sequence[Replica]) -> None:
+        """Parks replicas that do not run yet: on the internal network, off their own ones."""
+        self._disconnect(replicas, project)
+        self._connect_parked(project, replicas)
 
     def give(
         self,
@@ -52,54 +52,54 @@ class Handover:
         networks: Collection[str],
         present: Present = NOTHING_PRESENT,
     ) -> None:
-        """`networks`: names of those that the service may be on; a label never leads to others. Raises
-        PowerRefused with nothing changed, ContainerRefused or EngineUnavailable, with the old ones back on
-        their networks where the engine lets them.
+        """Moves networks and host ports from `going` to `coming`. `networks`: names of the networks that the
+        service may be on; a label never adds others. Raises PowerRefused with nothing changed, or
+        ContainerRefused or EngineUnavailable after an attempt to reconnect the old replicas.
         """
         project = permissions.project
-        known = {*networks, *(name for replica in going for name in self._has(replica))}
+        known = {*networks, *(name for replica in going for name in self._networks_of(replica))}
         wanted: dict[str, list[PermittedEndpoint]] = {}
         for replica in (*coming, *going):
-            named = [(name, one) for name, one in self._wants(replica).items() if name in known]
-            judge = _least_endpoint if replica in going else permit_endpoint
+            named = [(name, one) for name, one in self._wanted_networks(replica).items() if name in known]
+            judge = _permit_old_endpoint if replica in going else permit_endpoint
             places = [judge(name, one, permissions, present) for name, one in named]
             wanted[replica.id] = [place for place in places if place]
-        self._shelter(project, going)  # there it can be asked whether it is well, should it have to come back
-        spoilt = [replica for replica in coming if self._has(replica).keys() - {project + ASIDE}]
+        self._connect_parked(project, going)  # its health must stay visible in case it has to come back
+        connected = [replica for replica in coming if self._networks_of(replica).keys() - {project + ASIDE}]
         try:
-            self._part(going, project)
-            self._mend(spoilt)
-            self._join(coming, wanted)
-            self._mend(coming)
+            self._disconnect(going, project)
+            self._restart_unpublished(connected)
+            self._connect(coming, wanted)
+            self._restart_unpublished(coming)
         except DeployerError:
             with suppress(DeployerError):
-                self._part(coming, project)
+                self._disconnect(coming, project)
             for replica in going:
                 self._bring_back(replica, wanted)
             raise
         for replica in coming:
-            if project + ASIDE in self._has(replica):
+            if project + ASIDE in self._networks_of(replica):
                 self._networks.disconnect(replica, project + ASIDE)
 
     def _bring_back(self, replica: Replica, wanted: _Wanted) -> None:
-        """Onto its networks; a new start is the last resort."""
+        """Connects a replica to its networks again, after a restart if the engine refuses."""
         try:
-            self._join([replica], wanted)
+            self._connect([replica], wanted)
         except DeployerError:
             with suppress(DeployerError):
-                self._revive(replica)
-                self._join([replica], wanted)
+                self._restart(replica)
+                self._connect([replica], wanted)
 
-    def _mend(self, replicas: Sequence[Replica]) -> None:
+    def _restart_unpublished(self, replicas: Sequence[Replica]) -> None:
         """Restarts replicas without the host ports that they ask for: an earlier connect was refused."""
         for replica in replicas:
             if lacks_ports(self._containers.details(replica)):
-                self._revive(replica)
+                self._restart(replica)
 
-    def _revive(self, replica: Replica) -> None:
-        """A refused connect leaves half an interface in the container, with which it can never be connected
-        again, although `inspect` says that it is; only a new start helps. Where the port still is
-        another's, the container is left stopped, so that everybody sees what it is. Raises ContainerRefused.
+    def _restart(self, replica: Replica) -> None:
+        """Restarts a replica after a refused connect: that leaves half an interface in the container, which
+        `inspect` shows as connected and which prevents any later connect. If the port is still taken, the
+        container stays stopped, so that its state is visible. Raises ContainerRefused.
         """
         for wait in _WAITS:
             with suppress(DeployerError):
@@ -115,41 +115,43 @@ class Handover:
                 self._networks.disconnect(replica, project + ASIDE)
         self._networks.remove(project + ASIDE)
 
-    def _shelter(self, project: str, replicas: Sequence[Replica]) -> None:
+    def _connect_parked(self, project: str, replicas: Sequence[Replica]) -> None:
         name, own = project + ASIDE, Permissions(project)
         if replicas:
             labels = {ComposeLabel.PROJECT: project}
             body = {"Name": name, "Driver": "bridge", "Internal": True, "Labels": labels}
             self._networks.create(permit_network(body, own))
         for replica in replicas:
-            if name not in self._has(replica):
+            if name not in self._networks_of(replica):
                 self._networks.connect(replica, permit_endpoint(name, {}, own))
 
-    def _part(self, replicas: Sequence[Replica], project: str) -> None:
-        """From all networks but the one aside."""
+    def _disconnect(self, replicas: Sequence[Replica], project: str) -> None:
+        """Disconnects replicas from all networks except the internal one."""
         for replica in replicas:
-            for network in sorted(self._has(replica).keys() - {project + ASIDE}):
+            for network in sorted(self._networks_of(replica).keys() - {project + ASIDE}):
                 self._networks.disconnect(replica, network)
 
-    def _join(self, replicas: Sequence[Replica], wanted: _Wanted) -> None:
+    def _connect(self, replicas: Sequence[Replica], wanted: _Wanted) -> None:
         for replica in replicas:
-            have = self._has(replica)
+            have = self._networks_of(replica)
             for place in wanted[replica.id]:
                 if place.network not in have:
                     self._networks.connect(replica, place)
 
-    def _has(self, replica: Replica) -> _Networks:
-        """Networks of a replica, by the engine's inspection."""
+    def _networks_of(self, replica: Replica) -> _Networks:
+        """Returns a replica's networks by the engine's inspection."""
         found: _Networks = self._containers.details(replica).get("NetworkSettings", {}).get("Networks") or {}
         return found
 
-    def _wants(self, replica: Replica) -> _Networks:
-        """As it was made for them; one from before it took ports over has those it is on, or was made on."""
+    def _wanted_networks(self, replica: Replica) -> _Networks:
+        """Returns the networks in a replica's label; without the label the networks that it is on or was made
+        on.
+        """
         details = self._containers.details(replica)
         labels: Mapping[str, str] = details.get("Config", {}).get("Labels") or {}
         if NETWORKS_LABEL in labels:
             return endpoints_of_label(labels[NETWORKS_LABEL])
-        has = {name: one for name, one in self._has(replica).items() if not name.endswith(ASIDE)}
+        has = {name: one for name, one in self._networks_of(replica).items() if not name.endswith(ASIDE)}
         if not details:
             return {}
         if not has:
@@ -157,11 +159,11 @@ class Handover:
         return {name: {key: one[key] for key in _SETTINGS if one.get(key)} for name, one in has.items()}
 
 
-def _least_endpoint(
+def _permit_old_endpoint(
     network: str, settings: Mapping[str, Any], permissions: Permissions, present: Present
 ) -> PermittedEndpoint | None:
-    """The place of a container that served before: without settings that are not granted any more, so that it
-    can come back; None on a network that its project may not be on any more.
+    """Permits the endpoint of a container that served before, without settings that are not granted any more,
+    so that it can come back. None for a network that its project may not be on any more.
     """
     least = {key: settings[key] for key in ("Aliases", "IPAMConfig") if settings.get(key)}
     for wanted in (settings, least):

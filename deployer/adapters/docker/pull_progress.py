@@ -1,7 +1,7 @@
 """Pull of one image: its login and its progress stream. In: a login, the engine's answer. Out: a header,
-progress in words, or the failure that the stream reports.
+progress lines, or the failure that the stream reports.
 
-An engine says 200 as soon as a pull begins; how it ends stands in the last line.
+The engine answers 200 as soon as a pull begins; the last line of the stream tells its end.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _SAY_EVERY = 2.0  # seconds between progress lines of one pull
 
 
 def follow(stream: requests.Response, image: str, deadline: float, say: Callable[[str], None]) -> None:
-    """Reads the progress to its end, at most until `deadline`. Raises what the engine reports in it, and
-    whatever a broken connection raises.
+    """Reads the progress to its end, at most until `deadline`. Raises the error that the engine reports in
+    the stream, and the errors of a broken connection.
     """
     layers: dict[str, tuple[int, int]] = {}
     spoken = time.monotonic()
-    with _cut_off(stream, deadline):
+    with _ended_at(stream, deadline):
         for text in filter(None, stream.iter_lines()):
             line = json.loads(text)
             raise_pull_error(line, image)
@@ -44,8 +44,8 @@ def follow(stream: requests.Response, image: str, deadline: float, say: Callable
 def login_header(
     client: docker.APIClient, repository: str, given: Credentials | None, *, stored: bool = True
 ) -> bytes | None:
-    """The value of `X-Registry-Auth`. `stored`: without a given login, the one that this user's own Docker
-    settings hold for the repository's registry counts.
+    """Returns the value of `X-Registry-Auth`. `stored`: without a given login, the login of this user's own
+    Docker settings for the repository's registry is used.
     """
     if given:
         header: bytes = docker.auth.encode_header({"username": given.username, "password": given.password})
@@ -58,6 +58,7 @@ def login_header(
 
 
 def raise_pull_error(line: Mapping[str, Any], image: str) -> None:
+    """Raises ImageNotFound or RegistryUnavailable for a line that reports an error."""
     if "error" not in line:
         return
     text = str(line["error"])
@@ -70,8 +71,8 @@ def raise_pull_error(line: Mapping[str, Any], image: str) -> None:
 
 
 @contextmanager
-def _cut_off(stream: requests.Response, deadline: float) -> Iterator[None]:
-    """Ends the stream at the deadline, also while nothing comes."""
+def _ended_at(stream: requests.Response, deadline: float) -> Iterator[None]:
+    """Ends the stream at the deadline, also while it is silent."""
 
     def shut() -> None:
         with suppress(OSError, ValueError, RuntimeError):  # it ended by itself

@@ -1,5 +1,5 @@
-"""Requests for the containers of replicas, hooks and copies. In: an application, what is there. Out: one
-request for each replica that is missing, made from what Compose itself would ask for.
+"""Requests for the containers of replicas, hooks and copies. In: an application, its present replicas. Out:
+one request for each missing replica, made from Compose's own request.
 """
 
 from __future__ import annotations
@@ -50,17 +50,17 @@ class ReplicaRequests:
         self._compose = compose
 
     def recorded(self, application: DesiredState, service: str) -> CreateRequest:
-        """The request that Compose would send for a service."""
-        return _of(self._record(application), service)
+        """Returns the request that Compose would send for a service."""
+        return _request_of(self._record(application), service)
 
     def edge_networks(self, application: DesiredState) -> frozenset[str]:
-        """Names of the networks on which the edge stands in front of services."""
+        """Returns the networks of the services behind the edge."""
         behind = [service.name for service in application.services if service.routes]
         return networks_in([one for one in self._record(application) if one.service in behind])
 
     def present(self, application: DesiredState, replicas: Sequence[Replica]) -> Present:
-        """Containers of the project that requests may name: those that are there, and those recorded. With
-        what the host keeps to itself.
+        """Returns the containers that requests may name, present and recorded ones, and the host's reserved
+        ports and routes.
         """
         return self._present(self._record(application), replicas)
 
@@ -76,19 +76,19 @@ class ReplicaRequests:
         present: Sequence[Replica],
         reached: Collection[tuple[str, str]],
     ) -> Iterator[PermittedContainer]:
-        """The judged request for each replica that `counts` names and that is not there; `reached`: project
-        and service whose own check was answered to us. Raises PowerRefused.
+        """Yields the permitted request of each missing replica; `counts`: service → replicas that it should
+        have; `reached`: project and service whose own check the gate has reached. Raises PowerRefused.
         """
         recorded = self._record(application)
         here = self._present(recorded, present)
         for name, count in counts.items():
             missing = count - sum(replica.service == name for replica in present)
             if missing > 0:
-                asked = (application.project, name) in reached
-                yield from self._missing(application, name, missing, recorded, present, here, asked)
+                is_reached = (application.project, name) in reached
+                yield from self._missing(application, name, missing, recorded, present, here, is_reached)
 
     def _record(self, application: DesiredState) -> tuple[CreateRequest, ...]:
-        """Asks Compose again where somebody removed a network since."""
+        """Returns the recorded requests; records again if one of their networks was removed since."""
         recorded = self._recorded_with(application, {})
         if networks_in(recorded) <= self._engine.networks.ids().keys():
             return recorded
@@ -96,7 +96,7 @@ class ReplicaRequests:
         return self._recorded_with(application, {})
 
     def _recorded_with(self, application: DesiredState, ids: Mapping[str, str]) -> tuple[CreateRequest, ...]:
-        """`ids`: service → its container, for services that share its network."""
+        """Records with `ids` (service → its container), which services that share its network name."""
         recorded = self._compose.recording.record(
             application, self._engine.connection.forward, ids, self._engine.host.reserved
         )
@@ -112,15 +112,15 @@ class ReplicaRequests:
         recorded: Sequence[CreateRequest],
         present: Sequence[Replica],
         here: Present,
-        asked: bool,
+        reached: bool,
     ) -> Iterator[PermittedContainer]:
-        """The engine's requests for new replicas of one service."""
+        """Yields the requests for new replicas of one service."""
         project = application.project
         numbers = free_numbers(project, name, [replica.name for replica in present], count)
         if name == EDGE:
             yield self._edge(application, name_of(project, EDGE, numbers[0]), recorded, here)
             return
-        service, one = application.service(name), _of(recorded, name)
+        service, one = application.service(name), _request_of(recorded, name)
         assert service and service.image
         actual = {
             replica.service: replica
@@ -129,17 +129,17 @@ class ReplicaRequests:
         }
         if names_another_container(one, recorded):
             ids = {other: replica.id for other, replica in actual.items()}
-            one = _of(self._recorded_with(application, ids), name)
+            one = _request_of(self._recorded_with(application, ids), name)
         names = {other.name: actual[other.service].name for other in recorded if other.service in actual}
         image, model = self._engine.images.find_id(service.image), str(self._compose.models.path(project))
         before = predecessors(service, ObservedState(tuple(present)))
         for index, number in enumerate(numbers):
             made = fixed_name(application, name) or name_of(project, name, number)
             if any(replica.name == made for replica in present):
-                permit_name(made, application.permissions)  # which it gets once the old one is gone
+                permit_name(made, application.permissions)  # its name once the old container is gone
                 made = next_name(project, made)
             place = ContainerIdentity(made, number, image, model, names)
-            body = replica_body(one, service, place, reached=asked)
+            body = replica_body(one, service, place, reached=reached)
             handed: frozenset[str] = frozenset()
             for replica in before[index : index + 1]:
                 inherit_volumes(body, replica.volumes, service.nameless)
@@ -156,7 +156,7 @@ class ReplicaRequests:
         present: Present,
         archives: Sequence[tuple[str, bytes]],
     ) -> PermittedContainer:
-        """The last gate for a container made of the service's image. Raises PowerRefused."""
+        """Judges the request for a container of the service's image. Raises PowerRefused."""
         assert service.image
         image = self._requested(service.image)
         return permit_container(name, body, image, application.permissions, present, archives)
@@ -167,12 +167,12 @@ class ReplicaRequests:
     def copy(
         self, application: DesiredState, service: str, name: str, old: Mapping[str, Any] | None
     ) -> PermittedContainer:
-        """The copy of a service's new replica, or of the old one whose inspection is `old`, both judged by
-        the settings of today. Raises PowerRefused.
+        """Returns the request for a copy of a service's new replica, or of the old replica whose inspection
+        is `old`, judged by the present settings. Raises PowerRefused.
         """
         bundles = self._compose.folders.mounted
         if old is not None:
-            image = str(old.get("Image"))  # its id: the name may stand for another one by now
+            image = str(old.get("Image"))  # its id: the name may belong to another image by now
             kept = {**old.get("Config", {}), "HostConfig": old.get("HostConfig", {}), "Image": image}
             body = copy_body(kept, application.project, service, str(bundles))
             permissions = replace(application.permissions, readable=_folders_in(old, bundles))
@@ -195,11 +195,11 @@ class ReplicaRequests:
 
 
 def _folders_in(details: Mapping[str, Any], bundles: Path) -> tuple[str, ...]:
-    """Folders of releases whose files a container mounts."""
+    """Returns the folders of releases whose files a container mounts."""
     sources = (Path(str(mount.get("Source"))) for mount in details.get("Mounts") or ())
     inside = (path.relative_to(bundles) for path in sources if path.is_relative_to(bundles))
     return tuple({str(bundles / path.parts[0]) for path in inside if path.parts})
 
 
-def _of(recorded: Sequence[CreateRequest], service: str) -> CreateRequest:
+def _request_of(recorded: Sequence[CreateRequest], service: str) -> CreateRequest:
     return next(one for one in recorded if one.service == service)

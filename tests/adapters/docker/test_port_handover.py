@@ -35,7 +35,7 @@ class Pair:
     def add(self, mark: str, port: int) -> Replica:
         """A second one, aside, that wants `port` as well."""
         self._make(mark, "create", "-p", f"127.0.0.1:{port}:3002")
-        self.handover.set_aside(self.project, [self.replica(mark)])
+        self.handover.park(self.project, [self.replica(mark)])
         self.engine.containers.start(self.replica(mark))
         assert self.replica(mark).parked and not holds_networks(self.replica(mark))
         return self.replica(mark)

@@ -1,16 +1,16 @@
 """The files of releases and plans on the disk. In: bundles. Out: folders named by their content.
 
-Two copies: one that Compose reads and no container of the deployer's mounts, one that containers mount, into
-containers that run under any user, so the files and the folders they lie in are readable by all; the state
-folder, which only we may enter, keeps others on the machine away. The engine opens the source of a mount as
+A bundle has two copies: Compose reads one, which no container mounts; containers mount the other. Containers
+run under any user, so these files and their folders are readable by all; the state folder, which only the
+deployer's user may enter, keeps other users of the machine away. The engine opens the source of a mount as
 root.
 
-A plan has the copy that Compose reads alone, and only as long as the plan takes. A mark beside the folders
-says that nothing but a plan uses one: it goes as soon as a release has the same files, and what a killed
-process left behind is removed with the next plan.
+A plan has only the copy that Compose reads, and only for its duration. A mark beside the folders notes that
+only plans use a folder: the mark is removed when a release has the same files, and the folders that a killed
+process left are removed by the next plan.
 
-Containers of an older deployer may mount a file to be written. Before such a file is restored or removed,
-what was written is kept aside under a second name of the same file: the container goes on writing to it.
+Containers of an older deployer may mount a file writable. Before such a file is restored or removed, a second
+name of the same file keeps its content: the container goes on writing to it.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from deployer.core.model import Bundle
 from deployer.core.names import is_bundle_path
 from deployer.core.release.plan_folders import bytes_of, judge_plan
 
-_LATELY = 3600.0  # seconds
+_RECENTLY = 3600.0  # seconds
 
 
 @dataclass(eq=False)
 class _Plan:
-    """Plans of one content that are being made."""
+    """Plans in progress with the same content."""
 
     size: int
     users: int = 1
 
 
 class BundleFolders:
-    """The folders below one state folder; one process makes plans there, several may unpack."""
+    """The folders below one state folder; one process makes plans there, several processes may unpack."""
 
     def __init__(self, state: Path) -> None:
         self._state = state
@@ -57,12 +57,14 @@ class BundleFolders:
         self._plans: dict[str, _Plan] = {}  # name → plans that are the only ones to use the folder
 
     def unpack(self, bundle: Bundle, *, plan: bool = False) -> Path:
-        """The folder that Compose reads: the same files keep the same path. Raises StoreUnavailable."""
+        """Returns the folder that Compose reads: the same files keep the same path. Raises
+        StoreUnavailable.
+        """
         name = name_of(bundle)
         if not plan:
             with self._lock:
                 self._plans.pop(name, None)
-                with suppress(OSError):  # the disk may be read-only, and what is written next says so
+                with suppress(OSError):  # the disk may be read-only: the next write reports it
                     (self._marks / name).unlink()
         if not plan:
             make_folder(self.mounted, 0o711)
@@ -72,10 +74,10 @@ class BundleFolders:
         return self.read / name
 
     def keep_written(self, source: str) -> list[str]:
-        """Paths of the copies of what containers wrote to one mounted file, which stay until somebody removes
-        them; none for a file as it came and for paths elsewhere. Raises StoreUnavailable.
+        """Returns the paths of the copies of a mounted file that containers changed, which stay until a
+        person removes them; none for an unchanged file and for paths elsewhere. Raises StoreUnavailable.
         """
-        if not self._is_inside(source) or _is_linked(self.mounted, inside := _below(source, self.mounted)):
+        if not self._is_inside(source) or _is_linked(self.mounted, inside := _relative(source, self.mounted)):
             return []
         original = _content(self.read / inside)  # the older deployer had no such copy
         if original is not None or not _is_as_unpacked(self.mounted / Path(inside).parts[0]):
@@ -93,13 +95,13 @@ class BundleFolders:
         except OSError as error:
             raise StoreUnavailable(
                 f"{path}, which a container wrote, cannot be kept: {error.strerror}",
-                hint="move what is worth keeping to a volume, and remove the file",
+                hint="move its content to a volume if you need it, and remove the file",
             ) from None
 
     @contextmanager
     def plan(self, bundle: Bundle) -> Iterator[None]:
-        """The bundle's files may be unpacked for a plan within, and are gone afterwards unless a release has
-        them. Raises TooManyRequests, StoreUnavailable.
+        """Within, the bundle's files may be unpacked for a plan; afterwards they are removed unless a release
+        has them. Raises TooManyRequests, StoreUnavailable.
         """
         name = name_of(bundle)
         mine = self._begin(name, bytes_of(bundle))
@@ -113,12 +115,13 @@ class BundleFolders:
         return name_of(bundle) in self._plans
 
     def keep(self, bundles: Sequence[Bundle], mounted: Collection[str]) -> int:
-        """Removes the folders of other bundles, but not those that were used lately, as they may be in the
-        making, and none that a container mounts: `mounted` are paths of the host.
+        """Removes the folders of other bundles, except recently used ones, which a deploy may be about to
+        use, and those that a container mounts; `mounted` are paths of the host. Returns the number of removed
+        folders.
         """
         kept = {name_of(bundle) for bundle in bundles}
         kept |= {Path(path).relative_to(self.mounted).parts[0] for path in mounted if self._is_inside(path)}
-        before = time.time() - _LATELY
+        before = time.time() - _RECENTLY
         both = (*self.mounted.glob("*"), *self.read.glob("*"))
         found = [folder for folder in both if folder.name not in kept and folder.name not in self._plans]
         gone = [folder for folder in found if folder.stat().st_mtime < before]
@@ -130,7 +133,7 @@ class BundleFolders:
         return Path(path) != self.mounted and Path(path).is_relative_to(self.mounted)
 
     def _begin(self, name: str, size: int) -> _Plan | None:
-        """None where a release has the folder already."""
+        """Registers a plan, or returns None if a release has the folder already."""
         with self._lock:
             self._sweep()
             judge_plan(size, [one.size for one in self._plans.values()], shutil.disk_usage(self._state).free)
@@ -168,14 +171,14 @@ class BundleFolders:
 
 
 def name_of(bundle: Bundle) -> str:
-    """16 hex digits of the content."""
+    """Returns 16 hex digits of the content's hash."""
     return hashlib.sha256(json.dumps(dict(bundle.files), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _write_files(
     folder: Path, bundle: Bundle, keep: Callable[[Path, bytes], None] = lambda _path, _content: None
 ) -> None:
-    """`keep` sees each file before it is written, with the content that it should have."""
+    """Writes the files; `keep` is called before each one, with the content that it should have."""
     make_folder(folder, 0o755)
     os.utime(folder)
     for name, content in bundle.files.items():
@@ -187,7 +190,9 @@ def _write_files(
 
 
 def _check_path(folder: Path, name: str) -> None:
-    """A container that may write to a folder it mounts could have put a link there that leads elsewhere."""
+    """Raises ComposeRejected for a path outside of the folder, or with a link on it, as a container may have
+    made.
+    """
     if not is_bundle_path(name):
         raise ComposeRejected(f"{name!r} is not a path inside the repository")
     if _is_linked(folder, name):
@@ -198,16 +203,16 @@ def _check_path(folder: Path, name: str) -> None:
 
 
 def _is_linked(folder: Path, name: str) -> bool:
-    """True where a link lies on the way to a path inside the folder."""
+    """True if a path inside the folder is or passes through a link."""
     return any((folder / part).is_symlink() for part in (PurePosixPath(name), *PurePosixPath(name).parents))
 
 
-def _below(path: str, folder: Path) -> str:
+def _relative(path: str, folder: Path) -> str:
     return str(Path(path).relative_to(folder))
 
 
 def _is_changed(path: Path, original: bytes | None) -> bool:
-    """True for a file with other content, or with content that cannot be read or compared."""
+    """True for a file with different content, or with content that cannot be read or compared."""
     try:
         is_file = stat.S_ISREG(path.lstat().st_mode)
     except OSError:
@@ -223,7 +228,7 @@ def _content(path: Path) -> bytes | None:
 
 
 def _is_as_unpacked(folder: Path) -> bool:
-    """True while the content of a folder is the one that its name tells."""
+    """True if the content of a folder still has the hash that is its name."""
     try:
         paths = [path for path in folder.rglob("*") if path.is_file()]
         files = {str(path.relative_to(folder)): path.read_bytes().decode() for path in paths}
@@ -233,8 +238,8 @@ def _is_as_unpacked(folder: Path) -> bool:
 
 
 def _link_or_copy(path: Path, place: Path) -> None:
-    """A link is named by the file's number. Another user's file may not be linked by everybody (the kernel's
-    `protected_hardlinks`), but copied, named by its content. Raises OSError.
+    """Links the file under its inode number. A file of another user, which the kernel may not let us link
+    (`protected_hardlinks`), is copied under the hash of its content. Raises OSError.
     """
     try:
         os.link(path, place / str(path.lstat().st_ino), follow_symlinks=False)

@@ -37,7 +37,7 @@ class ComposeCommand:
         """Returns Compose's output. `socket`: the engine's; `readable`: files outside the release that
         Compose may read.
         """
-        self._process.let_in(project, self._state, socket)
+        self._process.give_access(project, self._state, socket)
         entry = rendering.folder / rendering.bundle.entry
         where = ("-p", project, "--project-directory", str(entry.parent))
         return self._process.run(

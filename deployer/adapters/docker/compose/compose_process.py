@@ -1,9 +1,9 @@
-"""The `docker compose` process. In: words, the folder that it may read, variables. Out: what it printed, or
+"""The `docker compose` process. In: arguments, the folders that it may read, variables. Out: its output, or
 CommandFailed.
 
 The plugin is started as the `docker` command would start it, without `docker` and its configuration, which
-may hold logins. Its environment is empty but for HOME: each name in it would come before the variable of that
-name in a repository's file.
+may hold logins. Its environment holds only HOME: every name in it would take precedence over the variable of
+that name in a repository's file.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _VERSION_TIMEOUT = 10.0
 
 
 class ComposeProcess:
-    """Starts Compose, confined by what `confinement` says; None: by what this machine has."""
+    """Starts Compose in a confinement; None: the strongest one of this machine."""
 
     def __init__(self, confinement: Confinement | None = None) -> None:
         self.confinement = confinement or find_confinement()
 
-    def let_in(self, project: str, state: Path, socket: Path | None) -> None:
-        """Where Compose runs as a user of its own: the way to its folder, and its socket."""
+    def give_access(self, project: str, state: Path, socket: Path | None) -> None:
+        """Gives a Compose with its own user access to its folder and its socket."""
         if self.confinement.means is Means.OWN_USER:
             os.chown(state, -1, group_of_all())
             state.chmod(0o710)
@@ -58,8 +58,9 @@ class ComposeProcess:
         keep: Sequence[int] = (),
         hide: Callable[[str], str] = str,
     ) -> str:
-        """Runs Compose; its output. `folder`: where it works; `readable`: files and folders, with all below
-        them; `socket`: the engine's; `keep` and `hide` as in `limited_process.run`.
+        """Runs Compose and returns its output. `folder`: its working directory; `readable`: files, and
+        folders with everything in them; `socket`: the engine's; `keep` and `hide` as in
+        `limited_process.run`.
         """
         program = _find_plugin()
         engine = ["-H", f"unix://{socket}"] if socket else []
@@ -78,19 +79,21 @@ class ComposeProcess:
             ).stdout
 
     def version(self) -> str:
-        """Its version; a Compose that does not start in its confinement raises CommandFailed."""
+        """Returns Compose's version. Raises CommandFailed if it does not start in its confinement."""
         words = ("version", "--short")
         return self.run(words, project="", variables={}, timeout=_VERSION_TIMEOUT).strip()
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """`~` in a path is the deployer's own home, as for who types the command."""
+    """Returns the environment. HOME stays, so that `~` in a path is the deployer's home, as on the command
+    line.
+    """
     kept = {"HOME"} & set(os.environ) - set(variables)
     return _CALLED_BY_DOCKER | {name: os.environ[name] for name in kept}
 
 
 def _find_plugin() -> str:
-    """As the `docker` command looks for it."""
+    """Returns the plugin's path; the search order is the `docker` command's. Raises CommandFailed."""
     own = Path(os.environ.get("DOCKER_CONFIG") or Path(os.environ.get("HOME") or "/", ".docker"))
     folders = [*_extra_folders(own), str(own / "cli-plugins"), *_FOLDERS]
     for folder in folders:
@@ -113,7 +116,9 @@ def _extra_folders(configuration: Path) -> list[str]:
 
 @contextmanager
 def _in_memory(text: str) -> Iterator[int]:
-    """A file that never touches a disk: a kill leaves nothing of it, and a full disk stops no way back."""
+    """Opens a file in memory: a killed process leaves nothing of it, and a full disk does not stop a
+    rollback.
+    """
     descriptor = os.memfd_create("variables")
     try:
         with os.fdopen(os.dup(descriptor), "w", encoding="utf-8") as file:
@@ -125,8 +130,8 @@ def _in_memory(text: str) -> Iterator[int]:
 
 
 def _dotenv(variables: Mapping[str, str]) -> str:
-    """Single quotes take every character as it is but the quote itself, a line's end and a backslash, which
-    Compose reads in double quotes.
+    """Returns variables in Compose's env format. Single quotes keep every character except the quote itself,
+    a line feed and a backslash, which need double quotes.
     """
     return "".join(f"{name}={_quoted(value)}\n" for name, value in sorted(variables.items()))
 

@@ -1,10 +1,10 @@
-"""An engine that writes down what Compose would create. In: Compose's own calls on a socket. Out: the
-recorded requests; networks and volumes are really made.
+"""Recorder in the place of the engine. In: Compose's own calls on a socket. Out: the recorded create
+requests; networks and volumes are made on the real engine.
 
-Only Compose knows how to turn a service into a container, and it does so in one call each of the engine's
-API. Here these calls are answered and kept instead of carried out. Calls that only look go on to the real
-engine, and so do those that make a network or a volume, once `permit` has judged them; every other call is
-refused. API: https://docs.docker.com/reference/api/engine/version/v1.44/
+Only Compose knows how to turn a service into a container, and it does so in one API call for each. The
+recorder answers and keeps these calls and creates nothing. Reading calls are forwarded to the real engine,
+and so are calls that make a network or a volume, once `permit` has judged them; every other call is refused.
+API: https://docs.docker.com/reference/api/engine/version/v1.44/
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from deployer.core.docker.container_requests import CreateRequest
 from deployer.core.errors import ComposeRejected, DeployerError
 
 Forward = Callable[[PermittedCall], tuple[int, Mapping[str, str], bytes]]
-# Method, path and body of a call; raises for one that must not pass.
+# Judges method, path and body of a call; raises an error for a call that must not be forwarded.
 Permit = Callable[[str, str, bytes], PermittedCall]
 
 _VERSION = re.compile(r"^/v[0-9.]+")
@@ -39,31 +39,31 @@ _OWN_HEADERS = frozenset({"content-length", "transfer-encoding", "connection", "
 
 
 class Recorder:
-    """Recording of one call of Compose. Several connections may call every method at once."""
+    """Recording of one run of Compose. Several connections may call every method at once."""
 
     def __init__(self, ids: Mapping[str, str]) -> None:
-        self._ids = ids  # service → the id of its container that exists
+        self._ids = ids  # service → the id of its existing container
         self._lock = threading.Lock()
         self._made: dict[str, CreateRequest] = {}
-        self.broken: DeployerError | None = None  # why the real engine was not asked, or did not answer
+        self.broken: DeployerError | None = None  # the reason why a call was refused or the engine failed
 
     @property
     def recorded(self) -> tuple[CreateRequest, ...]:
         return tuple(self._made.values())
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, Any] | None:
-        """Status and JSON for a call about containers or images, None for one that the real engine gets."""
+        """Returns status and JSON for a call about containers or images, None for a call to forward."""
         url = urlsplit(path)
         bare, query = _VERSION.sub("", url.path), parse_qs(url.query)
         if bare == "/containers/create":
             return 201, {"Id": self._create(query.get("name", [""])[0], json.loads(body)), "Warnings": []}
         if bare == "/containers/json":
-            return 200, [_listed(one) for one in self.recorded if _is_asked(one, query)]
+            return 200, [_listed(one) for one in self.recorded if _matches(one, query)]
         if named := _CONTAINER.fullmatch(bare):
-            return self._about(named[1], method, url.query, body)
+            return self._inspect_or_unpack(named[1], method, url.query, body)
         if connected := _CONNECT.fullmatch(bare):
             return self._connect(connected[1], json.loads(body))
-        if _IMAGE.fullmatch(bare):  # it need not be here under the name that the file has for it
+        if _IMAGE.fullmatch(bare):  # the engine may lack the image under the file's name
             return 200, {"Id": _NO_IMAGE, "RepoTags": [], "Config": {}}
         return None
 
@@ -74,7 +74,7 @@ class Recorder:
             self._made[id] = CreateRequest(id, name, body)
         return id
 
-    def _about(self, id: str, method: str, query: str, body: bytes) -> tuple[int, Any]:
+    def _inspect_or_unpack(self, id: str, method: str, query: str, body: bytes) -> tuple[int, Any]:
         one = self._made.get(id)
         if one is None:
             return 404, {"message": f"No such container: {id}"}
@@ -84,7 +84,7 @@ class Recorder:
         return 200, _inspected(one)
 
     def _connect(self, network: str, call: Mapping[str, Any]) -> tuple[int, Any]:
-        """Before API 1.44 Compose connects further networks one by one."""
+        """Records a connect call: before API 1.44 Compose connects further networks one by one."""
         one = self._made[str(call["Container"])]
         config = one.body.get("NetworkingConfig") or {}
         endpoints = {**(config.get("EndpointsConfig") or {}), network: call.get("EndpointConfig") or {}}
@@ -93,7 +93,7 @@ class Recorder:
         return 200, None
 
 
-def _is_asked(one: CreateRequest, query: Mapping[str, list[str]]) -> bool:
+def _matches(one: CreateRequest, query: Mapping[str, list[str]]) -> bool:
     filters = json.loads(query.get("filters", ["{}"])[0]).get("label", {})
     wanted = [text.partition("=") for text in filters]
     labels = one.body["Labels"]
@@ -126,8 +126,8 @@ def _inspected(one: CreateRequest) -> dict[str, Any]:
 
 @contextmanager
 def recording(path: Path, forward: Forward, ids: Mapping[str, str], permit: Permit) -> Iterator[Recorder]:
-    """A recorder that listens on the socket `path`, for this user only. `ids` are those of services'
-    containers that exist: a service that shares their network is recorded with them.
+    """Runs a recorder on the socket `path`, for this user only. `ids`: service → the id of its existing
+    container, for services that share its network.
     """
     with suppress(FileNotFoundError):
         path.unlink()
@@ -156,7 +156,9 @@ class _Server(socketserver.ThreadingUnixStreamServer):
         self.permit = permit
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A Compose that ended in the middle of an answer is told by its exit code."""
+        """Ignores a broken connection: the exit code shows a Compose that ended in the middle of an
+        answer.
+        """
 
 
 class _Call(BaseHTTPRequestHandler):

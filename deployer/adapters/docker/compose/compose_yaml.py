@@ -1,9 +1,9 @@
-"""YAML: what Compose prints and what people wrote. In: text. Out: plain values; nothing unfolds into far more
-than its text.
+"""YAML of Compose's output and of users' files. In: text. Out: plain values; no text unfolds into far more
+than its size.
 
-What people wrote is read only to see which files it names, so every scalar stays the text it is. It is built
-from the parser's events, because a construct that Compose reads in another way than we do would hide a name:
-merges, anchors and duplicate keys mean here what they mean to Compose, and all else is refused.
+Users' files are parsed only to find the files that they name, so every scalar stays text. They are built from
+the parser's events, because a construct that Compose reads differently could hide a name: merges, anchors and
+duplicate keys mean here the same as in Compose, and other constructs are refused.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def parse_printed(text: str) -> Any:
 
 
 class _Printed(yaml.CSafeLoader):
-    """Compose prints plain values: `=`, `<<` and dates are words in it, not YAML 1.1's values, merges and
-    times, and a number that cannot be read is a word as well.
+    """Loader of Compose's output: `=`, `<<` and dates are text in it, not YAML 1.1's values, merges and
+    times, and so is a number that cannot be parsed.
     """
 
 
@@ -59,14 +59,14 @@ _Printed.add_constructor("tag:yaml.org,2002:float", _number)
 
 
 class WrittenFiles:
-    """The reader of one release's files, which share a bound."""
+    """Parser of one release's files, which share one limit."""
 
     def __init__(self) -> None:
         self.events = 0  # read so far
 
     def parse(self, text: str) -> list[Any]:
-        """The documents of one file. Raises ComposeRejected for what is no YAML, would unfold, or may mean
-        something else to Compose.
+        """Returns the documents of one file. Raises ComposeRejected for a text that is not YAML, that would
+        unfold, or that Compose may read differently.
         """
         reader = _Reader(self._counted(text))
         try:
@@ -149,7 +149,7 @@ class _Reader:
         nodes: list[_Node] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             nodes.append(self._node(event, depth))
-        return _around([node.value for node in nodes], nodes)
+        return _parent([node.value for node in nodes], nodes)
 
     def _mapping(self, depth: int) -> _Node:
         own: dict[str, Any] = {}
@@ -164,10 +164,10 @@ class _Reader:
             own[name] = value.value
             if name == "<<" and _is_merge(event):
                 merged = _merged(value.value, event)
-        return _around({**merged, **own}, nodes)
+        return _parent({**merged, **own}, nodes)
 
 
-def _around(value: Any, nodes: list[_Node]) -> _Node:
+def _parent(value: Any, nodes: list[_Node]) -> _Node:
     return _Node(
         value, 1 + sum(node.size for node in nodes), 1 + max((node.levels for node in nodes), default=0)
     )
@@ -179,14 +179,14 @@ def _scalar(event: yaml.ScalarEvent) -> str | None:
 
 
 def _key(event: Any, value: Any) -> str:
-    """Compose takes texts only; an alias may stand for one."""
+    """Returns a key. Compose takes only text as a key, also by an alias. Raises ComposeRejected."""
     if isinstance(value, str):
         return value
     raise _refused("has a key that is not a text", event)
 
 
 def _is_merge(event: Any) -> bool:
-    """As go-yaml has it: a plain `<<`, not one in quotes."""
+    """True for a plain `<<` without quotes, as in go-yaml."""
     return isinstance(event, yaml.ScalarEvent) and event.tag is None and bool(event.implicit[0])
 
 

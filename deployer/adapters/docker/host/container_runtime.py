@@ -1,5 +1,5 @@
-"""Containers of one engine. In: an application, replicas. Out: what runs. Which replicas exist is chosen in
-`core/`.
+"""Containers of one engine. In: an application, replicas. Out: containers created, started, stopped, removed.
+`core/` chooses which replicas exist.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from deployer.core.rollout.conflicts import Occupied
 from deployer.core.rollout.desired_state import EDGE, DesiredState
 
 _AT_ONCE = 8
-# Of ten that the engine is asked for at once it starts some first, as it likes, and all take longer. The very
-# first of many starts alone: it is the one that all others will wait for.
+# An engine that gets ten starts at once begins with any of them, and each takes longer. The first of many
+# starts alone, as all others wait for it.
 _STARTS = max(2, os.cpu_count() or 2)
 _Thing = TypeVar("_Thing")
 
@@ -75,7 +75,7 @@ class DockerRuntime:
         self._edges.of(project).traffic.close_all_but(alive)
         held = {one.service for one in present if holds_networks(one)}
         successors = [replica for replica in replicas if replica.port_successor and replica.service in held]
-        self._handover.set_aside(project, successors)
+        self._handover.park(project, successors)
         alone = int(len(replicas) > _STARTS)
         _each(self._engine.containers.start, replicas[:alone], 1)
         _each(self._engine.containers.start, replicas[alone:], _STARTS)

@@ -28,7 +28,7 @@ def docker_host(
     edge_image: str,
     certificates: Mapping[str, str] | None = None,
 ) -> ContainerHost:
-    """`certificates`: project → its folder of certificates."""
+    """Returns the host's roles. `certificates`: project → its folder of certificates."""
     edges = ProjectEdges(state, edge_image, certificates)
     readiness = ReplicaReadiness(engine, edges)
     requests = ReplicaRequests(engine, compose)
@@ -75,5 +75,7 @@ class PortProber:
         self._engine = engine
 
     def watch(self, endpoints: Sequence[Endpoint]) -> AvailabilityProbe:
-        """Ports of another machine's engine are not at this machine's addresses."""
+        """Starts a probe; without endpoints for another machine's engine, whose ports are not at this
+        machine's addresses.
+        """
         return AvailabilityProbe(endpoints if self._engine.connection.is_here else ()).start()

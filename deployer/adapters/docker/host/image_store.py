@@ -42,7 +42,7 @@ class DockerImages:
         self._engine.images.pull(image, credentials, say, limit, stored=stored)
 
     def free_bytes(self) -> int | None:
-        """None where the engine is another machine's."""
+        """Returns the free bytes of the engine's disk, or None if the engine is on another machine."""
         return free_for(self._engine.host.image_folder()) if self._engine.connection.is_here else None
 
     def forget_image(self, image: Image) -> bool:

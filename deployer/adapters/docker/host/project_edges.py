@@ -37,8 +37,9 @@ class ProjectEdges:
         return EdgeSettings(self.image, folder, user, tls=project in self._folders)
 
     def certificates(self, application: DesiredState) -> Mapping[str, str] | None:
-        """Returns the certificates to serve, None to leave them as they are. On the way back they may be
-        wrong by now; those that are served are not. Raises CertificateInvalid if there is none to serve.
+        """Returns the certificates to serve, None to leave them as they are. During a rollback the folder may
+        be faulty by now, while the served certificates are not. Raises CertificateInvalid without a
+        certificate to serve.
         """
         if not application.tls:
             return None
@@ -51,8 +52,8 @@ class ProjectEdges:
 
 
 def _owner_of(state: Path) -> tuple[int, int]:
-    """User and group of the edge: those of this process, which alone can read its files. Root stands in for
-    the owner of the state folder, or gives the edge the image's own user.
+    """Returns user and group of the edge: this process's own, which alone can read its files. If the process
+    is root, the state folder's owner, or the image's own user.
     """
     user, group = os.geteuid(), os.getegid()
     if not user:

@@ -97,7 +97,9 @@ class DockerRouter:
             self._engine.networks.remove_unused(project)
 
     def reconcile(self, application: DesiredState) -> None:
-        """After a rollout: the model on disk is the one that runs, and the edge knows no other routes."""
+        """After a rollout: saves the running model, names images and containers, and removes other routes of
+        the edge.
+        """
         if any(service.publishes for service in application.services):
             self._handover.clear(application.project, self._engine.containers.observe(application.project))
         self._compose.models.save(application)
