@@ -1,8 +1,8 @@
 """A folder of certificates. In: its path. Out: PEM texts, each with chain and key, as HAProxy reads them;
 CertificateInvalid names the faulty file. Never writes, and never shows a key in an error.
 
-Files may be named and split as operators keep them: chain and key in one file, NAME.crt beside NAME.key, or a
-folder that certbot keeps. A key belongs to the certificate with its public half.
+Operators may name and split the files in three ways: chain and key in one file, NAME.crt beside NAME.key, or
+a folder that certbot keeps. A key belongs to the certificate with its public half.
 """
 
 from __future__ import annotations
@@ -84,12 +84,12 @@ def read_certificates(folder: Path) -> dict[str, str]:
         for key, pem in _keys(path, text):
             keys[key] = (path, pem)
         chain = _chain(path, text)
-        if chain and chain.length > getattr(chains.get(_print(chain.leaf)), "length", 0):
-            chains[_print(chain.leaf)] = chain
-    return _paired(folder, chains, keys)
+        if chain and chain.length > getattr(chains.get(_der(chain.leaf)), "length", 0):
+            chains[_der(chain.leaf)] = chain
+    return _pair(folder, chains, keys)
 
 
-def _paired(
+def _pair(
     folder: Path, chains: Mapping[bytes, _Chain], keys: Mapping[bytes, tuple[Path, str]]
 ) -> dict[str, str]:
     found: dict[str, str] = {}
@@ -99,14 +99,14 @@ def _paired(
         if public in keys:
             used.add(public)
             found[_name(chain.leaf, found)] = f"{chain.text}\n{keys[public][1]}\n"
-        elif not _vouches(chain.leaf):
+        elif not _is_issuer(chain.leaf):
             raise CertificateInvalid(
                 f"{chain.path} has no private key that fits", hint="the key belongs in the same folder"
             )
     for public, (path, _) in keys.items():
         if public not in used:
             raise CertificateInvalid(
-                f"{path} holds a key, and no certificate fits it", hint="was one of the two renewed alone?"
+                f"{path} holds a key, and no certificate fits it", hint="was only one of the two renewed?"
             )
     if not found:
         raise CertificateInvalid(f"{folder} holds no certificate", hint=f"it should hold {_FORMS}")
@@ -186,8 +186,8 @@ def _name(leaf: x509.Certificate, taken: Mapping[str, str]) -> str:
     return next(name for name in choices if name not in taken)
 
 
-def _vouches(leaf: x509.Certificate) -> bool:
-    """True for an issuer's certificate, which stands in chains and needs no key here."""
+def _is_issuer(leaf: x509.Certificate) -> bool:
+    """True for an issuer's certificate, which is part of chains and needs no key here."""
     try:
         return leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except (x509.ExtensionNotFound, ValueError):
@@ -199,5 +199,5 @@ def _public(key: PublicKeyTypes) -> bytes:
     return key.public_bytes(serialization.Encoding.DER, form)
 
 
-def _print(certificate: x509.Certificate) -> bytes:
+def _der(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.DER)
