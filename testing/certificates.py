@@ -1,4 +1,4 @@
-"""Certificates as people get them, made by openssl itself. In: names. Out: PEM texts and files."""
+"""Certificates as an operator has them, made by openssl. In: names. Out: PEM texts and files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Authority:
-    """A certificate authority of its own in `folder`; `root` is what its clients trust."""
+    """A private certificate authority in `folder`; clients trust its `root`."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True)
@@ -20,7 +20,7 @@ class Authority:
         )
 
     def issue(self, name: str, *, days: int = 30) -> tuple[str, str]:
-        """Certificate and key for a DNS name, as PEM texts; another key each time."""
+        """Returns certificate and key for a DNS name as PEM texts; each call makes another key."""
         key, request, made = (self._folder / f"{name}.{ending}" for ending in ("key", "csr", "crt"))
         _openssl(
             *(
@@ -51,12 +51,12 @@ class Authority:
         return made.read_text(encoding="ascii"), key.read_text(encoding="ascii")
 
     def locked(self, key: str) -> str:
-        """The key under a passphrase."""
+        """Returns the key encrypted with a passphrase."""
         return _openssl("pkey", "-aes256", "-passout", "pass:secret", given=key)
 
 
 def put(path: Path, *texts: str) -> None:
-    """Writes what holds a key, for nobody else to read, at once."""
+    """Writes a file with a key at once, readable by its owner alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}")
     beside.write_text("".join(texts), encoding="ascii")

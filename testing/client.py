@@ -1,7 +1,7 @@
-"""What GitHub, the action's runner and people do to one receiver. In: a commit, a release, words. Out: what
-the receiver answered.
+"""Calls of GitHub, of the action's runner and of people to one receiver. In: a commit, a release, arguments.
+Out: the receiver's answers.
 
-Every answer, log, output and secret is kept, for the search for secrets.
+The client keeps every answer, log, output and secret, for the search for secrets.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Answered:
 
 
 class Calls:
-    """Everything from outside; what the receiver is and where it runs is the stage's."""
+    """Client of one stage's receiver; the stage knows how and where the receiver runs."""
 
     def __init__(self, folder: Path, project: str) -> None:
         self.folder = folder
@@ -54,13 +54,13 @@ class Calls:
         self.issuer = Issuer()
         self.runs = 0
         self.runner: Callable[..., RunResult] = run_action
-        self.inputs: dict[str, str] = {}  # of the action, beside server and registry
+        self.inputs: dict[str, str] = {}  # inputs of the action, beside server and registry
         self.site = "https://github.com"
         self.one_step = False  # the workflow has no actions/checkout: the action starts in an empty folder
         self.engine = ""  # another engine's address for the receiver
         self.answers: list[Answered] = []
         self.logs: list[str] = []  # every log, summary and output of the action
-        self.printed: list[str] = []  # by the command on the server
+        self.printed: list[str] = []  # output of the command on the server
         self.secrets: list[str] = []  # people's tokens
 
     @property
@@ -69,7 +69,7 @@ class Calls:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the receiver and the command run with."""
+        """Returns the environment of the receiver and of the command."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_HOST") if name in os.environ}
         kept |= {"DOCKER_HOST": self.engine} if self.engine else {}
         return kept | {"DEPLOYER_CONFIG": str(self.folder / "config.toml"), "PYTHONPATH": str(ROOT)}
@@ -82,7 +82,7 @@ class Calls:
         say: Callable[[str], None] | None = None,
         **variables: str,
     ) -> RunResult:
-        """One workflow run of the shipped action on the work tree as it is; `kind` as in `events`."""
+        """Runs the shipped action once on the work tree as it is; `kind` as in `events`."""
         self.runs += 1
         sha = self.source.git("rev-parse", "HEAD")
         why = occasion(kind, name, sha)
@@ -119,8 +119,8 @@ class Calls:
         return result
 
     def _workspace(self) -> Path:
-        """Where a step before the action has checked the commit out, or nothing. act gives every job an
-        empty folder, and reads the commit from this one.
+        """Returns the checkout that a step before the action made, or an empty folder. act gives every job an
+        empty folder and reads the commit from this one.
         """
         if not self.one_step or self.runner is not run_action:
             return self.source.folder
@@ -129,7 +129,7 @@ class Calls:
         return empty
 
     def claims(self, event: str, ref: str, sha: str) -> dict[str, str]:
-        """What GitHub would put into the token of this run; ids are text there."""
+        """Returns the claims that GitHub puts into this run's token; ids are text there."""
         return {
             "base_ref": "main" if event == "pull_request" else "",
             "repository": REPOSITORY,
@@ -146,7 +146,7 @@ class Calls:
         }
 
     def workflow_run(self, sha: str, **changes: Any) -> tuple[int, dict[str, Any]]:
-        """GitHub's webhook for a finished run of the workflow."""
+        """Sends GitHub's webhook for a finished run of the workflow."""
         self.runs += 1
         run = {
             "id": 1000 + self.runs,
@@ -185,7 +185,7 @@ class Calls:
         return self.call("POST", "/webhook", raw, headers)
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """The `deployer` command on the server."""
+        """Runs the `deployer` command on the server."""
         done = self._run_cli(arguments)
         self.printed += [done.stdout, done.stderr]
         return done
@@ -201,7 +201,9 @@ class Calls:
         )
 
     def token(self, can: str) -> str:
-        """A person's token, made as people make it; the one output that may show it is not kept."""
+        """Creates a person's token with the command. Its output is not kept, as it is the only one that may
+        show the token.
+        """
         name = f"ada-{can}-{time.time_ns()}"
         done = self._run_cli(["token", "create", "--app", "shop", "--can", can, "--name", name])
         assert done.returncode == 0, done.stderr
@@ -210,7 +212,7 @@ class Calls:
         return self.secrets[-1]
 
     def request(self, release: Published, **changes: Any) -> tuple[int, dict[str, Any]]:
-        """The action's deploy request for a published release, with a token of this run."""
+        """Sends the action's deploy request for a published release, with a token of this run."""
         self.runs += 1
         self.issuer.claims = self.claims("push", "refs/heads/main", release.revision)
         files = {"compose.yaml": self.source.git("show", f"{release.revision}:compose.yaml")}
@@ -262,7 +264,7 @@ class Calls:
         return table
 
     def finished(self, id: str, token: str, deadline: float = 90.0) -> dict[str, Any]:
-        """The deployment once its status is final."""
+        """Returns the deployment once its status is final."""
 
         def final() -> dict[str, Any] | None:
             status, body = self.get(f"/api/v1/deployments/{id}", token)

@@ -27,7 +27,7 @@ def image(service: str, mark: str) -> Image:
 
 
 def shop() -> dict[str, Any]:
-    """The sketch's application as Compose renders it."""
+    """Returns the example application as Compose renders it."""
     return {
         "name": "shop",
         "services": {
@@ -49,13 +49,13 @@ def shop() -> dict[str, Any]:
 
 
 def application(marks: str = "ab", model: dict[str, Any] | None = None) -> DesiredState:
-    """The shop with the images that `marks` name: backend's, then frontend's."""
+    """Returns the shop with the images that `marks` name: the backend's, then the frontend's."""
     images = {"backend": image("backend", marks[0]), "frontend": image("frontend", marks[1])}
     return assemble(model or shop(), images, "shop", EDGE_SETTINGS)
 
 
 def replica(app: DesiredState, service: str, number: int = 1, **changes: Any) -> Replica:
-    """A running, healthy, serving replica made from `app`."""
+    """Returns a running, healthy, serving replica of `app`."""
     made = app.service(service)
     assert made
     values: dict[str, Any] = {
@@ -74,5 +74,5 @@ def replica(app: DesiredState, service: str, number: int = 1, **changes: Any) ->
 
 
 def running(app: DesiredState) -> ObservedState:
-    """Everything of `app` up and serving."""
+    """Returns the state in which all replicas of `app` run and serve."""
     return ObservedState(tuple(replica(app, name) for name in (EDGE, "backend", "frontend")))

@@ -1,7 +1,7 @@
-"""The story that `script/demo` tells: every station for real, every figure measured in this run. In: argv.
-Out: exit code.
+"""The demo behind `script/demo`: every part is real, every figure is measured in this run. In: argv. Out:
+exit code.
 
-A chapter that does not hold ends the demo with exit code 1: it is a test that people can watch.
+A chapter that fails ends the demo with exit code 1: the demo is a test that people can watch.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Told(Exception):
 
 
 class Page:
-    """What people see: one line for every finished step, colour only on a terminal."""
+    """Output for a person: one line for every finished step, colour only on a terminal."""
 
     def __init__(self, *, whole: bool) -> None:
         self._colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
@@ -56,7 +56,7 @@ class Page:
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
-        """Says at once what is going on, and how long it took when it is done."""
+        """Prints a step as it begins, and its duration when it ends."""
         live = sys.stdout.isatty()
         print(f"   {self._paint(2, '…')} {text}", end="\r" if live else "\n", flush=True)
         begun = time.monotonic()
@@ -65,7 +65,7 @@ class Page:
         print(done if live else f"     done in {time.monotonic() - begun:.1f} s", flush=True)
 
     def log(self, text: str) -> None:
-        """One line of the action's own log."""
+        """Prints one line of the action's own log."""
         if self._whole:
             print(f"     {self._paint(2, text)}", flush=True)
 
@@ -222,7 +222,7 @@ class Story:
             return f"sha-{sha}" in json.loads(answer.read())["tags"]
 
     def _need_a_variable(self) -> None:
-        """The commit of somebody who set the variable in the workflow and forgot the server."""
+        """Commits a release that needs a variable, which the server does not have yet."""
         source = self.stage.source.folder / "backend" / "server.js"
         demand = "if (!process.env.PAYMENT_URL) throw new Error('PAYMENT_URL is not set');\n"
         self.stage.source.write("backend/server.js", demand + source.read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
-"""A real HTTP server on 127.0.0.1 around one function. In: requests. Out: what the function answers.
+"""An HTTP server on 127.0.0.1 around one function. In: requests. Out: the function's answers.
 
-Every stand-in for a service that speaks HTTP stands on it. Knows nothing of what it serves.
+Every stand-in for an HTTP service builds on it. It knows nothing about the service.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 @dataclass
 class Answer:
-    """What goes back: anything JSON can hold, or bytes as they are."""
+    """One answer: any JSON value, or raw bytes."""
 
     status: int
     body: Any = b""
@@ -70,11 +70,11 @@ class _Http(ThreadingHTTPServer):
 
 class _Exchange(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # else every answer takes 40 ms
+    disable_nagle_algorithm = True  # without it every answer takes 40 ms
     server: _Http
 
     def log_message(self, format: str, *args: object) -> None:
-        """Whoever serves keeps a record; the terminal is the test's."""
+        """Logs nothing: stand-ins keep their own record, and the terminal belongs to the test."""
 
     def _answer(self) -> None:
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -90,6 +90,6 @@ class _Exchange(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"" if self.command == "HEAD" else body)
         except ConnectionError:
-            self.close_connection = True  # the caller did not wait for a call that hung
+            self.close_connection = True  # the caller had closed a call that hung
 
     do_GET = do_HEAD = do_PATCH = do_POST = do_PUT = _answer

@@ -1,7 +1,6 @@
-"""Everything that a stage's deploys leave on the machine. In: a stage at rest. Out: an inventory that can be
-compared.
+"""Leftovers of a stage's deploys on the machine. In: an idle stage. Out: an inventory that can be compared.
 
-Nothing in it says which release runs, so that it stays the same from one deploy to the next.
+The inventory does not depend on the running release, so that it stays the same from one deploy to the next.
 """
 
 from __future__ import annotations
@@ -19,14 +18,16 @@ from testing.stage import Stage
 
 @dataclass(frozen=True)
 class Inventory:
-    """What there is; `astray` are slots of the edge without a replica, or replicas without a slot."""
+    """Containers, networks, files and processes of a stage; `astray` are slots of the edge without a replica
+    and replicas without a slot.
+    """
 
     containers: dict[str, int]  # service and state → how many
     networks: tuple[str, ...]
     volumes: tuple[str, ...]
     files: tuple[str, ...]  # in the state folder and among the receiver's temporary files
     astray: tuple[str, ...]
-    processes: tuple[str, ...]  # that a receiver started and that still run
+    processes: tuple[str, ...]  # children of a receiver that still run
 
 
 def take_inventory(stage: Stage) -> Inventory:
@@ -50,7 +51,7 @@ def _files(folder: Path) -> Iterator[str]:
 
 
 def _astray(stage: Stage) -> Iterator[str]:
-    """What distinguishes each route's used slots from its service's replicas."""
+    """Yields differences between each route's used slots and its service's replicas."""
     addresses: dict[str, set[str]] = {}
     for container in stage.containers():
         service = service_of(container)
@@ -67,10 +68,12 @@ def _astray(stage: Stage) -> Iterator[str]:
 
 
 def _processes(stage: Stage) -> Iterator[str]:
-    """Whatever has the receiver's own folder for temporary files in its environment, but the receiver."""
+    """Yields processes, other than the receiver, that have the receiver's temporary folder in their
+    environment.
+    """
     mark = f"TMPDIR={stage.temporary}\0".encode()
     for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it ended meanwhile
+        with contextlib.suppress(OSError):  # the process has ended
             own = stage.server is not None and int(entry.name) == stage.server.pid
             if not own and mark in (entry / "environ").read_bytes():
                 yield (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()

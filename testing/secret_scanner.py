@@ -1,10 +1,10 @@
-"""Looking for secrets wherever something is written down. In: a stage. Out: the places that hold one, and how
-many were looked at.
+"""Search for secrets in everything that a stage writes. In: a stage. Out: the places with a secret, and the
+number of places that were searched.
 
-Planted ones (`CANARIES`), and those that came into being on the stage: people's tokens, OIDC tokens, the
-runner's request token, read tokens. Each is looked for as it is and as what programs turn text into. Places
-where a secret belongs are not looked at: the variables file, the rendered model, the bundles, what a
-container's environment holds; a read token may stand in the answer that gave it.
+The search covers planted secrets (`CANARIES`) and secrets that the stage made: people's tokens, OIDC tokens,
+the runner's request token, read tokens. Each is searched for in plain text and in the encodings that programs
+use. Places where a secret belongs are left out: the variables file, the rendered model, the bundles, a
+container's environment; a read token may be in the answer that returned it.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from testing.stage import Stage
 
 @dataclass(frozen=True)
 class Place:
-    """One thing that was written down; `kind` says where such things are."""
+    """One written text; `kind` names the class of its place."""
 
     kind: str
     name: str
     content: bytes
-    allowed: str = ""  # a secret that belongs here
+    allowed: str = ""  # the secret that may be here
 
 
 def find_canaries(stage: Stage) -> tuple[list[str], int]:
-    """The names of places with a hit, and the number of places."""
+    """Returns the names of places with a hit, and the number of places."""
     found, looked = [], 0
     needles = [(secret, forms(secret)) for secret in secrets_of(stage)]
     for place in places(stage):
@@ -46,14 +46,16 @@ def find_canaries(stage: Stage) -> tuple[list[str], int]:
 
 
 def secrets_of(stage: Stage) -> set[str]:
-    """Everything that must not be found. Of an OIDC token the signature: a whole token holds it."""
+    """Returns the secrets that must not be found. An OIDC token counts by its signature, which a whole token
+    contains.
+    """
     read = {token for answer in stage.answers if (token := _read_token(answer))}
     signatures = {token.rpartition(".")[2] for token in stage.issuer.minted}
     return {*CANARIES.values(), *stage.secrets, *read, *signatures, stage.issuer.request_token}
 
 
 def forms(secret: str) -> set[bytes]:
-    """The secret as text, in JSON, in a URL, in hex, and in both alphabets of base64 wherever it begins."""
+    """Returns the secret as text, in JSON, in a URL, in hex, and in both base64 alphabets at every offset."""
     raw = secret.encode()
     plain = {secret, json.dumps(secret)[1:-1], quote(secret, safe=""), raw.hex()}
     escaped = {"".join(f"\\u{ord(letter):04x}" for letter in secret)}
@@ -66,13 +68,13 @@ def forms(secret: str) -> set[bytes]:
 
 
 def holds(content: bytes, wanted: Iterable[bytes]) -> bool:
-    """Also where lines were folded, as in a header or a PEM block."""
+    """True if a text contains a secret, also across folded lines, as in a header or a PEM block."""
     folded = content.replace(b"\r", b"").replace(b"\n", b"").replace(b"\\n", b"")
     return any(form in content or form in folded for form in wanted)
 
 
 def places(stage: Stage) -> Iterator[Place]:
-    """Everything that is looked at."""
+    """Yields every place to search."""
     yield Place("server log", stage.log.name, stage.log.read_bytes())
     for number, answer in enumerate(stage.answers):
         name = f"{number}: {answer.method} {answer.path}"
@@ -91,19 +93,21 @@ def places(stage: Stage) -> Iterator[Place]:
 
 
 def _inside(encoded: bytes, offset: int, length: int) -> bytes:
-    """The characters that the secret alone decides: those at its ends hold bits of its neighbours."""
+    """Returns the characters that depend on the secret alone: those at its ends share bits with their
+    neighbours.
+    """
     return encoded[-(-8 * offset // 6) : 8 * (offset + length) // 6]
 
 
 def _read_token(answer: Answered) -> str:
-    """What a POST of a deployment gives to read it with."""
+    """Returns the read token in the answer to a deploy request."""
     if answer.method != "POST" or READ_PREFIX.encode() not in answer.body:
         return ""
     return str(json.loads(answer.body).get("read_token", ""))
 
 
 def _told_github(stage: Stage) -> Iterator[Place]:
-    """Of the headers all but the one that carries GitHub's own token."""
+    """Yields the headers of calls to GitHub, except the one with GitHub's own token."""
     for number, call in enumerate(tuple(stage.github.calls)):
         headers = {name: value for name, value in call.headers.items() if name != "authorization"}
         said = json.dumps([call.path, dict(call.query), call.body, headers])
@@ -127,7 +131,7 @@ def _rows(path: Path) -> Iterator[Place]:
 
 
 def _containers(stage: Stage) -> Iterator[Place]:
-    """The edge as a whole; of the others all but their environment."""
+    """Yields the edge's whole inspection, and the other containers' without their environment."""
     for container in stage.containers():
         if service_of(container) != EDGE:
             container["Config"].pop("Env")

@@ -1,9 +1,8 @@
-"""Everything around a deploy, for real and on this machine: a repository, its runner, an OIDC issuer,
-GitHub's API, a server.
+"""A deploy's whole surroundings on this machine: a repository, its runner, an OIDC issuer, GitHub's API, a
+server.
 
-The demo, the scenarios and the benchmarks share it. Only GitHub itself is stood in for; engine, registry,
-action and receiver are the real ones. The server runs as its users start it: `webhook_server.py` in a process
-of its own.
+The demo, the scenarios and the benchmarks share it. Only GitHub itself has a stand-in; engine, registry,
+action and receiver are real. The server runs as users start it: `webhook_server.py` in its own process.
 """
 
 from __future__ import annotations
@@ -45,8 +44,8 @@ _START = 30.0
 
 
 class Stage(Calls):
-    """A context manager; `keep` leaves the server and its containers running, `witness` notes the arguments
-    of every process of the machine meanwhile, which takes a good part of a processor.
+    """Context manager of one stage. `keep` leaves the server and its containers running; `witness` records
+    the arguments of every process of the machine meanwhile, which takes a large part of a processor.
     """
 
     def __init__(
@@ -78,7 +77,7 @@ class Stage(Calls):
 
     @property
     def temporary(self) -> Path:
-        """The receiver's folder for temporary files."""
+        """Returns the receiver's folder for temporary files."""
         return self.folder / "tmp"
 
     @property
@@ -130,7 +129,7 @@ class Stage(Calls):
         wait_for("the receiver's answer", self._answers, _START)
 
     def kill(self, sign: signal.Signals = signal.SIGKILL) -> None:
-        """Ends the receiver and nothing else."""
+        """Kills the receiver and no other process."""
         if self.server and self.server.poll() is None:
             self.server.send_signal(sign)
             self.server.wait(timeout=60)
@@ -151,7 +150,7 @@ class Stage(Calls):
         while not self._over.wait(0.02):
             for entry in Path("/proc").iterdir():
                 if entry.name.isdigit():
-                    with contextlib.suppress(OSError):  # it may be over by now
+                    with contextlib.suppress(OSError):  # it may have ended
                         self.arguments.add((entry / "cmdline").read_bytes())
 
     def _answers(self) -> bool:
@@ -198,7 +197,7 @@ url = "{self.web}"
         )
 
     def write_variables(self, **more: str) -> None:
-        """The server's variables of the environment."""
+        """Writes the server's variables of the environment."""
         variables = {
             "REGISTRY": self.namespace,
             "WEB_PORT": str(self.web_port),
@@ -223,8 +222,8 @@ url = "{self.web}"
     # Looking
 
     def serves(self) -> str:
-        """The version that the backend answers with, through the frontend, as a user sees it; empty while
-        none does.
+        """Returns the version that the backend answers with, through the frontend, as a user sees it; empty
+        without an answer.
         """
         try:
             with urllib.request.urlopen(f"{self.web}/api/version", timeout=5) as answer:
@@ -233,8 +232,8 @@ url = "{self.web}"
             return ""
 
     def containers(self) -> list[dict[str, Any]]:
-        """Every container of the project, as `docker inspect` has it. One that goes between the list and the
-        look at it is left out.
+        """Returns the inspection of every container of the project, except those that are removed
+        meanwhile.
         """
         ids = docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={self.project}").split()
         inspected = [self._inspected(id) for id in ids]

@@ -17,7 +17,7 @@ _STYLE = "font:13.4px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mo
 
 
 def draw(text: str) -> str:
-    """One SVG; what a carriage return wrote over is not shown."""
+    """Returns the SVG; text that a carriage return overwrote is not shown."""
     lines = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.strip("\r\n").split("\n")]
     wide = max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines)
     width, height = round(wide * _LETTER + 2 * _EDGE), len(lines) * _LINE + 2 * _EDGE

@@ -1,5 +1,5 @@
-"""The user's repository: a real git work tree made from the example application. In: changes. Out: commits,
-and releases that are built and pushed without the action.
+"""The user's repository: a real git work tree of the example application. In: changes. Out: commits, and
+releases that are built and pushed without the action.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ SERVICES = ("backend", "frontend")
 
 @dataclass(frozen=True)
 class Published:
-    """A release that is in the registry: its revision, and every service's image by digest."""
+    """A release in the registry: its revision, and every service's image by digest."""
 
     revision: str
     images: Mapping[str, Image]
 
 
 class Source:
-    """The user's repository: a real git work tree made from the example application."""
+    """A git work tree of the example application."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -53,7 +53,7 @@ class Source:
         (self.folder / path).write_text(text, encoding="utf-8")
 
     def release(self, version: str) -> str:
-        """A commit that changes the version both services show."""
+        """Commits a change of the version that both services show."""
         self.write("backend/version.txt", f"{version}\n")
         self.write("frontend/version.txt", f"{version}\n")
         return self.commit(f"Release {version}")
@@ -76,7 +76,7 @@ def forget(image: Image) -> None:
 
 
 def forget_here(image: Image) -> None:
-    """Takes an image that nothing runs off the engine; the registry keeps it."""
+    """Removes an unused image from the engine; the registry keeps it."""
     for line in docker("images", "--quiet", "--no-trunc", image.repository, "--digests").splitlines():
         details = json.loads(docker("image", "inspect", line))[0]
         if str(image) in details["RepoDigests"]:

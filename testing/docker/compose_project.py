@@ -1,8 +1,8 @@
 """An arbitrary Compose project, deployed through the real receiver without the action. In: a stage and the
-project's files. Out: images that are built and pushed, a deployment that has ended.
+project's files. Out: images that are built and pushed, a finished deployment.
 
-The whole repository of the stage becomes the given files, so that a test says everything that counts: first
-deploy, change, bad release, rollback are four calls. `{port}` in the Compose file is the stage's free port.
+The given files replace the stage's whole repository, so that a test shows all of its input: first deploy,
+change, bad release and rollback are four calls. `{port}` in the Compose file is the stage's free port.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ ENTRY = "compose.yaml"
 def deploy_project(
     stage: Stage, files: Mapping[str, str], *, images: Mapping[str, Image] | None = None, **changes: Any
 ) -> dict[str, Any]:
-    """The ended deployment of these repository files: path → text. `images`: service → an image by digest,
-    for services without `build`; `changes`: fields of the deploy request.
+    """Returns the finished deployment of these repository files (path → text). `images`: service → an image
+    by digest, for services without `build`; `changes`: fields of the deploy request.
     """
     published, bundle = publish_project(stage, files)
     given = {**published.images, **(images or {})}
@@ -36,15 +36,15 @@ def deploy_project(
 
 
 def deployed_project(stage: Stage, files: Mapping[str, str], **more: Any) -> dict[str, Any]:
-    """As `deploy_project`, of a release that must serve at the end."""
+    """Deploys like `deploy_project` a release that must serve at the end."""
     ended = deploy_project(stage, files, **more)
     assert ended["status"] == "success", ended["reason"]
     return ended
 
 
 def publish_project(stage: Stage, files: Mapping[str, str]) -> tuple[Published, Bundle]:
-    """A commit of exactly these files, its images built and pushed, and the bundle that the action would
-    send.
+    """Commits exactly these files, builds and pushes their images, and returns the bundle that the action
+    would send.
     """
     texts = {path: text.replace("{port}", str(stage.api_port)) for path, text in files.items()}
     revision = _commit(stage, texts)
@@ -68,7 +68,7 @@ def _commit(stage: Stage, texts: Mapping[str, str]) -> str:
 
 
 def _built(stage: Stage) -> list[tuple[str, str]]:
-    """Each service with `build`, and the image that the file names for it, empty where there is none."""
+    """Returns each service with `build`, and the image that the file names for it, empty without one."""
     variables = stage.folder / "shop.env"
     words = ("compose", "--env-file", str(variables), "-f", ENTRY, "config", "--format", "json")
     services = json.loads(docker(*words, cwd=stage.source.folder))["services"]

@@ -1,4 +1,4 @@
-"""A socket before the engine's that holds chosen calls, as a slow machine does. In: a path, a pattern of
+"""A socket in front of the engine's that delays chosen calls, like a slow machine. In: a path, a pattern of
 calls. Out: the same answers, later.
 """
 

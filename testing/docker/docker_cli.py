@@ -1,5 +1,5 @@
-"""What stages and tests need of this machine: the engine's command line, its registry, ports, patience.
-In: names. Out: what there is, or a failed test.
+"""This machine's engine command line, registry and ports, and waiting with a deadline, for stages and tests.
+In: names. Out: the resource, or a failed test.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-_HELD: deque[socket.socket] = deque(maxlen=64)  # those of the last twenty stages
+_HELD: deque[socket.socket] = deque(maxlen=64)  # the ports of the last twenty stages
 
 
 def registry() -> str:
-    """The loopback registry of `script/engine up`; its absence is a failure, not a reason to skip."""
+    """Returns the loopback registry of `script/engine up`. A missing registry is a failure, not a reason to
+    skip.
+    """
     host = os.environ.get("DEPLOYER_TEST_REGISTRY", "")
     if not host:
         raise RuntimeError('no engine: run script/engine up, then eval "$(script/engine env)"')
@@ -27,8 +29,8 @@ def registry() -> str:
 
 
 def free_port() -> int:
-    """A port that a server of this machine may listen on, at any address. The kernel gives it to nobody else
-    meanwhile, neither to tests that run beside this one nor to a connection, also while it changes hands.
+    """Returns a port on which a server of this machine may listen, at any address. The kernel keeps it from
+    parallel tests and from connections, also between two owners.
     """
     held = socket.socket()
     held.bind(("127.0.0.1", 0))
@@ -39,7 +41,7 @@ def free_port() -> int:
 
 
 def wait_for(what: str, condition: Callable[[], Any], deadline: float = 60.0) -> Any:
-    """The condition's first true value; AssertionError when it does not come in time."""
+    """Returns the condition's first true value. Raises AssertionError at the deadline."""
     end = time.monotonic() + deadline
     while time.monotonic() < end:
         if value := condition():
@@ -49,7 +51,7 @@ def wait_for(what: str, condition: Callable[[], Any], deadline: float = 60.0) ->
 
 
 def docker(*arguments: str, cwd: Path | None = None, extra: Mapping[str, str] | None = None) -> str:
-    """The command line of the real engine; a failure is the test's."""
+    """Runs the real engine's command line; a failure fails the test."""
     environment = dict(os.environ) | dict(extra or {})
     done = subprocess.run(
         ["docker", *arguments],
@@ -65,13 +67,13 @@ def docker(*arguments: str, cwd: Path | None = None, extra: Mapping[str, str] | 
 
 
 def service_of(container: Mapping[str, Any]) -> str:
-    """The service of an inspected container, the edge among them."""
+    """Returns the service of an inspected container, also for the edge."""
     labels = container["Config"]["Labels"]
     return str(labels.get("deployer.service") or labels["com.docker.compose.service"])
 
 
 def remove_containers(project: str) -> None:
-    """Every container, network and volume of one project, and nothing else."""
+    """Removes every container, network and volume of one project."""
     label = f"label=com.docker.compose.project={project}"
     if names := docker("ps", "-aq", "--filter", label).split():
         docker("rm", "-fv", *names)
@@ -82,7 +84,9 @@ def remove_containers(project: str) -> None:
 
 
 def remove_images(pattern: str) -> None:
-    """Every name of the images that fit, and no other name of the same image: it may be everybody's base."""
+    """Removes every name of the images that fit, and no other name of the same image, which may be a shared
+    base.
+    """
     form = "{{.Repository}} {{.Tag}} {{.Digest}}"
     lines = docker("images", "--digests", "--filter", f"reference={pattern}", "--format", form).splitlines()
     entries = [line.split() for line in lines]

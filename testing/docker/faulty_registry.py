@@ -1,5 +1,5 @@
-"""The real registry behind a proxy that breaks on command. In: the name of a fault. Out: what an engine that
-pulls meets: refusals, cut layers, other bytes than were asked for.
+"""The real registry behind a proxy with faults. In: the name of a fault. Out: refusals, cut layers or wrong
+bytes for an engine that pulls.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class FaultyRegistry:
             do_HEAD = do_GET
 
             def log_message(self, format: str, *arguments: Any) -> None:
-                """Quiet."""
+                """Logs nothing."""
 
         return Answer
 
@@ -105,7 +105,7 @@ class FaultyRegistry:
 
 
 def push_fresh(host: str, name: str) -> Image:
-    """An image of one layer that no engine has seen, 2 MB of noise."""
+    """Pushes an image of one layer, 2 MB of random bytes, that the engine has never seen."""
     tarred = io.BytesIO()
     with tarfile.open(fileobj=tarred, mode="w") as archive:
         noise = os.urandom(2_000_000)

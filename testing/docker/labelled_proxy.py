@@ -1,7 +1,7 @@
 """A proxy that finds containers by their labels, as users have it in front: Caddy with its Docker plugin. In:
 a project's network. Out: requests at the ports that labels name.
 
-It runs on the host, so that it needs no image; to the engine and the containers that makes no difference.
+The proxy runs on the host and needs no image; to the engine and the containers that makes no difference.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _BASE = "{\n\tauto_https off\n}\n"
 
 
 class LabelledProxy:
-    """A context manager. Its control port is fixed (127.0.0.1:2019), so there is one at a time."""
+    """Context manager of a proxy. Its control port is fixed (127.0.0.1:2019), so only one runs at a time."""
 
     def __init__(self, folder: Path, network: str) -> None:
         self._folder = folder

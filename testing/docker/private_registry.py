@@ -1,6 +1,6 @@
-"""A registry of one test's own, which may be stopped: nobody else's images are in it.
+"""A registry of one test, which may be stopped: it holds no other test's images.
 
-The program where it is installed, else its image, as `script/engine` does for the one that all share.
+It runs the installed program, else its image, like the shared registry of `script/engine`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ http: {{addr: "127.0.0.1:{port}"}}
 
 
 class PrivateRegistry:
-    """A context manager; `host` is what image names begin with."""
+    """Context manager of a registry; image names begin with `host`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,8 +1,8 @@
-"""A Docker engine of a test's own, beside the shared one. In: the daemon's settings. Out: its address.
+"""A test's own Docker engine, beside the shared one. In: the daemon's settings. Out: its address.
 
-It touches no rule and no bridge of the shared one, and adds one rule, that its own containers may reach each
-other. Nothing inside it reaches the world: Dockerfiles for it copy and do not fetch. It needs root, as any
-dockerd; where the test has it not, `sudo` gives it.
+It changes no rule and no bridge of the shared engine, and adds one firewall rule, which lets its own
+containers reach each other. Its containers cannot reach the internet: Dockerfiles for it copy and do not
+fetch. Like any dockerd it needs root; a test without root uses `sudo`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from testing.docker.docker_cli import docker, wait_for
 _START = 120.0
 _ROOT = () if os.geteuid() == 0 else ("sudo", "-n")
 _POOL = "10.213.0.0/16"
-# Neither address pool nor firewall nor bridge of the shared engine. `"bridge": "none"` would delete docker0.
+# No address pool, firewall or bridge of the shared engine. `"bridge": "none"` would delete docker0.
 _APART = {
     "iptables": False,
     "ip6tables": False,
     "ip-forward": False,
     "default-address-pools": [{"base": _POOL, "size": 24}],
 }
-# The shared one's firewall forwards between no containers that it does not know.
+# The shared engine's firewall drops traffic between containers that it does not know.
 _RULE = ("FORWARD", "-s", _POOL, "-d", _POOL, "-j", "ACCEPT")
 
 
@@ -47,7 +47,7 @@ class SecondEngine:
 
     @property
     def pid(self) -> int:
-        """Of the daemon."""
+        """Returns the daemon's process id."""
         return int((self.folder / "dockerd.pid").read_text())
 
     def __enter__(self) -> Self:
@@ -91,7 +91,7 @@ class SecondEngine:
         wait_for("the second engine's answer", self._answers, _START)
 
     def stop(self, sign: signal.Signals = signal.SIGTERM) -> None:
-        """Ends the daemon; with SIGKILL its containers run on, as with any engine that dies."""
+        """Ends the daemon; after SIGKILL its containers run on, as with any engine that dies."""
         if self._child and self._child.poll() is None:
             self._child.send_signal(sign)
             self._child.wait(timeout=60)

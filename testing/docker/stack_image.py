@@ -1,7 +1,7 @@
-"""One image with what public Compose files are made of: PostgreSQL, Redis and nginx of Debian, and a small
-program that uses them. In: a folder, a name. Out: the image, pushed.
+"""One image with the parts of public Compose files: Debian's PostgreSQL, Redis and nginx, and a small program
+that uses them. In: a folder, a name. Out: the image, pushed.
 
-The official images cannot be had everywhere that tests run; Debian's packages on the Python image can.
+The official images are not available on every test machine; Debian's packages on the Python image are.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RUN apt-get update \\
 COPY --chmod=755 database app /usr/local/bin/
 LABEL version={version}
 """
-# As the official image does: a data directory is made once, and the server is not root.
+# Like the official image: a data directory is made once, and the server does not run as root.
 _DATABASE = """\
 #!/bin/sh
 set -eu
@@ -112,7 +112,7 @@ def worker():
 
 
 def build_stack(folder: Path, name: str, version: str) -> Image:
-    """Its layers are the same but for the version; the first build on a machine takes a minute."""
+    """Builds the image. All versions share their layers; the first build on a machine takes a minute."""
     folder.mkdir(exist_ok=True)
     for file, text in (("database", _DATABASE), ("app", _APP), ("Dockerfile", _DOCKERFILE)):
         (folder / file).write_text(text.replace("{version}", version), encoding="utf-8")

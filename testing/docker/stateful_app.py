@@ -1,5 +1,5 @@
 """An application whose replicas differ: each counts its visitors' requests in its own memory, and answers
-WebSockets with its mark. In: nothing. Out: the text of its server.
+WebSockets with its mark. In: nothing. Out: the source text of its server.
 """
 
 MEMORY = """\

@@ -1,8 +1,8 @@
-"""The action as act runs it, a runner that others wrote. In: what `runner.run_action` takes. Out: the same
-result.
+"""The action on act, an independent implementation of GitHub's runner. In: the arguments of
+`runner.run_action`. Out: the same result.
 
-The workflow is the example that users copy, with the server's address of the stage. What act does otherwise
-than GitHub (its own variables, one set of command files for all steps) is evened out here, and nothing else.
+The workflow is the example that users copy, with the stage's server address. This module only compensates
+act's differences from GitHub: its own variables, and one set of command files for all steps.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from testing.github.workflow_commands import Annotation
 EXAMPLE = ROOT / "examples" / "workflows" / "minimal.yml"
 _ACTION, _ID = "acme/deploy@v1", "ship"
 _LABEL = "ubuntu-24.04"
-# act gives each step a terminal and may lose the end of what it prints; where there is none it uses a pipe.
+# act gives each step a terminal and may lose the end of its output; without a terminal it uses a pipe.
 _NO_TERMINAL = (
     "unshare", "-m", "--propagation", "private",
     "sh", "-c", 'mount --bind /dev/null /dev/ptmx && exec "$@"', "sh",
@@ -68,7 +68,7 @@ def run_with_act(
 
 
 def workflow_text(inputs: Mapping[str, str]) -> str:
-    """The example with these inputs, and with one more step that keeps the action's outputs."""
+    """Returns the example with these inputs, and with one more step that stores the action's outputs."""
     text = EXAMPLE.read_text(encoding="utf-8")
     head, found, _ = text.partition("        uses: acme/deployer@")
     assert found, f"{EXAMPLE} does not use the action"
@@ -77,7 +77,7 @@ def workflow_text(inputs: Mapping[str, str]) -> str:
 
 
 def copy_release(source: Path, target: Path) -> Path:
-    """The files of a release and no others: what git keeps and what is new, as a tag would have them."""
+    """Copies the files of a release alone: tracked files and new ones, as a tag would have them."""
     listed = subprocess.run(
         ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=source, check=True, capture_output=True, text=True,
@@ -90,7 +90,9 @@ def copy_release(source: Path, target: Path) -> Path:
 
 
 def act_command() -> str:
-    """Where `script/tools` put act; its absence is a failure, not a reason to skip."""
+    """Returns the path of act, which `script/tools` installs. A missing act is a failure, not a reason to
+    skip.
+    """
     done = subprocess.run([ROOT / "script" / "tools", "where"], check=True, capture_output=True, text=True)
     path = Path(done.stdout.strip()) / "bin" / "act"
     assert path.exists(), "there is no act: run script/tools"
@@ -117,7 +119,7 @@ def _run(words: Sequence[str], workspace: Path, temp: Path, token: str) -> Itera
         timeout=300,
     )
     records = [json.loads(line) for line in done.stdout.decode("utf-8").splitlines()]
-    # An unknown label, for one, makes act skip the job and end well.
+    # For example, with an unknown label act skips the job and succeeds.
     assert any("jobResult" in record for record in records), done.stderr.decode()[-2000:]
     return iter(records)
 

@@ -1,8 +1,8 @@
 """A composite action as GitHub runs it. In: the action's folder, a workspace, an event. Out: `RunResult`.
 
 It reads the shipped action.yml and runs its steps with bash: conditions, contexts, command files for each
-step, outputs evaluated at the end also after a failure. A key that it does not know is an error, so it cannot
-differ quietly. Sources: actions/runner CompositeActionHandler, ScriptHandlerHelpers, ActionCommandManager.
+step, outputs evaluated at the end also after a failure. An unknown key is an error, so that a difference from
+GitHub shows. Sources: actions/runner CompositeActionHandler, ScriptHandlerHelpers, ActionCommandManager.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class BadCommandFile(Exception):
 
 @dataclass(frozen=True)
 class StepResult:
-    """How one step ended: `success`, `failure` or `skipped`."""
+    """Result of one step: `success`, `failure` or `skipped`."""
 
     outcome: str
     outputs: Mapping[str, str]
@@ -55,7 +55,7 @@ class StepResult:
 
 @dataclass(frozen=True)
 class RunResult:
-    """How the action ended, and everything it left."""
+    """Result of the action, with its outputs, log and files."""
 
     outcome: str
     outputs: Mapping[str, str]
@@ -67,7 +67,7 @@ class RunResult:
 
 @dataclass
 class _Job:
-    """What changes while steps run."""
+    """State that changes while steps run."""
 
     env: dict[str, str]
     console: Console
@@ -99,7 +99,7 @@ def run_action(
     token: str = "ghs_stand-in-token",
     say: Callable[[str], None] | None = None,
 ) -> RunResult:
-    """Runs the action once. `env` is the job's environment; DOCKER_HOST and the like are given there."""
+    """Runs the action once. `env` is the job's environment, with DOCKER_HOST and similar variables."""
     action = yaml.safe_load((action_dir / "action.yml").read_text(encoding="utf-8"))
     temp.mkdir(parents=True, exist_ok=True)
     event_file = temp / f"event-{uuid.uuid4().hex}.json"
@@ -222,7 +222,7 @@ def _execute(step: Mapping[str, Any], env: Mapping[str, str], job: _Job, folder:
 
 
 def read_pairs(text: str) -> dict[str, str]:
-    """`k=v` and `k<<DELIMITER` records. Raises BadCommandFile."""
+    """Parses `k=v` and `k<<DELIMITER` records. Raises BadCommandFile."""
     pairs: dict[str, str] = {}
     lines = (line.rstrip("\r") for line in text.split("\n"))
     for line in lines:

@@ -1,4 +1,4 @@
-"""What GitHub says about a run of the user's repository. In: kind of event, branch or tag, commit. Out: the
+"""GitHub's events for runs of the user's repository. In: kind of event, branch or tag, commit. Out: the
 event's name, its ref, its payload.
 """
 
@@ -21,7 +21,9 @@ class Occasion:
 
 
 def occasion(kind: str, name: str, sha: str) -> Occasion:
-    """`push` and `pull_request` of a branch, `fork` for a stranger's pull request, `tag` for a tag's push."""
+    """Returns an event: `push` and `pull_request` of a branch, `fork` for a pull request from a fork, `tag`
+    for a tag's push.
+    """
     if kind in ("pull_request", "fork"):
         return Occasion("pull_request", "refs/pull/7/merge", _pull_request(name, sha, fork=kind == "fork"))
     ref = f"refs/tags/{name}" if kind == "tag" else f"refs/heads/{name}"

@@ -1,6 +1,6 @@
 """GitHub's expressions, the part that this repository's action.yml uses. In: text, contexts. Out: values.
 
-Stricter than GitHub: a function, an operator, a context or a property not known here is an error, not empty.
+Stricter than GitHub: an unknown function, operator, context or property is an error, not empty.
 https://docs.github.com/actions/reference/workflows-and-actions/expressions
 """
 
@@ -22,30 +22,30 @@ Functions = Mapping[str, Callable[[], bool]]
 
 
 class UnknownExpression(Exception):
-    """The expression uses something that this evaluator does not know."""
+    """The expression uses a construct that this evaluator does not know."""
 
 
 class Known(dict[str, Any]):
-    """A context whose keys are all there; reading another one is an error."""
+    """A context with all of its keys; reading another key is an error."""
 
     def __missing__(self, key: str) -> Any:
         raise UnknownExpression(f"{key!r} is not among {sorted(self)}")
 
 
 class Loose(dict[str, Any]):
-    """A context whose absent keys are empty, as a step's outputs are."""
+    """A context whose absent keys are empty, like a step's outputs."""
 
     def __missing__(self, key: str) -> str:
         return ""
 
 
 def interpolate(text: str, contexts: Known, functions: Functions) -> str:
-    """Text with every `${{ }}` replaced by its value."""
+    """Returns the text with every `${{ }}` replaced by its value."""
     return _EMBEDDED.sub(lambda match: as_text(evaluate(match.group(1), contexts, functions)), text)
 
 
 def condition(text: str, contexts: Known, functions: Functions) -> bool:
-    """An `if:`; without a status function of its own it also needs success()."""
+    """Evaluates an `if:`; without a status function it also requires success()."""
     embedded = _EMBEDDED.fullmatch(text.strip())
     expression = embedded.group(1) if embedded else text
     if not _STATUS.search(expression) and not functions["success"]():
@@ -54,7 +54,7 @@ def condition(text: str, contexts: Known, functions: Functions) -> bool:
 
 
 def evaluate(expression: str, contexts: Known, functions: Functions) -> Any:
-    """The value of one expression. Raises UnknownExpression."""
+    """Returns the value of one expression. Raises UnknownExpression."""
     parser = _Parser(expression, contexts, functions)
     value = parser.either()
     if parser.tokens:
@@ -63,7 +63,7 @@ def evaluate(expression: str, contexts: Known, functions: Functions) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """A value inside a string."""
+    """Converts a value to its text inside a string."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -78,7 +78,7 @@ def _truth(value: Any) -> bool:
 
 
 def _equal(left: Any, right: Any) -> bool:
-    """GitHub ignores the case of strings; other mixed comparisons are not known here."""
+    """Compares values. GitHub ignores the case of strings; other mixed comparisons are not supported."""
     if isinstance(left, str) and isinstance(right, str):
         return left.casefold() == right.casefold()
     if type(left) is not type(right):

@@ -50,7 +50,7 @@ _SCHEMAS = "#/components/schemas/"
 
 
 def extract(document: dict[str, Any], version: str) -> dict[str, Any]:
-    """The part of GitHub's description that is used here."""
+    """Returns the used part of GitHub's description."""
     paths = {
         path: {method: _operation(document, path, method) for method in methods}
         for path, methods in OPERATIONS.items()
@@ -83,7 +83,7 @@ def _parameter(document: dict[str, Any], parameter: dict[str, Any]) -> dict[str,
 
 
 def _body(document: dict[str, Any], holder: dict[str, Any]) -> Any:
-    """The JSON schema of a request or an answer; None where there is no JSON body."""
+    """Returns the JSON schema of a request or an answer, or None without a JSON body."""
     media = _resolve(document, holder).get("content", {}).get("application/json")
     return plain(media["schema"]) if media else None
 
@@ -98,7 +98,7 @@ def _resolve(document: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
 
 
 def plain(schema: Any) -> Any:
-    """A schema of OpenAPI 3.0 as JSON Schema, without prose."""
+    """Converts a schema of OpenAPI 3.0 to JSON Schema, without prose."""
     if isinstance(schema, list):
         return [plain(item) for item in schema]
     if not isinstance(schema, dict):

@@ -1,6 +1,6 @@
-"""A git server over HTTP, as GitHub's: the real `git http-backend`, behind a door that looks at the login.
+"""A git server over HTTP, like GitHub's: the real `git http-backend` behind a check of the login.
 
-In: a folder of bare repositories, the header that may read. Out: what was asked, with which login.
+In: a folder of bare repositories, the header that may read. Out: the requests, each with its login.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from urllib.parse import urlsplit
 
 
 def login_of(token: str) -> str:
-    """The header by which a job's token logs in."""
+    """Returns the header by which a job's token logs in."""
     return f"Basic {base64.b64encode(f'x-access-token:{token}'.encode()).decode()}"
 
 
 class GitServer:
-    """Serves on 127.0.0.1; an empty `login` lets everybody in."""
+    """Serves on 127.0.0.1; an empty `login` admits every client."""
 
     def __init__(self, folder: Path, login: str = "") -> None:
         server = self
@@ -45,7 +45,7 @@ class GitServer:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def serve(self, repository: str, tree: Path) -> None:
-        """Puts a work tree's repository under its name."""
+        """Publishes a work tree's repository under its name."""
         place = self.folder / repository
         place.parent.mkdir(parents=True, exist_ok=True)
         place.symlink_to(tree)

@@ -1,9 +1,9 @@
-"""A small real OIDC issuer on 127.0.0.1, as GitHub Actions has one. In: HTTP. Out: its keys, and tokens for
-who may ask.
+"""A small OIDC issuer on 127.0.0.1, like GitHub Actions'. In: HTTP. Out: its keys, and tokens for authorized
+jobs.
 
 GET /.well-known/openid-configuration, GET /.well-known/jwks, and GET /token?api-version=2.0&audience=… that
-answers {"value": jwt} to `Authorization: bearer <request_token>`, as the URL in ACTIONS_ID_TOKEN_REQUEST_URL
-does. `claims` is laid over GitHub's usual ones.
+answers {"value": jwt} to `Authorization: bearer <request_token>`, like the URL in
+ACTIONS_ID_TOKEN_REQUEST_URL. `claims` overrides GitHub's usual claims.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ CLAIMS: dict[str, Any] = {
 
 
 class Issuer:
-    """Start it, or use it as a context manager. `down` makes the key endpoints answer 503; `jwks_hits` counts
-    them; `minted` keeps every token.
+    """Issuer with `start` and `stop`, also a context manager. `down` makes the key endpoints answer 503;
+    `jwks_hits` counts their requests; `minted` keeps every token.
     """
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Issuer:
                 self.wfile.write(content)
 
             def log_message(self, format: str, *args: object) -> None:
-                """Silent."""
+                """Logs nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
         self._server.daemon_threads = True
@@ -91,19 +91,19 @@ class Issuer:
         self.stop()
 
     def rotate(self) -> None:
-        """A new key, published at once; tokens of the old one stop being verifiable."""
+        """Publishes a new key at once; tokens of the old key are no longer verifiable."""
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.kid = secrets.token_hex(8)
 
     def environment(self) -> dict[str, str]:
-        """What a runner sets for a job with `permissions: id-token: write`."""
+        """Returns the variables that a runner sets for a job with `permissions: id-token: write`."""
         return {
             "ACTIONS_ID_TOKEN_REQUEST_URL": self.token_url,
             "ACTIONS_ID_TOKEN_REQUEST_TOKEN": self.request_token,
         }
 
     def mint(self, audience: str, **claims: Any) -> str:
-        """A token; a claim given as None is left out."""
+        """Signs a token; a claim given as None is left out."""
         now = int(time.time())
         table = {
             "iss": self.url,

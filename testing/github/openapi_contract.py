@@ -1,7 +1,8 @@
-"""GitHub's published API description as a judge. In: a request or an answer. Out: what is wrong with it.
+"""GitHub's published API description as a check. In: a request or an answer. Out: its violations of the
+description.
 
-Stricter than GitHub in one point: a property or query parameter that the description does not know is wrong
-here, so that a misspelt one is found. Never sends or answers anything.
+Stricter than GitHub in one point: an unknown property or query parameter is a violation, so that a misspelt
+one is found. Never sends or answers a request.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ MAX_DESCRIPTION = 140  # documented in prose only: REST "Create a deployment sta
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation as described, and the values that its path carries."""
+    """One operation of the description, and the values in the path."""
 
     id: str
     described: Mapping[str, Any]
@@ -39,7 +40,7 @@ class Contract:
         self._routes = [(_pattern(path), methods) for path, methods in self._document["paths"].items()]
 
     def operation(self, method: str, path: str) -> Operation | None:
-        """None for what the description does not have."""
+        """Returns the operation of a request, or None if the description has none."""
         for pattern, methods in self._routes:
             match = pattern.fullmatch(path)
             if match and method.lower() in methods:
@@ -49,7 +50,7 @@ class Contract:
         return None
 
     def judge_request(self, operation: Operation, query: Mapping[str, str], body: object) -> list[str]:
-        """What GitHub's description, or its prose, would not accept."""
+        """Returns the violations of a request against GitHub's description or its prose."""
         known = {item["name"] for item in operation.described["parameters"] if item["in"] == "query"}
         wrong = [f"query parameter {name} is unknown" for name in query if name not in known]
         schema = operation.described.get("requestBody")
@@ -63,7 +64,7 @@ class Contract:
         return wrong + self._errors(schema, body)
 
     def judge_answer(self, operation: Operation, status: int, body: object) -> list[str]:
-        """What GitHub would not have answered."""
+        """Returns the violations of an answer that GitHub would not give."""
         responses = operation.described["responses"]
         if str(status) not in responses:
             return [f"{operation.id} never answers {status}"]
@@ -71,7 +72,7 @@ class Contract:
         return self._errors(schema, body) if schema else []
 
     def example(self, schema_name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The smallest valid value of a named schema, with `given` properties."""
+        """Returns the smallest valid value of a named schema, with `given` properties."""
         value = self._example({"$ref": f"#/components/schemas/{schema_name}"})
         return {**value, **given}
 

@@ -1,4 +1,4 @@
-"""The comments of a stand-in GitHub's pull requests. In: text. Out: comments as GitHub shows them."""
+"""Pull request comments of the stand-in for GitHub. In: text. Out: comments as GitHub shows them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from testing.http_stub import Answer
 
 
 class Comments:
-    """Those of all repositories; a workflow's token writes as a bot."""
+    """Comments of all repositories; a workflow's token writes as a bot."""
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
@@ -19,11 +19,11 @@ class Comments:
         self._count = 0
 
     def of(self, repository: str, number: int | str) -> list[dict[str, Any]]:
-        """Oldest first."""
+        """Returns a pull request's comments, oldest first."""
         return self._of.setdefault((repository.lower(), str(number)), [])
 
     def answer(self, operation: Operation, name: str, query: Mapping[str, str], body: Any) -> Answer | None:
-        """None for what is not about comments."""
+        """Answers an operation on comments; None for any other operation."""
         values = operation.values
         match operation.id:
             case "issues/list-comments":

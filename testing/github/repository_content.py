@@ -1,4 +1,4 @@
-"""What the stand-in for GitHub serves. In: a dict or a real git repository. Out: files at a revision."""
+"""Repositories of the stand-in for GitHub. In: a dict or a real git repository. Out: files at a revision."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ class Content(Protocol):
     """One repository's files."""
 
     def files(self, revision: str) -> dict[str, File] | None:
-        """None for a revision that there is not."""
+        """Returns the files, or None for an unknown revision."""
 
     def read(self, revision: str, path: str) -> bytes: ...
 
     def tip(self, branch: str) -> str:
-        """The newest commit, empty for a branch that there is not."""
+        """Returns the newest commit, empty for an unknown branch."""
 
     def branches(self) -> list[str]: ...
 
     def tags(self) -> dict[str, str]:
-        """Name → commit."""
+        """Returns name → commit."""
 
     def contains(self, tip: str, revision: str) -> bool:
-        """Whether `revision` is `tip` or an ancestor of it."""
+        """True if `revision` is `tip` or an ancestor of it."""
 
 
 class FromDict:
-    """`{revision: {path: text or bytes}}`."""
+    """Content given as `{revision: {path: text or bytes}}`."""
 
     def __init__(self, revisions: Mapping[str, Mapping[str, str | bytes]]) -> None:
         self._revisions = revisions
@@ -58,7 +58,7 @@ class FromDict:
         return content if isinstance(content, bytes) else content.encode()
 
     def tip(self, branch: str) -> str:
-        """There is `main` alone, with all revisions in their order."""
+        """Returns the last revision of `main`, the only branch."""
         return list(self._revisions)[-1] if branch == "main" and self._revisions else ""
 
     def branches(self) -> list[str]:
@@ -73,7 +73,7 @@ class FromDict:
 
 
 class FromGit:
-    """A git repository on disk, bare or with a work tree."""
+    """Content of a git repository on disk, bare or with a work tree."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,5 +1,5 @@
-"""GitHub's stand-in, where it only reads a repository. In: one operation. Out: its answer, None for
-another.
+"""Reading operations of the stand-in for GitHub. In: one operation. Out: its answer, None for any other
+operation.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from testing.http_stub import Answer
 
 
 class Reading:
-    """Repository, files, trees and refs."""
+    """Answers operations on a repository, its files, trees and refs."""
 
     _contents: dict[str, Content]
     _contract: Contract
@@ -51,7 +51,7 @@ class Reading:
         if files is None or path not in files:
             return missing()
         raw = self._contents[name.lower()].read(revision, path)
-        small = len(raw) <= 1_048_576  # larger ones come without their content in the JSON form
+        small = len(raw) <= 1_048_576  # larger files have no content in the JSON form
         given = {
             "name": path.rpartition("/")[2],
             "path": path,

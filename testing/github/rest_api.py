@@ -1,7 +1,9 @@
-"""GitHub's REST API on 127.0.0.1, as far as the deployer uses it. In: HTTP. Out: answers; calls are kept.
+"""The part of GitHub's REST API that the deployer uses, on 127.0.0.1. In: HTTP. Out: answers and a record of
+the calls.
 
-Requests and answers are judged by GitHub's published description (`contract.py`): a request that breaks it is
-answered with 422 and remembered in `breaches`. Content comes from dicts or from real git repositories.
+Requests and answers are checked against GitHub's published description (`openapi_contract.py`): a request
+that violates it is answered with 422 and recorded in `breaches`. Content comes from dicts or from real git
+repositories.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ FAULTS = ("502", "500", "rate-limit", "hang", "422", "echo", "307", "garbage", "
 
 @dataclass(frozen=True)
 class Call:
-    """One request as it came, and the status that it got."""
+    """One request, and the status of its answer."""
 
     method: str
     path: str
@@ -42,7 +44,7 @@ class Call:
 
 
 class GitHubServer(Reading):
-    """A GitHub with these repositories, each `{revision: {path: text}}` or a git repository's path."""
+    """A GitHub with these repositories, each `{revision: {path: text}}` or the path of a git repository."""
 
     def __init__(
         self,
@@ -65,14 +67,14 @@ class GitHubServer(Reading):
         self.hooks: list[Hook] = []
         self.app_key = ""  # the public half; with it the app's own operations answer to its tokens
         self.comments = Comments(self._contract)
-        self.truncated = False  # makes git/trees say that it left something out
+        self.truncated = False  # git/trees reports an incomplete listing
         self.calls: list[Call] = []
         self.breaches: list[str] = []
         self._server = Server(self.answer, port)
 
     @property
     def url(self) -> str:
-        """What the settings call `github.api`."""
+        """Returns the address for the setting `github.api`."""
         return self._server.url
 
     def start(self) -> GitHubServer:
@@ -92,14 +94,14 @@ class GitHubServer(Reading):
         self.stop()
 
     def break_with(self, fault: str, *, method: str = "", path: str = "", times: int = 1_000_000) -> None:
-        """The next `times` calls of `method` (any) whose path holds `path` get the fault."""
+        """Gives the fault to the next `times` calls of `method` (any) whose path contains `path`."""
         if fault not in FAULTS:
             raise ValueError(f"{fault} is none of {', '.join(FAULTS)}")
         with self._lock:
             self._faults.append((fault, method, path, times))
 
     def mend(self) -> None:
-        """Ends all faults; calls that hang are let go."""
+        """Ends all faults and releases calls that hang."""
         with self._lock:
             self._faults.clear()
         self._released.set()
@@ -110,12 +112,12 @@ class GitHubServer(Reading):
             return list(self._deployments[repository.lower()])
 
     def statuses(self, deployment: int) -> list[dict[str, Any]]:
-        """Oldest first; the API lists them newest first."""
+        """Returns the statuses, oldest first; the API lists them newest first."""
         with self._lock:
             return list(self._statuses.get(deployment, ()))
 
     def answer(self, method: str, target: str, headers: Mapping[str, str], raw: bytes) -> Answer:
-        """One call, recorded."""
+        """Answers and records one call."""
         parts = urlsplit(target)
         query, body = dict(parse_qsl(parts.query, keep_blank_values=True)), json.loads(raw) if raw else None
         found = self._fault(method, parts.path, headers) or self._route(
@@ -131,7 +133,7 @@ class GitHubServer(Reading):
             released = self._released
         if fault == "hang":
             released.wait(60)
-        if fault == "echo":  # a proxy that shows what it was sent
+        if fault == "echo":  # a proxy that echoes its request
             return Answer(500, {"message": f"cannot parse: {headers.get('authorization')}"})
         return {
             "502": Answer(502, {"message": "Server Error"}),
@@ -278,7 +280,7 @@ def _now() -> str:
 
 
 def main() -> None:
-    """`python -m testing.github.rest_api --git owner/name=FOLDER --port 8500`: until it is told to end."""
+    """Runs `python -m testing.github.rest_api --git owner/name=FOLDER --port 8500` until a signal ends it."""
     parser = argparse.ArgumentParser(
         description="A stand-in for GitHub's REST API, on real git repositories."
     )
@@ -287,7 +289,7 @@ def main() -> None:
     parser.add_argument("--token", default="")
     options = parser.parse_args()
     stops = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # before any thread: sigwait is to get them
+    signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # before any thread starts: sigwait must receive them
     pairs = (text.partition("=") for text in options.git)
     with GitHubServer(
         {name: Path(folder) for name, _, folder in pairs}, token=options.token, port=options.port

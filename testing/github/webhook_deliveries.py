@@ -1,5 +1,5 @@
-"""GitHub's webhooks as the REST API shows them: what was sent, and what came back. In: events to deliver.
-Out: real HTTP calls, and the record of each.
+"""GitHub's webhooks and their record in the REST API. In: events to deliver. Out: real HTTP calls, and the
+record of each.
 
 Like GitHub it never sends again by itself, and a redelivery is a new attempt with the same guid.
 """
@@ -34,14 +34,14 @@ class Hook:
     id: int
     url: str
     secret: str
-    repository: str = ""  # empty: an app's
+    repository: str = ""  # empty for an app's webhook
     active: bool = True
     attempts: list[dict[str, Any]] = field(default_factory=list)
-    forgotten: set[int] = field(default_factory=set)  # listed still, and not shown any more
+    forgotten: set[int] = field(default_factory=set)  # listed, but not shown any more
 
     def send(self, event: str, payload: Mapping[str, Any], *, guid: str = "", at: float | None = None) -> int:
-        """One attempt; the status that came back, 0 where nobody answered."""
-        raw = json.dumps(payload, indent=1).encode()  # not as the API shows it: that one is parsed
+        """Makes one attempt and returns the status of its answer, 0 without an answer."""
+        raw = json.dumps(payload, indent=1).encode()  # raw; the API shows it parsed
         guid = guid or str(uuid.uuid4())
         headers = {
             "Content-Type": "application/json",
@@ -65,7 +65,7 @@ class Hook:
         headers: Mapping[str, str] | None = None,
         at: float | None = None,
     ) -> str:
-        """An attempt that ended like this; its guid."""
+        """Records an attempt with this end and returns its guid."""
         guid = guid or str(uuid.uuid4())
         moment = datetime.now(UTC) if at is None else datetime.fromtimestamp(at, UTC)
         self.attempts.append(
@@ -92,7 +92,7 @@ class Hook:
 
 
 def is_app_token(bearer: str, key: str) -> bool:
-    """Whether it is a token as GitHub Apps sign them, for ten minutes at most."""
+    """True for a token that a GitHub App signed, for ten minutes at most."""
     try:
         claims = jwt.decode(bearer, key, algorithms=["RS256"])
     except jwt.PyJWTError:
@@ -103,7 +103,7 @@ def is_app_token(bearer: str, key: str) -> bool:
 def answer(
     hooks: list[Hook], operation: Operation, query: Mapping[str, str], contract: Contract, base: str
 ) -> Answer:
-    """What GitHub's API says of them."""
+    """Answers GitHub's operations on webhooks; None for any other operation."""
     values = operation.values
     name = f"{values['owner']}/{values['repo']}".lower() if "owner" in values else ""
     mine = [hook for hook in hooks if hook.repository.lower() == name]

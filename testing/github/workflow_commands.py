@@ -1,7 +1,8 @@
-"""What GitHub's runner does with a step's output lines. In: lines. Out: the log, annotations, forged outputs.
+"""Workflow commands in a step's output, as GitHub's runner reads them. In: lines. Out: the log, annotations,
+forged outputs.
 
 Both forms are obeyed, `::name::` at a line's start and `##[name]` anywhere, as the runner does; `set-output`
-still works there, so a step that prints a stranger's text bare can be seen to lose here.
+still works there, so that a step that prints untrusted text without care is visible here.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ class Console:
     _stop: str = ""
 
     def begin(self) -> None:
-        """A new step."""
+        """Begins a new step."""
         self.outputs, self._stop = {}, ""
 
     def read(self, line: str) -> None:
-        """One line of a step's output."""
+        """Reads one line of a step's output."""
         match = _NEW.match(line) or _OLD.search(line)
         name = match.group("name") if match else ""
         if self._stop:

@@ -1,8 +1,8 @@
 """Steady load on one URL of this machine. In: URL, rates. Out: every request with its time, kind, result and
 the text served.
 
-Runs in a process of its own, so that what is measured does not share an interpreter with who measures. No
-request is repeated: a lost one counts. Loopback only, bounded by `limit` seconds.
+The load runs in its own process, so that it shares no interpreter with the measurement. No request is
+repeated: a lost request counts. Loopback only, bounded by `limit` seconds.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Sample:
-    """One request: seconds since the load began, which kind, whether it was answered well, seconds it took,
-    first bytes (of a lost one what went wrong, where no answer came).
+    """One request: seconds since the load began, its kind, its success, its duration in seconds, and the
+    first bytes of the answer, or the error of a lost request.
     """
 
     at: float
@@ -43,7 +43,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Report:
-    """What a load saw."""
+    """All samples of a load."""
 
     samples: tuple[Sample, ...]
 
@@ -51,23 +51,23 @@ class Report:
         return sum(1 for sample in self.samples if sample.kind == kind and not sample.good)
 
     def losses(self) -> list[str]:
-        """What was lost, each with when and why; [] when nothing was."""
+        """Returns the lost requests, each with its time and error."""
         lost = [sample for sample in self.samples if not sample.good]
         return [f"{one.at:.3f} s {one.kind} {one.took:.3f} s {one.text[:80]}" for one in lost]
 
     @property
     def gap_ms(self) -> float:
-        """The longest time between two successive good answers."""
+        """Returns the longest time between two successive good answers."""
         ends = sorted(sample.at + sample.took for sample in self.samples if sample.good)
         return max((later - earlier for earlier, later in itertools.pairwise(ends)), default=0.0) * 1000
 
     def first(self, text: str) -> float | None:
-        """When the first good answer with `text` in it was there."""
+        """Returns the time of the first good answer that contains `text`."""
         return min((s.at + s.took for s in self.samples if s.good and text in s.text), default=None)
 
 
 class Load:
-    """100 new connections and 100 keep-alive requests a second unless said otherwise; a context manager."""
+    """Context manager of a load, by default 100 new connections and 100 keep-alive requests a second."""
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class _Runner:
             task = asyncio.create_task(self._one())
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
-            due += 1 / rate  # by the clock: on a busy machine a sleep is late, and the rate would fall
+            due += 1 / rate  # by the clock: on a busy machine sleeps are late, and the rate would fall
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     async def _one(self) -> None:
@@ -183,7 +183,7 @@ class _Runner:
 
 
 def _trusting() -> ssl.SSLContext:
-    """What is counted are answers, not whether the certificate is anybody's."""
+    """Returns a TLS context without certificate checks: the load counts answers alone."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context

@@ -1,6 +1,6 @@
-"""Latency at a number of connections that never rest. In: port, seconds. Out: the median of all answers, ms.
+"""Latency at a number of busy connections. In: port, seconds. Out: the median of all answers, ms.
 
-A process of its own; plain sockets, one thread each, kept alive.
+Runs in its own process, with plain sockets, one thread each, kept alive.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def latency_ms(port: int, seconds: float = 2.0) -> float:
-    """Eight connections to this machine's port, one request after the other on each."""
+    """Measures eight connections to this machine's port, one request after the other on each."""
     argv = [sys.executable, "-m", "testing.load.latency", str(port), str(seconds)]
     done = subprocess.run(argv, check=True, capture_output=True, text=True, cwd=_ROOT, timeout=60)
     return float(json.loads(done.stdout))

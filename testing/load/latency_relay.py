@@ -1,5 +1,5 @@
-"""A way to this machine's port that takes time: clients far away. In: port, milliseconds there and back. Out:
-a port of its own, in a process of its own. Loopback only; what is sent stays in order.
+"""A relay to this machine's port that adds latency, for distant clients. In: port, milliseconds of a round
+trip. Out: its own port, in its own process. Loopback only; bytes stay in order.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @contextmanager
 def relay(port: int, round_trip_ms: int) -> Iterator[int]:
-    """The port to talk to instead."""
+    """Yields the port of the relay."""
     argv = [sys.executable, "-m", "testing.load.latency_relay", str(port), str(round_trip_ms)]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=_ROOT)
     try:
@@ -30,7 +30,7 @@ def relay(port: int, round_trip_ms: int) -> Iterator[int]:
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
-    """Every byte `delay` seconds later, the end as well."""
+    """Forwards every byte, and the end, `delay` seconds later."""
     queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 
     async def take() -> None:

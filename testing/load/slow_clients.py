@@ -1,8 +1,8 @@
-"""Clients that take their time. In: an address, how many of which kind. Out: connections that stay open until
-the context ends, and how often they were cut off.
+"""Slow clients. In: an address, how many clients of each kind. Out: connections that stay open until the
+context ends, and the number of cut ones.
 
-Runs in a process of its own; loopback only. Who is cut off comes back at once, so there are as many at any
-moment.
+Runs in its own process; loopback only. A client that is cut off reconnects at once, so that their number
+stays the same.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ _PATIENCE = 30.0
 
 @dataclass(frozen=True)
 class Kinds:
-    """How many of each. `story` is the path of the event stream that viewers open, `token` opens it."""
+    """Number of clients of each kind. `story` is the path of the event stream that viewers open with
+    `token`.
+    """
 
     port: int
     headers: int = 0
@@ -40,7 +42,7 @@ class Kinds:
 
 
 class Crowd:
-    """A context manager; `seen` afterwards counts what happened to them."""
+    """Context manager of the clients; `seen` afterwards counts their results."""
 
     def __init__(self, kinds: Kinds) -> None:
         self._argv = [sys.executable, "-m", "testing.load.slow_clients", json.dumps(asdict(kinds))]
@@ -67,7 +69,7 @@ _Member = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 class _Members:
-    """All of them, inside their process."""
+    """All clients, inside their process."""
 
     def __init__(self, kinds: Kinds) -> None:
         self._kinds = kinds
@@ -126,11 +128,11 @@ class _Members:
         self._seen[f"viewer {status}"] += 1
         await reader.read()
         writer.close()
-        if status == "503":  # polls instead
+        if status == "503":  # may poll instead
             await asyncio.sleep(_PATIENCE)
 
     async def _deaf_viewer(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Its receive buffer is small, and nobody empties it."""
+        """Opens a stream with a small receive buffer and never reads it."""
         writer.transport.pause_reading()  # type: ignore[attr-defined] # a socket's transport can
         writer.write(self._view())
         while not writer.transport.is_closing():

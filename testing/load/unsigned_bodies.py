@@ -1,5 +1,5 @@
-"""Bodies of 64 MB that nobody signed. In: where, which kind, how many. Out: what each was answered; 0 where
-the connection was cut before an answer could be read.
+"""Unsigned bodies of 64 MB. In: address, kind, number. Out: the status of each answer, 0 for a connection
+that was cut before.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _TIMEOUT = 30.0
 
 
 def flood(port: int, path: str, kind: str, count: int) -> list[int]:
-    """One after another, each on a connection of its own."""
+    """Sends them one after another, each on its own connection."""
     return [_one(port, path, kind) for _ in range(count)]
 
 

@@ -1,9 +1,9 @@
-"""Signed `workflow_run` deliveries of a chosen size, sent as fast as they are answered over a number of
-connections. In: address, size, connections, seconds. Out: every answer's status and time.
+"""Signed `workflow_run` deliveries of a chosen size, each sent after the answer to the one before, over a
+number of connections. In: address, size, connections, seconds. Out: every answer's status and time.
 
-Runs in a process of its own, so that who sends shares no interpreter with who measures; loopback only. Every
-delivery is another run with a GUID and a signature of its own, made before the clock starts. Connection N
-speaks for app N, so that no delivery overtakes another one of its app.
+Runs in its own process, so that it shares no interpreter with the measurement; loopback only. Every delivery
+is another run with its own GUID and signature, made before the clock starts. Connection N sends for app N, so
+that no delivery overtakes another one of its app.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ _ROOT = Path(__file__).resolve().parents[2]
 _TIMEOUT = 30.0
 _RUN_DIGITS, _FIRST_RUN = 10, 1_000_000_000
 _LINE = "* Keep what the receiver has accepted also when the disk is full\n"
-_SMALLEST_REAL = 25_000  # bytes; below, fields that nobody reads are left out
+_SMALLEST_REAL = 25_000  # bytes; smaller payloads leave out unused fields
 
 
 @dataclass(frozen=True)
 class Load:
-    """What to send. `first` is the first run's number: a second load of the same app starts behind."""
+    """Deliveries to send. `first` is the first run's number: a second load of the same app continues the
+    numbers.
+    """
 
     port: int
     path: str
@@ -43,12 +45,14 @@ class Load:
     secret: str
     first: int = 0
     dense: bool = False
-    pause: float = 0.0  # seconds from one delivery to the next, each on a connection of its own; 0: none
-    rate: int = 4000  # deliveries a second and connection that are prepared at most
+    pause: float = 0.0  # seconds between two deliveries, each on its own connection; 0: no pause
+    rate: int = 4000  # largest number of prepared deliveries per second and connection
 
     @property
     def count(self) -> int:
-        """Prepared for each connection; what is prepared bounds the load, not what is measured."""
+        """Returns the number of deliveries to prepare for each connection; it limits the load, not the
+        measurement.
+        """
         if self.pause:
             return int(self.seconds / self.pause)
         return min(int(self.seconds * self.rate), max(200, 400_000_000 // self.size))
@@ -56,7 +60,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Sent:
-    """What came of a load: statuses, and each answer's time in milliseconds."""
+    """Result of a load: statuses, and each answer's time in milliseconds."""
 
     seconds: float
     statuses: dict[str, int]
@@ -79,7 +83,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def send(load: Load) -> Sent:
-    """In a process of its own."""
+    """Sends a load from its own process."""
     done = subprocess.run(
         [sys.executable, "-m", "testing.load.webhook_load", json.dumps(asdict(load))],
         cwd=_ROOT,
@@ -102,14 +106,14 @@ class Template:
         self._body = bytearray(text)
 
     def body(self, run: int) -> bytearray:
-        """The same memory at every call."""
+        """Returns the body in the same memory at every call."""
         self._body[self._at : self._at + _RUN_DIGITS] = str(_FIRST_RUN + run).encode()
         return self._body
 
 
 def _payload(app: int, size: int, dense: bool) -> dict[str, Any]:
-    """GitHub's own example with a commit message as long as it takes, or with commits that nobody reads where
-    it should be dense; made smaller it keeps what is read.
+    """Returns GitHub's own example with a commit message of the needed length, or with many unused commits
+    where it should be dense; a smaller one keeps the fields that the receiver reads.
     """
     payload = run_payload(repository_id=repository_id(app), run_number=_FIRST_RUN)
     payload["workflow_run"]["head_repository"]["id"] = repository_id(app)
@@ -127,7 +131,7 @@ def _payload(app: int, size: int, dense: bool) -> dict[str, Any]:
 
 
 def _message(size: int) -> str:
-    """As it stands in JSON it has `size` bytes, the end of a line two of them."""
+    """Returns a message that takes `size` bytes in JSON, where a line feed takes two."""
     lines, rest = divmod(size, len(_LINE) + 1)
     return _LINE * lines + "x" * rest
 
@@ -227,7 +231,7 @@ def _some(connection: socket.socket) -> bytes:
 
 
 def _together(senders: Sequence[_Sender], seconds: float) -> float:
-    """All at once; the seconds it took."""
+    """Runs all functions at once and returns the seconds until the last has ended."""
     begun = time.perf_counter()
     threads = [threading.Thread(target=sender.run, args=(begun + seconds,)) for sender in senders]
     for thread in threads:

@@ -1,9 +1,9 @@
-"""The receiver with real door, store, queue, worker and way of a deploy; what is deployed to lies in memory.
+"""The real receiver, store, queue, worker and deployment with targets in memory.
 
-In: the settings file, a folder, `web` or `worker` for one half of two. Out: a server as `webhook_server.py`
-starts it, which writes to `FOLDER/served/PROJECT` what requests would reach now and to `FOLDER/story` a line
-for the begin and the end of every pull. GitHub, registry and engine are stood in for, so that hundreds of
-deploys fit into seconds.
+In: the settings file, a folder, `web` or `worker` for one half of two. Out: a server that starts like
+`webhook_server.py` and writes to `FOLDER/served/PROJECT` the digests that requests would reach now, and to
+`FOLDER/story` a line for the begin and the end of every pull. GitHub, registry and engine are stand-ins, so
+that hundreds of deploys fit into seconds.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from deployer.worker.worker import Worker
 from testing.compose_models import shop
 from testing.receiver.in_memory_target import MemoryTarget, MemoryWatch, in_memory_context
 
-LIVES_FAST = "DEPLOYER_TEST_LIVES_FAST"  # keeps little, and tidies up every second
+LIVES_FAST = "DEPLOYER_TEST_LIVES_FAST"  # keeps few releases, and prunes every second
 _KEPT = ("config", "store", "clock", "variables", "login")  # of the real dependencies
 TAKES = "DEPLOYER_TEST_DEPLOY_TAKES"  # seconds of a pull
 
 
 def digest_of(revision: str) -> str:
-    """What the registry here says that a revision's images are."""
+    """Returns the digest that the registry here gives to a revision's images."""
     return "sha256:" + hashlib.sha256(f"sha-{revision}".encode()).hexdigest()
 
 
@@ -73,7 +73,7 @@ class GitHub(NoGitHub):
 
 
 class Project(MemoryTarget):
-    """One environment's replicas, and the file that says what serves."""
+    """One environment's replicas, and the file with the digests that serve."""
 
     def __init__(self, name: str, folder: Path) -> None:
         networks = {"default": {"name": f"{name}_default"}}
@@ -97,7 +97,7 @@ class Project(MemoryTarget):
 
 
 class Fleet:
-    """A target for any number of projects: each call goes to the project's own."""
+    """A target for any number of projects: each call goes to its project's own target."""
 
     def __init__(self, folder: Path, state: Path, takes: float) -> None:
         self._folder, self._state, self._takes = folder, state, takes
@@ -125,7 +125,7 @@ class Fleet:
         *,
         stored: bool = False,
     ) -> None:
-        """Where a real deploy spends its time."""
+        """Takes as long as a pull: a real deploy spends most of its time there."""
         project = image.repository.split("/")[2].rpartition("-")[0]
         self._tell(f"begin {project} {image.digest}")
         time.sleep(self._takes)
@@ -150,7 +150,7 @@ class Fleet:
         return ""
 
     def fetch_edge(self, say: Callable[[str], None]) -> None:
-        """It is there."""
+        """Does nothing: the edge's image is present."""
 
     def remove(self, replicas: Sequence[Replica], *, volumes: bool = False) -> None:
         for project in list(self._projects.values()):
@@ -163,7 +163,7 @@ class Fleet:
         return ""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        """Whatever else a target can: of the project that comes first, or of the machine."""
+        """Forwards every other call of a target to the first argument's project, or to the machine."""
 
         def call(*arguments: Any) -> Any:
             of_a_project = bool(arguments) and isinstance(arguments[0], str)

@@ -1,7 +1,6 @@
-"""A target in memory that breaks on command. In: the calls of a rollout. Out: their order, and a state to
-look at.
+"""A target in memory with faults. In: the calls of a rollout. Out: their order, and a state to inspect.
 
-For what a real engine cannot be asked to do at a chosen moment; the scenarios run on the real one.
+It serves tests of moments that a real engine cannot produce on demand; the scenarios run on the real one.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from testing.compose_models import EDGE_SETTINGS
 
 
 class MemoryWatch:
-    """A watch that saw what it is given."""
+    """A watch with a given result."""
 
     def __init__(self, seen: Mapping[Endpoint, Sequence[Sample]]) -> None:
         self._seen = seen
@@ -44,7 +43,9 @@ class MemoryWatch:
 
 
 class MemoryTarget:
-    """`breaks` maps a call's name to the error it raises; `sick` names the specs that never answer."""
+    """`breaks` maps a call's name to the error that it raises; `sick` names the specs that never become
+    ready.
+    """
 
     def __init__(self, model: dict[str, Any]) -> None:
         self.model = model
@@ -53,21 +54,21 @@ class MemoryTarget:
         self.breaks: dict[str, DeployerError] = {}
         self.sick: set[str] = set()
         self.failing: set[str] = set()  # moments whose hooks end with a code
-        self.broken_copies: set[str] = set()  # `new`, `old`: which copy ends at once
+        self.broken_copies: set[str] = set()  # `new`, `old`: the copy that ends at once
         self.refuses_copies = False
-        self.forbidden_copies: set[str] = set()  # `new`, `old`: which copy the last gate refuses
+        self.forbidden_copies: set[str] = set()  # `new`, `old`: the copy that is refused by its permissions
         self.hooked: Replica | None = None
         self.in_flight = 0
         self.free: int | None = None
         self.configs: dict[str, ImageConfig] = {}  # digest → configuration, an empty one for all others
         self.here: set[str] = set()  # digests of images that need no pull
-        self.in_use: set[str] = set()  # digests that something else runs
+        self.in_use: set[str] = set()  # digests that a foreign container runs
         self.taken = Occupied()
-        self.seen: Mapping[Endpoint, Sequence[Sample]] = {}  # by the watch
+        self.seen: Mapping[Endpoint, Sequence[Sample]] = {}  # calls of the watch
         self._made = 0
 
     def serving(self) -> dict[str, list[str]]:
-        """Service → digests that requests reach."""
+        """Returns service → digests that requests reach."""
         found: dict[str, list[str]] = {}
         for replica in self.replicas.values():
             if replica.serving:

@@ -1,4 +1,4 @@
-"""Wishes and releases for tests of the store, and a short way through the queue."""
+"""Deploy jobs and releases for tests of the store, and a short way through the queue."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def release(**changes: Any) -> Release:
 def run_through(
     store: SqliteStore, wanted: DeployJob, status: Status, draft: Release | None = None
 ) -> Deployment:
-    """Queued, claimed, finished."""
+    """Enqueues, claims and finishes a job."""
     store.queue.enqueue(wanted, 1.0)
     claimed = store.queue.claim(2.0)
     assert claimed

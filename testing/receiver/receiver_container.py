@@ -1,4 +1,6 @@
-"""The receiver as its image, run as the README says. In: an image. Out: a stage whose server is in it."""
+"""The receiver in its image, run as the README says. In: an image. Out: a stage whose server is the
+container.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ USER = 10001  # the image's own user
 
 
 class ContainerStage(Stage):
-    """Not root, its root file system read-only, no capability; the Docker socket by its group."""
+    """A stage with a receiver that is not root, with a read-only root file system and no capability; the
+    Docker socket is reached by its group.
+    """
 
     def __init__(self, image: str) -> None:
         super().__init__()
@@ -39,14 +43,14 @@ class ContainerStage(Stage):
         docker("rm", "-f", self.name)
 
     def health(self) -> str:
-        """What the image's own health check says."""
+        """Returns the result of the image's own health check."""
         return docker("inspect", "--format", "{{.State.Health.Status}}", self.name).strip()
 
     def _is_up(self) -> bool:
         return self.get("/health")[0] == 200
 
     def _hand_over(self) -> None:
-        """What the container's user must own or read; the rest of the folder stays ours."""
+        """Gives the container's user the files that it must own or read."""
         self.state.mkdir(mode=0o700, exist_ok=True)
         self.folder.chmod(0o711)
         for path in (self.state, self.config, *self.folder.glob("*.secret"), self.folder / "shop.env"):

@@ -1,5 +1,5 @@
-"""A receiver to test against: settings, requests and deliveries as the outside sends them, and a store on a
-real file.
+"""A receiver to test against: settings, requests and deliveries as clients send them, and a store on a real
+file.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ BUNDLE = Bundle("compose.yaml", {"compose.yaml": "services:\n  web:\n    build: 
 
 
 def config_of(**environment: Any) -> Config:
-    """One app, `shop`, with `production`; `environment` changes that one's settings."""
+    """Returns settings of one app, `shop`, with `production`; `environment` changes that environment's
+    settings.
+    """
     return load_config(config_table(**environment))
 
 
@@ -54,7 +56,7 @@ def config_table(**environment: Any) -> dict[str, Any]:
 
 
 def two_apps(**settings: Any) -> Config:
-    """`shop` and `admin` in one repository."""
+    """Returns settings of `shop` and `admin` in one repository."""
     table = config_table(**settings)
     table["apps"]["admin"] = {**table["apps"]["shop"], "environments": {"production": dict(settings)}}
     return load_config(table)
@@ -76,20 +78,20 @@ def deploy_request(**changes: Any) -> DeployRequest:
 
 
 def encoded(request: DeployRequest) -> tuple[bytes, str]:
-    """The bytes of a request, and the audience that a token for them must have."""
+    """Returns the bytes of a request, and the audience that a token for them must have."""
     raw = encode_request(request)
     return raw, audience_of(URL, raw)
 
 
 def fixture(name: str) -> dict[str, Any]:
-    """One of GitHub's example payloads, to be changed freely."""
+    """Returns one of GitHub's example payloads, which the caller may change."""
     table: dict[str, Any] = json.loads((PAYLOADS / f"{name}.json").read_bytes())
     return table
 
 
 def run_payload(**changes: Any) -> dict[str, Any]:
-    """A `workflow_run` that deploys `shop`; `changes` go into `workflow_run`, `action` and `repository_id`
-    beside it.
+    """Returns a `workflow_run` that deploys `shop`; `changes` go into `workflow_run`, `action` and
+    `repository_id` beside it.
     """
     payload = fixture("workflow_run/completed.payload")
     payload["action"] = changes.pop("action", "completed")
@@ -138,8 +140,8 @@ def receiver_of(store: SqliteStore, config: Config | None = None, **changes: Any
 
 
 def announcement(**changes: Any) -> dict[str, Any]:
-    """A `deployment` that deploys `shop`, made by a run on `main`; `changes` go into `deployment`, and
-    `run` and `repository_id` beside it.
+    """Returns a `deployment` that deploys `shop`, made by a run on `main`; `changes` go into `deployment`,
+    and `run` and `repository_id` beside it.
     """
     payload = fixture("deployment/payload")
     payload["repository"]["id"] = changes.pop("repository_id", 4711)
@@ -154,7 +156,7 @@ def announcement(**changes: Any) -> dict[str, Any]:
 
 
 def package_event(event: str = "package", **changes: Any) -> dict[str, Any]:
-    """What GitHub sends for one image of `shop` (shape of a real delivery of 2025-11): `changes` are its
+    """Returns GitHub's event for one image of `shop` (shape of a real delivery of 2025-11): `changes` are its
     `tag`, `commit`, `name`, `namespace`, `kind`, `action` and `repository_id`.
     """
     given: dict[str, Any] = {
@@ -187,12 +189,12 @@ def package_event(event: str = "package", **changes: Any) -> dict[str, Any]:
 def decision(
     payload: dict[str, Any], config: Config | None = None, event: str = "workflow_run"
 ) -> Deploy | Ignore | ImageAnnouncement:
-    """What a delivery of this payload starts."""
+    """Returns the decision about a delivery of this payload."""
     return decide(parse_delivery(headers_of(event), body_of(payload)), config or config_of())
 
 
 def reason(payload: dict[str, Any], config: Config | None = None, event: str = "workflow_run") -> str:
-    """Why it starts nothing."""
+    """Returns the reason why the payload starts nothing."""
     answer = decision(payload, config, event)
     assert isinstance(answer, Ignore)
     return answer.reason

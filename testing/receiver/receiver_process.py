@@ -1,7 +1,7 @@
-"""The receiver as a process of its own with any number of apps, and no engine behind it. In: how many apps.
-Out: an address that takes real deliveries, and its memory, files and rows to look at.
+"""The receiver in its own process with any number of apps, without an engine. In: how many apps. Out: an
+address that takes real deliveries, and its memory, files and rows to inspect.
 
-For what concerns the door, the store and the queue; deploys run on a `Stage`, which has the real engine.
+It serves tests of HTTP, the store and the queue; deploys run on a `Stage`, which has the real engine.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _FIRST_ID = 1_000_000_000
 
 
 def repository_id(app: int) -> int:
-    """Ten digits for every app."""
+    """Returns an id of ten digits for an app."""
     return _FIRST_ID + app
 
 
 class Server:
-    """A context manager. `own_secrets` gives every app a webhook secret of its own; with `deploys`, deploys
-    take so many seconds and go to targets in memory, else they fail for want of an engine.
+    """Context manager of a receiver. `own_secrets` gives every app its own webhook secret; with `deploys`,
+    deploys take that many seconds and go to targets in memory, else they fail without an engine.
     """
 
     def __init__(
@@ -93,12 +93,12 @@ class Server:
         return self.child.pid
 
     def start(self) -> None:
-        """Returns once it answers."""
+        """Starts the process and returns once it answers."""
         self.launch()
         wait_for("the receiver's answer", self.answers, 60)
 
     def launch(self, *before: str) -> None:
-        """Starts it, without waiting; `before` is what its command line begins with."""
+        """Starts the process without waiting; `before` precedes its command line."""
         environment = {
             "PATH": os.environ["PATH"],
             "DEPLOYER_CONFIG": str(self.folder / "config.toml"),
@@ -122,11 +122,11 @@ class Server:
         return ("-m", "testing.receiver.in_memory_server", str(self.folder))
 
     def served(self, app: int) -> str:
-        """The digest that requests would reach."""
+        """Returns the digest that requests would reach."""
         return (self.folder / "served" / self.name(app)).read_text(encoding="ascii")
 
     def story(self) -> list[tuple[float, str, str, str]]:
-        """When, begin or end, project, digest."""
+        """Returns time, begin or end, project and digest of each pull."""
         lines = (self.folder / "story").read_text(encoding="ascii").splitlines()
         return [(float(at), kind, app, digest) for at, kind, app, digest in map(str.split, lines)]
 
@@ -149,18 +149,18 @@ class Server:
             return answer.status, answer.read()
 
     def keep_busy(self, apps: int | None = None) -> None:
-        """Every deploy waits for its project, as it does behind the child of a killed deployer: what arrives
-        meanwhile supersedes what is queued.
+        """Makes every deploy wait for its project, as behind the child of a killed deployer: newer requests
+        supersede the queued ones.
         """
         for app in range(apps or self.apps):
             self._locks.enter_context(hold(self.state / "projects" / f"{self.name(app)}.lock"))
 
     def let_go(self) -> None:
-        """Ends what `keep_busy` began."""
+        """Ends the effect of `keep_busy`."""
         self._locks.close()
 
     def token(self, person: str, app: int = 0) -> str:
-        """A person's new token that may read."""
+        """Creates a person's new token with the right to read."""
         store = open_store(self.state)
         try:
             rights = frozenset({Right.READ})
@@ -178,7 +178,7 @@ class Server:
 
     @contextmanager
     def database(self) -> Iterator[sqlite3.Connection]:
-        """Its database, for reading beside it."""
+        """Opens its database, for reading."""
         with closing(sqlite3.connect(f"file:{self.state}/deployer.db?mode=ro", uri=True)) as opened:
             yield opened
 
@@ -208,7 +208,7 @@ class Server:
 
 
 def rss_mb(pid: int) -> float:
-    """Memory of one process that lies in RAM, 2^20 bytes."""
+    """Returns the resident memory of one process, in 2^20 bytes."""
     for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024

@@ -1,7 +1,7 @@
-"""A receiver that follows a script, and its token service. In: answers to give. Out: what was asked.
+"""A receiver that follows a script, and its token service. In: answers to give. Out: the requests.
 
-For what a real receiver does only on a bad day: a 503 at the wrong moment, a stream that breaks in mid-line,
-another server's address in an answer.
+It gives answers that a real receiver gives only in a failure: a 503 at the wrong moment, a stream that breaks
+in mid-line, another server's address in an answer.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def story(*parts: bytes, cut: bool = False) -> Reply:
 
 
 class DeployApi:
-    """Serves on 127.0.0.1. Each kind of request takes the next of its replies; the last one stays."""
+    """Serves on 127.0.0.1. Each kind of request takes its next reply; the last reply stays."""
 
     def __init__(self) -> None:
         api = self
@@ -92,26 +92,26 @@ class DeployApi:
         self.streams: list[Reply] = [story(end("success"))]
         self.polls: list[Reply] = [reply(200, status="queued", events=[])]
         self.tokens: list[Reply] = []
-        self.proven: list[ProvenRun] = []  # by the requests that came, newest first
+        self.proven: list[ProvenRun] = []  # of the recorded requests, newest first
         self.others: Callable[[Asked], Reply] = lambda _: reply(
             404, error="not-found", message="no such page"
         )
 
     def accepted(self, code: int = 202, /, **changes: Any) -> Reply:
-        """What a receiver answers to a deploy request."""
+        """Returns a receiver's answer to a deploy request."""
         url = f"{self.url}/api/v1/deployments/{ID}"
         fields = {"id": ID, "status": "queued", "outcome": "queued", "reason": "", "url": url}
         return reply(code, **{**fields, "events": f"{url}/events", "read_token": READ_TOKEN, **changes})
 
     def environment(self) -> dict[str, str]:
-        """What lets a workflow step ask for tokens."""
+        """Returns the variables with which a workflow step requests tokens."""
         return {
             "ACTIONS_ID_TOKEN_REQUEST_URL": f"{self.url}/token?api-version=2.0",
             "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request-token",
         }
 
     def of(self, method: str, ending: str) -> list[Asked]:
-        """The requests whose path, without query, ends so."""
+        """Returns the requests whose path, without query, ends with the given one."""
         return [
             one for one in self.asked if one.method == method and urlsplit(one.path).path.endswith(ending)
         ]
@@ -150,7 +150,7 @@ class DeployApi:
         return _next(self.polls) if path == f"/api/v1/deployments/{ID}" else self.others(asked)
 
     def _remember(self, asked: Asked) -> None:
-        """What a receiver records of a request with a token."""
+        """Records a request with a token as a receiver does."""
         try:
             request = parse_request(asked.body)
         except DeployerError:

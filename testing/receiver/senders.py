@@ -1,4 +1,4 @@
-"""Short ways to send something to an intake."""
+"""Short ways to send requests to a receiver."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def token(
 
 
 def served(receiver: Receiver, number: int, revision: str) -> Deployment:
-    """A deployment that went through, with a release of its own."""
+    """Returns a successful deployment with its own release."""
     raw = encode_request(deploy_request(run=Run(number, 1), revision=revision))
     claims = {"run_number": str(number), "sha": revision}
     oidc = replace(receiver, verify_token=lambda _token, _audience: _claims(number, **claims))

@@ -1,5 +1,5 @@
-"""The allow-list between a deployer and Docker's socket, by the file that users copy. In: a folder. Out: its
-socket, and every call that came.
+"""The allow-list between a deployer and Docker's socket, from the file that users copy. In: a folder. Out:
+its socket, and a record of every call.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _CALL = re.compile(r"^(\d{3}) ([A-Z]+) (/\S*)$", re.MULTILINE)
 
 
 class SocketProxy:
-    """A context manager."""
+    """Context manager of the proxy."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder = folder
@@ -43,7 +43,7 @@ class SocketProxy:
         self._compose("down", "--timeout", "2")
 
     def calls(self) -> list[tuple[int, str, str]]:
-        """Status, method and path of every call."""
+        """Returns status, method and path of every call."""
         text = docker("logs", f"{self._name}-proxy-1")
         return [(int(status), method, path) for status, method, path in _CALL.findall(text)]
 

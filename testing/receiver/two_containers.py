@@ -1,4 +1,4 @@
-"""The receiver as two containers, by the file that users copy. In: an image. Out: a stage with them as
+"""The receiver as two containers, from the file that users copy. In: an image. Out: a stage with both as its
 server.
 """
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 from testing.stage import ROOT, Stage, docker, wait_for
 
-WORKER, WEB = 10001, 10002  # users, and the group that both are in
+WORKER, WEB = 10001, 10002  # users, and their common group
 FILE = ROOT / "examples" / "two-processes" / "compose.yaml"
-# What is not here as on a server: the stand-ins for GitHub answer on this machine's own loopback.
+# One difference from a server: the stand-ins for GitHub answer on this machine's own loopback.
 LOCAL = """
 services:
   web:
@@ -22,7 +22,7 @@ services:
 
 
 class TwoHalves(Stage):
-    """Both with a read-only root file system and no capability, as users of their own."""
+    """A stage with two containers, each with a read-only root file system, no capability and its own user."""
 
     def __init__(self, image: str) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class TwoHalves(Stage):
         return docker("compose", "-p", self.name, "-f", str(FILE), "-f", str(local), *words, extra=variables)
 
     def inside(self, half: str, *words: str) -> str:
-        """What a command in one of them prints; a failure is the test's."""
+        """Returns the output of a command in one of the containers; a failure fails the test."""
         return self.compose("exec", "-T", half, *words)
 
     def container(self, half: str) -> str:
@@ -73,7 +73,7 @@ class TwoHalves(Stage):
         self.config.write_text(text, encoding="utf-8")
 
     def _hand_over(self) -> None:
-        """Folders, owners and modes as the file says."""
+        """Sets folders, owners and modes as the file says."""
         self.state.mkdir(mode=0o700, exist_ok=True)
         self.store.mkdir(exist_ok=True)
         os.chown(self.state, WORKER, WORKER)

@@ -1,5 +1,5 @@
-"""The receiver as two processes, `deployer web` and `deployer worker`, with deploys that cost nothing. In:
-how many apps, how long a deploy takes. Out: a server of which either half can be killed.
+"""The receiver as two processes, `deployer web` and `deployer worker`, with deploys in memory. In: how many
+apps, how long a deploy takes. Out: a server of which either half can be killed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ WEB, WORKER = "web", "worker"
 
 
 class Pair(Server):
-    """`child` is the web half; `end` and `start` without a word mean both."""
+    """Both halves; `child` is the web half. `end` and `start` without an argument apply to both."""
 
     def __init__(self, apps: int, *, deploys: float) -> None:
         super().__init__(apps, deploys=deploys)
@@ -33,7 +33,7 @@ class Pair(Server):
         self.wake(WORKER, WEB)
 
     def wake(self, *halves: str) -> None:
-        """Returns once they answer and deploy."""
+        """Starts the halves and returns once they answer and deploy."""
         for half in halves:
             self._half = half
             if half == WORKER:
@@ -47,7 +47,7 @@ class Pair(Server):
         wait_for("the receiver's answer", self.answers, 60)
 
     def kill(self, half: str) -> None:
-        """With SIGKILL."""
+        """Ends a half with SIGKILL."""
         child = self.worker if half == WORKER else self.child
         if child and child.poll() is None:
             child.send_signal(signal.SIGKILL)

@@ -1,8 +1,8 @@
-"""The deployer with a stand-in for Compose that is a shell script. In: a module and its words. Out: the
-module, run as a program.
+"""The deployer with a shell script in the place of Compose. In: a module and its arguments. Out: the module,
+run as a program.
 
-A confined Compose starts no program and writes no file, so a script for which it would be told apart from a
-real one could do nothing. Only tests of the server's own life run this way.
+A confined Compose starts no program and writes no file, so a script in its place could do nothing. Only tests
+of the server's own life run without confinement.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ UNCONFINED = __file__
 
 
 def install_compose(folder: Path, script: str) -> None:
-    """For a process whose DOCKER_CONFIG is `folder`; the question for its version is answered."""
+    """Installs the script for a process whose DOCKER_CONFIG is `folder`, with an answer to the question for
+    its version.
+    """
     plugin = folder / "cli-plugins" / "docker-compose"
     plugin.parent.mkdir(exist_ok=True)
     plugin.write_text(f'#!/bin/sh\ncase "$*" in *version*) echo 0; exit 0;; esac\n{script}', encoding="utf-8")

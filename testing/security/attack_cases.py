@@ -1,6 +1,6 @@
-"""The attack cases: number → what arrives or happens, what must come of it. Drawn from the advisories and
-faults of receivers like this one; a new case gets the next free number of its group. A row of X and H lands
-together with its first test, so numbers may be missing for a while; a group without rows is not on the page.
+"""The attack cases: number → attack or fault, required result. They come from the advisories and faults of
+similar receivers; a new case gets the next free number of its group. A row of X and H is added together with
+its first test, so numbers may be missing for a while; a group without rows is not on the page.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """A server with a file of root on it, and every way to it from inside a container. In: a folder, an image.
-Out: what containers that a Compose file makes find of it, and whether the file is as it was.
+Out: the traces of the file in a Compose file's containers, and whether the file is unchanged.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from deployer.core.rollout.desired_state import DesiredState, assemble
 from testing.docker.docker_cli import docker, registry, remove_containers
 from testing.security.hostile_compose_files import BASE, NEIGHBOUR
 
-# $1: the text; $2: the path on the host. Prints each file that shows the text, and writes to those that are
-# root's file. The host's whole file system is not searched: there the path is known.
+# $1: the text; $2: the path on the host. Prints each file that contains the text, and writes to root's file
+# where it is found. The host's own file system is not searched: the path there is known.
 _SEARCH = r"""
 places="$2 /x /c /host/${2##*/} /host$2 /run/secrets/c /dev/x"
 for process in /proc/[0-9]*; do
@@ -45,11 +45,11 @@ true
 
 
 class Canary:
-    """A file that root alone may read, in a folder that root alone may enter."""
+    """A file that only root may read, in a folder that only root may enter."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "root-only" / "canary"
-        self.text = f"canary-{uuid.uuid4().hex}"  # in no other file of the machine
+        self.text = f"canary-{uuid.uuid4().hex}"  # occurs in no other file of the machine
         self.untouched = f"0:0 600\n{self.text}\n"
         self._folder = folder
 
@@ -60,14 +60,14 @@ class Canary:
         )
 
     def facts(self) -> str:
-        """Owner, mode and content; `untouched` as it was planted."""
+        """Returns owner, mode and content; `untouched` has them as planted."""
         if os.geteuid() == 0:
             found = self.path.stat()
             return f"{found.st_uid}:{found.st_gid} {found.st_mode & 0o7777:o}\n{self.path.read_text()}"
         return self._as_root("stat -c '%u:%g %a' root-only/canary; cat root-only/canary")
 
     def _as_root(self, script: str) -> str:
-        """By the engine, whoever runs the tests."""
+        """Runs a command as root through the engine, for tests of any user."""
         where = ("-v", f"{self._folder}:/at", "-w", "/at")
         return docker("run", "--rm", "--network", "none", *where, "--entrypoint", "sh", BASE, "-c", script)
 
@@ -87,7 +87,7 @@ class Host:
         self.host = docker_host(self.engine, self.compose, self.state, "haproxy:3.0-alpine")
 
     def fill(self, text: str) -> str:
-        """The text with this server's paths and this project's name."""
+        """Returns the text with this server's paths and this project's name."""
         path = self.canary.path
         known = {"@FILE": path, "@DIR": path.parent, "@STATE": self.state, "@PROJECT": self.project}
         for word, value in known.items():
@@ -95,7 +95,7 @@ class Host:
         return text
 
     def assemble(self, text: str, *granted: str, **files: str) -> tuple[DesiredState, dict[str, Any]]:
-        """As a deploy does it, without the judgement of the rendered model."""
+        """Assembles a release like a deploy, without the judgement of the rendered model."""
         bundle = Bundle("compose.yaml", {"compose.yaml": text, **files})
         model = dict(self.compose.renderer.render(self.project, bundle, {}))
         images = {name: self.image for name in model["services"]}
@@ -109,7 +109,7 @@ class Host:
         return dataclasses.replace(application, permissions=permissions), model
 
     def create(self, text: str, *granted: str, **files: str) -> tuple[Replica, ...]:
-        """One service after the other, as a rollout does it."""
+        """Creates the containers, one service after the other, like a rollout."""
         application, _ = self.assemble(text, *granted, **files)
         for service in application.services:
             if service.image:
@@ -117,8 +117,8 @@ class Host:
         return self.host.runtime.observe(self.project).replicas
 
     def explore(self, replicas: Sequence[Replica]) -> tuple[bool, str]:
-        """Starts the containers, and has each search for root's file and write to it. True where one ran, and
-        all that shows the text: files, logs, health.
+        """Starts the containers, and lets each search for root's file and write to it. Returns True if one
+        ran, and every text that could show the file: files, logs, health.
         """
         found: list[str] = []
         ran = False
@@ -137,7 +137,7 @@ class Host:
         return logs + docker("inspect", "-f", "{{json .State}}{{json .Config.Env}}", replica.id)
 
     def traces(self) -> list[str]:
-        """Everything of the project that the engine has."""
+        """Returns everything of the project on the engine."""
         label = f"label=com.docker.compose.project={self.project}"
         kinds = (("ps", "-a"), ("volume", "ls"))
         return [line for kind in kinds for line in docker(*kind, "-q", "--filter", label).split()]
@@ -150,7 +150,7 @@ class Host:
 
 
 def pushed_image() -> Image:
-    """The base image by digest, as a release has it."""
+    """Returns the base image by digest, as in a release."""
     name = f"{registry()}/gate-{uuid.uuid4().hex[:8]}/web"
     for words in (("tag", BASE, f"{name}:1"), ("push", "-q", f"{name}:1"), ("pull", "-q", f"{name}:1")):
         docker(*words)

@@ -1,5 +1,5 @@
 """Compose files with the requests that real Compose makes of them, and the deployer's two judgements. In: a
-file as text. Out: a case with its requests, and whether each judgement refuses it.
+file as text. Out: a case with its requests, and the verdict of each judgement.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ AROUND = Neighbourhood(frozenset({PROJECT, *NEIGHBOURS}))
 
 @dataclass(frozen=True)
 class Case:
-    """One file with what real Compose made of it. `calls`: (kind, body) of networks and volumes. `by_hand`:
-    the requests were changed after that, so there is nothing to judge early.
+    """One file with the requests of real Compose. `calls`: (kind, body) of networks and volumes. `by_hand`:
+    the requests were changed afterwards, so the early judgement does not apply.
     """
 
     text: str
@@ -57,7 +57,7 @@ class Case:
         return str(self.model[MOUNTED])
 
     def powers(self) -> list[str]:
-        """By the judge of its own, whatever the deployer thinks."""
+        """Returns the powers in the requests by the independent judge."""
         found = [power for kind, body in self.calls for power in _of_call(kind, body)]
         for one in self.containers:
             found += powers_of_container(one.body, PROJECT, self.files)
@@ -66,7 +66,7 @@ class Case:
         return found
 
     def powers_of_model(self) -> list[str]:
-        """By the same judge, of what a newer Compose may make of the model."""
+        """Returns the powers in the model by the independent judge, as a newer Compose may use them."""
         return powers_of_model(self.model, PROJECT, str(self.model[FOLDER]))
 
 
@@ -80,7 +80,7 @@ def _unjudged(method: str, path: str, body: bytes, *_: object) -> PermittedCall:
 
 
 class Bench:
-    """Renders and records without an engine: networks and volumes are told to be made."""
+    """Renders and records without an engine: networks and volumes are reported as made."""
 
     def __init__(self, folder: Path) -> None:
         make_folder(folder)
@@ -117,7 +117,7 @@ class Bench:
             return 201, {}, b'{"Id": "x", "Name": "x"}'
         if found := re.fullmatch(r"/(networks|volumes)/([^/]+)", bare):
             known = {body["Name"] for kind, body in self.calls if kind == found[1]}
-            known |= {found[2]} if found[2].startswith(NEIGHBOURS[:1]) else set()  # what others have is there
+            known |= {found[2]} if found[2].startswith(NEIGHBOURS[:1]) else set()  # foreign objects exist
             answer = {"Name": found[2], "Id": found[2], "Labels": _labels(found[2])}
             return (
                 (200, {}, json.dumps(answer).encode())
@@ -134,7 +134,7 @@ def _labels(name: str) -> dict[str, str]:
 
 
 def is_refused_early(case: Case) -> bool:
-    """Whether the judgement of the rendered model refuses the file."""
+    """True if the judgement of the rendered model refuses the file."""
     try:
         check_ports(case.model["services"])
         check_privileges(case.model, (), project=PROJECT, setting="apps.gen", around=AROUND)
@@ -144,7 +144,7 @@ def is_refused_early(case: Case) -> bool:
 
 
 def is_refused_late(case: Case) -> bool:
-    """Whether the last gate refuses one of the requests."""
+    """True if the judgement of the requests refuses one of them."""
     permissions = Permissions(PROJECT, around=AROUND, readable=(case.files,))
     present = Present(frozenset(text for one in case.containers for text in (one.id, one.name)))
     try:

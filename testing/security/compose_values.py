@@ -1,8 +1,8 @@
 """Values of Compose's options that decide about powers, drawn by the option's type. In: parts of values. Out:
-hypothesis strategies, by the key that they belong to.
+hypothesis strategies, by key.
 
-Options come from all that each driver knows, keys in other cases too. Compose refuses the values that it
-cannot use.
+Options are all that each driver knows, keys also in other cases. Compose refuses the values that it cannot
+use.
 """
 
 from __future__ import annotations

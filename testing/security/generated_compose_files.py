@@ -2,9 +2,9 @@
 strategies of Compose files as text.
 
 Every key that the schema has for a service, a network, a volume, a config or a secret is drawn. Keys whose
-values decide about powers of the host have values of their own: those here that people write, hostile ones
-and everyday ones, and those drawn by the option's type (`compose_values.py`); all others get values of the
-types that the schema names. Most files ask for one thing, so that one missing rule shows.
+values decide about powers of the host have their own values: hostile and everyday ones that people write,
+listed here, and values drawn by the option's type (`compose_values.py`); all others get values of the
+schema's types. Most files ask for one power, so that one missing rule shows.
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ FILE: dict[str, list[Any]] = {
 
 @cache
 def schema() -> dict[str, Any]:
-    """Compose's published schema, definitions by name."""
+    """Returns Compose's published schema, definitions by name."""
     argv = [str(ROOT / "script/tools"), "compose-schema"]
     path = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
     whole: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -231,12 +231,12 @@ def schema() -> dict[str, Any]:
 
 
 def keys_of(kind: str) -> list[str]:
-    """Keys that the schema has for a `service`, `network`, `volume`, `config` or `secret`."""
+    """Returns the keys that the schema has for a `service`, `network`, `volume`, `config` or `secret`."""
     return sorted(schema()[kind]["properties"])
 
 
 def _of_schema(node: dict[str, Any], depth: int = 0) -> st.SearchStrategy[Any]:
-    """Values of the types that a node of the schema names."""
+    """Draws values of the types in a node of the schema."""
     if "$ref" in node:
         return _of_schema(schema()[node["$ref"].rpartition("/")[2]], depth)
     if "enum" in node:
@@ -268,7 +268,7 @@ def _of_object(node: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:
 
 @st.composite
 def _table(draw: st.DrawFn, kind: str, values: dict[str, list[Any]], count: int) -> dict[str, Any]:
-    """`count` keys; those whose values decide about powers come more often."""
+    """Draws `count` keys; keys whose values decide about powers come more often."""
     properties = schema()[kind]["properties"]
     deciding = sorted({*values, *DRAWN[kind]})
     names = [*sorted(properties), *deciding, *deciding]
@@ -281,7 +281,9 @@ def _table(draw: st.DrawFn, kind: str, values: dict[str, list[Any]], count: int)
 
 
 def _of_key(kind: str, key: str, written: list[Any]) -> st.SearchStrategy[Any]:
-    """What people write once, what is drawn by the option's type twice; else what the schema says."""
+    """Draws a written value once and a value by the option's type twice; without either, a value by the
+    schema.
+    """
     drawn = DRAWN[kind].get(key)
     if drawn is None:
         return st.sampled_from(written) if written else _of_schema(schema()[kind]["properties"][key])
@@ -290,7 +292,7 @@ def _of_key(kind: str, key: str, written: list[Any]) -> st.SearchStrategy[Any]:
 
 @st.composite
 def compose_files(draw: st.DrawFn) -> str:
-    """A Compose file as JSON, which is YAML: one service in whatever shape, a plain one beside it."""
+    """Draws a Compose file as JSON, which is YAML: one service of any shape, and a plain one beside it."""
     service = draw(_table("service", SERVICE, draw(st.sampled_from([1, 1, 1, 2, 4]))))
     document: dict[str, Any] = {
         "services": {"web": {"image": "nginx:alpine", **service}, "db": {"image": "nginx:alpine"}},

@@ -1,5 +1,5 @@
-"""Compose files of a hostile writer that aim at a file of root on the server. In: nothing. Out: rows, each
-with what the deployer must say to it, and files that pass and must not lead to the file.
+"""Compose files of a hostile author that aim at a file of root on the server. In: nothing. Out: rows, each
+with the deployer's required answer, and harmless files that must not lead to the file.
 
 `@FILE` stands for the path of root's file, `@DIR` for its folder, `@PROJECT` for the project's name.
 """
@@ -13,13 +13,13 @@ NEIGHBOUR = "billing"
 FILES = {
     "a.txt": "of the repository\n",
     "@link": "@FILE",
-}  # as git keeps a link: a file that holds its target
+}  # as git stores a link: a file with its target
 
 
 @dataclass(frozen=True)
 class Row:
-    """`asks`: the grant that the refusal names, or its words where no grant allows it. `reads`, `writes`:
-    whether a container made of it without the gate does so to root's file.
+    """`asks`: the grant in the refusal, or the refusal's words if no grant allows it. `reads`, `writes`: True
+    if a container of the file would do so to root's file without the deployer's judgement.
     """
 
     text: str
@@ -49,7 +49,7 @@ def _bound(options: str) -> str:
     return mounted(f"{{driver_opts: {{{options}}}}}")
 
 
-# Root's own file by every way that names a path of the host.
+# Root's own file by every option that names a path of the host.
 PATHS: dict[str, Row] = {
     "file": Row(web("    volumes: ['@FILE:/x']\n"), "bind:@FILE", reads=True, writes=True),
     "file, read-only": Row(web("    volumes: ['@FILE:/x:ro']\n"), "bind:@FILE", reads=True),
@@ -147,7 +147,7 @@ PATHS: dict[str, Row] = {
         web("    volumes: ['../../key:/x']\n"), "did not come with the Compose file", "compose-rejected"
     ),
 }
-# Powers that lead to the same file by another way, or harm the engine or the neighbour.
+# Powers that lead to the same file indirectly, or harm the engine or another project.
 POWERS: dict[str, Row] = {
     "volume, proc": Row(_bound("type: proc, device: proc"), "mount:proc"),
     "volume, disk": Row(_bound("type: ext4, device: docs/../../dev/vda"), "bind:/dev/vda"),
@@ -233,7 +233,7 @@ POWERS: dict[str, Row] = {
     ),
     "propagation": Row(web("    volumes: ['./a.txt:/a:rshared']\n"), "propagation:rshared"),
 }
-# Files that pass: each names root's file in a place where it means a path of the container, or nothing.
+# Harmless files: each names root's file where it is a path of the container, or without effect.
 PERMITTED: dict[str, str] = {
     "path of the container": web("    user: root\n    working_dir: '@DIR'\n"),
     "a link as git keeps it": web("    volumes: ['./@link:/x']\n"),

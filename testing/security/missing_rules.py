@@ -1,8 +1,8 @@
 """The deployer without one of its rules. In: a rule, cases. Out: the number of cases that show its absence,
 and the page of these numbers.
 
-A rule is known by the grant that it asks for and by the place that asks; without it that grant is not asked
-for. Where two rules ask for the same grant, a bound that nothing reaches stands for the missing one.
+A rule is identified by its grant and by the asking part; without the rule that grant is not requested. Where
+two rules ask for the same grant, a limit that no case reaches replaces the rule's own.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _ENDLESS = 10**18
 
 @dataclass(frozen=True)
 class Rule:
-    """`asks`: what the rule asks for, as `PLACE asks GRANT`. `bound`: a module, its name
-    of a bound and the value that nothing reaches. `judged`: where the rule stands.
+    """`asks`: the rule's request, as `PLACE asks GRANT`. `bound`: a module, the name of its limit and a value
+    that no case reaches. `judged`: the judgements that contain the rule.
     """
 
     asks: str = ""
@@ -148,21 +148,23 @@ RULES: dict[str, Rule] = {
 
 
 def shown(rule: Rule, judged: str, cases: Sequence[Case]) -> int:
-    """The number of dangerous files that pass without the rule, of those that do not pass with it."""
+    """Returns the number of dangerous files that pass without the rule, among those that do not pass with
+    it.
+    """
     refused = [case for case in dangerous(cases, judged) if JUDGED[judged](case)]
     with rule.missing():
         return sum(not JUDGED[judged](case) for case in refused)
 
 
 def dangerous(cases: Sequence[Case], judged: str) -> list[Case]:
-    """By the judge of its own."""
+    """Returns the cases that are dangerous by the independent judge."""
     if judged == REQUESTS:
         return [case for case in cases if case.powers()]
     return [case for case in cases if not case.by_hand and (case.powers() or case.powers_of_model())]
 
 
 def grants_asked(cases: Sequence[Case]) -> set[grants.Asked]:
-    """All that both judgements ask for, whatever is granted."""
+    """Returns all grants that both judgements ask for, including granted ones."""
     asked: set[grants.Asked] = set()
 
     def note(wanted: Iterable[grants.Asked], *_: Any, **__: Any) -> None:
@@ -178,7 +180,7 @@ def grants_asked(cases: Sequence[Case]) -> set[grants.Asked]:
 
 
 def page(figures: Mapping[tuple[str, str], int]) -> str:
-    """`figures`: (rule, where it stands) → files."""
+    """Returns the page. `figures`: (rule, judgement) → files."""
     rows = [
         f"| {name} | {_cell(figures, name, MODEL)} | {_cell(figures, name, REQUESTS)} |" for name in RULES
     ]

@@ -1,5 +1,5 @@
-"""The pitfalls of a redeploy on a real engine: number → what goes wrong where nobody takes care. A test that
-is named `test_e4_…` shows that number 4 does not happen.
+"""The pitfalls of a redeploy on a real engine: number → the failure of a careless deployer. A test named
+`test_e4_…` shows that number 4 does not happen.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A judge of its own: powers over the host in requests to the engine. In: requests as Compose sends them.
+"""Independent judge of powers over the host in requests to the engine. In: requests as Compose sends them.
 Out: the powers that they would give.
 
-Written apart from the deployer's gate and from its tables, after the engine's documentation: it knows only
-the fields that lead out of a container, and asks of each whether it does. Source:
+It is written apart from the deployer's judgement and from its tables, after the engine's documentation: it
+knows the fields that can lead out of a container, and checks each. Source:
 https://docs.docker.com/engine/security/ and `docker run`'s reference.
 """
 
@@ -37,7 +37,7 @@ _SERVICE_POWERS = (
     *("privileged", "devices", "device_cgroup_rules", "gpus", "cgroup_parent", "annotations", "provider"),
 )
 _USUAL_SHARES, _USUAL_WEIGHT, _LONGEST_STOP, _MOST_BUFFERED = 1024, 500, 3600, 64 * 2**20
-_MOST_LOCKED = {"memlock": 2**30, "nofile": 2**24}  # memory of the kernel
+_MOST_LOCKED = {"memlock": 2**30, "nofile": 2**24}  # kernel memory
 _WIDEST = {4: 16, 6: 48}
 _PROJECT = "com.docker.compose.project"
 _ARCHIVE = ("path", "noOverwriteDirNonDir", "copyUIDGID")
@@ -46,15 +46,15 @@ _INSIDE = (
     ".enable_icc",
     ".enable_ip_masquerade",
     ".container_iface_prefix",
-)  # of a network of its own
+)  # the container's own network
 _SPREADING = ("shared", "rshared", "slave", "rslave")
 _HUGE = 2 * 2**30
-_HASTE = 50_000_000  # nanoseconds between two checks, each of which the engine starts a process for
+_HASTE = 50_000_000  # nanoseconds between two checks; the engine starts a process for each
 _CONTROLLERS = ("traefik", "caddy", "ofelia", "com.centurylinklabs")
 
 
 def powers_of_container(body: Request, project: str, files: str) -> Iterator[str]:
-    """`files`: the folder of the release that containers may read."""
+    """Yields the powers of a container. `files`: the folder of the release that containers may read."""
     host = body["HostConfig"]
     yield from _isolation(host)
     yield from _mounts(host, project, files)
@@ -79,21 +79,21 @@ def powers_of_container(body: Request, project: str, files: str) -> Iterator[str
 
 
 def _unknown(body: Request, known: Iterable[str]) -> Iterator[str]:
-    """Fields that the engine's documentation of this judge's time does not have, or Compose never sets."""
+    """Yields fields that are unknown to the documentation of this judge, or that Compose never sets."""
     for key in set(body) - set(known):
         if body[key] and any(body[key].values() if isinstance(body[key], dict) else [body[key]]):
             yield f"field {key}"
 
 
 def _labels(labels: Mapping[str, str], project: str, reserved: tuple[str, ...]) -> Iterator[str]:
-    """Somebody else's project, and labels by which the deployer knows what is its own."""
+    """Yields a foreign project's label, and labels by which the deployer recognises its own containers."""
     if labels.get(_PROJECT, project) != project:
         yield f"project {labels[_PROJECT]}"
     yield from (f"label {name}" for name in labels if name.startswith(reserved))
 
 
 def powers_of_archives(queries: Iterable[str]) -> Iterator[str]:
-    """Questions with which files are unpacked in a container, beyond the place."""
+    """Yields query keys of archives other than the place."""
     for query in queries:
         yield from (f"archive {part}" for part in query.split("&") if not part.startswith(_ARCHIVE))
 
@@ -125,7 +125,7 @@ def _rights(capabilities: Iterable[str], options: Iterable[str]) -> Iterator[str
 
 
 def _shares(host: Request) -> Iterator[str]:
-    """More of the machine than others get, and what the engine does in the container's name."""
+    """Yields shares of the machine beyond other containers', and work of the engine for the container."""
     if host.get("MaskedPaths") is not None:
         yield "kernel paths"
     if host.get("OomKillDisable") or (host.get("OomScoreAdj") or 0) < 0:
@@ -158,7 +158,7 @@ def _limits(limits: Mapping[str, Any], sysctls: Iterable[str]) -> Iterator[str]:
 
 
 def _log(driver: str, options: Mapping[str, Any]) -> Iterator[str]:
-    """Bytes that the engine, which is root in the host's network, sends, and work that it does itself."""
+    """Yields log options by which the engine, root in the host's network, sends bytes or works itself."""
     for action in re.findall(r"\{\{(.*?)\}\}", str(options.get("tag") or "")):
         if not re.fullmatch(r"\s*\.[A-Za-z]+\s*", action):
             yield f"template {action}"
@@ -191,7 +191,7 @@ def _mounts(host: Request, project: str, files: str) -> Iterator[str]:
 
 
 def _owns(project: str, name: str) -> bool:
-    """A name belongs to the project with the longest name that it begins with."""
+    """True if the name belongs to the project: the longest project name at its beginning wins."""
     longer = (other for other in NEIGHBOURS if other.startswith(project) and other != project)
     return name.startswith(f"{project}_") and not name.startswith(tuple(f"{other}_" for other in longer))
 
@@ -206,7 +206,7 @@ def _neighbours(body: Request, project: str) -> Iterator[str]:
     host = body["HostConfig"]
     for key in ("PidMode", "IpcMode", "NetworkMode"):
         value = str(host.get(key) or "")
-        if value.startswith("container:") and len(value) < 64:  # a name: its own ones are ids
+        if value.startswith("container:") and len(value) < 64:  # a name: the project's own are ids
             yield f"namespace of {value}"
     mode = str(host.get("NetworkMode") or "")
     if mode and mode not in ("none", "host", "bridge", "default") and ":" not in mode:
@@ -258,9 +258,7 @@ def powers_of_network(body: Request, project: str) -> Iterator[str]:
 
 
 def _is_private(text: str) -> bool:
-    """Both ends of the subnet, and all between them, are addresses that RFC 1918 or RFC 4193 gave away, and
-    they are no more than one application needs.
-    """
+    """True if the whole subnet is private (RFC 1918, RFC 4193) and not larger than one application needs."""
     net = ipaddress.ip_network(text, strict=False)
     if net.prefixlen < _WIDEST[net.version]:
         return False
@@ -291,7 +289,7 @@ def powers_of_volume(body: Request, project: str) -> Iterator[str]:
 
 
 def powers_of_model(model: Mapping[str, Any], project: str, files: str) -> list[str]:
-    """The same questions to a rendered model; `files`: the folder that Compose read it from."""
+    """Returns the powers in a rendered model; `files`: the folder that Compose read it from."""
     found = [power for one in model["services"].values() for power in _of_service(one, files)]
     for body in (model.get("networks") or {}).values():
         ipam = (body or {}).get("ipam") or {}
@@ -309,7 +307,7 @@ def powers_of_model(model: Mapping[str, Any], project: str, files: str) -> list[
 
 
 def _own_labels(body: Request | None) -> Request:
-    """A model may name any project: Compose writes over that."""
+    """Returns the labels without the project's: Compose overwrites it."""
     return {name: text for name, text in ((body or {}).get("labels") or {}).items() if name != _PROJECT}
 
 

@@ -1,5 +1,5 @@
-"""Fields of requests to the engine that the judge of its own knows: harmless ones, and those that it asks
-about. In: nothing. Out: their names, after https://docs.docker.com/reference/api/engine/version/v1.45/
+"""Fields of requests to the engine that the independent judge knows: harmless ones, and those that it checks.
+In: nothing. Out: their names, after https://docs.docker.com/reference/api/engine/version/v1.45/
 """
 
 CONTAINER = (

@@ -1,5 +1,5 @@
-"""Questions of the judge of its own about amounts, and about fields deeper in a request. In: parts of
-requests to the engine. Out: the powers that they would give.
+"""Checks of the independent judge of amounts and of nested fields in a request. In: parts of requests to the
+engine. Out: the powers that they would give.
 
 After https://docs.docker.com/reference/api/engine/version/v1.45/, apart from the deployer's tables.
 """
@@ -39,14 +39,14 @@ _KNOWN: Mapping[str, Collection[str]] = {
 
 
 def deeper_fields(body: Request) -> Iterator[str]:
-    """Fields below the first level that nobody has named."""
+    """Yields unknown fields below the first level."""
     for path, known in _KNOWN.items():
         for table in _at(body, path.split(".")):
             yield from (f"field {path}.{key}" for key in table if key not in known and _is_set(table[key]))
 
 
 def _at(value: Any, path: list[str]) -> Iterator[Request]:
-    """Tables at a path, `*` for every name; lists are gone through."""
+    """Yields the tables at a path; `*` stands for every name, lists are traversed."""
     if isinstance(value, list | tuple):
         for inner in value:
             yield from _at(inner, path)
@@ -62,13 +62,15 @@ def _is_set(value: Any) -> bool:
 
 
 def bytes_of(size: object) -> float:
-    """A size as Docker's tools read it."""
+    """Parses a size like Docker's tools."""
     found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgtp]?)i?b?\s*", str(size or 0).lower())
     return float(found[1]) * 1024 ** " kmgtp".index(found[2] or " ") if found else float("inf")
 
 
 def memory_by_options(options: str) -> Iterator[str]:
-    """`size=` of mount(8); a percentage is one of the host's memory, whose half is the kernel's default."""
+    """Yields a size in the options of mount(8) beyond the limit. A percentage is a share of the host's
+    memory; the kernel's default is half of it.
+    """
     for option in options.split(","):
         name, _, size = option.strip().partition("=")
         share = re.fullmatch(r"([0-9]+)%", size)
@@ -77,7 +79,7 @@ def memory_by_options(options: str) -> Iterator[str]:
 
 
 def memory_of(host: Request) -> Iterator[str]:
-    """File systems in memory that are larger than shared memory may be."""
+    """Yields memory file systems that are larger than the limit of shared memory."""
     for options in (host.get("Tmpfs") or {}).values():
         yield from memory_by_options(str(options))
     for mount in host.get("Mounts") or ():
@@ -86,14 +88,16 @@ def memory_of(host: Request) -> Iterator[str]:
 
 
 def labels_of_mounts(mounts: Iterable[Request]) -> Iterator[str]:
-    """A volume that the engine makes with the container gets these labels."""
+    """Yields labels of volumes that the engine makes with the container."""
     for mount in mounts:
         labels = (mount.get("VolumeOptions") or {}).get("Labels") or {}
         yield from (f"label {name} of a volume" for name in labels if name.startswith(_OWN_LABELS))
 
 
 def log_files(options: Request) -> Iterator[str]:
-    """The engine renames each file of a log at each rotation, and looks for them at each reading."""
+    """Yields too many log files: the engine renames each at a rotation, and looks for them at each
+    reading.
+    """
     for name in ("max-file", "cache-max-file"):
         text = str(options.get(name) or "1")
         if not text.isdigit() or int(text) > _MOST_FILES:
@@ -101,7 +105,7 @@ def log_files(options: Request) -> Iterator[str]:
 
 
 def ports_of(bindings: Mapping[str, Any]) -> Iterator[str]:
-    """Addresses that two readers take for different ones, and more ports than one application needs. The
+    """Yields addresses that two parsers read differently, and more ports than one application needs. The
     engine takes one port out of a range.
     """
     held = [one for bound in bindings.values() for one in bound or ()]

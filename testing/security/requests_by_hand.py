@@ -1,5 +1,5 @@
-"""Requests that Compose of today never sends, made of one that it sends. In: a case. Out: cases that differ
-from it in one thing each, which would give a power if nobody judged it.
+"""Requests that today's Compose never sends, made from one that it sends. In: a case. Out: cases that differ
+in one field each, which would give a power without judgement.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ ARCHIVES = ("path=%2F&follow=1", "path=%2F&copyUIDGID=1&new")
 
 
 def by_hand(case: Case) -> Iterator[Case]:
-    """`case`: a file whose requests give no power."""
+    """Yields the cases. `case`: a file whose requests give no power."""
     first = case.containers[0]
     for change in BODIES:
         yield _with(case, _merged(dict(first.body), change))

@@ -1,9 +1,9 @@
-"""The attack cases that the receiver must stand, and the tests that show it. In: the `case` marks of all
-tests. Out: docs/reference/security-cases.md.
+"""The page of attack cases and the tests that cover them. In: the `case` marks of all tests. Out:
+docs/reference/security-cases.md.
 
-A test carries `@pytest.mark.case("A01", "A02")`; `script/security-cases` writes the page anew, and
-tests/test_security_cases.py fails while a case has no test or the page is old. Marks are read from the
-source, so that tests which need an engine count without one.
+A test carries `@pytest.mark.case("A01", "A02")`; `script/security-cases` writes the page, and
+tests/test_security_cases.py fails if a case has no test or the page is old. Marks are read from the source,
+so that tests that need an engine count without one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from testing.docker.docker_cli import ROOT
 from testing.security.attack_cases import CASES, GROUPS
 
 PAGE = ROOT / "docs" / "reference" / "security-cases.md"
-REQUIRED = tuple(GROUPS)  # the groups of which every case must have a test
+REQUIRED = tuple(GROUPS)  # groups in which every case must have a test
 _COLUMNS = "| case | what arrives or happens | what comes of it | tests |\n|---|---|---|---|\n"
 _HEAD = """# Security cases
 
@@ -29,7 +29,9 @@ but 503, which says that nothing was accepted and when to come again.
 
 
 def marks(path: Path) -> Iterator[tuple[str, str]]:
-    """Case and test function of each mark in one file; a mark within `parametrize` counts for its test."""
+    """Yields case and test function of each mark in one file; a mark within `parametrize` counts for its
+    test.
+    """
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
             for decorator in node.decorator_list:
@@ -38,7 +40,7 @@ def marks(path: Path) -> Iterator[tuple[str, str]]:
 
 @cache
 def shown_by() -> dict[str, list[tuple[str, str]]]:
-    """Case → its tests as (file below the root, function), in the order of the files."""
+    """Returns case → its tests as (file below the root, function), in the order of the files."""
     found: dict[str, list[tuple[str, str]]] = {}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for case, test in marks(path):
@@ -49,7 +51,7 @@ def shown_by() -> dict[str, list[tuple[str, str]]]:
 
 
 def page() -> str:
-    """The whole page."""
+    """Returns the whole page."""
     found = shown_by()
     return _HEAD + "".join(_group(letter, title, found) for letter, title in GROUPS.items())
 

@@ -1,8 +1,7 @@
-"""Parts of values that Compose files are made of. In: nothing. Out: hypothesis strategies of numbers, sizes,
-paths, names, addresses and subnets.
+"""Parts of values in Compose files. In: nothing. Out: hypothesis strategies of numbers, sizes, paths, names,
+addresses and subnets.
 
-Numbers reach beyond every limit, paths and names are put together from parts, addresses are the host's own
-and others.
+Numbers exceed every limit, paths and names are joined from parts, addresses are the host's own and others.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from hypothesis import strategies as st
 Values = st.SearchStrategy[Any]
 
 PROJECT = "gen"
-# Their names begin others' names, and others' names begin theirs.
+# Each name is a prefix of another, or has another as its prefix.
 NEIGHBOURS = ("billing", "ge", "gen-x", "gen_x", "gen2", "bill")
 RECEIVER_PORT = 9000
-HOST_SUBNET = "10.9.8.0/24"  # of the host's own network
+HOST_SUBNET = "10.9.8.0/24"  # addresses of the host's own network
 
 NUMBERS = st.one_of(
     st.integers(0, 100), st.integers(0, 2**20), st.integers(-(2**10), 2**40), st.sampled_from([2**31, 2**62])
@@ -71,7 +70,7 @@ ADDRESSES = st.one_of(
 
 
 def cased(names: list[str]) -> Values:
-    """A name as it is most often, else in other cases."""
+    """Draws a name, mostly in its own case."""
     return st.builds(
         lambda name, change: change(name),
         st.sampled_from(names),
