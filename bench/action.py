@@ -44,7 +44,7 @@ SERVICE = """  {name}:
 
 @dataclass
 class Times:
-    """What was measured, seconds, run by run."""
+    """Measured seconds, run by run."""
 
     ours: list[float] = field(default_factory=list)
     build_and_push: list[float] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Times:
 
 
 class App:
-    """The repository and the three ways to get its images built, tested and pushed."""
+    """The repository, and the three ways to build, test and push its images."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -70,7 +70,7 @@ class App:
         self.change()
 
     def change(self) -> None:
-        """New content everywhere, in the first step of every build."""
+        """Writes new content everywhere, in the first step of every build."""
         for name in SERVICES:
             mark = secrets.token_hex(8)
             (self.work / name / "Dockerfile").write_text(
@@ -95,7 +95,7 @@ class App:
         return result
 
     def bare(self) -> None:
-        """The commands alone, nothing decided, checked or proven."""
+        """Runs the commands alone, without decision, check or proof."""
         extra = {"TAG": secrets.token_hex(8), "COMPOSE_PROJECT_NAME": f"{self.name}-bare"}
         docker("buildx", "bake", "-f", "compose.yaml", "--load", cwd=self.work, extra=extra)
         docker("compose", "up", "-d", "--no-build", "--wait", cwd=self.work, extra=extra)
@@ -112,11 +112,11 @@ class App:
 
 
 def measure(runs: int) -> Sequence[Row]:
-    """The three ways alternate, `runs` times each."""
+    """Measures the three ways in turn, `runs` times each."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, DeployApi() as api:
         app, times = App(Path(folder)), Times()
         try:
-            app.act("refs/heads/develop", {})  # the base image and every program are warm for all
+            app.act("refs/heads/develop", {})  # warms the base image and every program for all
             for run in range(runs):
                 _measure_once(app, api, times, run)
                 _say(run, times)
@@ -126,7 +126,7 @@ def measure(runs: int) -> Sequence[Row]:
 
 
 def _measure_once(app: App, api: DeployApi, times: Times, run: int) -> None:
-    """Another contestant begins in every run."""
+    """Measures every way once; each run begins with another one."""
     turns = (
         lambda: times.bare.append(_seconds(app.bare)),
         lambda: _ours(app, api, times),
@@ -147,9 +147,7 @@ def _ours(app: App, api: DeployApi, times: Times) -> None:
 
 
 def _known(app: App, api: DeployApi) -> float:
-    """Another commit with the files of one that was deployed, as after a revert or a change of the
-    documentation.
-    """
+    """Commits the files of a deployed commit again, as a revert or a change of the documentation does."""
     app.act("refs/heads/main", api.environment(), server=api.url)
     git(app.work, "commit", "-q", "--allow-empty", "-m", "docs")
     begun = time.monotonic()
@@ -158,7 +156,7 @@ def _known(app: App, api: DeployApi) -> float:
 
 
 def _decide(app: App) -> float:
-    """The verb alone, as the step runs it."""
+    """Runs the verb alone, like its step."""
     event = app.folder / "event.json"
     event.write_text("{}")
     inputs = {

@@ -1,8 +1,8 @@
-"""The engine alone, with nothing around it. In: services' start-up times. Out: seconds.
+"""Replacement of containers by the engine alone. In: services' start-up times. Out: seconds.
 
-Images are there. Containers are created, started (the slowest first, then as many at once as there are
-processors) and asked every 10 ms until each has answered once; then those of the time before are stopped and
-removed, all at once. No pull, no ports, no edge, no second look.
+Images are present. Containers are created, started (the slowest first, then as many at once as there are
+processors) and requested every 10 ms until each has answered once; then the previous containers are stopped
+and removed, all at once. No pull, no ports, no edge, no second check.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import docker
 
 from deployer.core.images import Image
 
-_ASK = 0.01  # seconds between two questions
+_ASK = 0.01  # seconds between two requests
 _LONGEST = 60.0
 _PORT = 3001
 _AT_ONCE = 16
@@ -29,14 +29,14 @@ _AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Took:
-    """Seconds from the first call: until all have answered, and until the old ones are gone."""
+    """Seconds from the first call until all have answered, and until the old containers are gone."""
 
     first: float
     wall: float
 
 
 class Bare:
-    """A context manager, with a network of its own."""
+    """Context manager of one project with its own network."""
 
     def __init__(self, image: Image, name: str) -> None:
         self._api = docker.from_env().api
@@ -56,7 +56,7 @@ class Bare:
         self._api.remove_network(self._name)
 
     def replace(self, startup_times: Sequence[int]) -> Took:
-        """`startups` in milliseconds."""
+        """Replaces the containers; `startups` in milliseconds."""
         self._round += 1
         begun = time.monotonic()
         with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -1,8 +1,8 @@
 """Two contestants on one engine: this deployer, and `docker compose` alone. In: a Compose file's settings.
-Out: deploys under load, each with what users saw and how long it took.
+Out: deploys under load, each with its users' results and its duration.
 
-Both deploy images of their own with the same content, and an image that is to be deployed is removed from the
-engine before, so that both pull. Layers stay in the engine's build cache for both.
+Both deploy their own images with the same content, and an image is removed from the engine before its deploy,
+so that both pull. Layers stay in the engine's build cache for both.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CHECK = {"interval": "5s", "timeout": "3s", "retries": 3, "start_period": "30s",
 
 @dataclass(frozen=True)
 class Deploy:
-    """One measured deploy. Times in seconds from the trigger."""
+    """One measured deploy; times in seconds from the trigger."""
 
     report: Report
     wall: float
@@ -44,7 +44,7 @@ class Deploy:
 
 @dataclass(frozen=True)
 class Shape:
-    """One service as both contestants run it."""
+    """One service, the same for both contestants."""
 
     startup_ms: int = 0
     check: Mapping[str, Any] = field(default_factory=lambda: CHECK)
@@ -75,12 +75,12 @@ class Shape:
 
 
 def compose(services: Mapping[str, Any]) -> str:
-    """A Compose file; JSON is YAML."""
+    """Returns a Compose file; JSON is YAML."""
     return json.dumps({"services": services})
 
 
 class Ours:
-    """This deployer on a stage of its own."""
+    """This deployer on its own stage."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -93,7 +93,7 @@ class Ours:
         return f"http://127.0.0.1:{self.port}/"
 
     def deploy(self, version: int, shape: Shape, **variables: str) -> dict[str, Any]:
-        """Requests and waits for the end."""
+        """Requests a deploy and waits for its end."""
         service = shape.service("app", self.port, variables)
         return self.send({"app": self.images[version]}, {"app": service})
 
@@ -111,7 +111,7 @@ class Ours:
 
 
 class Peer:
-    """`docker compose pull && docker compose up -d` on the same service."""
+    """Contestant that runs `docker compose pull && docker compose up -d` on the same service."""
 
     def __init__(self, stage: Stage) -> None:
         self.project = f"{stage.project}-peer"
@@ -148,7 +148,9 @@ class Peer:
 
 
 def under_load(load: Load, act: Callable[[], Any], text: str, settle: float = _SETTLE) -> Deploy:
-    """`text` stands in the new version's answers; `settle`: how long the load goes on afterwards."""
+    """Deploys under load. `text` occurs in the new version's answers; `settle`: seconds of load
+    afterwards.
+    """
     with load:
         time.sleep(_SETTLE)
         triggered = time.time()

@@ -1,5 +1,5 @@
-"""One deploy as a picture. In: what its users saw, ours and Compose's. Out: an SVG: requests per 100 ms by
-the version that answered, lost ones in red. Follows the reader's light or dark theme.
+"""One deploy as a picture. In: the users' requests during both contestants' deploys. Out: an SVG: requests
+per 100 ms by the version that answered, lost requests in red. Follows the reader's light or dark theme.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bench.contest import Deploy
 from testing.load.http_load import Report
 
 _WIDTH, _LEFT, _RIGHT = 860, 52, 12
-_HEIGHT, _TOP, _BETWEEN = 116, 58, 62  # of one panel
+_HEIGHT, _TOP, _BETWEEN = 116, 58, 62  # size of one panel
 _BUCKET = 0.1
 _STYLE = """
 text { font: 13px ui-sans-serif, system-ui, sans-serif; fill: #1f2328 }
@@ -28,14 +28,14 @@ text { font: 13px ui-sans-serif, system-ui, sans-serif; fill: #1f2328 }
 
 
 def save_plot(ours: Deploy, theirs: Deploy) -> Path:
-    """Written to $DEPLOYER_BENCH_PLOT, else beside the system's temporary files."""
+    """Writes to $DEPLOYER_BENCH_PLOT, else to the system's folder for temporary files."""
     path = Path(os.environ.get("DEPLOYER_BENCH_PLOT") or "/tmp/deployer-rollout.svg")
     path.write_text(draw(ours, theirs), encoding="utf-8")
     return path
 
 
 def draw(ours: Deploy, theirs: Deploy) -> str:
-    """Both panels have one scale of time and of requests."""
+    """Draws both panels with one scale of time and of requests."""
     panels = (("deployer", ours), ("docker compose pull && docker compose up -d --wait", theirs))
     length = max(_length(deploy.report) for _, deploy in panels)
     most = max(sum(counts) for _, deploy in panels for counts in _buckets(deploy.report, length))
@@ -92,7 +92,7 @@ def _panel(title: str, deploy: Deploy, top: int, length: float, most: int) -> It
 
 
 def _buckets(report: Report, length: float) -> Sequence[tuple[int, int, int]]:
-    """Answers of the old version, of the new one, and lost requests, by when they were sent."""
+    """Counts answers of the old version, of the new version, and lost requests, by their start."""
     first = next((_version(sample.text) for sample in report.samples if sample.good), "")
     found = [[0, 0, 0] for _ in range(int(length / _BUCKET) + 1)]
     for sample in report.samples:

@@ -34,9 +34,9 @@ _SECONDS = 2.5  # of one load
 _CONNECTIONS = (1, 8)
 _SIZES = {"1kb": 1_000, "30kb": 30_000, "1mb": 1_000_000}
 _RATE_GOALS = {"1kb": "", "30kb": ">= 1.0", "1mb": ">= 1.5"}
-_DENSE = "1mb_dense"  # many small objects instead of one long text: the dearest to read
+_DENSE = "1mb_dense"  # many small objects instead of one long text: the most expensive to parse
 _UNSIGNED = 100  # bodies of each kind
-_ACCEPTED = "SELECT coalesce(max(seq), 0) FROM deployment"  # also where older ones were forgotten meanwhile
+_ACCEPTED = "SELECT coalesce(max(seq), 0) FROM deployment"  # also if older rows were pruned meanwhile
 _QUIET = 0.1  # seconds without a child after which the peer has run its last command
 _STORE = """#!/bin/sh
 exec dd if="$PAYLOAD" of="${0%/*}/kept-$$" bs=1M conv=fdatasync status=none
@@ -64,7 +64,9 @@ CELLS = [Cell(size, count) for size in _SIZES for count in _CONNECTIONS] + [Cell
 
 @dataclass
 class Side:
-    """What one of the two did. `rates`: dealt with a second; `acks`: answered a second."""
+    """Results of one of the two receivers. `rates`: processed deliveries a second; `acks`: answered ones a
+    second.
+    """
 
     rates: dict[Cell, list[float]] = field(default_factory=dict)
     acks: dict[Cell, list[float]] = field(default_factory=dict)
@@ -80,7 +82,7 @@ class Side:
 
 
 def measure(runs: int) -> Sequence[Row]:
-    """Load by load in turn, `runs` times; then the unsigned bodies."""
+    """Measures load by load in turn, `runs` times; then the unsigned bodies."""
     mine, storing, other = Side(), Side(), Side()
     with Server(max(_CONNECTIONS)) as server, Peer(stores=True) as store, Peer() as peer:
         server.keep_busy()
@@ -94,7 +96,7 @@ def measure(runs: int) -> Sequence[Row]:
                         partial(_run_peer, cell, peer, other),
                         partial(_run_ours, cell, server, mine, first),
                     ]
-                    for turn in range(len(turns)):  # nobody is always the one after the same other
+                    for turn in range(len(turns)):  # the order alternates
                         turns[(run + turn) % len(turns)]()
                     ran = [side.rates[cell][-1] for side in (mine, storing, other)]
                     say("{}: {:.0f}/s, webhook {:.0f}/s stored, {:.0f}/s ran".format(cell, *ran))
@@ -119,7 +121,7 @@ def _run_peer(cell: Cell, peer: Peer, side: Side) -> None:
 
 
 def _growth(pid: int, port: int, path: str, refused: int) -> float:
-    """MB (2^20 bytes) that are held afterwards and were not before."""
+    """Returns the MB (2^20 bytes) by which a process has grown."""
     before = rss_mb(pid)
     for kind in (KNOWN, CHUNKED):
         statuses = flood(port, path, kind, _UNSIGNED)
@@ -195,7 +197,9 @@ class Peer:
         return rss_mb(self.pid)
 
     def finish(self, answered: int) -> float:
-        """Seconds until it has run what it answered; what it stored is counted, and removed for the next."""
+        """Returns the seconds until it has run every answered delivery; stored deliveries are counted and
+        removed.
+        """
         if not self._stores:
             return self._lag()
         kept = list(Path(self._folder.name).glob("kept-*"))
@@ -246,7 +250,7 @@ def _listens(port: int) -> bool:
 
 
 class _Most:
-    """The most memory a process held meanwhile."""
+    """Highest memory of a process during a load."""
 
     def __init__(self, pid: int) -> None:
         self.mb = 0.0

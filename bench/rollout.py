@@ -1,8 +1,8 @@
-"""A deploy under load, ours and Compose's own, in turn in one run. In: how many runs a median is made of,
-which rows. Out: rows.
+"""Deploys under load, ours and Compose's own, in turn in one run. In: the number of runs of a median, the
+rows. Out: rows.
 
-Every group of rows has a stage of its own: receiver, project, ports. `lost_*` are summed over all of our
-deploys of the group, ratios are medians of pairs, `gap_ms` is the median of the deploys' longest gaps.
+Every group of rows has its own stage: receiver, project, ports. `lost_*` are summed over all of our deploys
+of the group, ratios are medians of pairs, `gap_ms` is the median of the deploys' longest gaps.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ KEYS = tuple(key for keys, _ in _GROUPS for key in keys)
 
 
 def measure(runs: int, only: Collection[str] = ()) -> Sequence[Row]:
-    """All rows, or those of the groups that `only` names."""
+    """Returns all rows, or those of the groups in `only`."""
     rows: list[Row] = []
     for keys, group in _GROUPS:
         if not only or set(keys) & set(only):

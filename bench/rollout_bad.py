@@ -1,4 +1,4 @@
-"""Bad releases under load: nobody may notice one. In: how many runs. Out: rows."""
+"""Bad releases under load: no user may notice one. In: how many runs. Out: rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HOOK = {"pre-deploy": ["node", "-e", "process.exit(3)"]}
 
 
 def measure(runs: int) -> list[Row]:
-    """Each fault `runs` times on a server whose good release serves."""
+    """Measures each fault `runs` times on a server whose good release serves."""
     with Stage() as stage:
         ours = Ours(stage)
         first = ours.deploy(1, _GOOD)
@@ -60,7 +60,7 @@ def _row(name: str, deploys: list[Deploy]) -> Row:
 
 
 def _noticed(stage: Stage, ended: Mapping[str, Any]) -> float:
-    """Seconds from when the engine had started the container to the line that says it failed."""
+    """Returns the seconds from the start of the container to the line that reports its failure."""
     token = stage.token("read")
     _, body = stage.get(f"/api/v1/deployments/{ended['id']}?after=0", token)
     at = {event["kind"]: event["at"] for event in reversed(body["events"])}

@@ -1,4 +1,4 @@
-"""What the deployer itself costs: an unchanged release, the edge. In: how many runs. Out: rows."""
+"""Cost of the deployer itself: an unchanged release, the edge. In: how many runs. Out: rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NOT_ENGINE = ("exclusive",)  # a lock
 
 
 def measure_noop(runs: int) -> list[Row]:
-    """The same release again, in this process: what its calls to the engine and the edge take."""
+    """Measures an unchanged release in this process: the time of its calls to the engine and the edge."""
     with Stage() as stage:
         ours = Ours(stage)
         _deployed(ours.deploy(1, Shape()))
@@ -45,7 +45,7 @@ def measure_noop(runs: int) -> list[Row]:
 
 
 def measure_edge(runs: int) -> list[Row]:
-    """The same image behind the edge and on a port of its own, in turn."""
+    """Measures the same image behind the edge and on its own port, in turn."""
     with Stage() as stage:
         ours, peer = Ours(stage), Peer(stage)
         try:
@@ -66,7 +66,7 @@ def measure_edge(runs: int) -> list[Row]:
 
 
 def _redeploy(parts: Server) -> float:
-    """Milliseconds that one redeploy spends in calls to the engine and the edge."""
+    """Returns the milliseconds of one redeploy's calls to the engine and the edge."""
     target = parts.context.target
     assert isinstance(target, ContainerTarget)
     names = [field.name for field in fields(ContainerHost)]
@@ -85,7 +85,7 @@ def _redeploy(parts: Server) -> float:
 
 
 class _Clocked:
-    """One role of a host that adds up the time its calls take."""
+    """A target that adds up the time of its calls."""
 
     def __init__(self, role: object) -> None:
         self._role = role
@@ -111,7 +111,7 @@ def _states(stage: Stage) -> set[tuple[str, str]]:
 
 
 def _edge_mib(stage: Stage) -> float:
-    """Proportional set size of the edge's processes."""
+    """Returns the proportional set size of the edge's processes."""
     first = next(one["State"]["Pid"] for one in stage.containers() if "deployer-edge" in one["Name"])
     children = Path(f"/proc/{first}/task/{first}/children").read_text(encoding="ascii").split()
     sizes = [

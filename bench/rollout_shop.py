@@ -1,5 +1,5 @@
-"""The sketch's application under load: an nginx with a static upstream in front of a Node backend. In: how
-many runs. Out: rows, and the two deploys that the plot shows.
+"""The example application under load: an nginx with a static upstream in front of a Node backend. In: how
+many runs. Out: rows, and the two deploys of the plot.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ _COMPOSE = "docker compose pull && docker compose up -d --wait"
 
 
 def measure(runs: int) -> list[Row]:
-    """`runs` deploys of both contestants in turn, and ours on up to twenty in a row where `runs` is five."""
+    """Measures `runs` deploys of both contestants in turn, and continues ours up to twenty if `runs` is
+    five.
+    """
     with Stage() as stage:
         releases = [stage.publish("1.0.0"), stage.publish("2.0.0")]
         peer = _Peer(stage, releases)
@@ -80,7 +82,7 @@ def _told(deploy: Deploy) -> str:
 
 
 def _idle(stage: Stage) -> float:
-    """The longest gap while nothing is deployed, for about as long as a deploy takes; median of three."""
+    """Returns the longest gap without a deploy, for about a deploy's duration; median of three."""
     gaps = []
     for _ in range(3):
         with Load(f"{stage.web}/api/version") as load:
@@ -102,13 +104,13 @@ def _version(stage: Stage, release: Published) -> str:
 
 
 def _only_backend(releases: Sequence[Published], number: int) -> Published:
-    """The frontend's image stays the same from run to run."""
+    """Builds with an unchanged frontend image."""
     other = releases[number % 2]
     return replace(other, images={**other.images, "frontend": releases[0].images["frontend"]})
 
 
 class _Peer:
-    """The same application by Compose alone, as the sketch's first way to deploy."""
+    """The same application by Compose alone, as in the example's first workflow."""
 
     def __init__(self, stage: Stage, releases: Sequence[Published]) -> None:
         self.project = f"{stage.project}-peer"

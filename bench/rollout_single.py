@@ -1,4 +1,4 @@
-"""One service: how soon the new version answers, how long a deploy takes, and what the hard cases lose. In:
+"""One service: time to the new version's first answer, duration of a deploy, losses of the hard cases. In:
 how many runs. Out: rows.
 """
 
@@ -16,12 +16,12 @@ from testing.load.latency_relay import relay
 from testing.stage import Stage
 
 _UP = "docker compose pull && docker compose up -d"
-_FAR = 50  # milliseconds there and back
+_FAR = 50  # milliseconds of a round trip
 _SLOW = Shape(variables={"SLOW_MS": "2000", "ON_TERM": "exit"})
 
 
 def measure_first_reply(runs: int) -> list[Row]:
-    """Without `--wait`, which would only come later."""
+    """Measures without `--wait`, which would only return later."""
     ours, theirs, bare = _in_turn(Shape(startup_ms=1000), runs, wait=False)
     instant, instantly, _ = _in_turn(Shape(), runs, wait=False)
     return [
@@ -40,15 +40,15 @@ def measure_wall(runs: int) -> list[Row]:
 
 
 def measure_wall_30s(runs: int) -> list[Row]:
-    """The sketch's own health check: every 30 s, and nothing faster at the start."""
+    """Measures with the example's health check: every 30 s, and no faster at the start."""
     check = {"interval": "30s", "timeout": "3s", "retries": 3}
     ours, theirs, _ = _in_turn(Shape(startup_ms=1000, check=check), runs, wait=True)
     return [replace_goal(_ratio("wall_ratio_30s", ours, theirs, "wall", f"{_UP} --wait"), "<= 0.06")]
 
 
 def measure_fixed_port(runs: int) -> list[Row]:
-    """The service holds its port itself: handed over where the file says `start-first`, else the old replica
-    must go before the new one comes.
+    """Measures a service with a fixed host port: handed over with `start-first`, else the old replica stops
+    before the new one starts.
     """
     rows = []
     for key, order in (("fixed_port_gap_ratio", "start-first"), ("stop_first_gap_ratio", "stop-first")):
@@ -59,7 +59,7 @@ def measure_fixed_port(runs: int) -> list[Row]:
 
 
 def measure_far_clients(runs: int) -> list[Row]:
-    """300 requests a second on 60 kept connections, from 50 ms away."""
+    """Measures 300 requests a second on 60 kept connections, with a round trip of 50 ms."""
     with Stage() as stage:
         ours = Ours(stage)
         _deployed(ours.deploy(2, Shape()))
@@ -100,7 +100,7 @@ def replace_goal(row: Row, goal: str) -> Row:
 
 
 def _in_turn(shape: Shape, runs: int, *, wait: bool) -> tuple[list[Deploy], list[Deploy], list[Deploy]]:
-    """Ours, Compose's, and the engine's alone."""
+    """Deploys ours, Compose's, and the engine's alone, in turn."""
     with Stage() as stage:
         ours, peer = Ours(stage), Peer(stage)
         mine: list[Deploy] = []
@@ -124,7 +124,9 @@ def _in_turn(shape: Shape, runs: int, *, wait: bool) -> tuple[list[Deploy], list
 
 
 def _bare(bare: Bare, shape: Shape, busy: str) -> Deploy:
-    """Under the same load as the others: somebody else, at `busy`, answers it meanwhile."""
+    """Replaces containers by the engine alone, under the same load as the others: a service at `busy` answers
+    it.
+    """
     took: list[Took] = []
     seen = under_load(Load(busy), lambda: took.append(bare.replace([shape.startup_ms])), "")
     return replace(seen, wall=took[0].wall, first=took[0].first)

@@ -1,8 +1,8 @@
 """Ten services in one stack against the slowest of them alone, by this deployer and by Compose. In: how many
 runs. Out: rows.
 
-The images are on the engine already, and nobody asks: what is measured is how well the ten go at the same
-time.
+The images are on the engine already, and there is no load: the figures show how well the ten start in
+parallel.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _Services = dict[str, Any]
 
 
 def measure_stack(runs: int) -> list[Row]:
-    """In turn; the first deploys, which make networks and edges, do not count."""
+    """Measures in turn; the first deploys, which make networks and edges, do not count."""
     with Stage() as stage, Stage() as other, ExitStack() as ends:
         ten, one, peers, peer = Ours(stage), Ours(other), Peer(stage), Peer(other)
         ends.callback(peers.remove)

@@ -1,5 +1,5 @@
-"""What every benchmark prints. In: measured rows. Out: a table for people or one JSON object, and whether all
-goals hold.
+"""Output of every benchmark. In: measured rows. Out: a table for people or one JSON object, and a verdict on
+all goals.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-IN_A_ROW = 20  # deploys over which lost requests are summed, where medians are of five
+IN_A_ROW = 20  # deploys over which lost requests are summed, with medians of five
 _LIMITS: dict[str, Callable[[float, float], bool]] = {
     "<=": lambda value, limit: value <= limit,
     ">=": lambda value, limit: value >= limit,
@@ -23,8 +23,8 @@ _LIMITS: dict[str, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One figure: `value` is the median of `runs` where there are several; `goal` reads `<= 0.7`, or is empty
-    where the figure is only told; `peer` is what it is held against.
+    """One figure: `value` is the median of `runs` if there are several; `goal` reads `<= 0.7`, or is empty
+    for a figure without goal; `peer` is the compared figure.
     """
 
     key: str
@@ -41,12 +41,12 @@ class Row:
 
 
 def in_a_row(runs: int) -> int:
-    """How many deploys a sum of lost requests is over; fewer in a quick look."""
+    """Returns the number of deploys over which lost requests are summed; fewer in a quick run."""
     return max(1, IN_A_ROW * runs // 5)
 
 
 def machine() -> dict[str, Any]:
-    """Where it was measured."""
+    """Returns the description of the machine."""
     memory = Path("/proc/meminfo").read_text(encoding="ascii").split()[1]
     return {
         "system": platform.platform(),
@@ -85,5 +85,5 @@ def _runs(row: Row) -> str:
 
 
 def say(text: str) -> None:
-    """Progress, beside the result."""
+    """Prints progress beside the result."""
     print(text, file=sys.stderr, flush=True)

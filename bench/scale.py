@@ -1,8 +1,8 @@
 """A server with 1,000 apps and 100,000 past deployments against one with a single app and none.
 
 In: how many runs. Out: rows. Both take the same signed deliveries and answer the same questions in turn, in
-pieces; `*_ratio` holds the large server's p99 against the empty one's. Half of the past belongs to the app
-that is asked about. The large server's apps have a webhook secret each.
+pieces; `*_ratio` compares the large server's p99 with the empty one's. Half of the past belongs to the
+requested app. The large server's apps have a webhook secret each.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ASKED = 250  # questions in one piece
 
 
 def measure(runs: int) -> Sequence[Row]:
-    """Every run on servers of its own, which forget nothing in the minute that it takes."""
+    """Measures every run on its own servers, which prune nothing in the minute that it takes."""
     found = [_run() for _ in range(runs)]
     rss = tuple(round(rss, 1) for _, _, rss in found)
     return [
@@ -42,7 +42,7 @@ _Times = tuple[list[float], list[float]]
 
 
 def _run() -> tuple[_Times, _Times, float]:
-    """Accepting, asking, and the large server's memory."""
+    """Measures accepting, reading, and the large server's memory."""
     with Server(1) as empty, Server(APPS, own_secrets=True, ready=_fill) as full:
         for server in (empty, full):
             server.keep_busy(1)
@@ -55,7 +55,7 @@ def _run() -> tuple[_Times, _Times, float]:
 
 
 def _pair(once: Callable[[Server, int], list[float]], empty: Server, full: Server) -> _Times:
-    """Milliseconds of both, piece by piece in turn."""
+    """Returns the milliseconds of both, piece by piece in turn."""
     of_empty, of_full = list[float](), list[float]()
     for piece in range(_PIECES):
         of_empty += once(empty, piece)
@@ -71,7 +71,7 @@ def _accept(server: Server, piece: int) -> list[float]:
 
 
 class _Asker:
-    """Somebody who reads the record and the story of the newest deployment."""
+    """A reader of the record and of the newest deployment's story."""
 
     def __init__(self, server: Server) -> None:
         wait_for("a deployment", lambda: server.value("SELECT count(*) FROM deployment"))
@@ -103,7 +103,7 @@ def _row(name: str, pairs: Sequence[_Times]) -> Row:
 
 
 def _fill(server: Server) -> None:
-    """The past, as a server that ran for years would have it if it forgot nothing."""
+    """Fills the past of a server that ran for years without pruning."""
     open_store(server.state).close()
     with closing(sqlite3.connect(server.state / "deployer.db")) as database:
         rows = [_past(number) for number in range(PAST)]

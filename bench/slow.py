@@ -1,8 +1,8 @@
-"""An honest client among slow ones: do its deliveries come through, and how fast?
+"""An honest client among slow ones: the success and the latency of its deliveries.
 
-In: how many runs. Out: rows. 500 connections send their headers and 500 their bodies, a byte every second;
-whoever is cut off comes back at once. Every 0.7 s, on a connection of its own, an honest client delivers.
-Then the same with 200 viewers of a deployment's story beside them, of whom 50 never read.
+In: how many runs. Out: rows. 500 connections send their headers and 500 their bodies, a byte every second; a
+client that is cut off reconnects at once. Every 0.7 s, on its own connection, an honest client delivers. Then
+the same with 200 viewers of a deployment's story beside them, of which 50 never read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _VIEWERS, _DEAF = 150, 50
 
 
 def measure(runs: int) -> Sequence[Row]:
-    """Each of the two `runs` times, a minute each."""
+    """Measures each of the two `runs` times, a minute each."""
     with Server(1) as server:
         server.keep_busy()
         plain = [_among(server, Kinds(server.port, _SLOW, _SLOW), run) for run in range(runs)]
@@ -42,7 +42,7 @@ def measure(runs: int) -> Sequence[Row]:
 
 
 def _among(server: Server, kinds: Kinds, run: int) -> Sent:
-    """What an honest client is answered among them."""
+    """Returns the answers to an honest client among the slow ones."""
     with Crowd(kinds) as crowd:
         sent = send(
             Load(server.port, "/webhook", 30_000, 1, _SECONDS, SECRET, first=run * 1000, pause=_PAUSE)

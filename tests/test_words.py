@@ -43,7 +43,7 @@ TWO_SIDES = frozenset(
         *("proven_images.py", "store.py", "target.py"),
     }
 )
-MOST_PRONOUNS = 4.0  # in 1,000 words of docstrings
+MOST_PRONOUNS = 2.0  # in 1,000 words of docstrings
 _PRONOUN = re.compile(
     r"\b(?:who|whoever|whom|what|whatever|nobody|somebody|anybody|everybody)\b", re.IGNORECASE
 )
