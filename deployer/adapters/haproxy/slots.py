@@ -50,7 +50,8 @@ def end_sessions_command(route: str, number: int) -> str:
 def switch_commands(route: Route, slots: Sequence[Slot], after: Mapping[int, str]) -> list[str]:
     """Returns the commands of a switch. New addresses open before old ones close, so that no moment is
     without a server. Old ones close by `maint`, as `drain` still accepts pinned clients; requests in flight
-    continue in both.
+    continue in both. Of several old ones all drain first: HAProxy serves requests between two commands, and a
+    client whose server has closed must not be pinned to one that closes next.
     """
     before = open_addresses(slots)
     left = {slot.number for slot in slots if slot.sessions and not slot.open}
@@ -62,4 +63,6 @@ def switch_commands(route: Route, slots: Sequence[Slot], after: Mapping[int, str
                 f"set server {server} addr {address} port {route.port}",
                 f"set server {server} state ready",
             ]
-    return opening + [close_command(route.name, number) for number in before if number not in after]
+    old = [number for number in before if number not in after]
+    draining = [f"set server {route.name}/s{number} state drain" for number in old if len(old) > 1]
+    return opening + draining + [close_command(route.name, number) for number in old]
