@@ -17,7 +17,7 @@ from pathlib import Path
 from deployer.adapters.system.file_lock import hold
 from deployer.core.compose.deploy_hooks import HookMoment
 from deployer.core.compose.endpoints import Endpoint
-from deployer.core.config.settings import App, Environment
+from deployer.core.config.settings import App, Config, Environment
 from deployer.core.errors import GateFailed
 from deployer.core.model import (
     ContainerState,
@@ -149,6 +149,7 @@ class FolderTarget:
     """Implements `Target` below one folder."""
 
     root: Path
+    config: Config
 
     def site(self, project: str) -> Site:
         return Site(self.root / project)
@@ -167,7 +168,8 @@ class FolderTarget:
         return ObservedState((running,) if id else ())
 
     def open(self, deployment: Deployment, job: DeployJob, journal: Journal) -> FolderSession:
-        return FolderSession(self.site(deployment.app), journal)
+        environment = self.config.app(deployment.app).environment(deployment.environment)
+        return FolderSession(self.site(environment.project), journal)
 
     def dry_run(
         self,
@@ -184,8 +186,12 @@ class FolderTarget:
     def maintenance(
         self, app: App, environment: Environment, newest: Deployment
     ) -> Sequence[Callable[[], object]]:
-        site = self.site(environment.project)
-        return (partial((site.folder / "next").unlink, missing_ok=True),)
+        return (partial(self._tidy, environment.project),)
+
+    def _tidy(self, project: str) -> None:
+        """Removes the link that a killed process left. Raises Busy during a deployment."""
+        with self.exclusive(project, wait=0.0):
+            (self.site(project).folder / "next").unlink(missing_ok=True)
 
     def prune(self, releases: Callable[[], Sequence[Release]]) -> Pruned:
         kept = {release.id for release in releases()}

@@ -25,22 +25,18 @@ BANNED = frozenset(
 # Names that stand in a database, on a container or in a file that exists already.
 KEPT = frozenset({"forge_id", "remember_forge_id", "HEIR_LABEL"})
 MOST_FILES, MOST_LINES_OF_CLASS, MOST_METHODS = 20, 150, 8
-# Classes and interfaces that are larger: the number may fall, and no other may join them.
-LARGE_CLASSES: dict[str, int] = {}
-LARGE_INTERFACES: dict[str, int] = {}
 # Files of one name: two sides of the same thing.
 TWO_SIDES = frozenset(
     {
         *(
             "__init__.py",
             "__main__.py",
-            "availability.py",
             "clock.py",
             "confirmation.py",
             "delegated_tasks.py",
         ),
         *("deploy.py", "deploy_hooks.py", "deploy_request.py", "deployments.py", "journal.py", "plan.py"),
-        *("proven_images.py", "store.py", "target.py"),
+        "store.py",
     }
 )
 MOST_PRONOUNS = 2.0  # in 1,000 words of docstrings
@@ -48,7 +44,8 @@ _PRONOUN = re.compile(
     r"\b(?:who|whoever|whom|what|whatever|nobody|somebody|anybody|everybody)\b", re.IGNORECASE
 )
 _RIDDLE = re.compile(
-    r"(?:What|Who|Whoever|Whose|Whether|Those|They|Nobody|Somebody|How|Of|Between)\b|One [a-z]+'s\."
+    r"(?:What|Who|Whoever|Whose|Whether|Those|They|Nobody|Somebody|How|Of|Between|Where|From|Its)\b"
+    r"|One [a-z]+'s\."
 )
 
 
@@ -125,29 +122,39 @@ def test_no_folder_is_crowded() -> None:
 
 def test_a_file_name_stands_for_one_thing() -> None:
     names = collections.Counter(path.name for path in code())
-    assert {name for name, count in names.items() if count > 1} <= TWO_SIDES
+    assert {name for name, count in names.items() if count > 1} == TWO_SIDES
 
 
-def _classes() -> Iterator[ast.ClassDef]:
+def _classes() -> Iterator[tuple[str, ast.ClassDef]]:
+    """File and name of each class; several files have a class of one name."""
     for path in code():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ClassDef):
-                yield node
+                yield f"{path.relative_to(ROOT)}: {node.name}", node
 
 
-def test_no_class_grows_beyond_a_screen_or_three() -> None:
-    sizes = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in _classes()}
-    large = {name: size for name, size in sizes.items() if size > MOST_LINES_OF_CLASS}
-    assert {name: size for name, size in large.items() if size > LARGE_CLASSES.get(name, 0)} == {}
-    assert set(LARGE_CLASSES) == set(large), "a class that is small again leaves the list"
+def test_no_class_is_longer_than_three_screens() -> None:
+    sizes = {name: (node.end_lineno or 0) - node.lineno + 1 for name, node in _classes()}
+    assert len(sizes) > 250
+    assert {name: size for name, size in sizes.items() if size > MOST_LINES_OF_CLASS} == {}
 
 
-def test_no_interface_grows() -> None:
-    methods = {
-        node.name: sum(isinstance(part, ast.FunctionDef) for part in node.body)
-        for node in _classes()
-        if any(getattr(base, "id", "") == "Protocol" for base in node.bases)
+def test_no_interface_has_more_than_eight_methods() -> None:
+    protocols = {name: node for name, node in _classes() if "Protocol" in _bases(node)}
+    own = {
+        node.name: sum(isinstance(part, ast.FunctionDef) for part in node.body) for node in protocols.values()
     }
-    large = {name: count for name, count in methods.items() if count > MOST_METHODS}
-    assert {name: count for name, count in large.items() if count > LARGE_INTERFACES.get(name, 0)} == {}
-    assert set(LARGE_INTERFACES) == set(large), "an interface that is small again leaves the list"
+    methods = {
+        name: own[node.name] + sum(own.get(base, 0) for base in _bases(node))
+        for name, node in protocols.items()
+    }
+    assert len(methods) > 30
+    assert {name: count for name, count in methods.items() if count > MOST_METHODS} == {}
+
+
+def _is_method(part: ast.stmt) -> bool:
+    return isinstance(part, ast.FunctionDef)
+
+
+def _bases(node: ast.ClassDef) -> list[str]:
+    return [base.id for base in node.bases if isinstance(base, ast.Name)]

@@ -1,4 +1,4 @@
-"""Availability measurement of one deployment. In: the desired state, a target that probes its endpoints. Out:
+"""Availability measurement of one deployment. In: published endpoints, a prober. Out:
 figures in the deployment's record and events; BudgetExceeded when a downtime budget is used up. Never fails a
 deployment because a probe broke.
 

@@ -109,7 +109,7 @@ class InProcess:
 
 class FolderPlace(InProcess):
     def build(self, folder: Path) -> DeployContext:
-        self.target = FolderTarget(folder / "sites")
+        self.target = FolderTarget(folder / "sites", load_config(SETTINGS))
         self.target.root.mkdir()
         compose: Any = MemoryTarget({"services": {}})
         return DeployContext(renderer=compose, target=self.target, prober=compose, **self.parts)
@@ -230,3 +230,20 @@ def test_a_first_release_that_is_refused_leaves_nothing(place: Place) -> None:
     status, reason = place.deploy("1", bad=True)
     assert status == "failure" and "there was no release before, nothing runs" in reason
     assert place.serves() == ""
+
+
+def test_folders_outside_the_kept_releases_and_a_link_left_over_go(tmp_path: Path) -> None:
+    place = FolderPlace(tmp_path)
+    for version in ("1", "2", "3"):
+        assert place.deploy(version)[0] == "success"
+    site, releases = place.target.site("shop"), place.store.releases.all
+    assert len(list(site.folder.glob("releases/*"))) == 3 and place.target.prune(releases).folders == 0
+    serving = place.store.releases.get(site.serving)
+    assert place.target.prune(lambda: [serving]).folders == 2 and place.serves() == "3"
+    (site.folder / "next").symlink_to(site.folder)
+    app = place.context.config.app("shop")
+    newest = place.store.deployments.history("shop", "production", 1)[0]
+    for task in place.target.maintenance(app, app.environment("production"), newest):
+        task()
+    assert not (site.folder / "next").is_symlink() and place.serves() == "3"
+    place.store.close()

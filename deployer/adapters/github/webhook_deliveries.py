@@ -30,7 +30,7 @@ _HINT = "the token in github.token-file needs Webhooks: read, or set github.app-
 
 
 class GitHubWebhookDeliveries:
-    """Implements `core.webhooks.redelivery.HookLog`. `address` is this server's webhook URL."""
+    """Implements `core.webhooks.redelivery.WebhookDeliveries`. `address` is this server's webhook URL."""
 
     def __init__(
         self,

@@ -52,7 +52,7 @@ class DeploymentRows:
 
 
 class GitHubIdRows:
-    """Implements `adapters.github.forge.Ledger`."""
+    """Implements `Ledger` of `adapters/github/status_reports.py`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

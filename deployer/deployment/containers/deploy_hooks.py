@@ -24,7 +24,7 @@ _ENDED = (ContainerState.EXITED, ContainerState.DEAD)
 
 @dataclass(frozen=True)
 class DeployHooks:
-    """Runs one deployment's hooks. `hide` removes variable values from their output."""
+    """Runs one deployment's hooks. The journal removes variable values from their output."""
 
     deployment: str
     host: ContainerHost

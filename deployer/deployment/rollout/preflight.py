@@ -28,7 +28,7 @@ _TICK = 0.02
 
 @dataclass(frozen=True)
 class Preflight:
-    """Starts copies for one rollout; `hide` removes variable values from their output."""
+    """Starts copies for one rollout; the journal removes variable values from their output."""
 
     application: DesiredState
     host: ContainerHost
