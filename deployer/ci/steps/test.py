@@ -21,7 +21,7 @@ from deployer.ci.github import workflow_commands
 from deployer.ci.github.annotations import point_at
 from deployer.ci.github.inputs import Context, input_text, read_context
 from deployer.ci.images import docker_cli
-from deployer.ci.images.test_stack import isolate, spread, wait_seconds
+from deployer.ci.images.test_stack import isolate, left_out, spread, wait_seconds
 from deployer.ci.steps.build import is_test
 from deployer.core.compose.image_defaults import with_image_defaults
 from deployer.core.compose.services import is_checked
@@ -77,6 +77,7 @@ def _run_stack(
     workspace = os.path.realpath(context.workspace)
     file = run_state.save("stack", isolate(model, ids, project=project, workspace=workspace))
     run_state.save("project", project)
+    _say_left_out(model)
     try:
         with workflow_commands.group("Start the built images"):
             services = _with_images(model["services"], ids)
@@ -94,6 +95,13 @@ def _run_stack(
     # The push need not wait for the removal; `report` does.
     with _removal() as lock:
         docker_cli.begin_down(project, file, lock.fileno())
+
+
+def _say_left_out(model: Mapping[str, Any]) -> None:
+    for service, keys in left_out(model).items():
+        workflow_commands.say(
+            f"{service}: tested without {', '.join(keys)}, which the server has and a runner need not have"
+        )
 
 
 def _with_images(services: Mapping[str, Mapping[str, Any]], ids: Mapping[str, str]) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deployer.ci.images.test_stack import isolate, spread, wait_seconds
+from deployer.ci.images.test_stack import isolate, left_out, spread, wait_seconds
 
 ID = "sha256:" + "1" * 64
 MODEL: dict[str, Any] = {
@@ -28,7 +28,7 @@ MODEL: dict[str, Any] = {
             "volumes": [
                 {"type": "volume", "source": "files", "target": "/files"},
                 {"type": "bind", "source": "/w/conf", "target": "/conf"},
-                {"type": "bind", "source": "/etc/localtime", "target": "/etc/localtime", "read_only": True},
+                {"type": "bind", "source": "/etc/passwd", "target": "/etc/localtime", "read_only": True},
                 {"type": "bind", "source": "/srv/real", "target": "/real"},
                 {"type": "bind", "source": "/w/../srv", "target": "/tricky"},
                 {"type": "bind", "source": "/wrong", "target": "/beside"},
@@ -123,3 +123,67 @@ def test_a_service_that_names_a_built_image_is_tested_in_that_build(named: str, 
 
 def test_what_no_build_gave_is_not_spread() -> None:
     assert spread(MODEL, {}, {"web": "ghcr.io/acme/web"}) == {}
+
+
+def alone(**service: Any) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """The service as it is tested, and what its test leaves out."""
+    model = {"services": {"web": {"image": "web", **service}}}
+    made = isolate(model, {}, project="ci", workspace="/w")["services"]["web"]
+    return made, left_out(model)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("cpus", 6.0), ("cpuset", "0-5"), ("cpu_shares", 512), ("cpu_quota", 50_000),
+        ("cpu_rt_runtime", 400_000), ("mem_limit", "64000000000"), ("mem_reservation", "1g"),
+        ("mem_swappiness", "0"), ("memswap_limit", "2g"),
+        ("devices", [{"source": "/dev/ttyUSB0", "target": "/dev/ttyUSB0", "permissions": "rwm"}]),
+        ("device_cgroup_rules", ["c 188:* rmw"]), ("gpus", [{"driver": "nvidia", "count": -1}]),
+        ("runtime", "nvidia"), ("cgroup_parent", "/acme"), ("cgroup", "host"), ("oom_score_adj", -500),
+        ("oom_kill_disable", True), ("blkio_config", {"weight": 300}), ("storage_opt", {"size": "1G"}),
+        ("isolation", "hyperv"), ("credential_spec", {"file": "a.json"}), ("pids_limit", 100),
+        ("external_links", ["redis_1"]),
+    ],
+)  # fmt: skip
+def test_t1_the_test_asks_nothing_of_the_host_and_says_so(key: str, value: Any) -> None:
+    made, told = alone(**{key: value}, shm_size="1g", cap_add=["SYS_NICE"])
+    assert key not in made and told == {"web": [key]}
+    assert made["shm_size"] == "1g" and made["cap_add"] == ["SYS_NICE"]
+
+
+def test_t1_resources_of_deploy_are_named_one_by_one() -> None:
+    gpu = [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
+    resources = {"limits": {"cpus": 6, "memory": "1g"}, "reservations": {"devices": gpu}}
+    made, told = alone(deploy={"replicas": 2, "resources": resources, "placement": {}})
+    assert made["deploy"] == {"replicas": 2, "placement": {}}
+    named = ("limits.cpus", "limits.memory", "reservations.devices")
+    assert told == {"web": [f"deploy.resources.{name}" for name in named]}
+
+
+@pytest.mark.parametrize("sign", ["=", ":"])
+def test_t1_profiles_that_the_host_would_have_to_know_are_left_out(sign: str) -> None:
+    ours = [
+        "no-new-privileges:true",
+        f"apparmor{sign}unconfined",
+        f"seccomp{sign}unconfined",
+        f"label{sign}disable",
+    ]
+    made, told = alone(security_opt=[*ours, f"apparmor{sign}acme", f"label{sign}type:acme_t"])
+    assert made["security_opt"] == ours
+    assert told == {"web": [f"security_opt apparmor{sign}acme", f"security_opt label{sign}type:acme_t"]}
+
+
+def test_t1_a_folder_that_only_the_server_has_is_an_empty_volume() -> None:
+    mount = {"type": "bind", "target": "/conf", "read_only": True}
+    missing, ours = "/srv/nobody-has-this", "/w/not-there-yet"
+    made, _ = alone(
+        volumes=[{**mount, "source": missing}, {**mount, "source": ours}, {**mount, "source": "/etc"}]
+    )
+    assert made["volumes"] == [
+        {"type": "volume", "target": "/conf"}, {**mount, "source": ours}, {**mount, "source": "/etc"},
+    ]  # fmt: skip
+
+
+def test_t1_a_service_without_demands_is_told_nothing() -> None:
+    assert alone(cpus=0, devices=None, deploy=None)[1] == {}
