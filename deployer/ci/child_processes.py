@@ -107,9 +107,9 @@ def capture(
     return child.stdout.decode("utf-8", "replace")
 
 
-def start_alone(argv: Sequence[str], held: int) -> None:
+def start_alone(argv: Sequence[str], held: int, *, extra: Mapping[str, str] | None = None) -> None:
     """Starts a child that outlives this step; its output is discarded, and it keeps one descriptor."""
-    subprocesses.start_alone(argv, environment=child_environment(), keep=(held,))
+    subprocesses.start_alone(argv, environment=child_environment(extra), keep=(held,))
 
 
 def _not_started(argv: Sequence[str], error: NotStarted) -> CommandFailed:

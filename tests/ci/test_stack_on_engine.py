@@ -80,3 +80,20 @@ def test_t1_what_only_the_server_has_is_left_out_of_the_test_and_named(stack: St
     left_out = "cpuset, devices, deploy.resources.limits.cpus, deploy.resources.reservations.devices"
     assert f"web: tested without {left_out}" in tested.log
     assert stack.left() == []
+
+
+@pytest.mark.parametrize("profiles", ["prod", "prod,test", "*"])
+def test_t2_a_profile_of_the_job_leaves_nothing_behind(stack: Stack, profiles: str) -> None:
+    services = f"""
+  web:{WEB}
+  agent:{WEB}    profiles: [prod]
+  check:
+    image: nginx:alpine
+    profiles: [test]
+    command: ["true"]
+"""
+    tested = stack.test(services, COMPOSE_PROFILES=profiles, COMPOSE_IGNORE_ORPHANS="1")
+    assert tested.code == 0, tested.log
+    assert "agent: started" in tested.log and "Test in check" in tested.raw
+    assert not [one for one in tested.console.annotations if one.kind == "warning"]
+    assert stack.left() == []

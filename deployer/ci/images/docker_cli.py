@@ -17,6 +17,9 @@ _BAKE = {"BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
 _TRANSFER = 1800.0
 # Services that only test the others: Compose ignores them unless this profile is active.
 TEST_PROFILE = "test"
+# The stack's file has all that is to run. The job's variables are meant for the user's file: a profile would
+# start the tests with the stack, and the removal would not know the others.
+_OWN = {"COMPOSE_PROFILES": "", "COMPOSE_IGNORE_ORPHANS": "", "COMPOSE_REMOVE_ORPHANS": ""}
 
 
 def render(files: Sequence[Path], variables: Path | None, *, form: str) -> str:
@@ -116,26 +119,27 @@ def endpoint() -> str:
 def up(project: str, file: Path, timeout: int) -> Ended:
     """Starts a stack and waits until it is healthy."""
     argv = [*_compose(project, file), "up", "-d", "--no-build", "--wait", "--wait-timeout", str(timeout)]
-    return stream(argv)
+    return stream(argv, extra=_OWN)
 
 
 def run(project: str, file: Path, service: str, command: Sequence[str] = ()) -> Ended:
     """Runs one service of a stack to its end, or, in its image, a command instead of its own."""
     entrypoint = ["--entrypoint", command[0]] if command else []
-    return stream([*_compose(project, file), "run", "--rm", "-T", *entrypoint, "--", service, *command[1:]])
+    argv = [*_compose(project, file), "run", "--rm", "-T", *entrypoint, "--", service, *command[1:]]
+    return stream(argv, extra=_OWN)
 
 
 def down(project: str, file: Path) -> None:
     """Removes a stack with its volumes and networks; a failure is a warning."""
     try:
-        capture(_down(project, file))
+        capture(_down(project, file), extra=_OWN)
     except CommandFailed as error:
         workflow_commands.warning(str(error), title=f"deployer: {project} is not fully removed")
 
 
 def begin_down(project: str, file: Path, held: int) -> None:
     """Begins to remove a stack; the file behind `held` stays locked until the removal has ended."""
-    start_alone(_down(project, file), held)
+    start_alone(_down(project, file), held, extra=_OWN)
 
 
 def _down(project: str, file: Path) -> list[str]:
@@ -147,7 +151,7 @@ def containers(project: str, file: Path) -> list[dict[str, Any]]:
     """Returns the stack's containers from `docker compose ps`, which prints one JSON list, or one object a
     line.
     """
-    text = capture([*_compose(project, file), "ps", "-a", "--format", "json"]).strip()
+    text = capture([*_compose(project, file), "ps", "-a", "--format", "json"], extra=_OWN).strip()
     return (
         list(json.loads(text)) if text.startswith("[") else [json.loads(line) for line in text.splitlines()]
     )

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from posixpath import normpath
 from typing import Any
 
+from deployer.ci.images.docker_cli import TEST_PROFILE
 from deployer.core.build.service_builds import makers_of
 from deployer.core.compose.services import gate_seconds_of
 
@@ -128,6 +129,9 @@ def _service(service: Table, id: str, workspace: str) -> dict[str, Any]:
     kept["pull_policy"] = "never" if id else "missing"
     if id:
         kept["image"] = id
+    # The model has only the services of active profiles, and all but the tests start at once.
+    if TEST_PROFILE in (service.get("profiles") or ()):
+        kept["profiles"] = [TEST_PROFILE]
     if service.get("networks"):
         kept["networks"] = {name: _attachment(entry or {}) for name, entry in service["networks"].items()}
     if service.get("volumes"):

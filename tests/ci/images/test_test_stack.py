@@ -187,3 +187,12 @@ def test_t1_a_folder_that_only_the_server_has_is_an_empty_volume() -> None:
 
 def test_t1_a_service_without_demands_is_told_nothing() -> None:
     assert alone(cpus=0, devices=None, deploy=None)[1] == {}
+
+
+@pytest.mark.parametrize(
+    ("profiles", "kept"), [(["prod"], None), (["test"], ["test"]), (["prod", "test"], ["test"]), ([], None)]
+)
+def test_t2_the_stack_has_no_profile_but_that_of_the_tests(
+    profiles: list[str], kept: list[str] | None
+) -> None:
+    assert alone(profiles=profiles)[0].get("profiles") == kept
