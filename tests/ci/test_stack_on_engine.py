@@ -97,3 +97,59 @@ def test_t2_a_profile_of_the_job_leaves_nothing_behind(stack: Stack, profiles: s
     assert "agent: started" in tested.log and "Test in check" in tested.raw
     assert not [one for one in tested.console.annotations if one.kind == "warning"]
     assert stack.left() == []
+
+
+ENDS = """
+    build: .
+    command: [sh, -c, '%s']
+    environment: {MODE: production, DATABASE_URL: "${DATABASE_URL:-}"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("services", "said", "hint"),
+    [
+        pytest.param(
+            f"\n  web:{ENDS % 'echo Error: DATABASE_URL is not set; echo at main; exit 1'}",
+            "web exited with code 1: Error: DATABASE_URL is not set",
+            "DATABASE_URL has no value in the test",
+            id="a variable that only the server has",
+        ),
+        pytest.param(
+            f"\n  web:{WEB}    environment: {{A: '${{DB_PASS:?}}'}}\n",
+            "required variable DB_PASS is missing a value",
+            "env: {DB_PASS: …}",
+            id="a required variable",
+        ),
+        pytest.param(
+            f"\n  web:{WEB}    secrets: [key]\nsecrets: {{key: {{file: ./key.txt}}}}\n",
+            "key.txt",
+            "write the file in an earlier step",
+            id="a secret's file",
+        ),
+        pytest.param(
+            f"\n  web:{WEB.replace('sleep', 'no-such-program')}",
+            "no-such-program",
+            "look at command:, entrypoint: and the Dockerfile",
+            id="a program that the image lacks",
+        ),
+        pytest.param(
+            f"\n  web:{WEB}    healthcheck: {{test: echo no table; exit 1, interval: 1s, retries: 1}}\n",
+            "web is unhealthy: no table",
+            "its health check",
+            id="a check that fails",
+        ),
+        pytest.param(
+            f"\n  web:{WEB}\n  other: {{image: 127.0.0.1:5000/nobody/has-this}}\n",
+            "127.0.0.1:5000/nobody/has-this",
+            "registry-username",
+            id="an image that cannot be had",
+        ),
+    ],
+)
+def test_t3_each_cause_has_its_own_hint(stack: Stack, services: str, said: str, hint: str) -> None:
+    tested = stack.test(services)
+    assert tested.code == 1, tested.log
+    assert said in tested.error and hint in tested.error, tested.error
+    assert "service_completed_successfully" not in tested.error
+    assert stack.left() == []

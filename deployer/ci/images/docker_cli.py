@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from deployer.core.errors import CommandFailed, ComposeRejected
 # A context may lie beside the Compose file's folder; newer buildx then asks for permission at a prompt.
 _BAKE = {"BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
 _TRANSFER = 1800.0
+_MISSING = re.compile(r"required variable (?P<name>[A-Za-z_][A-Za-z0-9_]*) ")
 # Services that only test the others: Compose ignores them unless this profile is active.
 TEST_PROFILE = "test"
 # The stack's file has all that is to run. The job's variables are meant for the user's file: a profile would
@@ -40,9 +42,12 @@ def _hint(words: str) -> str:
     """Returns the next step of an error. A variable or a file that only the server has is the common cause,
     and the one with a remedy here.
     """
-    absent = "required variable" in words or "env file" in words
-    default = "give everything that only the server has a default: ${NAME:-}, env_file with required: false"
-    return default if absent else "`docker compose config` on your machine shows the same error"
+    if missing := _MISSING.search(words):
+        name = missing["name"]
+        return f"give the test a value, `env: {{{name}: …}}` of the step, or give it a default: ${{{name}:-}}"
+    if "env file" in words:
+        return "for a file that only the server has: env_file with required: false"
+    return "`docker compose config` on your machine shows the same error"
 
 
 def describe(definition: Path, targets: Sequence[str], settings: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -160,6 +165,12 @@ def containers(project: str, file: Path) -> list[dict[str, Any]]:
 def logs(container: str, lines: int) -> Ended:
     """Prints the end of a container's log."""
     return stream(["docker", "logs", "--tail", str(lines), "--", container])
+
+
+def last_check(container: str) -> str:
+    """Returns the output of a container's newest health check."""
+    log = json.loads(capture(["docker", "inspect", "-f", "{{json .State.Health.Log}}", "--", container]))
+    return str(log[-1]["Output"]) if log else ""
 
 
 def _compose(project: str, file: Path) -> list[str]:

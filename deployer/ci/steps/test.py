@@ -21,6 +21,7 @@ from deployer.ci.github import workflow_commands
 from deployer.ci.github.annotations import point_at
 from deployer.ci.github.inputs import Context, input_text, read_context
 from deployer.ci.images import docker_cli
+from deployer.ci.images.stack_failure import Failure, find_cause
 from deployer.ci.images.test_stack import isolate, left_out, spread, wait_seconds
 from deployer.ci.steps.build import is_test
 from deployer.core.compose.image_defaults import with_image_defaults
@@ -83,7 +84,7 @@ def _run_stack(
             services = _with_images(model["services"], ids)
             ended = docker_cli.up(project, file, wait_seconds({"services": services}))
         if ended.code:
-            _explain(ended, docker_cli.containers(project, file))
+            _explain(ended, docker_cli.containers(project, file), services)
         _say_well(services)
         if command:
             _run_service(project, file, service, ["sh", "-euc", command])
@@ -169,19 +170,21 @@ def _say_well(services: Mapping[str, Mapping[str, Any]]) -> None:
             workflow_commands.say(f"{name}: {'healthy' if is_checked(service) else 'started'}")
 
 
-def _explain(ended: Ended, containers: list[dict[str, Any]]) -> None:
+def _explain(ended: Ended, containers: list[dict[str, Any]], services: Mapping[str, Any]) -> None:
     """Prints the state and logs of failed containers. Raises GateFailed."""
     for container in containers:
         workflow_commands.say(f"{container['Service']}: {_condition(container)}")
-    unwell = [container for container in containers if not _is_well(container)]
-    for container in unwell:
-        with workflow_commands.group(f"Last {_LOG_LINES} log lines of {container['Service']}"):
-            docker_cli.logs(container["ID"], _LOG_LINES)
-    causes = ", ".join(f"{container['Service']} is {_condition(container)}" for container in unwell)
-    raise GateFailed(
-        f"the built images do not run: {causes or ended.last_line}",
-        hint="a service may end by itself only as a depends_on with service_completed_successfully",
-    )
+    failures = [_failure(container) for container in containers if not _is_well(container)]
+    cause = find_cause(failures, ended.tail, services)
+    raise GateFailed(f"the built images do not run: {cause.message}", hint=cause.hint)
+
+
+def _failure(container: Mapping[str, Any]) -> Failure:
+    with workflow_commands.group(f"Last {_LOG_LINES} log lines of {container['Service']}"):
+        printed = docker_cli.logs(container["ID"], _LOG_LINES).tail
+    checked = docker_cli.last_check(container["ID"]) if container["Health"] == "unhealthy" else ""
+    code = int(container["ExitCode"]) if container["State"] == "exited" else None
+    return Failure(container["Service"], _condition(container), code, checked or printed)
 
 
 def _condition(container: Mapping[str, Any]) -> str:
