@@ -3,13 +3,41 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import TypeAlias
+import difflib
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
+from deployer.core.config.settings import App, Config
+from deployer.core.errors import NotFound
 from deployer.core.images import REVISION
+from deployer.core.reporting.deployment_text import one_line
 
-Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-_MOST_DAYS, _MOST_ROWS = 3650, 10_000
+Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"
+_MOST_DAYS, _MOST_ROWS, _LONGEST_NAME = 3650, 10_000, 64
+
+
+class Parser(argparse.ArgumentParser):
+    """Parser that proposes the verb nearest to a misspelt one."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        choices = [str(choice) for choice in action.choices or ()]
+        if choices and value not in choices:
+            known = meant(str(value), choices) or f"verbs: {', '.join(choices)}"
+            raise argparse.ArgumentError(None, f"no verb {value!r}; {known}")
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """Returns the proposal for a misspelt word, empty without one that is near."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean {near[0]!r}?" if near else ""
+
+
+def app_of(config: Config, name: str) -> App:
+    """Returns the app. Raises NotFound with the nearest name: who reads the settings may know it."""
+    try:
+        return config.app(name)
+    except NotFound as error:
+        raise NotFound(str(error), hint=f"{meant(name, config.apps)} {error.hint}".strip()) from None
 
 
 def add_group(verbs: Verbs, name: str, text: str) -> Verbs:
@@ -51,6 +79,12 @@ def add_verb(
 def revision(text: str) -> str:
     if text and not REVISION.fullmatch(text):
         raise argparse.ArgumentTypeError("should be a full commit id, 40 hex digits")
+    return text
+
+
+def token_name(text: str) -> str:
+    if not text.strip() or text != one_line(text) or len(text) > _LONGEST_NAME:
+        raise argparse.ArgumentTypeError(f"should be 1 to {_LONGEST_NAME} characters in one line")
     return text
 
 

@@ -9,7 +9,7 @@ import sys
 import time
 
 from deployer.bootstrap import build, config_path, describe_compose, load
-from deployer.cli.arguments import Verbs, add_group, add_verb, days
+from deployer.cli.arguments import Verbs, add_group, add_verb, app_of, days, token_name
 from deployer.core.auth.api_tokens import Right
 from deployer.core.errors import CommandFailed, ConfigError
 
@@ -26,7 +26,10 @@ def add_settings(verbs: Verbs) -> None:
         "--can", required=True, help="rights, comma-separated: deploy, redeploy, rollback, read"
     )
     create.add_argument(
-        "--name", required=True, help="the token's name, such as its owner's, for the audit log"
+        "--name",
+        required=True,
+        type=token_name,
+        help="the token's name, such as its owner's, for the audit log",
     )
     create.add_argument("--days", type=days, default=90.0, help="days until it expires (default 90)")
     add_verb(token, "list", "show all tokens: name, app, rights and expiry", _list_tokens)
@@ -60,7 +63,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _create_token(arguments: argparse.Namespace) -> int:
     parts = build(config_path(arguments.config))
-    parts.config.app(arguments.app)
+    app_of(parts.config, arguments.app)
     now = time.time()
     secret = parts.store.tokens.create(
         name=arguments.name,

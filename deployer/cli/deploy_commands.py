@@ -60,6 +60,7 @@ def _recover(arguments: argparse.Namespace) -> int:
 
 def _manual(arguments: argparse.Namespace) -> int:
     parts = build(config_path(arguments.config))
+    place(parts, arguments)
     token = Token(me(), arguments.app, frozenset(Right), time.time(), None)
     receipt = accept_manual(
         parts.receiver,

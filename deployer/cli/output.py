@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterable
 
 from deployer.cli.colors import coloured
 from deployer.core.model import Deployment, Event
 from deployer.core.reporting.deployment_text import one_line, plain
 from deployer.core.rollout.availability import brief
+
+
+def terminal_width() -> int:
+    """Returns the terminal's columns; 0 if stdout is a file or another program, whose lines have no limit."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
 
 def print_events(events: Iterable[Event], begun: float) -> None:

@@ -8,7 +8,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from deployer.cli.arguments import help_of
+from deployer import __version__
+from deployer.cli.arguments import Parser, help_of
 from deployer.cli.audit_commands import add_auditing
 from deployer.cli.config_commands import add_settings
 from deployer.cli.deploy_commands import add_acting
@@ -34,11 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def command() -> argparse.ArgumentParser:
     """Returns the parser with all verbs."""
-    parser = argparse.ArgumentParser(
-        prog="deployer", description="Deploys Docker Compose applications on this server."
-    )
+    parser = Parser(prog="deployer", description="Deploys Docker Compose applications on this server.")
     parser.add_argument(
         "--config", default="", help="settings file (default: $DEPLOYER_CONFIG or /etc/deployer/config.toml)"
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"deployer {__version__}", help="print the version and exit"
     )
     parser.set_defaults(run=help_of(parser))
     verbs = parser.add_subparsers(title="verbs", metavar="VERB")

@@ -12,8 +12,8 @@ import time
 from dataclasses import asdict
 
 from deployer.bootstrap import Server, build, config_path
-from deployer.cli.arguments import Verbs, add_verb, limit, revision
-from deployer.cli.output import print_events, print_state
+from deployer.cli.arguments import Verbs, add_verb, app_of, limit, revision
+from deployer.cli.output import print_events, print_state, terminal_width
 from deployer.core.config.settings import App, Environment
 from deployer.core.errors import NotFound
 from deployer.core.model import DeployJob, Kind, Release, Trigger
@@ -32,12 +32,15 @@ def add_looking(verbs: Verbs) -> None:
         verbs, "status", "show the serving release of each environment, and any drift from it", _status
     )
     status.add_argument("app", nargs="?", default="", help="show only this app (default: all)")
+    status.add_argument(
+        "environment", nargs="?", default="", help="show only this environment (default: all)"
+    )
     history = add_verb(verbs, "history", "show past deployments, newest first", _history, place=True)
     history.add_argument(
         "--limit", type=limit, default=20, metavar="N", help="show at most N deployments (default 20)"
     )
     show = add_verb(verbs, "show", "show one deployment: events, result, measured availability", _show)
-    show.add_argument("id", help="id in `history`")
+    show.add_argument("id", help="id in `history`, or its beginning")
     for verb in (status, history, show):
         verb.add_argument("--json", action="store_true", help="print JSON")
 
@@ -74,13 +77,20 @@ def _tasks_run(parts: Server, app: App, environment: Environment, release: Relea
 
 def _status(arguments: argparse.Namespace) -> int:
     parts = build(config_path(arguments.config))
-    apps = [parts.config.app(arguments.app)] if arguments.app else list(parts.config.apps.values())
-    views = [_look(parts, app, environment) for app in apps for environment in app.environments.values()]
+    views = [_look(parts, app, environment) for app, environment in _places(parts, arguments)]
     if arguments.json:
         print(json.dumps([view.facts() for view in views], indent=2))
     else:
-        print("\n\n".join(overview_text(view, time.time()) for view in views))
+        print("\n\n".join(overview_text(view, time.time(), terminal_width()) for view in views))
     return 1 if any(view.drifted for view in views) else 0
+
+
+def _places(parts: Server, arguments: argparse.Namespace) -> list[tuple[App, Environment]]:
+    """Returns the environments that the arguments name. Raises NotFound."""
+    if arguments.environment:
+        return [place(parts, arguments)]
+    apps = [app_of(parts.config, arguments.app)] if arguments.app else parts.config.apps.values()
+    return [(app, environment) for app in apps for environment in app.environments.values()]
 
 
 def _look(parts: Server, app: App, environment: Environment) -> Overview:
@@ -101,13 +111,13 @@ def _history(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
     else:
-        print(history_table(rows, time.time()))
+        print(history_table(rows, time.time(), terminal_width()))
     return 0
 
 
 def _show(arguments: argparse.Namespace) -> int:
     parts = build(config_path(arguments.config))
-    deployment = parts.store.deployments.get(arguments.id)
+    deployment = parts.store.deployments.find(arguments.id)
     events = parts.store.events.read(deployment.id)
     if arguments.json:
         print(json.dumps(asdict(deployment) | {"events": [asdict(event) for event in events]}, indent=2))
@@ -119,7 +129,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def place(parts: Server, arguments: argparse.Namespace) -> tuple[App, Environment]:
-    app = parts.config.app(arguments.app)
+    app = app_of(parts.config, arguments.app)
     return app, app.environment(arguments.environment)
 
 

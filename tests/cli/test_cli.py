@@ -6,18 +6,22 @@ import argparse
 import getpass
 import json
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from deployer import __version__
 from deployer.adapters.docker.host.project_edges import ProjectEdges
+from deployer.bootstrap import build
 from deployer.cli import main
 from deployer.cli.output import print_events
 from deployer.cli.parser import command
 from deployer.cli.status_commands import me
-from deployer.core.model import Event
+from deployer.core.model import DeployJob, Event, Kind, Trigger
 
 
 @pytest.fixture
@@ -104,16 +108,88 @@ def test_a_name_that_is_taken_is_said_so(config: Path, capsys: pytest.CaptureFix
         ["token", "create", "--app", "shpo", "--can", "read", "--name", "ada"],
     ],
 )
-def test_a_wrong_app_names_only_where_the_right_ones_stand(
+def test_w7_a_misspelt_app_is_answered_with_the_nearest_one(
     config: Path, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(words) == 1
     told = capsys.readouterr()
     assert told.out == "" and "'shpo'" in told.err and "[not-found]" in told.err
     assert "`deployer config check`" in told.err
-    assert "admin" not in told.err and "shop" not in told.err
+    assert "did you mean 'shop'?" in told.err and "admin" not in told.err
     assert main(["config", "check"]) == 0
     assert "admin: acme/admin" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["stauts"], "no verb 'stauts'; did you mean 'status'?"),
+        (["token", "crate"], "no verb 'crate'; did you mean 'create'?"),
+        (["roll-back", "shop"], "no verb 'roll-back'; did you mean 'rollback'?"),
+        (["zzz"], "no verb 'zzz'; verbs: serve, web, worker, "),
+    ],
+)
+def test_w7_a_misspelt_verb_is_answered_with_the_nearest_one(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2 and told in capsys.readouterr().err
+
+
+def test_w7_an_app_like_none_is_answered_without_a_proposal(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["status", "zzz"]) == 1
+    told = capsys.readouterr().err
+    assert "hint: `deployer config check` lists the apps" in told and "mean" not in told
+
+
+@pytest.mark.parametrize("name", ["", "   ", "a\nb", "\x1b[2J", "x" * 65])
+def test_w7_a_token_without_a_readable_name_is_refused(
+    config: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["token", "create", "--app", "shop", "--can", "read", "--name", name])
+    assert ended.value.code == 2 and "should be 1 to 64 characters" in capsys.readouterr().err
+    assert main(["token", "list"]) == 0 and capsys.readouterr().out == ""
+
+
+def test_w7_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0 and capsys.readouterr().out == f"deployer {__version__}\n"
+
+
+def test_w7_status_takes_an_environment(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "shop", "staging"]) == 1
+    assert "app shop has no environment 'staging'" in capsys.readouterr().err
+
+
+def test_w7_the_beginning_of_an_id_is_enough(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parts = build(config)
+    jobs = [DeployJob(app, "production", Kind.REDEPLOY, Trigger.CLI, "ada") for app in ("shop", "admin")]
+    one, other = (parts.store.queue.enqueue(job, 1_790_000_000.0 + n)[0] for n, job in enumerate(jobs))
+    assert main(["show", one.id[:12]]) == 0
+    assert capsys.readouterr().out.startswith(f"deployment {one.id} of shop")
+    assert main(["show", one.id[:4]]) == 1
+    told = capsys.readouterr().err
+    assert f"more than one deployment begins with {one.id[:4]}" in told and f"{other.id}, {one.id}" in told
+    for wrong in ("", "f" * 12, "%", "_" * 24):
+        assert main(["show", wrong]) == 1
+        assert "[not-found]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_w7_a_terminal_is_asked_for_its_width(config: Path, columns: int) -> None:
+    job = DeployJob("shop", "production", Kind.REDEPLOY, Trigger.CLI, "ada")
+    build(config).store.queue.enqueue(job, 1_790_000_000.0)
+    command = f'{sys.executable} -c \'from deployer.cli import main; main(["history", "shop"])\''
+    env = {**os.environ, "COLUMNS": str(columns)}
+    shown = subprocess.run(
+        ["script", "-qec", command, "/dev/null"], check=True, capture_output=True, text=True, env=env
+    ).stdout
+    assert "queued" in shown and max(map(len, shown.splitlines())) <= columns
 
 
 def test_the_audit_log_is_listed_and_verified(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

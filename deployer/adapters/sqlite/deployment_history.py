@@ -14,6 +14,8 @@ from deployer.adapters.sqlite.rows import deployment_of
 from deployer.core.errors import NotFound
 from deployer.core.model import Availability, Deployment
 
+_MOST_NAMED = 3  # ids that an error names
+
 
 class DeploymentRows:
     """Implements `ports.store.Deployments`."""
@@ -28,6 +30,16 @@ class DeploymentRows:
                 f"no deployment {id}", hint="`deployer history APP` shows their ids, 24 digits each"
             )
         return deployment_of(rows[0])
+
+    def find(self, beginning: str) -> Deployment:
+        rows = self._database.read(
+            "SELECT * FROM deployment WHERE substr(id, 1, length(?)) = ? ORDER BY seq DESC LIMIT ?",
+            (beginning, beginning, _MOST_NAMED),
+        )
+        if len(rows) > 1 and beginning:
+            named = ", ".join(deployment_of(row).id for row in rows)
+            raise NotFound(f"more than one deployment begins with {beginning}", hint=f"such as {named}")
+        return deployment_of(rows[0]) if rows and beginning else self.get(beginning)
 
     def history(self, app: str, environment: str, limit: int = 20) -> Sequence[Deployment]:
         return self._find("1", (app, environment), limit)

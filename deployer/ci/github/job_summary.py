@@ -75,10 +75,10 @@ def _deployment(deployment: Mapping[str, Any], status: str, environment: str) ->
     if deployment.get("seen"):
         yield f"Seen from outside: {workflow_commands.cell(str(deployment['seen']))}"
     if deployment.get("environment_url"):
-        yield f"Address: {workflow_commands.cell(deployment['environment_url'])}"
+        yield f"Address: {workflow_commands.link(deployment['environment_url'])}"
     if deployment.get("previous"):
         yield f"Served before: {workflow_commands.cell(str(deployment['previous'])[:7])}"
-    id, url = workflow_commands.cell(deployment["id"]), workflow_commands.cell(deployment["url"])
+    id, url = workflow_commands.cell(deployment["id"]), workflow_commands.link(deployment["url"])
     yield f"Deployment: {id} {url}"
     if status == "success" and deployment.get("app"):
         words = f"deployer rollback {deployment['app']} {environment}"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#|~!&@]|:(?=//)|(?<=www)\.)")
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(/[A-Za-z0-9._~/%?=&+-]*)?")
 _REASON_LENGTH = 4000
 
 
@@ -43,6 +44,11 @@ def _plain_line(line: str) -> str:
 def cell(text: str) -> str:
     """Returns the text as one cell of a Markdown table, with all Markdown and HTML escaped."""
     return _MARKUP.sub(r"\\\1", " ".join(_CONTROL.sub(" ", text).split()))
+
+
+def link(url: str) -> str:
+    """Returns the address as a link that shows itself; what is no plain address of the web stays text."""
+    return f"<{url}>" if _ADDRESS.fullmatch(url) else cell(url)
 
 
 def say(text: str) -> None:

@@ -47,6 +47,9 @@ class Deployments(Protocol):
     def get(self, id: str) -> Deployment:
         """Returns the deployment. Raises NotFound."""
 
+    def find(self, beginning: str) -> Deployment:
+        """Returns the deployment whose id is or begins so. Raises NotFound, also if several ids do."""
+
     def history(self, app: str, environment: str, limit: int = 20) -> Sequence[Deployment]:
         """Returns the deployments of an environment, newest first."""
 

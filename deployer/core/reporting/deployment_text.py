@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from deployer.core.model import Deployment, Kind, Status
+from deployer.core.reporting.terminal_table import lines_of, width_of, wrapped
 from deployer.core.rollout.availability import brief
 
 MAX_DESCRIPTION = 140  # GitHub's REST API, "Create a deployment status"
@@ -32,6 +33,9 @@ _COLUMNS: tuple[tuple[str, Callable[[Deployment, float], str]], ...] = (
     ("BY", lambda row, now: cut(f"{row.actor or '-'} ({row.trigger})", 40)),
     ("REASON", lambda row, now: cut(row.reason, 60)),
 )
+# Columns that a narrow terminal does without, the least important first; `show` has them all.
+_DISPENSABLE = ("GAP", "LOST", "BY", "TOOK", "WHAT", "RELEASE", "REVISION")
+_SHORT_ID = 12  # digits of an id that hold its time in milliseconds; `show` takes them for the whole
 
 
 def one_line(text: str) -> str:
@@ -86,19 +90,25 @@ def payload_of(deployment: Deployment) -> dict[str, str]:
     return {"schema": PAYLOAD_SCHEMA, "deployment": deployment.id}
 
 
-def history_table(rows: Sequence[Deployment], now: float) -> str:
-    """Returns deployments as a table for a terminal, in the order given."""
+def history_table(rows: Sequence[Deployment], now: float, width: int = 0) -> str:
+    """Returns deployments as a table for a terminal of `width` columns, 0 for no limit, in the order given. A
+    narrow one has short ids, fewer columns and each reason below its row.
+    """
     if not rows:
         return "no deployments yet"
-    cells = [
-        [title for title, _ in _COLUMNS],
-        *([one_line(show(row, now)) for _, show in _COLUMNS] for row in rows),
-    ]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(_COLUMNS))]
-    lines = [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)) for line in cells
-    ]
-    return "\n".join(line.rstrip() for line in lines)
+    table = {title: [one_line(show(row, now)) for row in rows] for title, show in _COLUMNS}
+    if not width or width_of(table) <= width:
+        return "\n".join(lines_of(table))
+    reasons = table.pop("REASON")
+    table["ID"] = [id[:_SHORT_ID] for id in table["ID"]]
+    for title in _DISPENSABLE:
+        if width_of(table) > width:
+            del table[title]
+    head, *lines = lines_of(table)
+    below = (wrapped(reason, width, indent="  ", hanging="  ") if reason else [] for reason in reasons)
+    return "\n".join(
+        [head, *(text for line, more in zip(lines, below, strict=True) for text in (line, *more))]
+    )
 
 
 def ago(then: float, now: float) -> str:

@@ -6,10 +6,12 @@ Drift is a plan that is not empty: the running state differs from the deployed o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from deployer.core.model import Deployment, Health, ObservedState, Replica
 from deployer.core.reporting.deployment_text import ago, one_line
+from deployer.core.reporting.terminal_table import lines_of, width_of, wrapped
 from deployer.core.rollout.desired_state import EDGE
 from deployer.core.rollout.plan import Plan
 
@@ -47,22 +49,47 @@ def _facts_of(replica: Replica) -> dict[str, object]:
     return {keys.get(name, name): value for name, value in asdict(replica).items()}
 
 
-def overview_text(overview: Overview, now: float) -> str:
-    """Returns the status as text, for a terminal."""
-    lines = [
-        f"{overview.app}/{overview.environment}  {overview.url}".rstrip(),
-        f"  serves  {_serves(overview, now)}",
-    ]
-    for replica in overview.observed.replicas:
-        service = "edge" if replica.service == EDGE else replica.service
-        state = replica.state if replica.health is Health.NONE else f"{replica.state}, {replica.health}"
-        lines.append(f"  {service:<14}{replica.name:<30}{state:<20}{replica.digest[7:19]}".rstrip())
+def overview_text(overview: Overview, now: float, width: int = 0) -> str:
+    """Returns the status as text for a terminal of `width` columns, 0 for no limit."""
+    title, url = f"{overview.app}/{overview.environment}", overview.url
+    fits = not width or len(f"{title}  {url}") <= width
+    lines = [f"{title}  {url}".rstrip()] if fits else [title, f"  {url}"]
+    lines += _told("serves", _serves(overview, now), width)
+    lines += [f"  {line}" for line in _replicas(overview.observed.replicas, width - 2 if width else 0)]
     if overview.drifted:
-        plan = "\n".join(f"    {line}" for line in str(overview.plan).splitlines())
-        lines.append(f"  drift   the project is not as deployed; a redeploy would repair it:\n{plan}")
+        lines += _told("drift", "the project is not as deployed; a redeploy would repair it:", width)
+        for line in str(overview.plan).splitlines():
+            begin = " " * (4 + len(line) - len(line.lstrip()))
+            lines += wrapped(line.lstrip(), width, indent=begin, hanging=f"{begin}  ")
     elif overview.plan:
         lines.append("  drift   none")
     return "\n".join(lines)
+
+
+def _told(word: str, text: str, width: int) -> list[str]:
+    return wrapped(text, width, indent=f"  {word:<8}", hanging=" " * 10)
+
+
+def _replicas(replicas: Sequence[Replica], width: int) -> list[str]:
+    """Returns the replicas as aligned lines. A narrow terminal does without the digest, then without the
+    service's name, which the replica's has as well; at last the state is below the name.
+    """
+    table = {
+        "service": ["edge" if one.service == EDGE else one.service for one in replicas],
+        "name": [one.name for one in replicas],
+        "state": [_state(one) for one in replicas],
+        "digest": [one.digest[7:19] for one in replicas],
+    }
+    for column in ("digest", "service"):
+        if width and width_of(table) > width:
+            del table[column]
+    if width and width_of(table) > width:
+        return [line for one in replicas for line in (one.name, f"  {_state(one)}")]
+    return lines_of(table, titles=False)
+
+
+def _state(replica: Replica) -> str:
+    return str(replica.state) if replica.health is Health.NONE else f"{replica.state}, {replica.health}"
 
 
 def _serves(overview: Overview, now: float) -> str:

@@ -109,3 +109,25 @@ def test_stopped_commands_are_taken_up_again(capsys: pytest.CaptureFixture[str])
 )
 def test_a_cell_of_the_summary_is_text_only(text: str, cell: str) -> None:
     assert workflow_commands.cell(text) == cell
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:8080", "https://shop.example.com/a/b?c=1&d=%20", "https://d.example.com/api/v1/x_y"],
+)
+def test_w7_an_address_in_the_summary_is_a_link_that_shows_itself(url: str) -> None:
+    assert workflow_commands.link(url) == f"<{url}>"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "javascript:alert(1)",
+        "https://a.example/> ![x](y)",
+        "https://user@a.example/",
+        "https://a.example\n# x",
+        "",
+    ],
+)
+def test_w7_what_is_no_plain_address_stays_text(text: str) -> None:
+    assert workflow_commands.link(text) == workflow_commands.cell(text)

@@ -138,6 +138,43 @@ def test_long_names_and_reasons_do_not_break_the_table() -> None:
     assert len(line) < 200
 
 
+def real(n: int, **changes: Any) -> Deployment:
+    """A deployment with an id, a release and words as long as real ones."""
+    id, reason = (
+        f"0193c8f1a2b{n:x}9f0c8e5d7a61",
+        "backend: its health check failed; last answer: 503 after 12.4 s",
+    )
+    status = Status.FAILURE if n % 2 else Status.SUCCESS
+    told = {"status": status, "reason": reason if n % 2 else "", "measured": MEASURED}
+    return a_deployment(**{"id": id, "release": "5a1b" * 4, "actor": "octocat-the-second", **told, **changes})
+
+
+@pytest.mark.parametrize("width", [120, 80, 60, 40])
+def test_w7_the_history_fits_the_terminal(width: int) -> None:
+    table = history_table([real(1), real(2), real(3)], NOW, width)
+    lines = table.splitlines()
+    assert max(map(len, lines)) <= width
+    assert lines[0].split()[:3] == ["ID", "STATUS", "WHEN"]
+    assert "health check failed" in " ".join(table.split()), "a failure's reason is never left out"
+
+
+def test_w7_a_wide_terminal_has_all_columns_and_a_narrow_one_short_ids() -> None:
+    whole = history_table([real(1)], NOW)
+    assert history_table([real(1)], NOW, 400) == whole and real(1).id in whole
+    assert history_table([real(1), real(2)], NOW, 80).splitlines() == [
+        "ID            STATUS   WHEN       TOOK  WHAT    REVISION  RELEASE",
+        "0193c8f1a2b1  failure  3 min ago  12 s  deploy  1a2b3c4   5a1b5a1b5a1b5a1b",
+        "  backend: its health check failed; last answer: 503 after 12…",
+        "0193c8f1a2b2  success  3 min ago  12 s  deploy  1a2b3c4   5a1b5a1b5a1b5a1b",
+    ]
+    assert history_table([real(1)], NOW, 40).splitlines() == [
+        "ID            STATUS   WHEN",
+        "0193c8f1a2b1  failure  3 min ago",
+        "  backend: its health check failed; last",
+        "  answer: 503 after 12…",
+    ]
+
+
 def test_an_empty_history_says_so() -> None:
     assert history_table([], NOW) == "no deployments yet"
 
