@@ -35,12 +35,12 @@ def main(argv: list[str]) -> int:
 
 def _judged(verb: str) -> int:
     started = time.monotonic()
-    reason, done = "it was interrupted", False
+    reason, hint, done = "it was interrupted", "", False
     try:
         import_module(f"deployer.ci.steps.{verb}").run()
         reason, done = "", True
     except DeployerError as error:
-        reason = str(error)
+        reason, hint = str(error), error.hint
         workflow_commands.error(error.diagnostics(), title=f"deployer {verb}")
     except OSError as error:  # a full disk, a missing program, a file of another user
         reason = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
@@ -55,7 +55,7 @@ def _judged(verb: str) -> int:
         )
     finally:
         with suppress(OSError):
-            run_state.record(verb, run_state.StepResult(done, reason, time.monotonic() - started))
+            run_state.record(verb, run_state.StepResult(done, reason, time.monotonic() - started, hint))
     return 0 if done else 1
 
 

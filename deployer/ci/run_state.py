@@ -20,6 +20,7 @@ class StepResult:
     done: bool
     reason: str
     seconds: float
+    hint: str = ""
 
 
 def folder() -> Path:

@@ -20,16 +20,20 @@ def summary_of(
     decision: Mapping[str, str],
     status: str,
     failure: str,
+    hint: str,
     deployment: Mapping[str, Any],
     images: Sequence[BuiltImage],
     verdicts: Mapping[str, run_state.StepResult],
 ) -> str:
-    """Returns the summary. `failure`: the reason for the run's failure, empty if it did not fail."""
+    """Returns the summary. `failure`: the reason for the run's failure, empty if it did not fail; `hint`: the
+    next step.
+    """
     place = f" to {decision['environment']}" if decision["environment"] else ""
     lines = [f"### {workflow_commands.cell(decision['mode'] + place)}: {workflow_commands.cell(status)}", ""]
     lines.append(workflow_commands.cell(decision["reason"]))
     if failure:
         lines += ["", f"**{workflow_commands.cell(failure)}**"]
+        lines += [f"\n{workflow_commands.cell(line)}" for line in hint.splitlines()]
     if images:
         rows = (_row(image, _stage(image, status, verdicts)) for image in images)
         lines += ["", *table(("service", "image", "seconds", "tag", "digest", "verdict"), rows)]
@@ -78,8 +82,8 @@ def _deployment(deployment: Mapping[str, Any], status: str, environment: str) ->
         yield f"Address: {workflow_commands.link(deployment['environment_url'])}"
     if deployment.get("previous"):
         yield f"Served before: {workflow_commands.cell(str(deployment['previous'])[:7])}"
-    id, url = workflow_commands.cell(deployment["id"]), workflow_commands.link(deployment["url"])
-    yield f"Deployment: {id} {url}"
+    id = workflow_commands.cell(deployment["id"])
+    yield f"Deployment: {id}; on the server: deployer show {id}"
     if status == "success" and deployment.get("app"):
         words = f"deployer rollback {deployment['app']} {environment}"
         yield f"Roll back on the server: {workflow_commands.cell(words)}"

@@ -45,12 +45,13 @@ class Followed:
 
 @dataclass(frozen=True)
 class End:
-    """Result of a deployment, in GitHub's status words; `record` holds the other fields of the server's
-    answer.
+    """Result of a deployment, in GitHub's status words, with the server's hint; `record` holds the other
+    fields of the server's answer.
     """
 
     status: str
     reason: str
+    hint: str = ""
     record: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
@@ -65,13 +66,26 @@ class _Reader:
     confirm: Callable[[], None]
     story: Story
     polling: bool = False
+    failed: bool = False
+    hint: str = ""
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Prints an event and starts the confirmation; an event repeated after a broken stream
         has no effect.
         """
-        if self.story.tell(event) and event.get("kind") == EventKind.CONFIRM:
-            self.confirm()
+        if self.story.tell(event):
+            self._keep_hint(event)
+            if event.get("kind") == EventKind.CONFIRM:
+                self.confirm()
+
+    def _keep_hint(self, event: Mapping[str, Any]) -> None:
+        """Keeps the hint of the failure. A hint after it belongs to the rollback and counts only where the
+        failure has none.
+        """
+        if event.get("kind") == EventKind.FAILED:
+            self.failed = True
+        elif event.get("kind") == EventKind.HINT and not (self.failed and self.hint):
+            self.hint = str(event.get("text", ""))
 
 
 def follow(followed: Followed, until: float, confirm: Callable[[], None] = lambda: None) -> End:
@@ -122,13 +136,13 @@ def _read(lines: Iterable[bytes], reader: _Reader) -> End | None:
     for message in read_messages(lines):
         table = message.table()
         if message.kind == EventKind.END:
-            return _end(table)
+            return _end(table, reader)
         reader.take({"kind": message.kind, **table})
     return None
 
 
-def _end(table: Mapping[str, Any]) -> End:
-    return End(str(table.get("status", "")), str(table.get("reason", "")), table)
+def _end(table: Mapping[str, Any], reader: _Reader) -> End:
+    return End(str(table.get("status", "")), str(table.get("reason", "")), reader.hint, table)
 
 
 def _lines(response: Response, until: float) -> Iterator[bytes]:
@@ -151,7 +165,9 @@ def _poll(reader: _Reader) -> End | None:
     for event in events if isinstance(events, list) else ():
         if isinstance(event, dict):
             reader.take(event)
-    return _end(table) if answer.status == 200 and isinstance(status, str) and status in _FINAL else None
+    return (
+        _end(table, reader) if answer.status == 200 and isinstance(status, str) and status in _FINAL else None
+    )
 
 
 def _headers(followed: Followed) -> dict[str, str]:

@@ -74,11 +74,17 @@ def run() -> None:
     end = follow(followed, until, check.confirm)
     _keep(accepted, end.status, end.reason, end.record)
     if end.status != Status.SUCCESS:
-        raise DeploymentFailed(f"{end.status}: {end.reason}", hint=str(accepted.get("url", "")))
+        raise DeploymentFailed(f"{end.status}: {end.reason}", hint=_hint(end.hint, str(accepted["id"])))
     workflow_commands.say(f"{end.status}: {end.reason}".rstrip(": "))
     check.finish(end)
     if check.seen:
         run_state.save("deployment", {**run_state.load("deployment"), "seen": check.seen.reason})
+
+
+def _hint(of_server: str, id: str) -> str:
+    """Returns the server's hint, and the command that shows all of the deployment there."""
+    shown = f"`deployer show {id}` on the server has every event"
+    return f"{of_server}\n{shown}" if of_server else shown
 
 
 def _credentials(context: Context, images: list[BuiltImage]) -> Credentials | None:

@@ -49,10 +49,11 @@ def _tell() -> None:
     status = deployment.get("status") or judged
     for name, value in {**decision, **_outputs(images, deployment, status)}.items():
         workflow_commands.set_output(name, value)
-    failure = _failure(verdicts) if judged == "failure" else ""
+    failed = judged == "failure"
+    failure, hint = (_failure(verdicts), _hint(verdicts)) if failed else ("", "")
     if status != "success":
         failure = deployment.get("reason") or failure
-    workflow_commands.add_summary(summary_of(decision, status, failure, deployment, images, verdicts))
+    workflow_commands.add_summary(summary_of(decision, status, failure, hint, deployment, images, verdicts))
 
 
 def _tell_nothing() -> None:
@@ -102,6 +103,10 @@ def _outputs(images: Sequence[BuiltImage], deployment: Mapping[str, Any], status
 def _failure(verdicts: Mapping[str, run_state.StepResult]) -> str:
     reasons = [f"{verb}: {verdict.reason}" for verb, verdict in verdicts.items() if not verdict.done]
     return reasons[0] if reasons else "the run has no decision"
+
+
+def _hint(verdicts: Mapping[str, run_state.StepResult]) -> str:
+    return next((verdict.hint for verdict in verdicts.values() if not verdict.done), "")
 
 
 def _entry(image: BuiltImage) -> dict[str, Any]:
