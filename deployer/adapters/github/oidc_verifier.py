@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -36,14 +37,14 @@ _COOLDOWN = 60.0  # seconds between two fetches, so that invented `kid`s cannot 
 _RETRY = 5.0  # seconds after a failed fetch
 _CLAIMS = ["iss", "iat", "exp", "aud", "jti"]
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
-    (jwt.ExpiredSignatureError, "it has expired"),
-    (jwt.ImmatureSignatureError, "it is not valid yet"),
     (jwt.InvalidAudienceError, "its audience is not this server and this body"),
     (jwt.InvalidIssuerError, "it is from another issuer"),
     (jwt.InvalidAlgorithmError, "it is not signed with RS256"),
     (jwt.InvalidSignatureError, "its signature does not fit"),
     (jwt.MissingRequiredClaimError, f"it lacks one of {', '.join(_CLAIMS)}"),
 )
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,260}(/[A-Za-z0-9._~/-]{0,200})?")
+_FRESH_TOKEN = "the action asks for a fresh token for every request it sends"
 _log = logging.getLogger("deployer.oidc")
 
 
@@ -63,8 +64,8 @@ class OidcVerifier:
         self._keys = KeyRing(f"{issuer}/.well-known/jwks", keys_file)
 
     def verify_token(self, token: str, audience: str) -> Mapping[str, object]:
-        """Returns the claims. Raises TokenRejected with a reason that contains nothing of the token, or
-        IssuerUnavailable.
+        """Returns the claims. Raises TokenRejected with a reason that contains nothing of the token but the
+        server that it was made for, or IssuerUnavailable.
         """
         key = self._keys.find(_key_id(token))
         try:
@@ -77,7 +78,11 @@ class OidcVerifier:
                 leeway=LEEWAY,
                 options={"require": _CLAIMS, "strict_aud": True},
             )
+        except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError):
+            _reject_time(_signed_claims(token, key), time.time())
         except jwt.PyJWTError as error:
+            if isinstance(error, jwt.InvalidAudienceError):
+                _reject_other_server(_signed_claims(token, key).get("aud"), audience)
             _reject(next((reason for kind, reason in _REASONS if isinstance(error, kind)), "it is malformed"))
         if not isinstance(claims["jti"], str) or not 0 < len(claims["jti"]) <= 200:
             _reject("its jti is malformed")
@@ -205,11 +210,54 @@ def _key_id(token: str) -> str:
     return kid
 
 
-def _reject(reason: str) -> NoReturn:
-    raise TokenRejected(
-        f"the OIDC token is not accepted: {reason}",
-        hint="the action asks for a fresh token for every request it sends",
+def _signed_claims(token: str, key: RSAPublicKey) -> dict[str, Any]:
+    """Returns the claims of a token whose signature is good, to say why they are refused."""
+    claims: dict[str, Any] = jwt.decode(
+        token,
+        key,
+        algorithms=["RS256"],
+        options={
+            "verify_aud": False,
+            "verify_exp": False,
+            "verify_nbf": False,
+            "verify_iat": False,
+            "verify_iss": False,
+        },
     )
+    return claims
+
+
+def _reject_time(claims: Mapping[str, Any], now: float) -> NoReturn:
+    """Raises TokenRejected with the difference that this server's clock shows. The action's tokens are some
+    seconds old, so a clock is wrong by about as much.
+    """
+    ahead = now - float(claims["exp"])
+    if ahead > 0:
+        _reject(f"it has expired, {ahead:.0f} s ago by this server's clock", hint=_clock("ahead", ahead))
+    behind = max(float(claims.get(name) or 0) for name in ("iat", "nbf")) - now
+    _reject(f"it is not valid yet, for {behind:.0f} s by this server's clock", hint=_clock("behind", behind))
+
+
+def _clock(way: str, seconds: float) -> str:
+    return (
+        f"{_FRESH_TOKEN}; so this server's clock is probably {way}, by {seconds:.0f} s or a little more:"
+        " `timedatectl` shows whether it is synchronised"
+    )
+
+
+def _reject_other_server(found: object, audience: str) -> None:
+    """Raises TokenRejected if the token was made for this server under another address."""
+    theirs, ours = (str(text).partition("#")[0] for text in (found, audience))
+    if _ORIGIN.fullmatch(theirs) and theirs != ours:
+        _reject(
+            f"its audience is {theirs}, and this server is {ours}",
+            hint="write the action's input server and server.url of the settings alike; localhost and"
+            " 127.0.0.1 are two names",
+        )
+
+
+def _reject(reason: str, *, hint: str = _FRESH_TOKEN) -> NoReturn:
+    raise TokenRejected(f"the OIDC token is not accepted: {reason}", hint=hint)
 
 
 def _check_issuer(issuer: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import re
 import socket
 import threading
 import time
@@ -87,6 +88,48 @@ def test_claims_that_are_not_for_us_now_are_refused(
         for name, claim in claims.items()
     }
     assert why in reason(verifier, issuer.mint(AUDIENCE, **timed))
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    ["http://localhost:8080", "http://127.0.0.1:8080", "https://other.example.com/x", "http://[::1]:80"],
+)
+def test_w2_two_addresses_of_one_server_are_named(
+    issuer: Issuer, verifier: OidcVerifier, theirs: str
+) -> None:
+    with pytest.raises(TokenRejected) as refused:
+        verifier.verify_token(issuer.mint(f"{theirs}#sha256=00"), AUDIENCE)
+    assert f"its audience is {theirs}, and this server is https://deploy.example.com" in str(refused.value)
+    assert "server.url" in refused.value.hint and "fresh token" not in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "aud", ["sts.amazonaws.com", "https://a.example/\x1b[2J", "https://" + "a" * 400, "x y"]
+)
+def test_w2_only_an_address_is_repeated(issuer: Issuer, verifier: OidcVerifier, aud: str) -> None:
+    assert reason(verifier, issuer.mint(aud)).endswith("its audience is not this server and this body")
+
+
+@pytest.mark.parametrize(
+    ("claims", "told", "way"),
+    [
+        ({"exp": -400}, "it has expired, ", "ahead"),
+        ({"iat": 600, "nbf": 590}, "it is not valid yet, for ", "behind"),
+        ({"nbf": 600}, "it is not valid yet, for ", "behind"),
+    ],
+)
+def test_w2_a_wrong_clock_is_named_and_by_how_much(
+    issuer: Issuer, verifier: OidcVerifier, claims: dict[str, int], told: str, way: str
+) -> None:
+    now = int(time.time())
+    with pytest.raises(TokenRejected) as refused:
+        verifier.verify_token(
+            issuer.mint(AUDIENCE, **{name: now + n for name, n in claims.items()}), AUDIENCE
+        )
+    text = refused.value.diagnostics()
+    found = int(re.findall(r"by ([0-9]+) s", text)[0])
+    assert abs(found - max(map(abs, claims.values()))) <= 3
+    assert told in text and f"{way}, by {found} s" in text and "timedatectl" in text
 
 
 @pytest.mark.case("E01")
