@@ -64,7 +64,10 @@ def run() -> None:
         tested=tested_of(images),
     )
     accepted = _send(origin, encode_request(request))
-    _refuse_stale(accepted)
+    if accepted.get("outcome") == Outcome.STALE:
+        _keep({"id": "", "url": ""}, Status.INACTIVE, _text(accepted, "reason"))
+        _say_inactive(_text(accepted, "reason"))
+        return
     _keep(accepted, str(accepted.get("status", "")), "")
     workflow_commands.say(
         f"deployment {accepted['id']}: {accepted.get('outcome', '')} {accepted.get('reason', '')}".rstrip()
@@ -73,6 +76,9 @@ def run() -> None:
     check = Check(followed, context.revision, outside())
     end = follow(followed, until, check.confirm)
     _keep(accepted, end.status, end.reason, end.record)
+    if end.status == Status.INACTIVE:
+        _say_inactive(end.reason)
+        return
     if end.status != Status.SUCCESS:
         raise DeploymentFailed(f"{end.status}: {end.reason}", hint=_hint(end.hint, str(accepted["id"])))
     workflow_commands.say(f"{end.status}: {end.reason}".rstrip(": "))
@@ -151,14 +157,15 @@ def _text(table: object, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _refuse_stale(accepted: Mapping[str, Any]) -> None:
-    """Raises DeploymentFailed if a newer run was accepted: the answer then names another run's deployment,
-    whose success is not this run's.
+def _say_inactive(reason: str) -> None:
+    """Writes a notice that this run's release does not serve, as a newer run's was accepted. That is no fault
+    of the run, and its status is not `success`.
     """
-    if accepted.get("outcome") == Outcome.STALE:
-        reason = _text(accepted, "reason")
-        _keep({"id": "", "url": ""}, Status.INACTIVE, reason)
-        raise DeploymentFailed(f"{Status.INACTIVE}: {reason}")
+    workflow_commands.notice(
+        f"{Status.INACTIVE}: {reason}\nThe newer release stays. On the server, `deployer rollback"
+        " --release ID` returns to an older one; `deployer history` shows the ids",
+        title="deployer deploy",
+    )
 
 
 def _followed(origin: str, accepted: Mapping[str, Any]) -> Followed:

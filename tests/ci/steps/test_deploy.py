@@ -106,7 +106,7 @@ def test_an_answer_that_names_no_deployment_is_refused(
     assert "without a deployment" in step.error and api.of("GET", "/events") == []
 
 
-@pytest.mark.parametrize("status", ["failure", "error", "inactive"])
+@pytest.mark.parametrize("status", ["failure", "error"])
 def test_any_other_end_fails_the_step_with_the_servers_reason(
     run: Workflow, api: DeployApi, deploy: Callable[..., Step], status: str
 ) -> None:
@@ -211,14 +211,22 @@ def test_events_elsewhere_are_not_followed(api: DeployApi, deploy: Callable[...,
         assert other.asked == []
 
 
-def test_an_older_runs_request_does_not_take_a_newer_ones_success(
-    run: Workflow, api: DeployApi, deploy: Callable[..., Step]
+@pytest.mark.parametrize("late", [False, True])
+def test_w6_an_older_run_is_neutral_and_does_not_take_a_newer_ones_success(
+    run: Workflow, api: DeployApi, deploy: Callable[..., Step], late: bool
 ) -> None:
-    api.posts = [api.accepted(200, outcome="stale", status="success", reason="run 11.1 is older than 12.1")]
+    told = "run 11.1 is older than 12.1"
+    if late:
+        api.streams = [story(end("inactive", told))]
+    else:
+        api.posts = [api.accepted(200, outcome="stale", status="success", reason=told)]
     step = deploy()
-    assert step.code == 1
-    assert "run 11.1 is older" in step.error
-    assert run.verb("report").outputs["status"] == "inactive"
+    assert step.code == 0
+    (notice,) = step.console.annotations
+    assert (notice.kind, told in notice.text) == ("notice", True) and "rollback --release" in notice.text
+    run.done("decide", "checkout", "build", "test", "push", "deploy")
+    report = run.verb("report")
+    assert report.outputs["status"] == "inactive" and told in report.summary.replace("\\", "")
 
 
 def test_a_duplicate_follows_the_first_request(api: DeployApi, deploy: Callable[..., Step]) -> None:
