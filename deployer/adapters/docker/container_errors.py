@@ -24,6 +24,14 @@ _TAKEN_PORT = re.compile(
 _HINTS = tuple(
     (re.compile(pattern, re.IGNORECASE), hint)
     for pattern, hint in (
+        (
+            r"pool overlaps|overlaps with other|conflicts with existing route|conflicts with network",
+            "another network has these addresses: leave `ipam` out, or choose a subnet that nothing uses",
+        ),
+        (
+            r"user[- ](?:configured|specified) (?:subnets?|IP address)|not (?:in|within) .*subnet",
+            "a fixed address needs a subnet that holds it: look at `ipam` of the network",
+        ),
         (r"address already in use", "another container has this address: look at `ipv4_address`"),
         (r"unable to find (?:user|group)", "the image knows no such user: look at `user`"),
         (
