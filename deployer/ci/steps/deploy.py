@@ -28,6 +28,7 @@ from deployer.core.queue.supersede import Outcome
 from deployer.core.requests.deploy_request import encode_request
 from deployer.io.http_client import Answer, ServerUnavailable, call
 from deployer.io.http_connections import is_loopback
+from deployer.io.reachability import trace
 
 # A server that restarts is back within these pauses, in seconds.
 _PAUSES = (1, 2, 4, 8, 15)
@@ -117,7 +118,13 @@ def _send(origin: str, body: bytes) -> Mapping[str, Any]:
                 return _accepted(origin, answer)
             workflow_commands.say(f"{origin} is not ready (503); trying again in {pause} s")
         time.sleep(pause)
-    return _accepted(origin, _post(origin, body))
+    try:
+        answer = _post(origin, body)
+    except ServerUnavailable as error:
+        found = trace(origin)
+        error.hint = f"tried: {found.told}\n{found.hint}"
+        raise
+    return _accepted(origin, answer)
 
 
 def _post(origin: str, body: bytes) -> Answer:

@@ -324,6 +324,16 @@ def test_a_server_that_does_not_answer_is_named(
     child.communicate()
 
 
+@pytest.mark.long  # half a minute of tries
+def test_w3_the_stages_that_were_tried_are_in_the_error(deploy: Callable[..., Step]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    step = deploy(server=f"http://127.0.0.1:{port}", timeout="90")
+    assert step.code == 1
+    assert f"tried: DNS of 127.0.0.1: 127.0.0.1; TCP to port {port}: Connection refused" in step.error
+    assert "firewall" in step.error
+
+
 def test_variables_go_into_the_request_and_nowhere_else(
     run: Workflow, api: DeployApi, deploy: Callable[..., Step]
 ) -> None:
