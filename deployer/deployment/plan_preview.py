@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 
 from deployer.core.auth.job_authorization import judge_images
-from deployer.core.compose.interpolation import missing_variables
 from deployer.core.config.settings import Environment
 from deployer.core.errors import ComposeRejected, DeployerError
 from deployer.core.model import Bundle, DeployJob, Release
 from deployer.core.redaction import hide_values, redact, redact_secrets
 from deployer.core.release.image_selection import wanted_images
 from deployer.core.rollout.changes import Preview, image_without_lookup
+from deployer.core.variables.interpolation import missing_variables
 from deployer.deployment.context import DeployContext
 from deployer.deployment.release.release_assembly import variables_of
 

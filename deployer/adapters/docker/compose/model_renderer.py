@@ -21,10 +21,10 @@ from deployer.adapters.docker.compose.compose_yaml import WrittenFiles, parse_pr
 from deployer.adapters.docker.compose.renderings import Rendering, Renderings
 from deployer.adapters.system.limited_process import ExitedWithError
 from deployer.core.compose.file_access import check_file_access
-from deployer.core.compose.placeholders import placeholders, quoted_names
 from deployer.core.compose.rendering import FILES, FOLDER, MOUNTED, RENDERING
 from deployer.core.errors import ComposeRejected
 from deployer.core.model import Bundle
+from deployer.core.variables.placeholders import placeholders, quoted_names
 
 _RENDER_TIMEOUT = 30.0
 _KEPT_VERDICTS = 256

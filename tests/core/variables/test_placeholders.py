@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployer.core.compose.placeholders import placeholders, quoted_names
+from deployer.core.variables.placeholders import placeholders, quoted_names
 
 KINDS = {
     "8080": "1001",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deployer.core.compose.interpolation import missing_variables
+from deployer.core.variables.interpolation import missing_variables
 
 
 @pytest.mark.parametrize(
