@@ -26,13 +26,13 @@ from deployer.adapters.sqlite.encryption import open_secret_store, read_sealing_
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.adapters.system.clock import SystemClock
 from deployer.adapters.system.config_file import read_config, read_secret, read_webhook_secrets
-from deployer.adapters.system.env_file import read_variables
+from deployer.adapters.system.env_file import open_names, read_variables
 from deployer.adapters.system.file_lock import hold, is_held
 from deployer.adapters.system.files import make_folder, sweep
 from deployer.adapters.system.logging_setup import start_log
 from deployer.adapters.system.malloc import share_memory
 from deployer.adapters.system.state_folder import check_folder, check_state_folder
-from deployer.core.config.settings import Config
+from deployer.core.config.settings import Config, Environment
 from deployer.core.docker.compose_confinement import Means
 from deployer.core.errors import ConfigError, DeployerError, StoreUnavailable
 from deployer.core.model import Credentials, Deployment
@@ -141,10 +141,17 @@ def load(path: Path) -> Config:
     _github_app(config)
     for app in config.apps.values():
         for environment in app.environments.values():
-            read_variables(environment.variables_file)
+            open_variables(environment)
     check_state_folder(Path(config.state))
     check_folder("server.store", Path(config.store), 0o007 if config.store != config.state else 0o077)
     return config
+
+
+def open_variables(environment: Environment) -> dict[str, int]:
+    """Returns the names that only a deploy can give to the environment's variables file, each with a line
+    that names it. Raises ConfigError.
+    """
+    return open_names(environment.variables_file)
 
 
 def describe_compose() -> str:

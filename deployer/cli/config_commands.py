@@ -8,12 +8,13 @@ import argparse
 import sys
 import time
 
-from deployer.bootstrap import build, config_path, describe_compose, load
+from deployer.bootstrap import build, config_path, describe_compose, load, open_variables
 from deployer.cli.arguments import Verbs, add_group, add_verb, app_of, days, token_name
 from deployer.core.auth.api_tokens import Right
 from deployer.core.errors import CommandFailed, ConfigError
 
 _DAY = 86_400.0
+_OPEN = "names {name}, which only a deploy's request or a committed .env can give; a dollar sign itself is $$"
 
 
 def add_settings(verbs: Verbs) -> None:
@@ -54,6 +55,8 @@ def _check(arguments: argparse.Namespace) -> int:
             print(
                 f"    {environment.name}: branch {environment.branch}, project {environment.project}{where}"
             )
+            for name, line in open_variables(environment).items():
+                print(f"      {environment.variables_file}:{line}: {_OPEN.format(name=name)}")
     try:
         print(f"  {describe_compose()}")
     except CommandFailed as error:  # the web process needs no Compose

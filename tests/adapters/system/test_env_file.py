@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deployer.adapters.docker.compose.compose_cli import Compose
-from deployer.adapters.system.env_file import read_variables
+from deployer.adapters.system.env_file import open_names, read_variables
 from deployer.core.errors import ConfigError
 from deployer.core.model import Bundle
 
@@ -42,7 +42,12 @@ def read(tmp_path: Path, text: str) -> dict[str, str]:
         (r'A="a\nb\tc\rd"', "a\nb\tc\rd"),
         (r'A="say \"hi\" for \$5 \\ \q"', r'say "hi" for $5 \ \q'),
         ("A=it's", "it's"),
-        ("A=$HOME", "$HOME"),
+        ("A=a:$$2y$$x", "a:$2y$x"),
+        ("A='a:$2y$x'", "a:$2y$x"),
+        ("A=${HOME:-none}", "none"),
+        ("A: yes", "yes"),
+        ('A="-----BEGIN\nkey=\n-----END"', "-----BEGIN\nkey=\n-----END"),
+        ("A='one\n# two'", "one\n# two"),
         ('A={"json": "yes"}', '{"json": "yes"}'),
         ("A=x\u2028y\x0cz", "x\u2028y\x0cz"),
         ("A=grün", "grün"),
@@ -58,6 +63,20 @@ def test_a_value_is_what_compose_itself_would_read(tmp_path: Path, line: str) ->
     model = "services:\n  x:\n    image: x\n    env_file: theirs.env\n"
     bundle = Bundle("compose.yaml", {"compose.yaml": model, "theirs.env": f"A={line}\n"})
     assert Compose(tmp_path).renderer.render("shop", bundle, {})["services"]["x"]["environment"] == ours
+
+
+def test_v3_a_value_may_name_variables_of_the_request_of_earlier_lines_and_of_the_repository(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "shop.env"
+    path.write_text("B=own\nURL=pg://${A}:${B}@${C}\n")
+    path.chmod(0o600)
+    found = read_variables(str(path), {"A": "asked", "B": "asked"}, {"B": "below", "C": "below"})
+    assert found == {"B": "own", "URL": "pg://asked:asked@below"}
+    assert open_names(str(path)) == {"A": 2, "C": 2} and open_names("") == {}
+    with pytest.raises(ConfigError, match=r"shop\.env:2: names the variable A, which has no value") as wrong:
+        read_variables(str(path))
+    assert "$$" in wrong.value.hint
 
 
 def test_lines_end_in_any_way_and_the_last_of_a_name_counts(tmp_path: Path) -> None:
@@ -81,6 +100,12 @@ def test_no_file_named_means_no_variables() -> None:
         (f'A="{SECRET}\\"', "end with its quote"),
         (f"A='{SECRET}' more", "end with its quote"),
         (f"A='it''{SECRET}'", "end with its quote"),
+        (f"A={SECRET}${{", "begins no variable"),
+        (f"A={SECRET}${{B", "begins no variable"),
+        (f"A={SECRET}${{B:-", "not closed"),
+        (f"A=${{B:-{SECRET}{{}}}}", "versions of Compose"),
+        (f"A=${{B:?{SECRET}}}", "requires B"),
+        (f"A={SECRET}$ab", "names the variable ab"),
     ],
 )
 def test_a_wrong_line_is_named_and_its_value_is_not(tmp_path: Path, line: str, says: str) -> None:
