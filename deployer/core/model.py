@@ -108,6 +108,7 @@ class DeployJob:
         ""  # whose numbers `run` counts in: only runs of one workflow are older or newer than each other
     )
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # win over the server's file
+    defaults: Mapping[str, str] = field(default_factory=dict, repr=False)  # the run's; lose to it
     github: int = 0  # the number of the GitHub deployment that asked for it, whose statuses tell of it
     origin: str = "local"  # the client's address; kept in the audit log, not with the deployment
     confirm: int = 0  # seconds to wait for the confirmation of the serving release
@@ -175,6 +176,7 @@ class EventKind(StrEnum):
     IMAGE = "image"  # resolved elsewhere than in the request
     CERTIFICATE = "certificate"
     PROJECT = "project"  # notice about a first deploy's project name
+    BLANK = "blank"  # notice about variables without a value
     PULL = "pull"
     PLAN = "plan"
     WRITTEN = "written"  # a leaving replica wrote to a file of its release

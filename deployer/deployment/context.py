@@ -28,5 +28,6 @@ class DeployContext:
     registry: Registry
     github: GitHub
     clock: Clock
-    variables: Callable[[str], Mapping[str, str]]  # reads an environment's variables file
+    # Reads an environment's variables file; its values may name variables of the two tables.
+    variables: Callable[[str, Mapping[str, str], Mapping[str, str]], Mapping[str, str]]
     login: Credentials | None = None  # the server's own, for requests without one

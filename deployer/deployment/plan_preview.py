@@ -29,7 +29,8 @@ def preview(job: DeployJob, context: DeployContext) -> Preview:
     without variable values in their texts.
     """
     environment = context.config.app(job.app).environment(job.environment)
-    variables = variables_of(job, environment, context)
+    bundle = job.bundle or Bundle("", {})
+    variables = variables_of(job, environment, context, bundle)
 
     def hide(text: str) -> str:
         return redact_secrets(redact(text, variables), variables)
@@ -37,7 +38,6 @@ def preview(job: DeployJob, context: DeployContext) -> Preview:
     def hide_all(text: str) -> str:
         return hide_values(redact_secrets(text, variables), frozenset(variables.values()))
 
-    bundle = job.bundle or Bundle("", {})
     missing = missing_variables(bundle.files, variables)
     try:
         with context.renderer.planning(bundle):

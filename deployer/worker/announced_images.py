@@ -54,11 +54,14 @@ def _resolve(jobs: Sequence[DeployJob], context: DeployContext) -> DeployJob | s
     app = context.config.app(job.app)
     environment = app.environment(job.environment)
     try:
+        bundle = job.bundle or context.github.read_bundle(app.repository, job.revision, environment.compose)
+        job = replace(job, bundle=bundle)
         release = complete(job, app, environment, context)
     except (ImageUnproven, ImageOfAnother, RegistryRefused) as error:
         return f"{error}: {error.hint}"
     except (ImageNotFound, ReleaseIncomplete, ComposeRejected) as error:
-        variables = variables_of(job, environment, context)  # Compose's messages may quote them
+        # Compose's messages may quote them, if it was asked.
+        variables = variables_of(job, environment, context, job.bundle) if job.bundle else {}
         return f"the release is incomplete: {redact_secrets(redact(str(error), variables), variables)}"
     return replace(job, images=release.images, bundle=release.bundle)
 

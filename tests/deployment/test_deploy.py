@@ -121,7 +121,7 @@ class Scene:
             registry=NoRegistry(),
             github=NoGitHub(),
             clock=self.clock,
-            variables=lambda _: {"DATABASE_URL": "postgres://u:hunter22@db"},
+            variables=lambda *_: {"DATABASE_URL": "postgres://u:hunter22@db"},
         )
 
     def deploy(self, marks: str, **jobs: Any) -> Deployment:

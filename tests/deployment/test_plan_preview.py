@@ -45,7 +45,7 @@ def receiver(store: SqliteStore, issuer: Issuer, target: MemoryTarget, tmp_path:
         registry=NoRegistry(),
         github=NoGitHub(),
         clock=FastClock(),
-        variables=lambda _path: {"DATABASE_PASSWORD": SECRET},
+        variables=lambda *_: {"DATABASE_PASSWORD": SECRET},
     )
     verifier = OidcVerifier(issuer.url, tmp_path / "jwks.json")
     issuer.claims = {"event_name": "pull_request", "base_ref": "main", "ref": "refs/pull/7/merge"}
@@ -159,7 +159,7 @@ def test_an_unmerged_compose_file_cannot_make_compose_say_a_value_of_the_server(
         registry=NoRegistry(),
         github=NoGitHub(),
         clock=FastClock(),
-        variables=lambda _path: {"DATABASE_PASSWORD": value},
+        variables=lambda *_: {"DATABASE_PASSWORD": value},
     )
     text = f"services:\n  web:\n    image: ghcr.io/acme/shop\n{HOSTILE[line]}"
     job = DeployJob(

@@ -73,7 +73,7 @@ class InProcess:
             "registry": NoRegistry(),
             "github": NoGitHub(),
             "clock": self.clock,
-            "variables": lambda _: {},
+            "variables": lambda *_: {},
         }
 
     def deploy(self, version: str, *, bad: bool = False) -> tuple[str, str]:

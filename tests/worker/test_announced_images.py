@@ -102,7 +102,7 @@ def context(store: SqliteStore, stand_in: GitHubServer, registry: Pushed) -> Ite
         registry=registry,
         github=github,
         clock=FastClock(),
-        variables=lambda _path: {"DATABASE_PASSWORD": "canary-of-the-server"},
+        variables=lambda *_: {"DATABASE_PASSWORD": "canary-of-the-server"},
     )
     github.close(5)
     assert not stand_in.breaches

@@ -79,7 +79,7 @@ class Halves:
             registry=self.registry,
             github=self.github,
             clock=self.clock,
-            variables=lambda _: {"DATABASE_PASSWORD": "canary-of-the-server"},
+            variables=lambda *_: {"DATABASE_PASSWORD": "canary-of-the-server"},
         )
         self.issuer = issuer
         issuer.claims = {"event_name": "pull_request", "base_ref": "main", "ref": "refs/pull/7/merge"}

@@ -101,7 +101,13 @@ def sealed_job(sealing_key: SealingKey, id: str, job: DeployJob) -> tuple[bytes 
     the other columns, as that of a webhook's run.
     """
     if job.images is None and not (
-        job.bundle or job.confirm or job.variables or job.credentials or job.branch or job.run_tasks
+        job.bundle
+        or job.confirm
+        or job.variables
+        or job.defaults
+        or job.credentials
+        or job.branch
+        or job.run_tasks
     ):
         return None, None
     content: dict[str, Any] = {
@@ -111,6 +117,8 @@ def sealed_job(sealing_key: SealingKey, id: str, job: DeployJob) -> tuple[bytes 
     }
     if job.variables:
         content["variables"] = dict(job.variables)
+    if job.defaults:
+        content["defaults"] = dict(job.defaults)
     if job.branch:
         content["branch"] = job.branch
     if job.tested:
@@ -160,6 +168,7 @@ def _opened(secret_store: SecretStore, row: sqlite3.Row) -> DeployJob:
         else None,
         workflow=row["workflow"],
         variables=content.get("variables", {}),
+        defaults=content.get("defaults", {}),
         confirm=content["confirm"],
         branch=str(content.get("branch", "")),
         tested=_tested(content.get("tested")),
@@ -227,6 +236,7 @@ def pack_task(jobs: Sequence[DeployJob]) -> str:
                 "images": _pack_images(job.images),
                 "bundle": _pack_bundle(job.bundle),
                 "variables": dict(job.variables),
+                "defaults": dict(job.defaults),
             }
             for job in jobs
         ]
@@ -257,4 +267,5 @@ def _unpack_plan(one: Mapping[str, Any]) -> DeployJob:
         images=_unpack_images(one["images"]),
         bundle=Bundle(**one["bundle"]) if one["bundle"] else None,
         variables={str(name): str(value) for name, value in one["variables"].items()},
+        defaults={str(name): str(value) for name, value in one.get("defaults", {}).items()},
     )

@@ -76,6 +76,9 @@ def _deployment(deployment: Mapping[str, Any], status: str, environment: str) ->
     yield ""
     if isinstance(deployment.get("measured"), Mapping):
         yield f"Measured on the server: {_measured(deployment['measured'])}"
+    if deployment.get("blank"):
+        yield f"**Variables are {workflow_commands.cell(str(deployment['blank']))}**"
+        yield ""
     if deployment.get("seen"):
         yield f"Seen from outside: {workflow_commands.cell(str(deployment['seen']))}"
     if deployment.get("environment_url"):

@@ -21,9 +21,8 @@ from deployer.ci.github.inputs import input_text
 from deployer.ci.images import docker_cli
 from deployer.core.build.build_args import declared_in, find_secrets, lines_of, parse_names
 from deployer.core.errors import ConfigError, DeployerError
-
-# Values for a production build that the repository itself keeps; without it, Compose reads `.env` as always.
-PRODUCTION_VARIABLES = ".env.production"
+from deployer.core.variables.committed import OWN_VARIABLES, PRODUCTION_VARIABLES
+from deployer.core.variables.dotenv import NotDotenv, read_dotenv
 
 
 class SecretInBuild(DeployerError):
@@ -42,7 +41,9 @@ class Definition:
 
 def read_definition(workspace: Path, path: str) -> Definition:
     """Renders the Compose file into bake's definition. Raises ComposeRejected, ConfigError, SecretInBuild."""
-    variables = _variables_file(workspace, (workspace / path).parent)
+    folder = (workspace / path).parent
+    variables = _variables_file(workspace, folder)
+    _save_variables(variables or folder / OWN_VARIABLES)
     text = variables.read_text(encoding="utf-8", errors="replace") if variables else ""
     lines = lines_of(text)
     _refuse_secrets(lines, str(variables and variables.relative_to(workspace)))
@@ -76,6 +77,19 @@ def _variables_file(workspace: Path, folder: Path) -> Path | None:
     if not file.is_file() or not file.resolve().is_relative_to(workspace.resolve()):
         raise ConfigError("build-env-file", f"{named!r} is not a file of the repository")
     return file
+
+
+def _save_variables(file: Path) -> None:
+    """Saves the variables that the rendering takes from its file, for the deploy request. Raises ConfigError
+    with the faulty line.
+    """
+    found: dict[str, str] = {}
+    if file.is_file():
+        try:
+            found = read_dotenv(file.read_text(encoding="utf-8", errors="replace"), os.environ).variables
+        except NotDotenv as error:
+            raise ConfigError(f"{file.name}:{error.line}", str(error), hint=error.hint) from None
+    run_state.save("file_variables", found)
 
 
 def _refuse_secrets(arguments: Mapping[str, str], place: str) -> None:

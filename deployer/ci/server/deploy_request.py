@@ -9,6 +9,7 @@ from deployer.ci.built_images import BuiltImage
 from deployer.ci.git import tracked_files
 from deployer.ci.github.env_input import given_variables
 from deployer.ci.github.inputs import Context, app, compose_file
+from deployer.ci.server.rendering_variables import rendering_variables
 from deployer.core.compose.bundle import collect_bundle
 from deployer.core.images import Image
 from deployer.core.model import Attested, Credentials
@@ -28,6 +29,11 @@ def request_of(
     engine's id.
     """
     workspace = context.workspace
+    bundle = collect_bundle(
+        compose_file(workspace),
+        tracked_files.listed_files(workspace),
+        lambda path: tracked_files.read_text(workspace, path),
+    )
     return DeployRequest(
         repository=context.repository,
         app=app(),
@@ -36,13 +42,10 @@ def request_of(
         run=context.run,
         actor=context.actor,
         images={image.service: Image(image.repository, image.digest or image.id) for image in images},
-        bundle=collect_bundle(
-            compose_file(workspace),
-            tracked_files.listed_files(workspace),
-            lambda path: tracked_files.read_text(workspace, path),
-        ),
+        bundle=bundle,
         credentials=credentials,
         variables=given_variables(),
+        defaults=rendering_variables(bundle),
         confirm=confirm,
         tested=tested,
     )

@@ -33,6 +33,7 @@ class Story:
 
     def __init__(self) -> None:
         self.last = 0  # number of the last printed event
+        self.blank = ""  # the server's notice about variables without a value
         self._began: float | None = None
         self._part: str | None = None
         self._fold = ExitStack()
@@ -55,6 +56,8 @@ class Story:
         self._began = seconds if self._began is None else self._began
         kind = str(event.get("kind", ""))
         self._turn(kind)
+        if kind == EventKind.BLANK:
+            self.blank = str(event.get("text", ""))
         workflow_commands.say(f"{seconds - self._began:7.1f} s  {kind}  {event.get('text', '')}")
         return True
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deployer.ci.github import workflow_commands
@@ -53,6 +53,7 @@ class End:
     reason: str
     hint: str = ""
     record: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    blank: str = ""  # the server's notice about variables without a value
 
 
 @dataclass
@@ -93,7 +94,8 @@ def follow(followed: Followed, until: float, confirm: Callable[[], None] = lambd
     TokenRejected.
     """
     with Story() as story:
-        return _follow(_Reader(followed, until, confirm, story))
+        end = _follow(_Reader(followed, until, confirm, story))
+        return replace(end, blank=story.blank)
 
 
 def _follow(reader: _Reader) -> End:

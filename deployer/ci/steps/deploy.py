@@ -76,7 +76,7 @@ def run() -> None:
     followed = _followed(origin, accepted)
     check = Check(followed, context.revision, outside())
     end = follow(followed, until, check.confirm)
-    _keep(accepted, end.status, end.reason, end.record)
+    _keep(accepted, end.status, end.reason, {**end.record, "blank": end.blank})
     if end.status == Status.INACTIVE:
         _say_inactive(end.reason)
         return
@@ -194,6 +194,6 @@ def _keep(
     accepted: Mapping[str, Any], status: str, reason: str, record: Mapping[str, Any] | None = None
 ) -> None:
     fields = {"id": accepted["id"], "url": _text(accepted, "url"), "status": status, "reason": reason}
-    kept = {key: (record or {}).get(key) for key in ("previous", "measured")}
+    kept = {key: (record or {}).get(key) for key in ("previous", "measured", "blank")}
     page = _text(accepted, "environment_url") or outside().url
     run_state.save("deployment", {**fields, **kept, "app": _text(accepted, "app"), "environment_url": page})

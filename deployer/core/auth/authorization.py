@@ -284,5 +284,6 @@ def _job(
         credentials=request.credentials,
         workflow=workflow,
         variables=request.variables,
+        defaults=request.defaults,
         confirm=request.confirm,
     )

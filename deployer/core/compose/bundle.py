@@ -2,8 +2,8 @@
 `Bundle`.
 
 The runner has no YAML parser, so words of the text are looked up among the repository's regular files: a file
-too many is harmless, a missing file is not. Never a folder, a path outside the repository, or an unnamed
-`.env`.
+too many is harmless, a missing file is not. Compose reads a `.env` beside its files without a word in them.
+Never a folder or a path outside the repository.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from deployer.core.errors import ReleaseIncomplete
 from deployer.core.model import Bundle
 from deployer.core.names import is_bundle_path
 from deployer.core.requests.deploy_request import MAX_FILES
+from deployer.core.variables.committed import VARIABLES_FILES
 
 _COMMENT = re.compile(r"(?:^|\s)#")
 _DOCKERFILE = re.compile(r"""["']?\bdockerfile["']?\s*:\s*(?:"[^"]*"|'[^']*'|[^\s,}]+)""")
@@ -49,7 +50,8 @@ def collect_bundle(entry: str, exists: Container[str], read: Callable[[str], str
             continue
         files[path] = text
         if path == entry or path.endswith((".yaml", ".yml")):
-            fresh = named_files(text, exists, path=path) - seen
+            unnamed = {posixpath.join(posixpath.dirname(path), name) for name in VARIABLES_FILES}
+            fresh = (named_files(text, exists, path=path) | {one for one in unnamed if one in exists}) - seen
             seen |= fresh
             waiting += sorted(fresh)
     return _checked(Bundle(entry, files))

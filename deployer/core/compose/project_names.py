@@ -15,11 +15,11 @@ from typing import Any
 
 from deployer.core.errors import ComposeRejected, OtherProject
 from deployer.core.model import Bundle, ObservedState
+from deployer.core.variables.dotenv import NotDotenv, read_dotenv
 
 _VARIABLE = "COMPOSE_PROJECT_NAME"
 _NAME = re.compile(r"^name:[ \t]+(?P<text>[^#\n]*)", re.MULTILINE)
 _PLACE = re.compile(r"\$(?:\{(?P<braced>\w+)(?::?-(?P<default>[^}]*))?\}|(?P<bare>\w+))")
-_ENV_LINE = re.compile(r"^\s*(?:export\s+)?(?P<name>\w+)\s*=\s*(?P<text>[^#\n]*)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,19 @@ def own_project(bundle: Bundle, variables: Mapping[str, str]) -> str:
     """
     folder = posixpath.dirname(bundle.entry)
     committed = bundle.files.get(posixpath.join(folder, ".env"), "")
-    known = {one["name"]: _plain(one["text"]) for one in _ENV_LINE.finditer(committed)} | dict(variables)
+    known = {**_read(committed, variables), **variables}
     if _VARIABLE in known:
         return known[_VARIABLE]
     found = _NAME.search(bundle.files.get(bundle.entry, ""))
     return _filled(_plain(found["text"]), known) if found else ""
+
+
+def _read(committed: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """Returns the variables of a committed `.env`; none if Compose could not read it."""
+    try:
+        return read_dotenv(committed, variables).variables
+    except NotDotenv:
+        return {}
 
 
 def judge_project(

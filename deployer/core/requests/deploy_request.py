@@ -2,8 +2,9 @@
 
 JSON, schema 1: repository, environment, revision (40 hex), run {number, attempt}, actor, images {service:
 repository@sha256:…}, compose {entry, files {path: text}}, optional app, registry {host, username, password},
-variables {NAME: value}, confirm, seconds, and tested {combination, trees, reused}. The OIDC token's audience
-binds the server's origin and the exact bytes: `audience_of`.
+variables {NAME: value}, which win over the server's file, defaults {NAME: value}, over which it wins,
+confirm, seconds, and tested {combination, trees, reused}. The OIDC token's audience binds the server's origin
+and the exact bytes: `audience_of`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from deployer.core.errors import PayloadRejected
 from deployer.core.http.strict_json import parse_object
 from deployer.core.images import REVISION, Image, parse_image
 from deployer.core.model import Attested, Bundle, Credentials, Run
-from deployer.core.names import MAX_SERVICES, SERVICE_NAME, is_bundle_path
+from deployer.core.names import MAX_SERVICES, SERVICE_NAME, STEERING, is_bundle_path
 from deployer.core.release.confirmation import MAX_CONFIRM
 from deployer.core.release.proven_images import encode_tested, parse_tested
 
@@ -29,7 +30,6 @@ MAX_FILE_BYTES = 1_000_000
 MAX_VARIABLES = 500
 MAX_VARIABLE_BYTES = 100_000
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
-_STEERING = ("COMPOSE_", "DOCKER_", "BUILDKIT_", "BUILDX_")  # they would steer the tools, not the containers
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class DeployRequest:
     credentials: Credentials | None
     confirm: int = 0
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    defaults: Mapping[str, str] = field(default_factory=dict, repr=False)
     tested: Attested | None = None
 
 
@@ -77,6 +78,8 @@ def encode_request(request: DeployRequest) -> bytes:
         body["registry"] = {"host": login.host, "username": login.username, "password": login.password}
     if request.variables:
         body["variables"] = dict(request.variables)
+    if request.defaults:
+        body["defaults"] = dict(request.defaults)
     if request.tested:
         body["tested"] = encode_tested(request.tested)
     return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
@@ -100,7 +103,8 @@ def parse_request(raw: bytes) -> DeployRequest:
         images=images,
         bundle=_bundle(_table(body, "compose")),
         credentials=_credentials(body),
-        variables=_variables(_table(body, "variables")) if "variables" in body else {},
+        variables=_variables(body, "variables"),
+        defaults=_variables(body, "defaults"),
         confirm=_seconds(body),
         tested=parse_tested(body["tested"], images) if "tested" in body else None,
     )
@@ -144,13 +148,14 @@ def _credentials(body: Mapping[str, Any]) -> Credentials | None:
     return Credentials(_text(table, "host"), _text(table, "username"), _text(table, "password"))
 
 
-def _variables(table: Mapping[str, Any]) -> dict[str, str]:
-    """Parses variables. Errors never show a value."""
+def _variables(body: Mapping[str, Any], key: str) -> dict[str, str]:
+    """Parses variables, none without the key. Errors never show a value."""
+    table = _table(body, key) if key in body else {}
     if len(table) > MAX_VARIABLES:
-        raise PayloadRejected(f"variables: should be at most {MAX_VARIABLES}")
+        raise PayloadRejected(f"{key}: should be at most {MAX_VARIABLES}")
     for name, value in table.items():
         if wrong := wrong_variable(name, value):
-            raise PayloadRejected(f"variables: {wrong}")
+            raise PayloadRejected(f"{key}: {wrong}")
     return dict(table)
 
 
@@ -158,7 +163,7 @@ def wrong_variable(name: str, value: object) -> str:
     """Returns why a variable cannot be sent, without its value; empty if it can."""
     if not VARIABLE_NAME.fullmatch(name):
         return f"{name[:200]!r} is not a variable's name"
-    if name.upper().startswith(_STEERING):
+    if name.upper().startswith(STEERING):
         return f"{name} would steer Docker's own tools; only the server's variables file may"
     if (
         not isinstance(value, str)

@@ -23,7 +23,7 @@ from deployer.core.rollout.planner import plan_rollout
 from deployer.deployment.containers.container_context import ContainerContext
 from deployer.deployment.containers.deploy_hooks import DeployHooks
 from deployer.deployment.containers.image_pull import ImagePull
-from deployer.deployment.containers.release_state import project_note, refuse_other_images
+from deployer.deployment.containers.release_state import blank_note, project_note, refuse_other_images
 from deployer.deployment.rollout.batches import run_batches
 from deployer.deployment.rollout.plan_execution import Rollout
 from deployer.deployment.rollout.preflight import refuse_taken, tell_written
@@ -71,7 +71,7 @@ class ContainerRollout:
         self._unchanged = refuse_taken(self._desired, self._host.runtime, tasks)
 
     def _warn(self) -> None:
-        """Records notices about certificates and the project name."""
+        """Records notices about certificates, the project name and blank variables."""
         work = self._work
         if warning := self._host.router.check_edge(self._desired, work.context.clock.now()):
             self._journal.record(EventKind.CERTIFICATE, warning)
@@ -80,6 +80,8 @@ class ContainerRollout:
         note = project_note(self._desired, self._release, work.app, work.environment, work.context)
         if note:
             self._journal.record(EventKind.PROJECT, note)
+        if blank := blank_note(self._desired, self._release):
+            self._journal.record(EventKind.BLANK, blank)
 
     def fetch(self) -> None:
         work = self._work

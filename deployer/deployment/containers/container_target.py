@@ -20,7 +20,12 @@ from deployer.deployment.containers.container_context import ContainerContext
 from deployer.deployment.containers.container_rollout import ContainerRollout, SharedWork
 from deployer.deployment.containers.deploy_hooks import DeployHooks
 from deployer.deployment.containers.image_pruning import prune_images
-from deployer.deployment.containers.release_state import assembled, present_configs, project_note
+from deployer.deployment.containers.release_state import (
+    assembled,
+    blank_note,
+    present_configs,
+    project_note,
+)
 from deployer.deployment.rollout.startup_times import StartupTimes
 
 
@@ -99,11 +104,12 @@ class ContainerTarget:
         application = assembled(environment, release, context, configs=configs)
         observed = self.observe(environment.project)
         app = context.config.app(release.app)
-        note = "" if offline else project_note(application, release, app, environment, context)
+        notes = [] if offline else [project_note(application, release, app, environment, context)]
+        notes += [blank_note(application, release)] if conflicts and not offline else []
         plan = plan_rollout(application, observed, tasks=tasks)
         if conflicts and not plan.empty:
             refuse_conflicts(application, context.host.runtime.occupied(application.project))
-        return DryRun(replace(plan, notes=(note,)) if note else plan, changes_of(application, observed))
+        return DryRun(replace(plan, notes=tuple(filter(None, notes))), changes_of(application, observed))
 
     def maintenance(
         self, app: App, environment: Environment, newest: Deployment

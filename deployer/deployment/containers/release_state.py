@@ -24,6 +24,7 @@ from deployer.core.permissions.project_permissions import Permissions
 from deployer.core.ports.clock import Clock
 from deployer.core.ports.container_host import ImageStore
 from deployer.core.rollout.desired_state import DesiredState, assemble
+from deployer.core.variables.committed import blank_names, told_blank
 from deployer.deployment.containers.container_context import ContainerContext
 from deployer.deployment.release.release_assembly import judge_powers, settings_table
 
@@ -82,6 +83,12 @@ def present_configs(
         name: next((found for one in both if one and (found := present(one))), ImageConfig())
         for name, both in images.items()
     }
+
+
+def blank_note(application: DesiredState, release: Release) -> str:
+    """Returns a notice about variables that nobody gives a value, empty if there are none."""
+    read = application.folders.read
+    return told_blank(blank_names(release.bundle, release.variables, application.document, read))
 
 
 def project_note(

@@ -11,10 +11,11 @@ from deployer.core.auth.job_authorization import judge_images
 from deployer.core.compose.file_mounts import refuse_data_files
 from deployer.core.compose.rendering import FILES, FOLDER
 from deployer.core.config.settings import App, Config, Environment
-from deployer.core.model import DeployJob, Kind, Release
+from deployer.core.model import Bundle, DeployJob, Kind, Release
 from deployer.core.permissions.compose_privileges import check_privileges
 from deployer.core.release.image_selection import wanted_images
 from deployer.core.release.one_shots import LOOK_BACK, run_one_shots
+from deployer.core.variables.committed import committed_variables
 from deployer.deployment.context import DeployContext
 from deployer.deployment.release.release_images import ImageFinder
 
@@ -30,7 +31,7 @@ def complete(
     `note` receives a line for each image that was resolved elsewhere than in the request.
     """
     bundle = job.bundle or context.github.read_bundle(app.repository, job.revision, environment.compose)
-    variables = variables_of(job, environment, context)
+    variables = variables_of(job, environment, context, bundle)
     rendered = context.renderer.render(environment.project, bundle, variables)
     judge_powers(rendered, app.name, environment, context.config)
     wanted = wanted_images(
@@ -48,9 +49,16 @@ def complete(
     return Release("", app.name, job.revision, images, bundle, variables)
 
 
-def variables_of(job: DeployJob, environment: Environment, context: DeployContext) -> dict[str, str]:
-    """Returns the server's variables file, overridden by the request's variables."""
-    return {**context.variables(environment.variables_file), **job.variables}
+def variables_of(
+    job: DeployJob, environment: Environment, context: DeployContext, bundle: Bundle | None = None
+) -> dict[str, str]:
+    """Returns all variables of a deploy job: the request's win over the server's file, which wins over what
+    the run's rendering used, which wins over the repository's own file. Raises ConfigError, ComposeRejected.
+    """
+    committed = committed_variables(bundle, job.variables) if bundle else {}
+    below = {**committed, **job.defaults}
+    own = context.variables(environment.variables_file, job.variables, below)
+    return {**below, **own, **job.variables}
 
 
 def tasks_run(job: DeployJob, release: str, context: DeployContext, own: str = "") -> bool:

@@ -5,10 +5,11 @@ Touches nothing on the target.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from deployer.core.auth.job_authorization import judge_job, judge_release
-from deployer.core.config.settings import App, Environment
+from deployer.core.config.settings import App
 from deployer.core.model import DeployJob, Deployment, EventKind, Release, Trigger
 from deployer.deployment.context import DeployContext
 from deployer.deployment.journal import DeploymentJournal
@@ -23,9 +24,7 @@ def resolve_release(
     """Raises Forbidden for a job that the settings do not allow, ReleaseIncomplete, ImageNotFound or
     RegistryUnavailable. The journal hides the release's variables from here on.
     """
-    environment: Environment = app.environment(deployment.environment)
     judge_job(job, app)
-    journal.hide(variables_of(job, environment, context))
     release = _stored(job, app, context) if job.release else _new(deployment, job, app, context, journal)
     journal.hide(release.variables)
     return release
@@ -43,6 +42,10 @@ def _new(
     environment = app.environment(deployment.environment)
     if job.trigger is Trigger.WEBHOOK:
         check_branch(job, app, environment, context.github)
+    if job.bundle is None:
+        bundle = context.github.read_bundle(app.repository, job.revision, environment.compose)
+        job = replace(job, bundle=bundle)
+    journal.hide(variables_of(job, environment, context, job.bundle))
     draft = complete(job, app, environment, context, partial(journal.record, EventKind.IMAGE))
     keep_proof(job, draft, context.store.images)
     release = context.store.releases.save(deployment.id, draft, context.clock.now())

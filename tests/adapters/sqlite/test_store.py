@@ -225,6 +225,12 @@ def test_an_interrupted_deployment_gives_way_to_the_one_that_waits(store: Sqlite
     assert claimed and claimed[0].id == new.id
 
 
+def test_v1_variables_of_both_ranks_come_back_from_the_queue(store: SqliteStore) -> None:
+    store.queue.enqueue(replace(job(), variables={"A": "1"}, defaults={"B": "2"}), 1.0)
+    claimed = store.queue.claim(2.0)
+    assert claimed and (claimed[1].variables, claimed[1].defaults) == ({"A": "1"}, {"B": "2"})
+
+
 def test_the_same_content_is_one_release_and_any_other_another(store: SqliteStore) -> None:
     id = store.queue.enqueue(job(), 1.0)[0].id
     saved = store.releases.save(id, release(), 0.0)

@@ -41,6 +41,39 @@ def deploy(run: Workflow, api: DeployApi) -> Callable[..., Step]:
     return lambda **changes: run.verb("deploy", **{**inputs, **changes})
 
 
+def test_v1_the_request_carries_what_the_rendering_used(
+    run: Workflow, api: DeployApi, deploy: Callable[..., Step]
+) -> None:
+    text = "services: {web: {build: ., environment: {A: $FILE $JOB $BOTH $HOME $EMPTY $DOCKER_X $CI}}}"
+    (run.workspace / "compose.yaml").write_text(text)
+    commit_all(run.workspace)
+    run.keep("file_variables", {"FILE": "file", "BOTH": "file", "OTHER": "file", "HANDED": "on", "GONE": "x"})
+    services = {
+        "web": {"environment": {"HANDED": "on", "GONE": "else", "NONE": None, "COST": "5$$"}},
+        "db": {},
+    }
+    run.keep("model", {"services": services})
+    run.env |= {
+        "JOB": "job",
+        "BOTH": "job",
+        "UNASKED": "job",
+        "COST": "5$",
+        "EMPTY": "",
+        "DOCKER_X": "x",
+        "CI": "1",
+    }
+    step = deploy()
+    assert step.code == 0, step.raw + step.errors
+    (post,) = api.of("POST", PATH)
+    assert parse_request(post.body).defaults == {
+        "FILE": "file",
+        "JOB": "job",
+        "BOTH": "job",
+        "HANDED": "on",
+        "COST": "5$",
+    }
+
+
 def test_the_request_names_revision_run_images_and_files(
     run: Workflow, api: DeployApi, deploy: Callable[..., Step]
 ) -> None:

@@ -114,3 +114,17 @@ def test_more_files_than_a_request_carries_are_refused() -> None:
         collect_bundle(
             "compose.yaml", {"compose.yaml", *names}, lambda _: "\n".join(f"- {name}" for name in names)
         )
+
+
+@pytest.mark.parametrize(
+    ("path", "beside"),
+    [
+        ("compose.yaml", {".env"}),
+        ("deploy/compose.yaml", {"deploy/.env", "deploy/.env.production"}),
+        ("db/compose.yaml", set()),
+    ],
+)
+def test_v1_the_file_of_variables_beside_a_compose_file_comes_along(path: str, beside: set[str]) -> None:
+    exists = FILES | {"deploy/.env", "deploy/.env.production"}
+    texts = dict.fromkeys(exists, "A=1") | {path: "services: {}"}
+    assert set(collect_bundle(path, exists, texts.get).files) == {path} | beside

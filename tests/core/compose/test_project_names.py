@@ -95,3 +95,7 @@ def test_what_is_not_surely_the_same_application_is_not_told(known: tuple[Compos
     assert judged("", *known) == ""
     assert judged("", ComposeProject("staging", volumes=DATA), others=("staging",)) == ""
     assert judged("", ComposeProject("myapp", volumes=DATA), model={"services": {"db": {}}}) == ""
+
+
+def test_a_file_of_variables_that_compose_cannot_read_names_no_project() -> None:
+    assert own_project(Bundle("compose.yaml", {"compose.yaml": "name: shop\n", ".env": "!"}), {}) == "shop"

@@ -285,8 +285,8 @@ def test_a_login_is_complete_or_refused(key: str) -> None:
 
 def test_variables_are_taken_as_they_are_and_in_no_printed_form() -> None:
     variables = {"STRIPE_KEY": "canary $x \n'\"", "_A1": "", "lower": "ü"}
-    request = parse_request(body_of(variables=variables))
-    assert request.variables == variables
+    request = parse_request(body_of(variables=variables, defaults={"B": "canary"}))
+    assert (request.variables, request.defaults) == (variables, {"B": "canary"})
     assert "canary" not in repr(request)
     assert parse_request(body_of()).variables == {}
 
@@ -307,8 +307,9 @@ def test_variables_are_taken_as_they_are_and_in_no_printed_form() -> None:
     ],
 )
 def test_a_variable_that_cannot_be_is_refused_without_its_value(variables: object, why: str) -> None:
-    message = refused(variables=variables)
-    assert message.startswith("variables: ") and why in message and "canary" not in message
+    for key in ("variables", "defaults"):
+        message = refused(**{key: variables})
+        assert message.startswith(f"{key}: ") and why in message and "canary" not in message
 
 
 def test_no_environment_can_hold_a_nul() -> None:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from deployer.core.model import Bundle
 from testing.stage import Published, Stage
-from tests.scenarios.deploys.test_compose_shapes import ask, echo, ship
+from tests.scenarios.deploys.test_compose_shapes import CHECK, ECHO, ask, echo, of, ship
 
 __all__ = ["echo"]
 pytestmark = pytest.mark.engine
+
+
+def environment_of(stage: Stage, service: str) -> dict[str, str]:
+    """The variables of the service's only container."""
+    (container,) = of(stage, service)
+    lines = container["Config"]["Env"]  # type: ignore[index]
+    return dict(line.partition("=")[::2] for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -34,3 +42,71 @@ def test_v10_a_date_in_an_extension_deploys(stage: Stage, echo: Published, exten
     assert ended["status"] == "success", ended["reason"]
     assert ask(stage)["env"] == "dated"
     assert "nothing to do" in stage.cli("plan", "shop").stdout
+
+
+WHOLE = f"""\
+services:
+  backend:
+    image: ${{REGISTRY}}/shop-backend
+    build: backend
+    environment:
+      MARK: "${{APP_MARK}}"
+      RANKED: "${{RANKED}}"
+      URL: "${{URL:-none}}"
+      FROM_JOB: "${{FROM_JOB}}"
+      EMPTY: "${{NOBODY}}"
+      PASSED:
+      UNPASSED:
+    ports: ["${{API_PORT}}:3001"]
+    {CHECK}
+"""
+
+
+def test_v1_what_the_test_was_rendered_with_is_what_is_deployed(stage: Stage) -> None:
+    stage.source.write("backend/server.js", ECHO)
+    stage.source.write("compose.yaml", WHOLE)
+    stage.source.git("rm", "--quiet", ".env.production")
+    stage.source.write(".env", 'APP_MARK=x\nRANKED=committed\nURL="pg://$RANKED@${FROM_JOB}"\nEXTRA=$$\n')
+    stage.source.release("1.0.0")
+    stage.write_variables(RANKED="server")
+    run = stage.act("push", "main", FROM_JOB="job", PASSED="it's")
+    assert run.outcome == "success", run.log
+    found = environment_of(stage, "backend")
+    assert (ask(stage)["env"], found["MARK"], found["RANKED"]) == ("x", "x", "server")
+    assert (found["FROM_JOB"], found["PASSED"], found["URL"]) == ("job", "it's", "pg://committed@job")
+    told = "blank, as nobody gives them a value: NOBODY, UNPASSED"
+    assert told in run.log and told in run.summary
+    assert told in stage.cli("plan", "shop").stdout
+
+
+def test_v1_a_webhook_reads_the_repositorys_own_file_too(stage: Stage) -> None:
+    other = "  frontend:\n    image: ${REGISTRY}/shop-frontend\n    build: frontend\n"
+    stage.source.write("backend/server.js", ECHO)
+    stage.source.write("compose.yaml", WHOLE + other)
+    stage.source.write(".env.production", "APP_MARK=production\n")
+    stage.source.write(".env", "APP_MARK=development\n")
+    release = stage.publish("1.0.0")
+    done = stage.cli("deploy", "shop", "--revision", release.revision)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ask(stage)["env"] == "production"
+
+
+def test_v1_the_file_beside_an_included_compose_file_counts(stage: Stage, echo: Published) -> None:
+    more = """\
+services:
+  web:
+    build: ../backend
+    environment: {MARK: "${MARK_OF_PART}"}
+    ports: ["${API_PORT}:3001"]
+    """
+    files = {
+        "compose.yaml": "include: [part/compose.yaml]\n",
+        "part/compose.yaml": more + CHECK + "\n",
+        "part/.env": "MARK_OF_PART=part\n",
+    }
+    images = {"web": echo.images["backend"]}
+    status, answer = stage.request(echo, images=images, bundle=Bundle("compose.yaml", files))
+    assert status == 202, answer
+    ended = stage.finished(answer["id"], answer["read_token"])
+    assert ended["status"] == "success", ended["reason"]
+    assert ask(stage)["env"] == "part"
