@@ -118,6 +118,14 @@ class DeployJob:
 
 
 @dataclass(frozen=True)
+class GivenVariables:
+    """A deploy job's variables, from which a release's are made anew when the server's file changes."""
+
+    request: Mapping[str, str] = field(repr=False)
+    defaults: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Release:
     """All parts of a release, immutable: revision, images by digest, Compose model, variables."""
 
@@ -127,6 +135,7 @@ class Release:
     images: Mapping[str, Image]
     bundle: Bundle
     variables: Mapping[str, str] = field(repr=False)
+    given: GivenVariables | None = None  # None: a release of an older build, whose parts are not known
 
 
 @dataclass(frozen=True)

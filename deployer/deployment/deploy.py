@@ -72,7 +72,7 @@ class DeploymentRun:
         """Resolves and fetches the release while nothing is touched, then rolls it out."""
         steps, job, context = self.steps, self.job, self.context
         release = resolve_release(steps.deployment, job, steps.app, context, self.journal)
-        tasks = tasks_run(job, release.id, context, steps.deployment.id)
+        tasks = tasks_run(job, job.release or release.id, context, steps.deployment.id)
         rollout = self.tried = steps.begin(release, forward=True)
         rollout.check(tasks=tasks)
         steps.availability.start(rollout.endpoints)

@@ -20,6 +20,7 @@ from deployer.core.model import (
     Credentials,
     DeployJob,
     Deployment,
+    GivenVariables,
     Kind,
     Release,
     Run,
@@ -199,6 +200,8 @@ def pack_release(release: Release) -> str:
         "bundle": _pack_bundle(release.bundle),
         "variables": dict(release.variables),
     }
+    if release.given:
+        content["given"] = {"request": dict(release.given.request), "defaults": dict(release.given.defaults)}
     return json.dumps(content, sort_keys=True)
 
 
@@ -206,7 +209,8 @@ def unpack_release(id: str, app: str, text: str) -> Release:
     content = json.loads(text)
     images = _unpack_images(content["images"])
     bundle = Bundle(**content["bundle"])
-    return Release(id, app, content["revision"], images or {}, bundle, content["variables"])
+    given = GivenVariables(**content["given"]) if "given" in content else None
+    return Release(id, app, content["revision"], images or {}, bundle, content["variables"], given)
 
 
 def _pack_images(images: Mapping[str, Image] | None) -> dict[str, list[str]] | None:

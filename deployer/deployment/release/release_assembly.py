@@ -5,13 +5,14 @@ state that can be rolled out. Never changes anything.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from deployer.core.auth.job_authorization import judge_images
 from deployer.core.compose.file_mounts import refuse_data_files
 from deployer.core.compose.rendering import FILES, FOLDER
 from deployer.core.config.settings import App, Config, Environment
-from deployer.core.model import Bundle, DeployJob, Kind, Release
+from deployer.core.model import Bundle, DeployJob, GivenVariables, Kind, Release
 from deployer.core.permissions.compose_privileges import check_privileges
 from deployer.core.release.image_selection import wanted_images
 from deployer.core.release.one_shots import LOOK_BACK, run_one_shots
@@ -46,7 +47,8 @@ def complete(
     finder = ImageFinder(job, app, environment, bundle.entry, store, registry, login, note)
     images = finder.find(wanted)
     judge_images(app, wanted, images)
-    return Release("", app.name, job.revision, images, bundle, variables)
+    given = GivenVariables(job.variables, job.defaults)
+    return Release("", app.name, job.revision, images, bundle, variables, given)
 
 
 def variables_of(
@@ -55,10 +57,32 @@ def variables_of(
     """Returns all variables of a deploy job: the request's win over the server's file, which wins over what
     the run's rendering used, which wins over the repository's own file. Raises ConfigError, ComposeRejected.
     """
-    committed = committed_variables(bundle, job.variables) if bundle else {}
-    below = {**committed, **job.defaults}
-    own = context.variables(environment.variables_file, job.variables, below)
-    return {**below, **own, **job.variables}
+    return _ranked(GivenVariables(job.variables, job.defaults), bundle, environment, context)
+
+
+def with_present_variables(release: Release, environment: Environment, context: DeployContext) -> Release:
+    """Returns the release with what the server's file says now; itself if nothing changed, or if an older
+    build stored it. Raises ConfigError.
+    """
+    if release.given is None:
+        return release
+    variables = _ranked(release.given, release.bundle, environment, context)
+    return release if variables == release.variables else replace(release, id="", variables=variables)
+
+
+def changed_names(before: Release, after: Release) -> list[str]:
+    """Returns the sorted names of the variables in which two releases differ."""
+    names = {*before.variables, *after.variables}
+    return sorted(name for name in names if before.variables.get(name) != after.variables.get(name))
+
+
+def _ranked(
+    given: GivenVariables, bundle: Bundle | None, environment: Environment, context: DeployContext
+) -> dict[str, str]:
+    committed = committed_variables(bundle, given.request) if bundle else {}
+    below = {**committed, **given.defaults}
+    own = context.variables(environment.variables_file, given.request, below)
+    return {**below, **own, **given.request}
 
 
 def tasks_run(job: DeployJob, release: str, context: DeployContext, own: str = "") -> bool:

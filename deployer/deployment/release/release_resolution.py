@@ -10,11 +10,16 @@ from functools import partial
 
 from deployer.core.auth.job_authorization import judge_job, judge_release
 from deployer.core.config.settings import App
-from deployer.core.model import DeployJob, Deployment, EventKind, Release, Trigger
+from deployer.core.model import DeployJob, Deployment, EventKind, Kind, Release, Trigger
 from deployer.deployment.context import DeployContext
 from deployer.deployment.journal import DeploymentJournal
 from deployer.deployment.release.branch_check import check_branch
-from deployer.deployment.release.release_assembly import complete, variables_of
+from deployer.deployment.release.release_assembly import (
+    changed_names,
+    complete,
+    variables_of,
+    with_present_variables,
+)
 from deployer.deployment.release.release_images import keep_proof
 
 
@@ -25,15 +30,29 @@ def resolve_release(
     RegistryUnavailable. The journal hides the release's variables from here on.
     """
     judge_job(job, app)
-    release = _stored(job, app, context) if job.release else _new(deployment, job, app, context, journal)
+    resolve = _stored if job.release else _new
+    release = resolve(deployment, job, app, context, journal)
     journal.hide(release.variables)
     return release
 
 
-def _stored(job: DeployJob, app: App, context: DeployContext) -> Release:
+def _stored(
+    deployment: Deployment, job: DeployJob, app: App, context: DeployContext, journal: DeploymentJournal
+) -> Release:
+    """A rollback brings a release back as it was, a redeploy with what the server's file says now."""
     release = context.store.releases.get(job.release)
     judge_release(release, app.name)
-    return release
+    journal.hide(release.variables)
+    if job.kind is not Kind.REDEPLOY:
+        return release
+    present = with_present_variables(release, app.environment(deployment.environment), context)
+    if present is release:
+        return release
+    journal.hide(present.variables)
+    saved = context.store.releases.save(deployment.id, present, context.clock.now())
+    changed = ", ".join(changed_names(release, saved))
+    journal.record(EventKind.RESOLVE, f"release {saved.id}: {release.id} with changed variables: {changed}")
+    return saved
 
 
 def _new(

@@ -56,6 +56,17 @@ def test_a_release_of_an_older_build_is_rolled_back_to(scene: Scene) -> None:
     assert kept == 0, "the marks of the older build's successes are believed"
 
 
+def test_v4_a_redeploy_of_an_older_builds_release_keeps_its_variables(scene: Scene) -> None:
+    serving = scene.store.deployments.serving("shop", "production")
+    assert serving
+    again = DeployJob("shop", "production", Kind.REDEPLOY, Trigger.CLI, "ada", release=serving.release)
+    scene.store.queue.enqueue(again, scene.clock.now())
+    claimed = scene.store.queue.claim(scene.clock.now())
+    assert claimed
+    ended = deploy(*claimed, scene.context)
+    assert (ended.status, ended.release) == (Status.SUCCESS, serving.release)
+
+
 def test_the_queue_of_an_older_build_goes_on(scene: Scene) -> None:
     queue = scene.store.queue
     [interrupted] = queue.requeue_interrupted(3000.0)

@@ -11,7 +11,7 @@ import pytest
 from deployer.adapters.sqlite.store import SqliteStore
 from deployer.core.errors import Forbidden, NotFound
 from deployer.core.images import Image
-from deployer.core.model import DeployJob, Kind, Run, Status, Trigger
+from deployer.core.model import DeployJob, GivenVariables, Kind, Run, Status, Trigger
 from deployer.core.queue.supersede import MAX_ATTEMPTS
 from testing.receiver.jobs import LOGIN, job, kinds, release, run_through
 from testing.receiver.receiver_inputs import BUNDLE
@@ -242,10 +242,15 @@ def test_the_same_content_is_one_release_and_any_other_another(store: SqliteStor
         release(app="admin"),
         release(revision="b" * 40),
         release(variables={"PASSWORD": "other"}),
+        release(given=GivenVariables({"A": "1"}, {})),
+        release(given=GivenVariables({}, {"A": "1"})),
         release(images={}),
         release(bundle=replace(BUNDLE, files={"compose.yaml": "services: {}\n"})),
     ]
-    assert len({store.releases.save(id, other, 0.0).id for other in others} | {saved.id}) == 6
+    assert len({store.releases.save(id, other, 0.0).id for other in others} | {saved.id}) == 8
+    assert [store.releases.save(id, other, 0.0).given for other in others[3:5]] == [
+        other.given for other in others[3:5]
+    ]
 
 
 def test_what_serves_and_what_served_before(store: SqliteStore) -> None:

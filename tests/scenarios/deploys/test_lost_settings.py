@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from deployer.core.model import Bundle
-from testing.stage import Published, Stage
-from tests.scenarios.deploys.test_compose_shapes import CHECK, ECHO, ask, echo, of, ship
+from testing.stage import CANARIES, Published, Stage
+from tests.scenarios.deploys.test_compose_shapes import CHECK, ECHO, ask, echo, of, ship, written
 
 __all__ = ["echo"]
 pytestmark = pytest.mark.engine
@@ -110,3 +110,56 @@ services:
     ended = stage.finished(answer["id"], answer["read_token"])
     assert ended["status"] == "success", ended["reason"]
     assert ask(stage)["env"] == "part"
+
+
+def test_v4_a_changed_variables_file_is_drift_and_a_redeploy_applies_it(stage: Stage) -> None:
+    ended = stage.deploy(stage.publish("1.0.0"))
+    assert ended["status"] == "success", ended["reason"]
+    assert stage.cli("status", "shop").returncode == 0
+    secret = "https://changed.example-5f3a9c71"
+    stage.write_variables(CORS_ORIGIN=secret)
+    status, plan = stage.cli("status", "shop"), stage.cli("plan", "shop")
+    for shown in (status, plan):
+        assert "changed variables: CORS_ORIGIN" in shown.stdout and secret not in shown.stdout, shown.stdout
+        assert "create  backend" in shown.stdout and "create  frontend" not in shown.stdout
+    assert (status.returncode, plan.returncode) == (1, 0)
+    done = stage.cli("redeploy", "shop")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "with changed variables: CORS_ORIGIN" in done.stdout and secret not in done.stdout
+    assert environment_of(stage, "backend")["CORS_ORIGIN"] == secret
+    again = stage.cli("status", "shop")
+    assert again.returncode == 0, again.stdout
+    assert "nothing to do" in stage.cli("redeploy", "shop").stdout
+    assert stage.cli("rollback", "shop").returncode == 0
+    assert environment_of(stage, "backend")["CORS_ORIGIN"] == CANARIES["variable"]
+    assert "changed variables: CORS_ORIGIN" in stage.cli("status", "shop").stdout
+
+
+def test_v4_a_new_a_removed_and_an_overridden_variable_are_judged_alike(
+    stage: Stage, echo: Published
+) -> None:
+    text = REPLICA.replace("{mark}", "${MARK:-none}")
+    stage.write_variables(MARK="file")
+    assert ship(stage, echo, text)["status"] == "success" and ask(stage)["env"] == "file"
+    for given, seen in (({}, "none"), ({"MARK": "new"}, "new")):
+        stage.write_variables(**given)
+        assert stage.cli("status", "shop").returncode == 1
+        assert stage.cli("redeploy", "shop").returncode == 0
+        assert (ask(stage)["env"], stage.cli("status", "shop").returncode) == (seen, 0)
+    bundle = Bundle("compose.yaml", {"compose.yaml": written(stage, text)})
+    images = {"web": echo.images["backend"]}
+    status, answer = stage.request(echo, images=images, bundle=bundle, variables={"MARK": "asked"})
+    assert status == 202 and stage.finished(answer["id"], answer["read_token"])["status"] == "success"
+    stage.write_variables(MARK="newer", UNUSED="x")
+    assert stage.cli("status", "shop").returncode == 0, "the request wins"
+    assert stage.cli("redeploy", "shop").returncode == 0 and ask(stage)["env"] == "asked"
+
+
+REPLICA = """
+    services:
+      web:
+        build: backend
+        environment: {MARK: "{mark}"}
+        ports: ["{port}:3001"]
+        {check}
+"""
