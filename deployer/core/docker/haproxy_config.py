@@ -32,11 +32,21 @@ _ROUTE = re.compile(
 _PEERS = re.compile(r"^# peer (\S+)((?: \S+)*)$", re.MULTILINE)
 _BLOCK = re.compile(r"^backend (\S+)$|^    server s([0-9]+) ([0-9.]+):[0-9]+(?: check)?$", re.MULTILINE)
 _FINGERPRINT = re.compile(r"^    description (\S+)$", re.MULTILINE)
+# A server without a proxy takes long headers and many connections, so these limits lie above those of
+# common servers. HAProxy derives `maxconn` from the descriptors, two for each connection, and touches about
+# 80 bytes for each at its start. A request and its answer may have 64 KB of headers each: a buffer also
+# holds HAProxy's description of them, and the headers that the edge adds. Idle connections and WebSockets
+# hold no buffer (measured: 7 KB for each, as with 16 KB buffers); clients that send their headers slowly
+# hold 576 MB at most.
+_DESCRIPTORS, _BUFFER, _BUFFERS = 65_536, 73_728, 8192
 _GLOBAL = f"""\
 global
     description STAMP
     log stdout format raw local0 notice
-    maxconn 4096
+    fd-hard-limit {_DESCRIPTORS}
+    tune.bufsize {_BUFFER}
+    tune.buffers.limit {_BUFFERS}
+    tune.http.maxhdr 512
     stats socket {EDGE_MOUNT}/admin.sock mode 600 level admin expose-fd listeners
     hard-stop-after 1h
 

@@ -32,6 +32,12 @@ def test_a_route_has_a_frontend_and_a_slot_for_each_replica_of_two_releases() ->
     assert "    server s1 0.0.0.0:80 disabled\n    server s2 172.20.0.5:80\n" in text
 
 
+def test_edge_e1_the_number_of_connections_is_left_to_the_descriptors() -> None:
+    text = render_edge([WEB, DB], {})
+    assert "maxconn" not in text
+    assert "    fd-hard-limit 65536\n    tune.bufsize 73728\n" in text
+
+
 def test_bytes_are_passed_as_bytes() -> None:
     text = render_edge([DB], {})
     assert "mode tcp" in text and "forwardfor" not in text

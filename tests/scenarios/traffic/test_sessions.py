@@ -38,8 +38,8 @@ COMPOSE = """
 class WebSocket:
     """A connection upgraded through the edge; what is sent comes back with the replica's mark before it."""
 
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
+        self._socket = socket.create_connection((address, port), timeout=60)
         key = base64.b64encode(os.urandom(16)).decode()
         self._socket.sendall(
             f"GET /socket HTTP/1.1\r\nHost: shop\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
