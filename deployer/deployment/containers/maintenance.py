@@ -39,7 +39,8 @@ def reroute(app: App, environment: Environment, context: ContainerContext) -> li
     """
     project = environment.project
     replicas = context.host.runtime.observe(project).replicas
-    if replicas and all(replica.service == EDGE for replica in replicas):
+    alone = bool(replicas) and all(replica.service == EDGE for replica in replicas)
+    if alone and not _is_scaled_to_nothing(app, environment, context):
         with context.host.locks.exclusive(project, wait=0.0):
             context.host.router.clear(project)  # `docker compose down` by hand does not know the edge
     if not any(_is_misplaced(replica) for replica in replicas):
@@ -63,6 +64,15 @@ def reroute(app: App, environment: Environment, context: ContainerContext) -> li
         told = log_fields("rerouted", app=app.name, environment=environment.name)
         _log.warning("%s: the edge routes to %s again", project, ", ".join(routed), extra=told)
     return routed
+
+
+def _is_scaled_to_nothing(app: App, environment: Environment, context: ContainerContext) -> bool:
+    """True if the serving release has an edge and not a single replica behind it (`replicas: 0`)."""
+    serving = context.store.deployments.serving(app.name, environment.name)
+    if serving is None:
+        return False
+    application = assembled(environment, context.store.releases.get(serving.release), context)
+    return all(service.name == EDGE or not service.replicas for service in application.services)
 
 
 def reconcile_after(deployment: Deployment, environment: Environment, context: ContainerContext) -> bool:
