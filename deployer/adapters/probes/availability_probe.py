@@ -222,7 +222,7 @@ _TLS = _trusting()
 def _request(endpoint: Endpoint) -> bytes:
     lines = (
         f"GET {endpoint.path} HTTP/1.1",
-        f"Host: {endpoint.host}:{endpoint.port}",
+        f"Host: {endpoint.authority or f'{endpoint.host}:{endpoint.port}'}",
         "User-Agent: deployer-measure",
         "Accept: */*",
         "Connection: close",

@@ -10,7 +10,7 @@ import time
 
 from deployer.core.compose.health_check import HttpProbe
 from deployer.core.http.response_status import status_of
-from deployer.core.rollout.readiness import ANSWERED
+from deployer.core.rollout.readiness import ANSWERED, REFUSED
 
 _TIMEOUT = 0.5  # seconds for the connection, and for the whole answer
 _PIECE = 4096
@@ -20,7 +20,7 @@ def ask_http(address: str, probe: HttpProbe) -> str:
     """Sends a GET as the service's health check does; a status below 400 passes."""
     connection = http.client.HTTPConnection(address, probe.port, timeout=_TIMEOUT)
     try:
-        connection.request("GET", probe.path, headers={"User-Agent": "deployer-gate", "Connection": "close"})
+        connection.request("GET", probe.path, headers=_headers(probe))
         status = _status(connection.sock, time.monotonic() + _TIMEOUT)
     except (OSError, http.client.HTTPException) as error:
         return f"no answer ({type(error).__name__})"
@@ -28,7 +28,11 @@ def ask_http(address: str, probe: HttpProbe) -> str:
         connection.close()
     if not status:
         return "no answer (not HTTP)"
-    return ANSWERED if status < 400 else f"HTTP {status}"
+    return ANSWERED if status < 400 else f"{REFUSED} {status}"
+
+
+def _headers(probe: HttpProbe) -> dict[str, str]:
+    return {"Host": probe.authority, "User-Agent": "deployer-gate", "Connection": "close"}
 
 
 def _status(connection: socket.socket, end: float) -> int:

@@ -31,7 +31,9 @@ class Budget:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Endpoint: one published TCP port of one service; `path` is requested from an HTTP service."""
+    """Endpoint: one published TCP port of one service; `path` is requested from an HTTP service. `authority`:
+    the host and port that the service's own health check asks for, if it does.
+    """
 
     service: str
     host: str
@@ -40,6 +42,7 @@ class Endpoint:
     path: str
     budget: Budget
     tls: bool = False
+    authority: str = ""
 
 
 def endpoints_of(
@@ -73,9 +76,16 @@ def _endpoints(name: str, service: Mapping[str, Any], tls: Sequence[TlsPort]) ->
         if not published.isdigit() or not int(published) or port.get("protocol") not in (None, "tcp"):
             continue  # a range or another protocol: the port that answers, if any, is unknown
         host = str(port.get("host_ip") or "")
-        path = probe.path if probe and probe.port == target else "/"
+        asked = probe if probe and probe.port == target else None
         http = speaks_http(service, target) or any(one.target == target for one in tls)
         secure = any(one.published == int(published) for one in tls)
         yield Endpoint(
-            name, "127.0.0.1" if host in _ANYWHERE else host, int(published), http, path, budget, secure
+            service=name,
+            host="127.0.0.1" if host in _ANYWHERE else host,
+            port=int(published),
+            http=http,
+            path=asked.path if asked else "/",
+            budget=budget,
+            tls=secure,
+            authority=asked.authority if asked else "",
         )

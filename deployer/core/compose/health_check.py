@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_URL = re.compile(r"(?:http://)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::([0-9]{1,5}))?(/[!\"$-~]*)?")
-_LAST_PORT = 65_535
+_URL = re.compile(r"(?:http://)?(localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::([0-9]{1,5}))?(/[!\"$-~]*)?")
+_HTTP_PORT, _LAST_PORT = 80, 65_535
 _OR_EXIT = re.compile(r"\s*\|\|\s*exit\s+[0-9]+\s*$")
 _SHELL = frozenset("|&;<>$`()!*?~{}\n\\")
 _FLAGS = {
@@ -32,10 +32,18 @@ _WITH_VALUE = {
 
 @dataclass(frozen=True)
 class HttpProbe:
-    """The request by which the service's own health check decides."""
+    """The request by which the service's own health check decides. Applications refuse hosts that they do not
+    know, so `host` is the one that the check names.
+    """
 
     port: int
     path: str
+    host: str = "localhost"
+
+    @property
+    def authority(self) -> str:
+        """The request's `Host`."""
+        return self.host if self.port == _HTTP_PORT else f"{self.host}:{self.port}"
 
 
 def find_probe(test: Any) -> HttpProbe | None:
@@ -48,8 +56,11 @@ def find_probe(test: Any) -> HttpProbe | None:
     program = words[0].rpartition("/")[2]
     rest = _operands(program, words[1:]) if program in _FLAGS else None
     found = _URL.fullmatch(rest[0]) if rest and len(rest) == 1 else None
-    port = int(found.group(1) or 80) if found else 0
-    return HttpProbe(port, found.group(2) or "/") if found and port <= _LAST_PORT else None
+    if not found:
+        return None
+    host, port, path = found.groups()
+    probe = HttpProbe(int(port or _HTTP_PORT), path or "/", host)
+    return probe if probe.port <= _LAST_PORT else None
 
 
 def _words(test: Any) -> list[str]:

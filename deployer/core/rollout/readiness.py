@@ -16,6 +16,8 @@ from deployer.core.model import ContainerState, Health
 from deployer.core.rollout.desired_state import EDGE, Service
 
 ANSWERED = "ok"
+REFUSED = "HTTP"  # begins an answer with a bad status, as in `HTTP 503`
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5  # seconds
 RECONCILE_SECONDS = 2.0  # a replica without a check or a port must stay up this long
 PRESUMED_SECONDS = 10.0  # the same for a port known from the image alone: it may be another program's
 
@@ -32,6 +34,13 @@ class Reading:
     restarts: int = 0
     answer: str = ""
     started: float = 0.0
+
+
+def pause_after(refusals: int) -> float:
+    """Returns the seconds until a replica that refused its check's request so many times in a row is asked
+    again. An application notes each refusal, so the pauses grow; a port that is still closed notes nothing.
+    """
+    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(refusals - 1, 10)) if refusals else 0.0
 
 
 class Readiness(StrEnum):

@@ -14,7 +14,15 @@ from deployer.core.model import ContainerState, EventKind, Health, Replica
 from deployer.core.reporting.log_excerpt import quotation
 from deployer.core.rollout.desired_state import Service
 from deployer.core.rollout.plan import Verb
-from deployer.core.rollout.readiness import ANSWERED, Judgement, Readiness, Reading, judge_gate
+from deployer.core.rollout.readiness import (
+    ANSWERED,
+    REFUSED,
+    Judgement,
+    Readiness,
+    Reading,
+    judge_gate,
+    pause_after,
+)
 from deployer.deployment.rollout.rollout_setup import RolloutSetup
 
 _TICK = 0.02  # seconds between two looks
@@ -30,6 +38,8 @@ class ReadinessGate:
 
     setup: RolloutSetup
     _seen: dict[str, Reading] = field(default_factory=dict)
+    _refusals: dict[str, int] = field(default_factory=dict)  # in a row
+    _due: dict[str, float] = field(default_factory=dict)  # time of the next look, by the monotonic clock
 
     def await_ready(self, replicas: Mapping[Service, Sequence[Replica]]) -> None:
         """Raises GateFailed with the reason of the first replica that fails, or at the deadline."""
@@ -57,9 +67,14 @@ class ReadinessGate:
 
     def _passed(self, service: Service, replica: Replica, begun: float) -> bool:
         setup = self.setup
+        if setup.clock.monotonic() < self._due.get(replica.id, 0.0):
+            return False
         reading = setup.host.readiness.read(setup.project, service, replica)
         before = self._seen.get(replica.id, Reading(ContainerState.CREATED, Health.NONE))
         self._seen[replica.id] = reading
+        refusals = self._refusals.get(replica.id, 0) + 1 if reading.answer.startswith(REFUSED) else 0
+        self._refusals[replica.id] = refusals
+        self._due[replica.id] = setup.clock.monotonic() + pause_after(refusals)
         judgement = judge_gate(service, (before, reading), setup.clock.monotonic() - begun)
         if judgement.verdict is Readiness.FAILED:
             raise self._refusal(service, replica, judgement)

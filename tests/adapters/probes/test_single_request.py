@@ -38,15 +38,16 @@ def speaking(act: Callable[[socket.socket], None]) -> Iterator[int]:
     [(200, ANSWERED), (204, ANSWERED), (302, ANSWERED), (404, "HTTP 404"), (503, "HTTP 503")],
 )
 def test_an_answer_below_400_is_good(status: int, answer: str) -> None:
-    seen: list[tuple[str, str, str]] = []
+    seen: list[tuple[str, str, str, str]] = []
 
     def serve(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        seen.append((method, target, headers["user-agent"]))
+        seen.append((method, target, headers["user-agent"], headers["host"]))
         return Answer(status)
 
     with Server(serve) as server:
-        assert ask_http(HERE, HttpProbe(int(server.host.partition(":")[2]), "/health?deep=1")) == answer
-    assert seen == [("GET", "/health?deep=1", "deployer-gate")]
+        port = int(server.host.partition(":")[2])
+        assert ask_http(HERE, HttpProbe(port, "/health?deep=1")) == answer
+    assert seen == [("GET", "/health?deep=1", "deployer-gate", f"localhost:{port}")]
 
 
 def test_nobody_listening_is_no_answer() -> None:

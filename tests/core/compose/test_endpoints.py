@@ -19,7 +19,7 @@ def port(target: int, published: str, **more: Any) -> dict[str, Any]:
 
 def test_each_published_port_is_a_door_and_the_health_check_says_what_to_ask_for() -> None:
     assert endpoints_of(shop()["services"]) == (
-        Endpoint("backend", "127.0.0.1", 3001, True, "/health", NOTHING),
+        Endpoint("backend", "127.0.0.1", 3001, True, "/health", NOTHING, authority="127.0.0.1:3001"),
         Endpoint("frontend", "127.0.0.1", 8080, True, "/", NOTHING),
     )
 

@@ -12,20 +12,37 @@ from deployer.core.http.response_status import MOST_READ, status_of
     ("test", "probe"),
     [
         (["CMD", "curl", "-f", "http://localhost:3001/health"], HttpProbe(3001, "/health")),
-        (["CMD", "wget", "-qO-", "http://127.0.0.1:3001/health"], HttpProbe(3001, "/health")),
-        (["CMD", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1"], HttpProbe(80, "/")),
+        (["CMD", "wget", "-qO-", "http://127.0.0.1:3001/health"], HttpProbe(3001, "/health", "127.0.0.1")),
+        (["CMD", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1"], HttpProbe(80, "/", "127.0.0.1")),
         (
             ["CMD", "/usr/bin/curl", "-fsS", "-o", "/dev/null", "--max-time", "3", "localhost:8080/up"],
             HttpProbe(8080, "/up"),
         ),
-        (["CMD-SHELL", "wget --spider --tries=1 http://127.0.0.1/ || exit 1"], HttpProbe(80, "/")),
+        (
+            ["CMD-SHELL", "wget --spider --tries=1 http://127.0.0.1/ || exit 1"],
+            HttpProbe(80, "/", "127.0.0.1"),
+        ),
         ("curl --fail 'http://0.0.0.0:8080/up?deep=1'", None),
-        ("curl --fail http://0.0.0.0:8080/up", HttpProbe(8080, "/up")),
-        (["CMD", "curl", "http://[::1]:3001/x"], HttpProbe(3001, "/x")),
+        ("curl --fail http://0.0.0.0:8080/up", HttpProbe(8080, "/up", "0.0.0.0")),
+        (["CMD", "curl", "http://[::1]:3001/x"], HttpProbe(3001, "/x", "[::1]")),
     ],
 )
 def test_a_plain_request_is_taken_over(test: Any, probe: HttpProbe | None) -> None:
     assert find_probe(test) == probe
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://localhost:8000/up", "localhost:8000"),
+        ("localhost", "localhost"),
+        ("http://127.0.0.1:80/", "127.0.0.1"),
+        ("http://[::1]:3001/x", "[::1]:3001"),
+    ],
+)
+def test_edge_e3_the_gate_names_the_host_that_the_check_names(url: str, told: str) -> None:
+    probe = find_probe(["CMD", "curl", "-f", url])
+    assert probe and probe.authority == told
 
 
 @pytest.mark.parametrize(

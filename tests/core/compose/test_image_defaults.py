@@ -45,7 +45,7 @@ def test_a_service_without_a_check_of_its_own_has_its_images() -> None:
         "start_interval": "250ms",
         "retries": 5,
     }
-    assert is_checked(service) and probe_of(service) == HttpProbe(3001, "/health")
+    assert is_checked(service) and probe_of(service) == HttpProbe(3001, "/health", "127.0.0.1")
     assert gate_seconds_of(service) == 120 + 6 * 5
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from deployer.core.model import ContainerState, Health
 from deployer.core.rollout.desired_state import Service
-from deployer.core.rollout.readiness import Readiness, Reading, judge_gate
+from deployer.core.rollout.readiness import Readiness, Reading, judge_gate, pause_after
 from testing.compose_models import application
 
 NOTHING = Reading(ContainerState.CREATED, Health.NONE)
@@ -127,3 +127,11 @@ def test_a_check_that_cannot_be_asked_from_outside_is_waited_for() -> None:
 def test_a_task_is_judged_by_its_end(now: Reading, waited: float, verdict: Readiness, reason: str) -> None:
     judgement = judge_gate(backend(completes=True), (NOTHING, now), waited)
     assert (judgement.verdict, judgement.reason) == (verdict, reason)
+
+
+def test_edge_e3_a_replica_that_refuses_is_asked_twice_a_second_at_last() -> None:
+    assert [pause_after(refusals) for refusals in (0, 1, 2, 5, 9999)] == [0.0, 0.05, 0.1, 0.5, 0.5]
+    asked = 0.0
+    for refusals in range(1, 40):
+        asked += pause_after(refusals)
+    assert asked > 16, "the 637 requests of a start-up of 16 s become 40"
