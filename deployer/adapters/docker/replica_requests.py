@@ -33,6 +33,7 @@ from deployer.core.docker.engine_requests import (
     permit_copy,
     permit_name,
 )
+from deployer.core.docker.link_names import names_at_the_edge
 from deployer.core.docker.preflight_container import copy_body
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
@@ -122,15 +123,12 @@ class ReplicaRequests:
             return
         service, one = application.service(name), _request_of(recorded, name)
         assert service and service.image
-        actual = {
-            replica.service: replica
-            for replica in reversed(present)
-            if (other := application.service(replica.service)) and other.spec == replica.spec
-        }
+        actual = _of_this_release(application, present)
         if names_another_container(one, recorded):
             ids = {other: replica.id for other, replica in actual.items()}
             one = _request_of(self._recorded_with(application, ids), name)
         names = {other.name: actual[other.service].name for other in recorded if other.service in actual}
+        names |= (edges := names_at_the_edge(application, one, recorded))
         image, model = self._engine.images.find_id(service.image), str(self._compose.models.path(project))
         before = predecessors(service, ObservedState(tuple(present)))
         for index, number in enumerate(numbers):
@@ -144,7 +142,7 @@ class ReplicaRequests:
             for replica in before[index : index + 1]:
                 inherit_volumes(body, replica.volumes, service.nameless)
                 handed = frozenset(replica.volumes.values())
-            mine = replace(here, volumes=handed)
+            mine = replace(here, volumes=handed, containers=here.containers | {*edges.values()})
             yield self.permit(application, service, made, body, mine, one.archives)
 
     def permit(
@@ -192,6 +190,15 @@ class ReplicaRequests:
         permissions = replace(application.permissions, writable=(edge.folder,))
         body = edge_body(application, recorded)
         return permit_container(name, body, RequestedImage(edge.image), permissions, here)
+
+
+def _of_this_release(application: DesiredState, present: Sequence[Replica]) -> dict[str, Replica]:
+    """Returns service → its first replica of the release."""
+    return {
+        replica.service: replica
+        for replica in reversed(present)
+        if (found := application.service(replica.service)) and found.spec == replica.spec
+    }
 
 
 def _folders_in(details: Mapping[str, Any], bundles: Path) -> tuple[str, ...]:

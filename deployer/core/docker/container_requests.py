@@ -5,7 +5,8 @@ Compose has turned the user's unmodified file into the recorded requests, so the
 Compose file can express, and their `config-hash` is the one that `docker compose up -d` on that file
 computes: it finds nothing to do. A rollout changes only these parts: the image by digest, the replica's
 number, the deployer's labels, and for a service behind the edge its published ports and its names on the
-networks, which the edge has, and the interval of its health check while it starts.
+networks, which the edge has (the engine makes `hostname` such a name, so that goes as well), and the interval
+of its health check while it starts.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from deployer.core.compose_labels import ComposeLabel
 from deployer.core.images import split_host, split_tag
 from deployer.core.permissions.host_access import reserved_labels
 from deployer.core.rollout.desired_state import EDGE, EDGE_MOUNT, SPEC_LABEL, DesiredState, Service
+from deployer.core.rollout.edge_container import engine_names
 
 Body = Mapping[str, Any]
 
@@ -171,6 +173,7 @@ def replica_body(
     host["Links"] = _renamed_links(host.get("Links"), place)
     if service.routes:
         host["PortBindings"] = {}
+        body.pop("Hostname", None)
     if reached and service.routes and "Healthcheck" in body:  # the user's own proxy needs Docker's verdict
         _lengthen_start_interval(body["Healthcheck"])
     edge_aliases = {alias for aliases in service.aliases.values() for alias in aliases}
@@ -224,8 +227,10 @@ def inherit_volumes(body: dict[str, Any], volumes: Mapping[str, str], paths: Col
 
 
 def fixed_name(application: DesiredState, service: str) -> str:
-    """Returns the service's `container_name`, empty without one."""
-    return str((application.document["services"].get(service) or {}).get("container_name") or "")
+    """Returns the service's `container_name`, empty without one and where the edge has it."""
+    found = application.service(service)
+    table = application.document["services"].get(service) or {}
+    return "" if found and found.routes else str(table.get("container_name") or "")
 
 
 def hook_body(
@@ -234,6 +239,7 @@ def hook_body(
     """Returns the body for a hook: its service's, run once, without ports, not counted by Compose."""
     body = replica_body(recorded, service, place)
     body |= {"Cmd": list(hook.command), "Healthcheck": {"Test": ["NONE"]}}
+    body.pop("Hostname", None)
     body["HostConfig"] |= {"RestartPolicy": {"Name": "no"}, "PortBindings": {}}
     for settings in _endpoints(body).values():
         settings |= {"Aliases": [place.name], "IPAMConfig": None, "MacAddress": ""}
@@ -307,6 +313,7 @@ def edge_body(application: DesiredState, recorded: Sequence[CreateRequest]) -> d
     for one in behind:
         for network, settings in _endpoints(one.body).items():
             names = [alias for alias in settings.get("Aliases") or () if alias != one.name]
+            names += engine_names(application.document["services"][one.service])
             networks.setdefault(network, []).extend(name for name in names if name not in networks[network])
     labels = {
         ComposeLabel.PROJECT: application.project,

@@ -45,7 +45,7 @@ from deployer.core.host_ports import HostPort, check_ports, host_ports_of
 from deployer.core.image_config import ImageConfig
 from deployer.core.images import Image
 from deployer.core.permissions.project_permissions import Permissions
-from deployer.core.rollout.edge_container import EdgeSettings, aliases_of, edge_model
+from deployer.core.rollout.edge_container import EdgeSettings, aliases_of, edge_model, engine_names
 
 EDGE = "deployer-edge"
 ASIDE = "_deployer-aside"  # ends the name of the network on which a parked replica waits for its host ports
@@ -85,7 +85,9 @@ class Service:
     )
     asks: tuple[int, ...] = ()  # ports of which one must be open, where there is no other check
     presumed: bool = False  # `asks` comes from the image alone, and no peer is seen to use it
-    earlier: str | None = None  # of the edge: its spec with the declared ports alone, empty for no edge
+    earlier: frozenset[str] = (
+        frozenset()
+    )  # of the edge: its specs by earlier deployers, an empty one for no edge
     written: tuple[str, ...] = ()  # files of the repository that the Compose file mounts writable
     nameless: tuple[str, ...] = ()  # paths of volumes that one replica hands on to the next
     networks: frozenset[str] = frozenset()  # names of its networks on the engine
@@ -157,8 +159,10 @@ def assemble(
         for name in tables
     ]
     if routes:
-        ports, earlier = host_ports_of(models[EDGE]), _earlier_edge(rendered, edge)
-        services.append(_edge_service(specs[EDGE], ports, earlier))
+        nameless = edge_model({name: tables[name] for name in routes}, edge, tls, earlier=True)
+        earlier = {_earlier_edge(rendered, edge), _edge_spec(rendered, nameless)} - {specs[EDGE]}
+        ports = host_ports_of(models[EDGE])
+        services.append(_edge_service(specs[EDGE], ports, frozenset(earlier)))
     document = {key: value for key, value in rendered.items() if key not in ADDED}
     return DesiredState(
         project=project,
@@ -200,8 +204,12 @@ def _earlier_edge(rendered: Mapping[str, Any], edge: EdgeSettings) -> str:
     tables = rendered["services"]
     routes = Placing(tables, derive=False).routes
     tls, routes = end_tls(tables, routes) if edge.tls else ((), routes)
-    model = edge_model({name: tables[name] for name in routes}, edge, tls)
-    return _specs(rendered, {EDGE: model}, {})[EDGE] if routes else ""
+    model = edge_model({name: tables[name] for name in routes}, edge, tls, earlier=True)
+    return _edge_spec(rendered, model) if routes else ""
+
+
+def _edge_spec(rendered: Mapping[str, Any], model: Mapping[str, Any]) -> str:
+    return _specs(rendered, {EDGE: model}, {})[EDGE]
 
 
 def _ordered(services: Sequence[Service], rendered: Mapping[str, Any]) -> tuple[Service, ...]:
@@ -280,7 +288,7 @@ def _service(
         level=level,
         completes=completes(name, tables),
         routes=routes,
-        aliases=aliases_of(name, table) if routes else {},
+        aliases=aliases_of(name, table, engine_names(table)) if routes else {},
         probe=None if away and not parked else probe_of(table),  # a proxy in front goes by Docker's verdict
         checked=is_checked(table),
         gate_seconds=gate_seconds_of(table),
@@ -299,7 +307,7 @@ def _service(
     )
 
 
-def _edge_service(spec: str, ports: tuple[HostPort, ...], earlier: str) -> Service:
+def _edge_service(spec: str, ports: tuple[HostPort, ...], earlier: frozenset[str]) -> Service:
     return Service(
         name=EDGE,
         image=None,

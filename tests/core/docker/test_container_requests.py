@@ -26,6 +26,7 @@ from deployer.core.docker.container_requests import (
     with_mounted_files,
     with_network_names,
 )
+from deployer.core.docker.link_names import names_at_the_edge
 from deployer.core.rollout.desired_state import EDGE, SPEC_LABEL
 from testing.compose_models import application, digest, image, shop
 
@@ -116,6 +117,27 @@ def test_docker_asks_less_often_while_the_gate_asks_itself(
 def test_links_lead_to_the_containers_that_run() -> None:
     body = made(recorded("backend", Links=["shop-frontend-1:www", "elsewhere:x"]))
     assert body["HostConfig"]["Links"] == ["shop-frontend-7:www", "elsewhere:x"]
+
+
+def test_edge_e4_the_names_that_the_engine_takes_from_a_container_are_the_edges() -> None:
+    model = shop()
+    own = {"hostname": "api.internal", "container_name": "the-api", "x-deployer": {"order": "start-first"}}
+    model["services"]["backend"] |= own
+    app = application(model=model)
+    service = app.service("backend")
+    assert service and service.aliases == {"default": ("backend", "api.internal", "the-api")}
+    one = CreateRequest(BACKEND.id, BACKEND.name, {**BACKEND.body, "Hostname": "api.internal"})
+    assert "Hostname" not in replica_body(one, service, PLACE)
+    assert fixed_name(app, "backend") == "", "its replicas are named as Compose names any other"
+    edge = edge_body(app, (FRONTEND, one))["NetworkingConfig"]["EndpointsConfig"]["shop_default"]
+    assert edge["Aliases"] == ["backend", "other", "api.internal", "the-api", "frontend"]
+
+
+def test_edge_e4_links_to_a_service_behind_the_edge_lead_to_the_edge() -> None:
+    app, elsewhere = application(), recorded("side")
+    elsewhere.body["NetworkingConfig"]["EndpointsConfig"] = {"shop_other": {}}
+    assert names_at_the_edge(app, FRONTEND, (BACKEND, recorded("cron"))) == {"shop-backend-1": "backend"}
+    assert names_at_the_edge(app, elsewhere, (BACKEND,)) == {}
 
 
 def test_the_edge_has_the_ports_and_names_of_all_and_is_a_one_off_container_for_compose() -> None:
