@@ -298,6 +298,18 @@ def test_the_chain_stays_as_a_proxy_in_front_wrote_it(ports: Ports, port: str) -
     assert bare["x-forwarded-proto"] == ["http"] and len(bare["x-forwarded-for"]) == 1
 
 
+@pytest.mark.parametrize("port", ["inner", "declared"])
+def test_edge_e2_an_application_that_trusts_one_hop_sees_the_client_of_a_proxy_on_the_host(
+    ports: Ports, port: str
+) -> None:
+    chain = "203.0.113.7, 192.0.2.66"
+    got = seen(getattr(ports, port), f"X-Forwarded-For: {chain}", "X-Real-IP: 192.0.2.66", "Forwarded: for=a")
+    assert got["x-forwarded-for"] == [chain], "one hop is the last one: whom the proxy saw, and no gateway"
+    assert got["x-real-ip"] == ["192.0.2.66"] and got["forwarded"] == ["for=a"]
+    twice = seen(getattr(ports, port), "X-Forwarded-For: 203.0.113.7", "X-Forwarded-For: 192.0.2.66")
+    assert twice["x-forwarded-for"] == ["203.0.113.7", "192.0.2.66"]
+
+
 def asked_inside(ports: Ports, headers: dict[str, str], host: str = "web") -> dict[str, list[str]]:
     (asker,) = (one for one in ports.stage.containers() if service_of(one) == "asker")
     asked = f"fetch('http://{host}:3001/', {{headers: {json.dumps(headers)}}})"
