@@ -12,8 +12,8 @@ from deployer.adapters.haproxy.edge_folder import EdgeFolder
 from deployer.adapters.haproxy.runtime_socket import RuntimeSocket
 from deployer.adapters.haproxy.slots import (
     Slot,
-    close_command,
-    end_sessions_command,
+    close_commands,
+    end_sessions_commands,
     open_addresses,
     switch_commands,
 )
@@ -70,10 +70,11 @@ class EdgeTraffic:
     def close(self, addresses: Sequence[str]) -> None:
         """Takes these addresses out for good and closes pooled connections to them."""
         closing = [
-            close_command(name, slot.number)
-            for name, slots in self.slots().items()
+            command
+            for slots in self.slots().values()
             for slot in slots
             if slot.address in addresses
+            for command in close_commands(slot)
         ]
         self._runtime.send(closing)
 
@@ -82,23 +83,24 @@ class EdgeTraffic:
         that wait for it: no replica is left to answer or hang up.
         """
         dead = [
-            (name, slot)
+            slot
             for name, slots in self.slots().items()
             for slot in slots
             if (name.rpartition("_")[0], slot.address) not in alive
         ]
-        closing = [close_command(name, slot.number) for name, slot in dead if slot.open]
-        ending = [end_sessions_command(name, slot.number) for name, slot in dead if slot.sessions]
+        closing = [command for slot in dead if slot.open for command in close_commands(slot)]
+        ending = [command for slot in dead if slot.sessions for command in end_sessions_commands(slot)]
         self._runtime.send(closing + ending)
 
     def end_sessions(self, addresses: Sequence[str]) -> None:
         """Ends requests that still wait for these addresses, whose replicas are gone."""
         self._runtime.send(
             [
-                end_sessions_command(name, slot.number)
-                for name, slots in self.slots().items()
+                command
+                for slots in self.slots().values()
                 for slot in slots
                 if slot.address in addresses and slot.sessions and not slot.open
+                for command in end_sessions_commands(slot)
             ]
         )
 

@@ -7,19 +7,23 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deployer.core.compose.routes import Route
+from deployer.core.docker.haproxy_config import GRPC
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One server line of a route: its address, state and requests in flight."""
+    """One server of a route: its address, state and requests in flight. `backends` are the names of HAProxy's
+    backends that have it: a route of HTTP has another one for gRPC.
+    """
 
     number: int
     address: str
     state: str  # UP, MAINT, DRAIN, no check, …
     sessions: int
+    backends: tuple[str, ...]
 
     @property
     def open(self) -> bool:
@@ -27,11 +31,15 @@ class Slot:
 
 
 def slots_in_statistics(text: str) -> Iterator[tuple[str, Slot]]:
-    """Yields route name and slot for each line of `show stat`."""
+    """Yields route name and slot for each server of `show stat`."""
+    found: dict[tuple[str, int], Slot] = {}
     for row in csv.DictReader(io.StringIO(text.lstrip("# "))):
-        address = row["addr"].rpartition(":")[0]
-        number = int(row["svname"].removeprefix("s"))
-        yield row["pxname"], Slot(number, address, row["status"], int(row["scur"] or 0))
+        key = row["pxname"].removesuffix(GRPC), int(row["svname"].removeprefix("s"))
+        address, sessions = row["addr"].rpartition(":")[0], int(row["scur"] or 0)
+        slot = found.get(key, Slot(key[1], address, row["status"], 0, ()))
+        backends = (*slot.backends, row["pxname"])
+        found[key] = replace(slot, sessions=slot.sessions + sessions, backends=backends)
+    yield from ((route, slot) for (route, _), slot in found.items())
 
 
 def open_addresses(slots: Sequence[Slot]) -> dict[int, str]:
@@ -39,12 +47,12 @@ def open_addresses(slots: Sequence[Slot]) -> dict[int, str]:
     return {slot.number: slot.address for slot in slots if slot.open}
 
 
-def close_command(route: str, number: int) -> str:
-    return f"set server {route}/s{number} state maint"
+def close_commands(slot: Slot) -> list[str]:
+    return [f"set server {backend}/s{slot.number} state maint" for backend in slot.backends]
 
 
-def end_sessions_command(route: str, number: int) -> str:
-    return f"shutdown sessions server {route}/s{number}"
+def end_sessions_commands(slot: Slot) -> list[str]:
+    return [f"shutdown sessions server {backend}/s{slot.number}" for backend in slot.backends]
 
 
 def switch_commands(route: Route, slots: Sequence[Slot], after: Mapping[int, str]) -> list[str]:
@@ -54,15 +62,17 @@ def switch_commands(route: Route, slots: Sequence[Slot], after: Mapping[int, str
     client whose server has closed must not be pinned to one that closes next.
     """
     before = open_addresses(slots)
-    left = {slot.number for slot in slots if slot.sessions and not slot.open}
-    opening = [end_sessions_command(route.name, number) for number in after if number in left]
+    left = [slot for slot in slots if slot.sessions and not slot.open and slot.number in after]
+    opening = [command for slot in left for command in end_sessions_commands(slot)]
+    backends = {slot.number: slot.backends for slot in slots}
     for number, address in after.items():
-        if before.get(number) != address:
-            server = f"{route.name}/s{number}"
+        for backend in backends.get(number, (route.name,)) if before.get(number) != address else ():
+            server = f"{backend}/s{number}"
             opening += [
                 f"set server {server} addr {address} port {route.port}",
                 f"set server {server} state ready",
             ]
-    old = [number for number in before if number not in after]
-    draining = [f"set server {route.name}/s{number} state drain" for number in old if len(old) > 1]
-    return opening + draining + [close_command(route.name, number) for number in old]
+    old = [slot for slot in slots if slot.open and slot.number not in after]
+    servers = [f"{backend}/s{slot.number}" for slot in old for backend in slot.backends]
+    draining = [f"set server {server} state drain" for server in servers if len(old) > 1]
+    return opening + draining + [command for slot in old for command in close_commands(slot)]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from deployer.core.compose.routes import Route
@@ -25,12 +25,13 @@ from deployer.core.rollout.desired_state import EDGE_MOUNT
 
 Slots = Mapping[str, Mapping[int, str]]  # route name → slot number from 1 → IPv4 address
 
+GRPC = ":grpc"  # ends the name of a route's second backend, with the same servers
 CERTIFICATES = "certificates"  # the folder beside the configuration
 _ROUTE = re.compile(
     r"^# route (\S+) ([0-9]+) (http|tcp) ([0-9]+)((?: [0-9]+)*)( behind-proxy)?$", re.MULTILINE
 )
 _PEERS = re.compile(r"^# peer (\S+)((?: \S+)*)$", re.MULTILINE)
-_BLOCK = re.compile(r"^backend (\S+)$|^    server s([0-9]+) ([0-9.]+):[0-9]+(?: check)?$", re.MULTILINE)
+_BLOCK = re.compile(r"^backend ([^\s:]+)$|^    server s([0-9]+) ([0-9.]+):[0-9]+(?: check)?$", re.MULTILINE)
 _FINGERPRINT = re.compile(r"^    description (\S+)$", re.MULTILINE)
 # A server without a proxy takes long headers and many connections, so these limits lie above those of
 # common servers. HAProxy derives `maxconn` from the descriptors, two for each connection, and touches about
@@ -64,6 +65,7 @@ defaults
     http-reuse never
     default-server init-addr none inter 1s fall 3 rise 1
 """
+_IS_GRPC = "{ fc_http_major 2 } { req.hdr(Content-Type) -i -m reg ^application/grpc($|[+;]) }"
 # A shared cache must not store such an answer, so it belongs to one client.
 _OWN_ANSWERS = (
     "acl own status 101",
@@ -94,6 +96,8 @@ def _render(routes: Sequence[Route], slots: Slots, peers: Sequence[PeerNetwork])
     for route in sorted(routes, key=lambda route: route.name):
         parts.append(_frontend(route, peers))
         parts.append(_backend(route, slots.get(route.name, {})))
+        if route.http:
+            parts.append(_grpc_backend(route, slots.get(route.name, {})))
     return "\n".join(parts)
 
 
@@ -134,6 +138,7 @@ def _frontend(route: Route, peers: Sequence[PeerNetwork]) -> str:
         f"    bind :{route.port}",
         *(f"    bind :{port} ssl crt {EDGE_MOUNT}/{CERTIFICATES}" for port in route.tls),
         *(f"    {rule}" for rule in rules),
+        *([f"    use_backend {route.name}{GRPC} if {_IS_GRPC}"] if route.http else []),
         f"    default_backend {route.name}",
     ]
     return "\n".join(lines) + "\n"
@@ -141,13 +146,24 @@ def _frontend(route: Route, peers: Sequence[PeerNetwork]) -> str:
 
 def _backend(route: Route, slots: Mapping[int, str]) -> str:
     lines = [f"backend {route.name}", f"    mode {'http' if route.http else 'tcp'}", "    balance roundrobin"]
-    lines += [f"    {line}" for line in _affinity(route)]
-    check = " check" if _has_replicas(route) else ""
+    lines += [f"    {line}" for line in (*_affinity(route), *_servers(route, slots))]
+    return "\n".join(lines) + "\n"
+
+
+def _grpc_backend(route: Route, slots: Mapping[int, str]) -> str:
+    """Returns the route's servers for gRPC, which take HTTP/2 without TLS and nothing else; any other request
+    of HTTP/2 may be for a server of HTTP/1.
+    """
+    lines = [f"backend {route.name}{GRPC}", "    mode http", "    balance roundrobin"]
+    lines += [f"    {line}" for line in _servers(route, slots, " proto h2")]
+    return "\n".join(lines) + "\n"
+
+
+def _servers(route: Route, slots: Mapping[int, str], words: str = "") -> Iterator[str]:
+    words += " check" if _has_replicas(route) else ""
     for number in range(1, route.slots + 1):
         address = slots.get(number)
-        state = check if address else f"{check} disabled"
-        lines.append(f"    server s{number} {address or '0.0.0.0'}:{route.port}{state}")
-    return "\n".join(lines) + "\n"
+        yield f"server s{number} {address or '0.0.0.0'}:{route.port}{words}{'' if address else ' disabled'}"
 
 
 def _has_replicas(route: Route) -> bool:

@@ -14,7 +14,7 @@ def route() -> Route:
 
 @pytest.mark.parametrize("old", [1, 2, 3])
 def test_new_servers_open_first_and_no_old_one_closes_while_another_takes_clients(old: int) -> None:
-    slots = [Slot(number, f"10.0.0.{number}", "UP", 0) for number in range(1, old + 1)]
+    slots = [Slot(number, f"10.0.0.{number}", "UP", 0, ("web_3001",)) for number in range(1, old + 1)]
     after = {number + old: f"10.0.1.{number}" for number in range(1, old + 1)}
     commands = switch_commands(route(), slots, after)
     states = [command.rpartition(" state ")[2] for command in commands if " state " in command]

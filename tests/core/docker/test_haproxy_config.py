@@ -28,7 +28,7 @@ def test_a_route_has_a_frontend_and_a_slot_for_each_replica_of_two_releases() ->
         "# route web 80 http 2\nfrontend fe_web_80\n    mode http\n    option idle-close-on-response\n"
         "    bind :80\n    http-request"
     ) in text
-    assert "    option forwardfor if-none\n    default_backend web_80\n" in text
+    assert "    option forwardfor if-none\n    use_backend" in text and "    default_backend web_80\n" in text
     assert "    server s1 0.0.0.0:80 disabled\n    server s2 172.20.0.5:80\n" in text
 
 
@@ -36,6 +36,14 @@ def test_edge_e1_the_number_of_connections_is_left_to_the_descriptors() -> None:
     text = render_edge([WEB, DB], {})
     assert "maxconn" not in text
     assert "    fd-hard-limit 65536\n    tune.bufsize 73728\n" in text
+
+
+def test_edge_e5_grpc_has_servers_of_its_own_that_are_no_other_slots() -> None:
+    slots = {"web_80": {2: "172.20.0.5"}}
+    text = render_edge([WEB, DB], slots)
+    assert "    use_backend web_80:grpc if { fc_http_major 2 } { req.hdr(Content-Type)" in text
+    assert "    server s1 0.0.0.0:80 proto h2 disabled\n    server s2 172.20.0.5:80 proto h2\n" in text
+    assert text.count("backend queue_5000") == 2 and slots_in(text) == slots | {"queue_5000": {}}
 
 
 def test_bytes_are_passed_as_bytes() -> None:
