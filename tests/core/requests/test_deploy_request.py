@@ -65,6 +65,11 @@ requests = st.builds(
         texts,
         max_size=4,
     ),
+    defaults=st.dictionaries(
+        st.from_regex(r"[A-Z_]{1,6}[0-9]{0,2}", fullmatch=True),  # too short for what steers Docker
+        texts,
+        max_size=4,
+    ),
     confirm=st.integers(0, 600),
 )
 
