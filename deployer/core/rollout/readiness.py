@@ -64,6 +64,8 @@ def judge_gate(service: Service, readings: tuple[Reading, Reading], waited: floa
         return Judgement(Readiness.FAILED, "was removed by somebody else")
     if now.state is ContainerState.PAUSED:
         return Judgement(Readiness.FAILED, "was paused")
+    if now.restarts and not now.exit_code:  # the engine keeps the code until it has started it again
+        return Judgement(Readiness.FAILED, f"ended, and Docker restarted it, within {waited:.1f} s")
     if now.state not in (ContainerState.RUNNING, ContainerState.CREATED) or now.restarts:
         return Judgement(Readiness.FAILED, f"exited with code {now.exit_code} after {waited:.1f} s")
     if now.health is Health.UNHEALTHY:

@@ -135,3 +135,11 @@ def test_edge_e3_a_replica_that_refuses_is_asked_twice_a_second_at_last() -> Non
     for refusals in range(1, 40):
         asked += pause_after(refusals)
     assert asked > 16, "the 637 requests of a start-up of 16 s become 40"
+
+
+def test_a_crash_that_docker_restarts_is_not_told_as_a_success() -> None:
+    now = Reading(ContainerState.RUNNING, Health.NONE, restarts=1)
+    found = judge_gate(backend(), (now, now), 1.04)
+    assert (
+        found.verdict is Readiness.FAILED and found.reason == "ended, and Docker restarted it, within 1.0 s"
+    )
