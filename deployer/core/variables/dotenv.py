@@ -23,7 +23,7 @@ _NAME = re.compile(
 )
 _REST = re.compile(rf"[{_BLANK}]*(?:#[^\n]*)?(?=\n|\Z)")
 _QUOTED = {quote: re.compile(rf"{quote}((?:[^{quote}\\]|\\.)*){quote}", re.DOTALL) for quote in "'\""}
-_ESCAPE = re.compile(r'\\(?:([abfnrtv"\\])|(\$)|0([0-7]{3})(?![0-9]))')
+_ESCAPE = re.compile(r'\\(?:([abfnrtv"\\])|(\$)|0([0-7]{3}))')
 _ESCAPED = {
     "a": "\a",
     "b": "\b",
