@@ -136,6 +136,7 @@ class Story:
         self.page.title("A bad release: version 3 passes its tests and cannot start on the server")
         self.stage.source.git("checkout", "--quiet", "main")
         self._need_a_variable()
+        self.stage.write_variables(PAYMENT_URL="")  # its name is there, and its value was forgotten
         sha = self.stage.source.release("3.0.0")
         text = f"commit {sha[:7]}: build, test, push, deploy"
         with Load(f"{self.stage.web}/api/version") as load, self.page.step(text):
@@ -147,6 +148,7 @@ class Story:
         for line in textwrap.wrap(reason.splitlines()[0], _WRAP):
             self.page.line(f"  {line}")
         self._figures(load.report, "2.0.0")
+        self.stage.write_variables()
         self.stage.source.git("reset", "--quiet", "--hard", "HEAD~2")
 
     def webhook(self) -> None:
