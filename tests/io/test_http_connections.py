@@ -9,14 +9,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
 from deployer.io.http_client import Fault, HttpClient, ServerUnavailable, call
 from deployer.io.http_connections import AddressRefused, ConnectionPolicy, environment_proxy, is_loopback
-from testing.certificates import Authority
 from testing.http_stub import Answer, Server
+from testing.tls_server import TlsServer, answering_over_tls
 
 LOGIN = "Basic " + base64.b64encode(b"me:pass word").decode()
 _VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -197,48 +196,23 @@ def test_anything_else_is_not_loopback(host: str) -> None:
 # --- TLS
 
 
-@dataclass
-class TlsServer:
-    """Serves one request after the other over TLS."""
-
-    port: int
-    root: Path
-    context: ssl.SSLContext
-
-    def trusting(self, proxy: str = "") -> ConnectionPolicy:
-        return ConnectionPolicy(
-            proxy_of=lambda url: proxy,
-            address_of=lambda host: "127.0.0.1",
-            tls=lambda: ssl.create_default_context(cafile=str(self.root)),
-        )
-
-
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
-    folder = tmp_path_factory.mktemp("tls")
-    authority = Authority(folder / "authority")
-    (folder / "pair.pem").write_text("".join(authority.issue("far.example")), encoding="ascii")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "pair.pem")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000
+    with answering_over_tls(tmp_path_factory.mktemp("tls"), "far.example", answer) as running:
+        yield running
 
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                with suppress(OSError), context.wrap_socket(connection, server_side=True) as client:
-                    while client.recv(65_536):
-                        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000)
 
-        threading.Thread(target=serve, daemon=True).start()
-        yield TlsServer(listener.getsockname()[1], authority.root, context)
-        listener.shutdown(socket.SHUT_RDWR)
+def trusting(server: TlsServer, proxy: str = "") -> ConnectionPolicy:
+    return ConnectionPolicy(
+        proxy_of=lambda url: proxy,
+        address_of=lambda host: "127.0.0.1",
+        tls=lambda: ssl.create_default_context(cafile=str(server.root)),
+    )
 
 
 def test_a_certificate_of_a_trusted_authority_is_accepted(tls: TlsServer) -> None:
-    with HttpClient(tls.trusting(), timeout=5) as client:
+    with HttpClient(trusting(tls), timeout=5) as client:
         for _ in range(2):
             assert len(client.call("GET", f"https://far.example:{tls.port}/", headers={}).body) == 200_000
 
@@ -251,19 +225,22 @@ def test_a_certificate_of_another_authority_is_refused(tls: TlsServer) -> None:
 
 @pytest.mark.parametrize("name", ["other.example", "127.0.0.1"])
 def test_a_certificate_for_another_name_is_refused(tls: TlsServer, name: str) -> None:
-    with HttpClient(tls.trusting(), timeout=5) as client, pytest.raises(ServerUnavailable) as caught:
+    with HttpClient(trusting(tls), timeout=5) as client, pytest.raises(ServerUnavailable) as caught:
         client.call("GET", f"https://{name}:{tls.port}/", headers={})
     assert caught.value.fault is Fault.TLS
 
 
 def test_a_tunnel_leads_to_the_server_and_its_certificate_is_checked(tls: TlsServer) -> None:
-    with proxy(to=tls.port) as (host, heads), HttpClient(tls.trusting(f"http://{host}"), timeout=5) as client:
+    with (
+        proxy(to=tls.port) as (host, heads),
+        HttpClient(trusting(tls, f"http://{host}"), timeout=5) as client,
+    ):
         for _ in range(2):
             assert client.call("GET", "https://far.example/", headers={}).status == 200
     assert len(heads) == 1
     with (
         proxy(to=tls.port) as (host, _),
-        HttpClient(tls.trusting(f"http://{host}"), timeout=5) as client,
+        HttpClient(trusting(tls, f"http://{host}"), timeout=5) as client,
         pytest.raises(ServerUnavailable) as caught,
     ):
         client.call("GET", "https://other.example/", headers={})
@@ -283,7 +260,7 @@ def test_a_proxy_that_speaks_tls_tunnels_tls(
     )
     with proxy(tls=tls.context, to=tls.port) as (host, heads):
         port = host.partition(":")[2]
-        policy = tls.trusting(f"https://far.example:{port}")
+        policy = trusting(tls, f"https://far.example:{port}")
         with HttpClient(policy, timeout=5, keep=keep) as client:
             assert len(client.call("GET", "https://far.example/", headers={}).body) == 200_000
             if keep:
@@ -291,7 +268,7 @@ def test_a_proxy_that_speaks_tls_tunnels_tls(
     assert heads[0].startswith(b"CONNECT far.example:443 ")
     with (
         proxy(tls=tls.context, to=tls.port) as (host, heads),
-        HttpClient(tls.trusting(f"https://{host}"), timeout=5) as client,
+        HttpClient(trusting(tls, f"https://{host}"), timeout=5) as client,
         pytest.raises(ServerUnavailable) as caught,
     ):
         client.call("GET", "https://far.example/", headers={})

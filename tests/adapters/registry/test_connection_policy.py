@@ -5,11 +5,8 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,7 @@ import pytest
 from deployer.adapters.registry.connection_policy import open_client
 from deployer.io.http_client import Fault, ServerUnavailable
 from deployer.io.http_connections import AddressRefused
-from testing.certificates import Authority
+from testing.tls_server import answering_over_tls
 
 _VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
@@ -77,26 +74,9 @@ def test_a_name_with_another_address_the_second_time_gains_nothing(lookups: dict
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A server with TLS for the name `localhost`: its URL and its authority's certificate."""
-    folder = tmp_path_factory.mktemp("tls")
-    authority = Authority(folder / "authority")
-    (folder / "pair.pem").write_text("".join(authority.issue("localhost")), encoding="ascii")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "pair.pem")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                with suppress(OSError), context.wrap_socket(connection, server_side=True) as client:
-                    client.recv(65_536)
-                    client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield f"https://localhost:{listener.getsockname()[1]}/", authority.root
-        listener.shutdown(socket.SHUT_RDWR)
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    with answering_over_tls(tmp_path_factory.mktemp("tls"), "localhost", answer) as running:
+        yield f"https://localhost:{running.port}/", running.root
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
