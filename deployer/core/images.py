@@ -16,7 +16,7 @@ from posixpath import basename, dirname
 from deployer.core.errors import PayloadRejected
 
 REVISION = re.compile(r"[0-9a-f]{40}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?"
 _REPOSITORY = re.compile(rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*")
@@ -56,7 +56,7 @@ def parse_image(text: object) -> Image:
         raise PayloadRejected("an image must be text of the form repository@sha256:<64 hex>")
     name, _, digest = text.partition("@")
     repository, _ = split_tag(name)
-    if not _REPOSITORY.fullmatch(repository) or not _DIGEST.fullmatch(digest):
+    if not _REPOSITORY.fullmatch(repository) or not DIGEST.fullmatch(digest):
         raise PayloadRejected(
             f"not an image by digest: {text!r}",
             hint="send repository@sha256:<64 hex>; tags can move after the test",

@@ -14,11 +14,10 @@ from deployer.core.config.settings import Environment
 from deployer.core.errors import ComposeRejected, DeployerError
 from deployer.core.model import Bundle, DeployJob, Release
 from deployer.core.redaction import hide_values, redact, redact_secrets
-from deployer.core.release.image_selection import wanted_images
 from deployer.core.rollout.changes import Preview, image_without_lookup
 from deployer.core.variables.interpolation import missing_variables
 from deployer.deployment.context import DeployContext
-from deployer.deployment.release.release_assembly import variables_of
+from deployer.deployment.release.release_assembly import image_requirements, variables_of
 
 # A limit may be built from a variable's value (`${PIN}m`) and would reveal it.
 _FIGURE = re.compile(r"\b(within|at most) [0-9.]+ s\b")
@@ -62,14 +61,7 @@ def _release(
     rendered = context.renderer.render(environment.project, bundle, variables)
     before = context.store.deployments.serving(app.name, environment.name)
     serving = context.store.releases.get(before.release) if before else None
-    wanted = wanted_images(
-        rendered,
-        job.images or {},
-        revision=job.revision,
-        registry=context.config.registry_host,
-        source=app.repository,
-        compose=bundle.entry,
-    )
+    wanted = image_requirements(rendered, job, app, bundle, context.config)
     images = {want.service: image_without_lookup(want, serving) for want in wanted}
     judge_images(app, wanted, images)
     return Release("", app.name, job.revision, images, bundle, variables)

@@ -9,7 +9,6 @@ settings name; no other name, realm or redirect leads to this machine or into it
 from __future__ import annotations
 
 import platform
-import re
 from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,13 +23,12 @@ from deployer.adapters.registry.registry_errors import (
 )
 from deployer.core.errors import ImageNotFound, RegistryUnavailable
 from deployer.core.image_config import ImageConfig, parse_image_config
-from deployer.core.images import DEFAULT_HOST, Image, split_host
+from deployer.core.images import DEFAULT_HOST, DIGEST, Image, split_host
 from deployer.core.model import Credentials
 from deployer.core.registry_hosts import is_inside, is_loopback, may_ask_realm, read_address, split_url
 from deployer.io.http_client import Answer
 from deployer.io.oci_client import DOCKER_HUB, OciClient, basic, digest_of
 
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _KNOWN = 64  # images with cached layers
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -67,7 +65,7 @@ class OciRegistry:
         address = self._address(repository)
         answer = self._ask(address, "HEAD", tag, credentials)
         digest = answer.headers.get("docker-content-digest", "")
-        if answer.status == 405 or not _DIGEST.fullmatch(digest):
+        if answer.status == 405 or not DIGEST.fullmatch(digest):
             _, digest = self._manifest(address, tag, credentials)
         return Image(repository, digest)
 
@@ -78,7 +76,7 @@ class OciRegistry:
         address = self._address(image.repository)
         config = self._of_this_machine(address, image, credentials).get("config")
         digest = config.get("digest") if isinstance(config, dict) else None
-        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
             raise RegistryUnavailable(f"{address.host}: the manifest of {image} names no configuration")
         return digest
 
@@ -153,7 +151,7 @@ class OciRegistry:
             raise refused(address, reference, answer)
         digest = digest_of(answer.body)
         claimed = answer.headers.get("docker-content-digest", digest)
-        if digest != (reference if _DIGEST.fullmatch(reference) else claimed):
+        if digest != (reference if DIGEST.fullmatch(reference) else claimed):
             raise RegistryUnavailable(
                 f"{address.host}: the manifest of {address.name} does not have its digest"
             )

@@ -12,12 +12,12 @@ from typing import Any
 
 from deployer.core.errors import ImageNotFound, PayloadRejected, RegistryRefused, RegistryUnavailable
 from deployer.core.http.strict_json import parse_object
+from deployer.core.images import DIGEST
 from deployer.core.model import Credentials
 from deployer.io.http_client import Answer, Fault, ServerUnavailable
 from deployer.io.http_connections import AddressRefused
 from deployer.io.oci_client import InsecureRedirect, LoginFailed, LoginFailure, Repository
 
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _CODE = re.compile(r"[A-Z_]{3,40}")  # of an error, such as MANIFEST_UNKNOWN
 _DENIED = "a registry does not tell which: push it, or give a login that may read it (GHCR: a classic token)"
 
@@ -103,7 +103,7 @@ def refused(address: RegistryAddress, reference: str, answer: Answer) -> ImageNo
     """Returns the error for an unsuccessful answer, with the registry's own code."""
     code = _code_of(answer)
     if answer.status in (401, 403, 404):
-        sign = "@" if _DIGEST.fullmatch(reference) else ":"
+        sign = "@" if DIGEST.fullmatch(reference) else ":"
         wanted = f"{address.repository}{sign}{reference}" if reference else address.repository
         text = f"{address.host} has no {wanted}, or this account may not read it{code}"
         return ImageNotFound(text, hint=_DENIED)

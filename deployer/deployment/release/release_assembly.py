@@ -14,7 +14,7 @@ from deployer.core.compose.rendering import FILES, FOLDER
 from deployer.core.config.settings import App, Config, Environment
 from deployer.core.model import Bundle, DeployJob, GivenVariables, Kind, Release
 from deployer.core.permissions.compose_privileges import check_privileges
-from deployer.core.release.image_selection import wanted_images
+from deployer.core.release.image_selection import ImageRequirement, wanted_images
 from deployer.core.release.one_shots import LOOK_BACK, run_one_shots
 from deployer.core.variables.committed import committed_variables
 from deployer.deployment.context import DeployContext
@@ -35,20 +35,27 @@ def complete(
     variables = variables_of(job, environment, context, bundle)
     rendered = context.renderer.render(environment.project, bundle, variables)
     judge_powers(rendered, app.name, environment, context.config)
-    wanted = wanted_images(
-        rendered,
-        job.images or {},
-        revision=job.revision,
-        registry=context.config.registry_host,
-        source=app.repository,
-        compose=bundle.entry,
-    )
+    wanted = image_requirements(rendered, job, app, bundle, context.config)
     store, registry, login = context.store, context.registry, context.login
     finder = ImageFinder(job, app, environment, bundle.entry, store, registry, login, note)
     images = finder.find(wanted)
     judge_images(app, wanted, images)
     given = GivenVariables(job.variables, job.defaults)
     return Release("", app.name, job.revision, images, bundle, variables, given)
+
+
+def image_requirements(
+    rendered: Mapping[str, Any], job: DeployJob, app: App, bundle: Bundle, config: Config
+) -> list[ImageRequirement]:
+    """Returns the images that the job's services require."""
+    return wanted_images(
+        rendered,
+        job.images or {},
+        revision=job.revision,
+        registry=config.registry_host,
+        source=app.repository,
+        compose=bundle.entry,
+    )
 
 
 def variables_of(
