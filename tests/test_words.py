@@ -44,8 +44,7 @@ _PRONOUN = re.compile(
     r"\b(?:who|whoever|whom|what|whatever|nobody|somebody|anybody|everybody)\b", re.IGNORECASE
 )
 _RIDDLE = re.compile(
-    r"(?:What|Who|Whoever|Whose|Whether|Those|They|Nobody|Somebody|How|Of|Between|Where|From|Its)\b"
-    r"|One [a-z]+'s\."
+    r"(?:What|Who|Whoever|Whose|Whether|Those|They|Nobody|Somebody|How|Of|Between|Where|From|Its|One(?!-))\b"
 )
 
 

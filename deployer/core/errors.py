@@ -229,8 +229,8 @@ class Interrupted(DeployerError):
 
 
 class TooManyRequests(DeployerError):
-    """One address, or all together, sent too many requests; `after` is the pause in seconds that it should
-    make.
+    """Too many requests came from one address, or from all together; `after` is the pause in seconds that it
+    should make.
     """
 
     code = "too-many-requests"

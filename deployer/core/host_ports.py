@@ -21,7 +21,7 @@ _ADDRESS = "write a plain address, as in 127.0.0.1:8080:80 or [::1]:8080:80"
 
 @dataclass(frozen=True, order=True)
 class HostPort:
-    """One published port: `address` is the host's, empty for all of them. `last` above `first` is a range, of
+    """Published port: `address` is the host's, empty for all of them. `last` above `first` is a range, of
     which a container takes one free port.
     """
 

@@ -36,7 +36,7 @@ _HUB_NAMES = ("docker.io", "index.docker.io", "registry-1.docker.io")
 
 @dataclass(frozen=True)
 class Image:
-    """One image by content: `repository` with its host, `digest` as `sha256:…`."""
+    """Image by content: `repository` with its host, `digest` as `sha256:…`."""
 
     repository: str
     digest: str

@@ -205,7 +205,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True)
 class Event:
-    """One event of a deployment, numbered from 1 within it."""
+    """Event of a deployment, numbered from 1 within it."""
 
     n: int
     at: float
@@ -249,7 +249,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True)
 class Replica:
-    """One container of a service as observed. `spec` is the content hash it was created from."""
+    """Container of a service as observed. `spec` is the content hash it was created from."""
 
     id: str
     name: str

@@ -1,1 +1,1 @@
-"""One deployment: assemble, plan, roll out, verify, reconcile, record. Imports ports, never adapters."""
+"""Deployment: assemble, plan, roll out, verify, reconcile, record. Imports ports, never adapters."""

@@ -25,7 +25,7 @@ _log = logging.getLogger("deployer.deploy")
 
 @dataclass
 class Attempt:
-    """One attempt; its failure, None while it has none."""
+    """Attempt at a step; `failure` is None while it has none."""
 
     failure: Failure | None = None
 

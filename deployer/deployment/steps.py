@@ -19,7 +19,7 @@ from deployer.deployment.journal import DeploymentJournal
 
 
 class DeploymentSteps:
-    """One deployment with its journal, its monitor and its state."""
+    """Deployment with its journal, its monitor and its state."""
 
     def __init__(self, deployment: Deployment, job: DeployJob, context: DeployContext) -> None:
         clock = context.clock

@@ -1,4 +1,4 @@
-"""One Docker engine over its API: its containers, images and networks, and the host that it runs on."""
+"""Docker engine over its API: its containers, images and networks, and the host that it runs on."""
 
 from __future__ import annotations
 

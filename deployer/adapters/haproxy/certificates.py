@@ -42,7 +42,7 @@ class _Chain:
 
 
 class CertificateFolder:
-    """One certificate folder, with the state of its files that was read last."""
+    """Certificate folder, with the state of its files that was read last."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

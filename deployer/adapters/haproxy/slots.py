@@ -15,7 +15,7 @@ from deployer.core.docker.haproxy_config import GRPC
 
 @dataclass(frozen=True)
 class Slot:
-    """One server of a route: its address, state and requests in flight. `backends` are the names of HAProxy's
+    """Server of a route: its address, state and requests in flight. `backends` are the names of HAProxy's
     backends that have it: a route of HTTP has another one for gRPC.
     """
 

@@ -1,4 +1,4 @@
-"""One request to one replica at its own address. In: an address, a port or an HTTP probe. Out: `ok`, the
+"""Single requests to a replica at its own address. In: an address, a port or an HTTP probe. Out: `ok`, the
 fault, or empty. Never waits long, never retries.
 """
 

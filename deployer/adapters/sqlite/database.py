@@ -1,4 +1,4 @@
-"""One SQLite file. In: SQL. Out: rows, committed and synced before `write` ends, or StoreUnavailable. Never
+"""SQLite file. In: SQL. Out: rows, committed and synced before `write` ends, or StoreUnavailable. Never
 names a table.
 
 One writer connection behind a lock: SQLite's own busy handler sleeps and starves (up to 0.6 s measured with

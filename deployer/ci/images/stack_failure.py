@@ -49,7 +49,7 @@ _REMEDIES: Sequence[tuple[str, str]] = (
 
 @dataclass(frozen=True)
 class Failure:
-    """One container that is not well: its condition, its exit code if it ended, and its last output or
+    """Container that is not well: its condition, its exit code if it ended, and its last output or
     that of its health check.
     """
 

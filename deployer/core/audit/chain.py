@@ -35,7 +35,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class AuditEvent:
-    """One audit event. `origin` is an address, or `local` for commands on the server."""
+    """Audit event. `origin` is an address, or `local` for commands on the server."""
 
     action: Action
     who: str
@@ -48,7 +48,7 @@ class AuditEvent:
 
 @dataclass(frozen=True)
 class Entry:
-    """One link of the chain: `text` is canonical JSON, `hash` 64 hex digits over key, previous
+    """Link of the chain: `text` is canonical JSON, `hash` 64 hex digits over key, previous
     hash and text.
     """
 

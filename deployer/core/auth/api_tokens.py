@@ -10,7 +10,7 @@ READ_PREFIX = "dpr_"  # prefix of the read token of one deployment
 
 
 class Right(StrEnum):
-    """One right of a token, within its app."""
+    """Right of a token, within its app."""
 
     DEPLOY = "deploy"
     REDEPLOY = "redeploy"

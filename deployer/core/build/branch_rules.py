@@ -44,7 +44,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """One line of the input; `environment` only with `deploy`."""
+    """Line of the input; `environment` only with `deploy`."""
 
     kind: Kind
     pattern: str

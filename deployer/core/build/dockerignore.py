@@ -19,7 +19,7 @@ _WILD = {"*": "[^/]*", "?": "[^/]"}
 
 @dataclass(frozen=True)
 class Pattern:
-    """One line; `keeps` if it begins with `!`."""
+    """Line of a `.dockerignore`; `keeps` if it begins with `!`."""
 
     regex: re.Pattern[str]
     keeps: bool

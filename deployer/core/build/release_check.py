@@ -36,7 +36,7 @@ class Sight(StrEnum):
 
 @dataclass(frozen=True)
 class Seen:
-    """One request's result."""
+    """Result of one request."""
 
     sight: Sight
     reason: str

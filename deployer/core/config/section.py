@@ -17,7 +17,7 @@ _MISSING = object()
 
 
 class Section:
-    """One table of the configuration, at `path`."""
+    """Table of the configuration, at `path`."""
 
     def __init__(self, table: object, path: str) -> None:
         if not isinstance(table, dict):

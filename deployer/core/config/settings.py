@@ -31,7 +31,7 @@ EDGE_IMAGE = "haproxy:3.0-alpine"
 
 @dataclass(frozen=True)
 class Environment:
-    """One environment of an app: its project, branch and conditions."""
+    """Environment of an app: its project, branch and conditions."""
 
     name: str
     project: str
@@ -51,7 +51,7 @@ class Environment:
 
 @dataclass(frozen=True)
 class App:
-    """One repository's application."""
+    """Application of one repository."""
 
     name: str
     repository: str

@@ -174,7 +174,7 @@ class ReleaseFiles(Protocol):
 
 @dataclass(frozen=True)
 class ContainerHost:
-    """One container host, role by role."""
+    """Container host, role by role."""
 
     runtime: ContainerRuntime
     readiness: ReadinessReader

@@ -31,7 +31,7 @@ class DowntimeBudget(Protocol):
 
 
 class ReleaseRollout(Protocol):
-    """One release on its way into an environment. A method that is called again by a later process finds what
+    """Release on its way into an environment. A method that is called again by a later process finds what
     an earlier one has done, and does the rest.
     """
 
@@ -70,7 +70,7 @@ class ReleaseRollout(Protocol):
 
 
 class TargetSession(Protocol):
-    """One deployment's work on a target."""
+    """Work of one deployment on a target."""
 
     def begin(self, release: Release | None, deadline: float, *, forward: bool) -> ReleaseRollout:
         """Begins a rollout; touches nothing. None stands for an environment without services. `forward`: for

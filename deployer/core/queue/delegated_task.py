@@ -32,7 +32,7 @@ class TaskKind(StrEnum):
 
 @dataclass(frozen=True)
 class DelegatedTask:
-    """One delegated task, for all of its deploy jobs together."""
+    """Delegated task, for all of its deploy jobs together."""
 
     id: str
     task: TaskKind

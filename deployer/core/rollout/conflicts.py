@@ -24,7 +24,7 @@ _PROCESS = "a process of this machine"
 
 @dataclass(frozen=True)
 class Held:
-    """One host port with whoever holds it."""
+    """Host port with its holder."""
 
     address: str  # of the host; empty for all
     port: int

@@ -1,4 +1,4 @@
-"""One webhook delivery from GitHub. In: headers and the raw body. Out: `Delivery`, typed events, or the
+"""Webhook delivery from GitHub. In: headers and the raw body. Out: `Delivery`, typed events, or the
 reason of a refusal. Never performs I/O.
 
 The signature covers the body only: the event name and the GUID are unverified claims of the sender, so the
@@ -37,7 +37,7 @@ class ContentTypeRejected(PayloadRejected):
 
 @dataclass(frozen=True)
 class Delivery:
-    """One HTTP call from GitHub with a verified signature. `guid` stays the same in a redelivery."""
+    """HTTP call from GitHub with a verified signature. `guid` stays the same in a redelivery."""
 
     guid: str
     event: str
@@ -56,7 +56,7 @@ class Ping:
 
 @dataclass(frozen=True)
 class WorkflowRun:
-    """One `workflow_run` event. Texts that GitHub may leave out are empty, ids 0 (a deleted fork has no
+    """`workflow_run` event. Texts that GitHub may leave out are empty, ids 0 (a deleted fork has no
     repository).
     """
 

@@ -38,7 +38,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Announcement:
-    """One `deployment` event; `payload` is empty if it is not ours, `started` None without a run."""
+    """`deployment` event; `payload` is empty if it is not ours, `started` None without a run."""
 
     action: str
     id: int
@@ -54,7 +54,7 @@ class Announcement:
 
 @dataclass(frozen=True)
 class Package:
-    """One `package` or `registry_package` event. Texts that GitHub may leave out are empty, ids 0."""
+    """`package` or `registry_package` event. Texts that GitHub may leave out are empty, ids 0."""
 
     action: str
     kind: str

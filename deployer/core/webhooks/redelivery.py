@@ -21,7 +21,7 @@ _BUSY = (408, 429)  # our answers that ask for a later try
 
 @dataclass(frozen=True)
 class Attempt:
-    """One delivery attempt by GitHub; a redelivery has another id and the same guid."""
+    """Delivery attempt by GitHub; a redelivery has another id and the same guid."""
 
     id: int
     guid: str

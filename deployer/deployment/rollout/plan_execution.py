@@ -24,7 +24,7 @@ _SWITCHED = "the edge sends new requests to", "the host's ports now belong to"
 
 @dataclass(frozen=True)
 class Rollout:
-    """One plan and the observation that it was made from."""
+    """Plan and the observation that it was made from."""
 
     setup: RolloutSetup
     plan: Plan

@@ -40,7 +40,7 @@ class Interference:
 
 @dataclass(frozen=True)
 class Reconciler:
-    """One desired state after its rollout."""
+    """Desired state after its rollout."""
 
     setup: RolloutSetup
     plans: list[Plan]  # executed so far, the rollout's first

@@ -15,7 +15,7 @@ from deployer.deployment.rollout.startup_times import StartupTimes
 
 @dataclass(frozen=True)
 class RolloutSetup:
-    """One desired state with what its rollouts need."""
+    """Desired state with what its rollouts need."""
 
     desired: DesiredState
     host: ContainerHost
